@@ -1,0 +1,57 @@
+/** `npm run demo`: emulator and shop side by side. With `--once`, one purchase without a browser. */
+import { parseArgs } from 'node:util'
+import { createEmulator } from '../../plugins/emulator/emulator.ts'
+import { createShop } from './shop.ts'
+import { walk } from './walk.ts'
+
+const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string' }, 'emulator-port': { type: 'string' } } })
+
+const emulator = await createEmulator({ port: Number(values['emulator-port'] ?? 0) })
+// The shop's address is needed before it listens, since WeChat sends notifications there.
+const port = Number(values.port ?? (values.once ? await freePort() : 3000))
+const origin = `http://localhost:${port}`
+const { merchant, ...account } = emulator.config
+const shop = await createShop({
+  account: {
+    ...account,
+    merchant: { ...merchant, notifyUrl: `${origin}/wechat/notify`, v2: { ...merchant.v2, signType: 'HMAC-SHA256' } }
+  },
+  origin,
+  bridge: `${emulator.origin}/_emulator/bridge.js`
+})
+
+async function close () {
+  await shop.app.close()
+  await emulator.close()
+}
+
+try {
+  await shop.app.listen({ port, host: 'localhost' })
+  if (values.once) {
+    await walk(emulator, shop, origin, line => console.log(line))
+    await close()
+  } else {
+    console.log(`The shop is open: ${origin}/?lang=en  (中文：${origin}/?lang=zh)
+
+Open it in any browser: log in (Allow), press Buy, pay at the cashier, and watch the order page turn to "Paid"
+when the notification arrives. Nothing leaves this machine and no money moves.
+
+What WeChat sees: ${emulator.origin}/_emulator/orders  and  ${emulator.origin}/_emulator/notifications
+Stop with Ctrl+C.`)
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, close)
+  }
+} catch (error) {
+  console.error(`demo failed at ${(error as Error).message}`)
+  process.exitCode = 1
+  await close()
+}
+
+async function freePort (): Promise<number> {
+  const { createServer } = await import('node:net')
+  return await new Promise(resolve => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number }
+      probe.close(() => resolve(port))
+    })
+  })
+}

@@ -1,0 +1,66 @@
+/** What every piece of the package understands, and the few steps that all of them take. */
+import cluster from 'node:cluster'
+import type { FastifyInstance } from 'fastify'
+import { WechatConfigError } from '../src/errors.ts'
+import { createMemoryStore } from '../src/store/memory.ts'
+import { createRedisStore } from '../src/store/redis.ts'
+import type { RedisClient } from '../src/store/redis.ts'
+import type { Endpoints } from '../src/options.ts'
+import type { HttpOptions } from '../src/http.ts'
+import type { Store } from '../src/store/store.ts'
+
+export interface CommonOptions {
+  appId: string
+  /** WeChat's hosts; leave out in production, point them at the emulator in development. */
+  endpoints?: Endpoints
+  /** An ioredis client or cluster (`app.redis`), shared by all processes. Default: the memory of this process. */
+  redis?: RedisClient
+  /** Time-out and retries of calls to WeChat. */
+  http?: HttpOptions
+  /** Where the routes live. Default `/wechat`, or `/wechat/<namespace>`. */
+  prefix?: string
+  /** A second account in the same scope: its decorators are members of that name, as with @fastify/redis. */
+  namespace?: string
+}
+
+/** A decorator, and beside it those of the named accounts. */
+export type Namespaced<T> = T & { readonly [namespace: string]: T }
+
+export function prefixOf ({ prefix, namespace }: Pick<CommonOptions, 'prefix' | 'namespace'>): string {
+  return prefix ?? (namespace === undefined ? '/wechat' : `/wechat/${namespace}`)
+}
+
+export function storeOf (app: FastifyInstance, { redis }: Pick<CommonOptions, 'redis'>): Store {
+  if (redis) return createRedisStore(redis)
+  if (runsBesideOthers()) {
+    app.log.warn('fastify-wechat-pay: several processes but no redis option: each keeps its own tokens and handled notifications, and they kill each other\'s')
+  }
+  return createMemoryStore()
+}
+
+/** node:cluster, pm2, or a platform that says how many processes it starts. */
+function runsBesideOthers (): boolean {
+  const { NODE_APP_INSTANCE, WEB_CONCURRENCY } = process.env
+  return cluster.isWorker || NODE_APP_INSTANCE !== undefined || Number(WEB_CONCURRENCY) > 1
+}
+
+type Decorator = 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatPay'
+
+/** Decorates the app, or adds a named account to the decorator that is there. */
+export function expose (app: FastifyInstance, name: Decorator, value: object, namespace: string | undefined): void {
+  if (namespace === undefined) {
+    app.decorate(name, value as never)
+    return
+  }
+  if (!app.hasDecorator(name)) app.decorate(name, {} as never)
+  const accounts = app.getDecorator<Record<string, object>>(name)
+  if (namespace in accounts) throw new WechatConfigError('namespace', `is used twice for ${name}`)
+  accounts[namespace] = value
+}
+
+/** The decorator that `expose` made, if there is one. */
+export function exposed<T> (app: FastifyInstance, name: Decorator, namespace: string | undefined): T | undefined {
+  if (!app.hasDecorator(name)) return undefined
+  const accounts = app.getDecorator<Namespaced<T & object>>(name)
+  return namespace === undefined ? accounts : accounts[namespace]
+}

@@ -1,0 +1,113 @@
+/** What WeChat's browser does for a page: a script that gives it WeixinJSBridge, and the checks behind it, made here and not in the page. */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { signJssdk } from '../../src/official-account/jssdk.ts'
+import { signV2 } from '../../src/pay/v2/sign.ts'
+import type { OfficialAccount } from './official-account.ts'
+import { cashierPage, errorPage } from './pages.ts'
+import type { PayV2 } from './pay-v2.ts'
+import { bodyJson } from './wire.ts'
+import type { World } from './world.ts'
+
+type Said = Record<string, unknown>
+
+export function bridge (app: FastifyInstance, world: World, account: OfficialAccount, pay: PayV2): void {
+  app.get('/_emulator/bridge.js', async (_request, reply) =>
+    reply.type('text/javascript; charset=utf-8').header('cache-control', 'no-store').send(SCRIPT))
+
+  function verifyConfig (said: Said): string {
+    const url = String(said.url)
+    if (said.appId !== world.account.appId) return 'invalid appid'
+    if (!URL.canParse(url) || !world.isOurDomain(new URL(url).host)) return 'invalid url domain'
+    const right = account.liveTickets().some(ticket => signJssdk({
+      jsapi_ticket: ticket,
+      noncestr: String(said.verifyNonceStr),
+      timestamp: Number(said.verifyTimestamp),
+      url
+    }) === said.verifySignature)
+    return right ? 'ok' : 'invalid signature'
+  }
+
+  /** The path of the cashier, or why there is none. */
+  function verifyPayment (said: Said): { cashier: string } | { problem: string } {
+    const { appId, timeStamp, nonceStr, package: pack, signType, paySign } = said
+    const prepayId = /^prepay_id=(\S+)$/.exec(String(pack))?.[1]
+    const order = prepayId && pay.byPrepayId(prepayId)
+    if (!order) return { problem: '调用支付JSAPI缺少参数: total_fee' }
+    const fields = { appId, timeStamp, nonceStr, package: pack, signType } as Record<string, string>
+    const right = typeof timeStamp === 'string' && appId === order.appid && signType === order.sign_type &&
+      signV2(fields, world.account.apiKey, order.sign_type) === paySign
+    if (!right) return { problem: '支付验证签名失败' }
+    if (order.trade_state !== 'NOTPAY') return { problem: order.trade_state === 'SUCCESS' ? '该订单已支付' : '订单已关闭' }
+    return { cashier: `/_emulator/cashier/${prepayId}` }
+  }
+
+  // A page of any host may ask, as in WeChat's browser; the body comes as text so that no preflight is needed.
+  const open = (reply: FastifyReply) => reply.header('access-control-allow-origin', '*')
+
+  app.post('/_emulator/bridge/preVerifyJSAPI', async (request, reply) => {
+    open(reply)
+    return { err_msg: `preVerifyJSAPI:${verifyConfig(bodyJson(request) ?? {})}` }
+  })
+
+  app.post('/_emulator/bridge/getBrandWCPayRequest', async (request, reply) => {
+    open(reply)
+    const verdict = verifyPayment(bodyJson(request) ?? {})
+    return 'cashier' in verdict ? verdict : { err_msg: 'get_brand_wcpay_request:fail', err_desc: verdict.problem }
+  })
+
+  app.get<{ Params: { prepayId: string } }>('/_emulator/cashier/:prepayId', async (request, reply) => {
+    const order = pay.byPrepayId(request.params.prepayId)
+    reply.type('text/html; charset=utf-8')
+    if (!order) return errorPage(404, '订单不存在或已过期')
+    const path = `../orders/${encodeURIComponent(order.out_trade_no)}`
+    return cashierPage(order, `${path}/pay`, `${path}/cancel`)
+  })
+}
+
+/** Runs in the merchant's page, before WeChat's own jweixin script. */
+const SCRIPT = `(() => {
+  const base = document.currentScript.src.replace(/\\/_emulator\\/bridge\\.js.*$/, '')
+  if (!/MicroMessenger/.test(navigator.userAgent)) {
+    const userAgent = navigator.userAgent + ' MicroMessenger/8.0.50'
+    Object.defineProperty(navigator, 'userAgent', { get: () => userAgent, configurable: true })
+  }
+  const post = async (name, body) =>
+    (await fetch(base + '/_emulator/bridge/' + name, { method: 'POST', body: JSON.stringify(body) })).json()
+
+  function cashier (path) {
+    return new Promise(resolve => {
+      const frame = document.createElement('iframe')
+      frame.src = base + path
+      frame.title = 'WeChat Pay'
+      frame.style.cssText = 'position:fixed;inset:0;width:100%;height:100%;border:0;z-index:2147483647;background:Canvas'
+      const hear = event => {
+        if (event.source !== frame.contentWindow || !event.data || !event.data.wechatEmulator) return
+        window.removeEventListener('message', hear)
+        frame.remove()
+        resolve(event.data.wechatEmulator)
+      }
+      window.addEventListener('message', hear)
+      document.body.append(frame)
+    })
+  }
+
+  const calls = {
+    preVerifyJSAPI: params => post('preVerifyJSAPI', { ...params, url: location.href.split('#')[0] }),
+    async getBrandWCPayRequest (params) {
+      const verdict = await post('getBrandWCPayRequest', params)
+      return verdict.cashier ? { err_msg: 'get_brand_wcpay_request:' + await cashier(verdict.cashier) } : verdict
+    }
+  }
+
+  window.WeixinJSBridge = {
+    invoke (name, params, callback) {
+      const call = calls[name] || (async () => ({ err_msg: name + ':fail, the emulator does not offer it' }))
+      call(params || {}).catch(error => ({ err_msg: name + ':fail', err_desc: String(error) })).then(reply => { if (callback) callback(reply) })
+    },
+    call () {},
+    on () {},
+    log () {}
+  }
+  document.addEventListener('DOMContentLoaded', () => document.dispatchEvent(new Event('WeixinJSBridgeReady')))
+})()
+`

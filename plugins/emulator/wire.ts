@@ -1,0 +1,47 @@
+/** How WeChat words its replies. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { signV2 } from '../../src/pay/v2/sign.ts'
+import type { SignType } from '../../src/pay/v2/sign.ts'
+import { hex } from './world.ts'
+import type { World } from './world.ts'
+
+/** An Official Account error: HTTP 200, the code in the body, the request's id at the end of the message. */
+export function refuse (errcode: number, errmsg: string) {
+  return { errcode, errmsg: `${errmsg} rid: ${hex(4)}-${hex(4)}-${hex(4)}` }
+}
+
+/** Undefined unless the body is a JSON object, whatever the content type says. */
+export function bodyJson (request: FastifyRequest): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(String(request.body))
+    return value !== null && typeof value === 'object' ? value as Record<string, unknown> : undefined
+  } catch {
+    return undefined
+  }
+}
+
+type Values = Record<string, string | number>
+
+/** v2's XML as WeChat writes it: text in CDATA, numbers with and without. */
+export function v2Xml (values: Values): string {
+  const cdata = (value: string) => `<![CDATA[${value.replaceAll(']]>', ']]]]><![CDATA[>')}]]>`
+  const elements = Object.entries(values).map(([name, value]) => `<${name}>${typeof value === 'number' ? value : cdata(value)}</${name}>`)
+  return `<xml>${elements.join('\n')}</xml>`
+}
+
+/** WeChat sends its XML as text/plain. */
+export function sendV2 (reply: FastifyReply, values: Values) {
+  return reply.type('text/plain').send(v2Xml(values))
+}
+
+/** The call itself failed: nothing else is said, and nothing is signed. */
+export const callFailed = (message: string): Values => ({ return_code: 'FAIL', return_msg: message })
+
+/** A verified call's answer, signed with the call's own algorithm. */
+export function signed (world: World, signType: SignType, values: Values): Values {
+  const { appId, mchId, apiKey } = world.account
+  const all = { return_code: 'SUCCESS', return_msg: 'OK', appid: appId, mch_id: mchId, nonce_str: hex(8), ...values }
+  return { ...all, sign: signV2(Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)])), apiKey, signType) }
+}
+
+export const businessFailed = (code: string, description: string): Values => ({ result_code: 'FAIL', err_code: code, err_code_des: description })

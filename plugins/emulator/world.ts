@@ -1,0 +1,117 @@
+/** Everything WeChat knows in this emulator: one account, one merchant, its visitors, what was issued and ordered. */
+import { randomBytes, randomInt } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+
+/** Every secret made up here begins so; the client refuses such keys while its endpoints are WeChat's own. */
+const MARK = 'emulator'
+
+export interface Account {
+  appId: string
+  appSecret: string
+  mchId: string
+  apiKey: string
+}
+
+export interface WorldOptions extends Partial<Account> {
+  /** Seconds an access_token, and a ticket, lives. Default 7200. */
+  tokenLifetime?: number
+  ticketLifetime?: number
+  /** Redelivery delays are multiplied by this: 0.001 makes seconds of milliseconds. Default 1. */
+  timeScale?: number
+  /** Hosts that may receive logins and use the JS-SDK, besides this machine's own. */
+  domains?: string[]
+}
+
+export interface User {
+  openid: string
+  nickname: string
+  /** A virtual account of the snapshot page. */
+  snapshot?: boolean
+  /** Belongs to another account's appid: orders for it are refused. */
+  foreign?: boolean
+}
+
+export interface Order {
+  appid: string
+  mch_id: string
+  out_trade_no: string
+  trade_type: string
+  body: string
+  attach: string
+  total_fee: number
+  fee_type: string
+  openid: string
+  notify_url: string
+  sign_type: 'MD5' | 'HMAC-SHA256'
+  time_expire: string
+  prepay_id: string
+  trade_state: 'NOTPAY' | 'SUCCESS' | 'CLOSED'
+  transaction_id: string
+  time_end: string
+  /** When things happened to it, ISO 8601. */
+  history: Array<{ at: string, what: string }>
+}
+
+/** One attempt to tell the merchant about a payment. */
+export interface Delivery {
+  id: string
+  out_trade_no: string
+  attempt: number
+  url: string
+  sent_at: string
+  request: { headers: Record<string, string>, body: string }
+  reply: { status: number, body: string } | null
+  error: string | null
+  accepted: boolean
+}
+
+export interface Timed { until: number }
+
+export function createWorld (options: WorldOptions = {}) {
+  const account: Account = {
+    appId: options.appId ?? `wx${randomBytes(8).toString('hex')}`,
+    appSecret: options.appSecret ?? secret(),
+    mchId: options.mchId ?? `19${digits(8)}`,
+    apiKey: options.apiKey ?? secret()
+  }
+  let offset = 0
+
+  return {
+    account,
+    timeScale: options.timeScale ?? 1,
+    tokenLifetime: options.tokenLifetime ?? 7200,
+    ticketLifetime: options.ticketLifetime ?? 7200,
+    users: [
+      { openid: 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o', nickname: '李雷 Li Lei' },
+      { openid: 'oUpF8uN95-Ptaags6E_roPHg7AG0', nickname: '韩梅梅 Han Meimei' },
+      { openid: 'oUpF8uSnapshotVisitor0000000', nickname: '微信用户', snapshot: true },
+      { openid: 'oForeignAppVisitor0000000000', nickname: '别处用户', foreign: true }
+    ] as User[],
+    orders: new Map<string, Order>(),
+    prepays: new Map<string, Timed & { out_trade_no: string }>(),
+    deliveries: [] as Delivery[],
+    events: new EventEmitter<{ delivery: [Delivery] }>(),
+    /** Milliseconds since 1970, as this WeChat sees it. */
+    now: () => Date.now() + offset,
+    advance: (ms: number) => { offset += ms },
+    isOurDomain: (host: string) => /^(?:localhost|127\.0\.0\.1|\[::1\])$/.test(host.replace(/:\d+$/, '')) || (options.domains ?? []).includes(host)
+  }
+}
+
+export type World = ReturnType<typeof createWorld>
+
+export const hex = (bytes: number) => randomBytes(bytes).toString('hex')
+export const digits = (count: number) => Array.from({ length: count }, () => randomInt(10)).join('')
+const secret = () => MARK + hex(12)
+
+/** An openid that this account's visitors may have: known ones, and well-formed unknown ones, which count as new visitors. */
+export function openidProblem (world: World, openid: string): string | undefined {
+  const known = world.users.find(user => user.openid === openid)
+  if (known?.foreign) return 'appid and openid not match'
+  if (!known && !/^o[0-9A-Za-z_-]{15,63}$/.test(openid)) return 'invalid openid'
+}
+
+/** `yyyyMMddHHmmss` in China. */
+export function chinaTime (ms: number): string {
+  return new Date(ms + 8 * 3600_000).toISOString().replace(/\D/g, '').slice(0, 14)
+}

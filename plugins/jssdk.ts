@@ -1,0 +1,85 @@
+/** Signs pages for WeChat's JS-SDK: decorates `app.wechatJssdk`; `GET /jssdk?url=` and `POST /jssdk` (JSON or form). */
+import formbody from '@fastify/formbody'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { WechatError, WechatInputError } from '../src/errors.ts'
+import { createAccessToken } from '../src/official-account/access-token.ts'
+import type { WechatToken } from '../src/official-account/access-token.ts'
+import { jssdkConfig, pageHost } from '../src/official-account/jssdk.ts'
+import type { JssdkConfig, JssdkConfigOptions } from '../src/official-account/jssdk.ts'
+import { expose, exposed, prefixOf, storeOf } from './common.ts'
+import type { Namespaced } from './common.ts'
+import { token } from './token.ts'
+import type { TokenOptions } from './token.ts'
+
+export interface WechatJssdk {
+  /** What the page at `url` hands to `wx.config`. The URL is signed byte for byte; its fragment is cut. */
+  config (url: string, options?: JssdkConfigOptions): Promise<JssdkConfig>
+}
+
+export interface JssdkOptions extends TokenOptions, JssdkConfigOptions {
+  /**
+   * Hosts (with their port, if any) whose pages the route signs, or a function that decides.
+   * Default: the host the request was made to.
+   */
+  allowedHosts?: string[] | ((host: string, request: FastifyRequest) => boolean | Promise<boolean>)
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    wechatJssdk: Namespaced<WechatJssdk>
+  }
+}
+
+const MAX_URL = 4096
+
+export const jssdk = fp<JssdkOptions>(async (app, options) => {
+  const { appId, jsApiList, openTagList, debug, allowedHosts, namespace } = options
+  const defaults: JssdkConfigOptions = { ...(jsApiList && { jsApiList }), ...(openTagList && { openTagList }), ...(debug !== undefined && { debug }) }
+  const tokens = await tokensOf(app, options)
+
+  const config: WechatJssdk['config'] = async (url, own) =>
+    jssdkConfig(appId, await tokens.ticket(), url, own ? { ...defaults, ...own } : defaults)
+
+  expose(app, 'wechatJssdk', { config }, namespace)
+
+  async function isAllowed (host: string, request: FastifyRequest): Promise<boolean> {
+    if (typeof allowedHosts === 'function') return await allowedHosts(host, request)
+    return (allowedHosts ?? [request.host]).some(allowed => withoutDefaultPort(allowed) === withoutDefaultPort(host))
+  }
+
+  async function sign (url: unknown, request: FastifyRequest): Promise<JssdkConfig> {
+    if (typeof url !== 'string' || url === '' || url.length > MAX_URL) throw new WechatInputError('url', 'must be the address of the page, once')
+    const host = pageHost(url)
+    if (host === undefined || !await isAllowed(host, request)) {
+      throw new WechatError('WECHAT_URL_NOT_ALLOWED', 'this server does not sign that page', {
+        statusCode: 403, advice: 'Send location.href of a page on this host, or name its host in allowedHosts.', adviceZh: '请传入本站页面的 location.href，或在 allowedHosts 中加入该域名。'
+      })
+    }
+    return await config(url)
+  }
+
+  app.register(async scope => {
+    if (!scope.hasContentTypeParser('application/x-www-form-urlencoded')) await scope.register(formbody)
+    scope.addHook('onSend', async (_request, reply) => { reply.header('cache-control', 'no-store') })
+    scope.get<{ Querystring: { url?: unknown } }>('/jssdk', async request => await sign(request.query.url, request))
+    scope.post<{ Body: { url?: unknown } | null }>('/jssdk', async request => await sign(request.body?.url, request))
+  }, { prefix: prefixOf(options) })
+}, { fastify: '5.x', name: 'fastify-wechat-pay/jssdk' })
+
+/** The host's token plugin if it is for this account; else a new one, which the host gets too if it has none. */
+async function tokensOf (app: FastifyInstance, options: JssdkOptions): Promise<WechatToken> {
+  const { appId, namespace } = options
+  const present = () => exposed<WechatToken>(app, 'wechatToken', namespace)
+  if (!present()) await app.register(token, options)
+  const found = present()
+  return found?.appId === appId ? found : createAccessToken({ ...options, log: app.log, store: storeOf(app, options) })
+}
+
+/** A browser never shows 80 in an http address nor 443 in an https one; a Host header may hold them. */
+function withoutDefaultPort (host: string): string {
+  return host.toLowerCase().replace(/:(?:80|443)$/, '')
+}
+
+export default jssdk
+export type { JssdkConfig, JssdkConfigOptions }

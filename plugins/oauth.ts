@@ -1,0 +1,202 @@
+/** Who the visitor is: decorates `app.wechatOAuth`; `GET /oauth/authorize` and `GET /oauth/callback`. */
+import { hkdfSync, randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import cookie from '@fastify/cookie'
+import type { CookieSerializeOptions } from '@fastify/cookie'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { WechatLoginError } from '../src/errors.ts'
+import { nonce } from '../src/nonce.ts'
+import { createOAuth, isCode } from '../src/official-account/oauth.ts'
+import type { OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
+import { createMemoryStore } from '../src/store/memory.ts'
+import { expose, prefixOf, storeOf } from './common.ts'
+import type { CommonOptions, Namespaced } from './common.ts'
+
+/** The visitor, as the host gets to know them. The two tokens are there, but stay out of JSON. */
+export interface WechatUser extends Partial<OAuthUserinfo> {
+  openid: string
+  unionid?: string
+  /** What the visitor granted. */
+  scope: string
+  /** A virtual account of WeChat's "snapshot page" mode: not a person. */
+  isSnapshotUser: boolean
+  readonly accessToken: string
+  readonly refreshToken: string
+}
+
+type LoginHandler = (user: WechatUser, request: FastifyRequest, reply: FastifyReply) => unknown
+
+export interface OAuthOptions extends CommonOptions {
+  appSecret: string
+  /**
+   * Called once WeChat has vouched for the visitor: start the session here. Return `reply` if you have answered;
+   * otherwise the visitor is sent to where they wanted to go. Without it, no routes are added.
+   */
+  onLogin?: LoginHandler
+  /** Called instead for a visitor who only looks at a snapshot of the page. Default: 403. */
+  onSnapshotUser?: LoginHandler
+  /** Called when the visitor pressed "refuse". Default: 403. */
+  onRefuse?: (request: FastifyRequest, reply: FastifyReply) => unknown
+  /** Default `snsapi_base`: the openid, without asking. `?scope=` of the authorize route may choose the other. */
+  scope?: OAuthScope
+  /**
+   * Where browsers reach this server, such as `https://shop.example.com`; its domain is registered in WeChat's console.
+   * Never taken from a request's headers. Default: the address that the server listens on, which serves development only.
+   */
+  origin?: string
+  /** Where visitors go who asked for no place, or for one that is not on this site. Default `/`. */
+  defaultReturnTo?: string
+  /** Default: true with `NODE_ENV=production` or when the request came over https. */
+  secureCookie?: boolean
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    wechatOAuth: Namespaced<WechatOAuth>
+  }
+}
+
+/** Seconds from leaving for WeChat to coming back. */
+const LOGIN_TIME = 600
+/** Milliseconds that a second request of the same callback waits for the first; WeChat's client may send two. */
+const TWIN_WAIT = 10_000
+
+interface Login { state: string, returnTo: string, until: number }
+
+export const oauth = fp<OAuthOptions>(async (app, options) => {
+  const { appId, appSecret, onLogin, onSnapshotUser, onRefuse, namespace, scope: defaultScope = 'snsapi_base', defaultReturnTo = '/' } = options
+  const client = createOAuth(options)
+  expose(app, 'wechatOAuth', client, namespace)
+  if (!onLogin) return
+
+  const shared = storeOf(app, options)
+  const own = createMemoryStore()
+  const prefix = prefixOf(options)
+  const base = `${app.prefix}${prefix}/oauth`
+  // Every process of the fleet must read the cookie, and no other secret is known to be there.
+  const signer = new cookie.Signer(Buffer.from(hkdfSync('sha256', appSecret, appId, 'fastify-wechat-pay login cookie', 32)).toString('hex'), 'sha256')
+  if (!options.origin && process.env.NODE_ENV === 'production') {
+    app.log.warn('fastify-wechat-pay: option origin is missing: WeChat will send visitors back to the address this server listens on')
+  }
+
+  const cookieName = (state: string) => `wechat_login_${state.slice(0, 8)}`
+  const cookieOptions = (request: FastifyRequest): CookieSerializeOptions => ({
+    path: base,
+    httpOnly: true,
+    sameSite: 'lax',
+    secure: options.secureCookie ?? (process.env.NODE_ENV === 'production' || request.protocol === 'https')
+  })
+
+  function authorize (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
+    const { returnTo, scope = defaultScope } = request.query
+    const login: Login = { state: nonce(), returnTo: samePlace(returnTo) ?? defaultReturnTo, until: Date.now() + LOGIN_TIME * 1000 }
+    const redirectUri = (options.origin ?? app.listeningOrigin ?? 'http://localhost').replace(/\/+$/, '') + `${base}/callback`
+    const url = client.authorizeUrl({ redirectUri, scope: scope as OAuthScope, state: login.state })
+    return reply
+      .setCookie(cookieName(login.state), signer.sign(JSON.stringify(login)), { ...cookieOptions(request), maxAge: LOGIN_TIME })
+      .redirect(url)
+  }
+
+  /** The login that this very browser began under this state. */
+  function begunLogin (request: FastifyRequest, state: unknown): Login {
+    if (typeof state === 'string' && /^[0-9a-f]{32}$/.test(state)) {
+      const { valid, value } = signer.unsign(request.cookies[cookieName(state)] ?? '')
+      const login = valid && value ? JSON.parse(value) as Login : undefined
+      if (login?.state === state && login.until > Date.now()) return login
+    }
+    throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login was not begun in this browser, or it has expired or been used: start again')
+  }
+
+  async function visitor (code: string): Promise<string> {
+    const { accessToken, refreshToken, openid, unionid, scope, isSnapshotUser } = await client.exchange(code)
+    const info = scope.split(',').includes('snsapi_userinfo') ? await client.userinfo(accessToken, openid) : {}
+    return JSON.stringify({ user: { ...info, openid, ...(unionid && { unionid }), scope, isSnapshotUser }, accessToken, refreshToken })
+  }
+
+  /** A state is good for one exchange; a twin of the request that arrives meanwhile gets the same visitor. */
+  async function exchangeOnce (state: string, code: string, log: FastifyRequest['log']): Promise<string> {
+    const key = `wechat:{${encodeURIComponent(appId)}}:login:${state}`
+    const id = randomUUID()
+    const deadline = performance.now() + TWIN_WAIT
+    let store = shared
+    for (let looks = 0; performance.now() < deadline; looks++) {
+      let turn
+      try {
+        turn = await store.take(key, id, TWIN_WAIT)
+      } catch (err) {
+        log.error({ err }, 'fastify-wechat-pay: the shared store is unreachable; this process watches over its logins alone')
+        store = own
+        continue
+      }
+      if (turn.state === 'mine') {
+        const outcome = await visitor(code).catch(async (error: unknown) => {
+          await store.finish(key, id, FAILED, LOGIN_TIME * 1000).catch(() => {})
+          throw error
+        })
+        await store.finish(key, id, outcome, LOGIN_TIME * 1000).catch(() => {})
+        return outcome
+      }
+      if (turn.state === 'done') {
+        if (looks > 0 && turn.value !== FAILED) return turn.value
+        break
+      }
+      await sleep(25)
+    }
+    throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login has been used: start again')
+  }
+
+  async function callback (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
+    const { state, code } = request.query
+    const login = begunLogin(request, state)
+    if (code !== undefined && !isCode(code)) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'that is not a code of WeChat\'s', { statusCode: 400 })
+    reply.clearCookie(cookieName(login.state), cookieOptions(request))
+    if (code === undefined) {
+      const answer = await onRefuse?.(request, reply)
+      if (answered(answer, reply)) return answer ?? reply
+      throw new WechatLoginError('WECHAT_LOGIN_REFUSED', 'the visitor did not allow the login')
+    }
+    const { user, ...tokens } = JSON.parse(await exchangeOnce(login.state, code, request.log)) as { user: WechatUser, accessToken: string, refreshToken: string }
+    for (const [name, value] of Object.entries(tokens)) Object.defineProperty(user, name, { value, enumerable: false })
+    const handler = user.isSnapshotUser ? onSnapshotUser : onLogin
+    if (!handler) {
+      throw new WechatLoginError('WECHAT_LOGIN_SNAPSHOT', 'this is WeChat\'s snapshot of the page: open the full page to log in', {
+        advice: 'Ask the visitor to press "use the full service" at the bottom of the page.', adviceZh: '请提示用户点击页面底部的「使用完整服务」。'
+      })
+    }
+    const answer = await handler(user, request, reply)
+    return answered(answer, reply) ? answer ?? reply : reply.redirect(login.returnTo)
+  }
+
+  app.register(async scope => {
+    if (!scope.hasReplyDecorator('setCookie')) await scope.register(cookie)
+    scope.addHook('onSend', async (_request, reply) => { reply.header('cache-control', 'no-store') })
+    // No HEAD: a code works once, and a link checker must not use it up.
+    scope.get('/oauth/authorize', { exposeHeadRoute: false }, authorize)
+    scope.get('/oauth/callback', { exposeHeadRoute: false }, callback)
+  }, { prefix })
+}, { fastify: '5.x', name: 'fastify-wechat-pay/oauth' })
+
+const FAILED = 'failed'
+
+/** Whether a host's handler has answered by itself. */
+const answered = (answer: unknown, reply: FastifyReply) => answer !== undefined || reply.sent || reply.hasHeader('location')
+
+/** A path of this site, or undefined for anything that a browser or a proxy might take for another place. */
+function samePlace (path: unknown): string | undefined {
+  if (typeof path !== 'string' || path.length > 1024) return undefined
+  let url, decoded
+  try {
+    decoded = decodeURIComponent(path)
+    url = new URL(path, 'http://here.invalid')
+  } catch {
+    return undefined
+  }
+  // Decoded too: what hides in %09 or %2f comes out somewhere on the way.
+  if (![path, decoded].every(text => /^\/(?![/\\])[^\\\x00-\x1f\x7f]*$/.test(text))) return undefined
+  const place = url.pathname + url.search + url.hash
+  return url.host === 'here.invalid' && !place.startsWith('//') ? place : undefined
+}
+
+export default oauth
+export type { WechatOAuth, OAuthUserinfo }

@@ -1,0 +1,35 @@
+/** All of it in one line: registers the pieces that its options call for. */
+import fp from 'fastify-plugin'
+import { WechatConfigError } from '../src/errors.ts'
+import { jssdk } from './jssdk.ts'
+import type { JssdkOptions } from './jssdk.ts'
+import { notify } from './notify.ts'
+import type { NotifyOptions } from './notify.ts'
+import { oauth } from './oauth.ts'
+import type { OAuthOptions } from './oauth.ts'
+import { pay } from './pay.ts'
+import type { PayPluginOptions } from './pay.ts'
+import { token } from './token.ts'
+
+/**
+ * `appId` and `appSecret` give the token, login and JS-SDK pieces; `onLogin` adds the login routes; `merchant` adds
+ * payments, `order` their route; `onPayment` adds notifications.
+ */
+export type WechatPayOptions = JssdkOptions & OAuthOptions & Partial<Omit<PayPluginOptions & NotifyOptions, keyof JssdkOptions>>
+
+export const wechatPay = fp<WechatPayOptions>(async (app, options) => {
+  await app.register(token, options)
+  await app.register(oauth, options)
+  await app.register(jssdk, options)
+  const { merchant, order, onPayment } = options
+  if (!merchant) {
+    if (order || onPayment) throw new WechatConfigError('merchant', 'is required by order and onPayment')
+    return
+  }
+  await app.register(pay, { ...options, merchant })
+  if (onPayment) await app.register(notify, { ...options, merchant, onPayment })
+}, { fastify: '5.x', name: 'fastify-wechat-pay' })
+
+export default wechatPay
+export { jssdk, notify, oauth, pay, token }
+export * from '../src/errors.ts'

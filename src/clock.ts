@@ -1,0 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Where life-times are measured: a monotonic clock, so that a host whose wall clock jumps keeps working. */
+export interface Clock {
+  /** Milliseconds since some fixed moment; never goes back. */
+  now (): number
+  sleep (ms: number): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  sleep: async ms => { await delay(ms) }
+}

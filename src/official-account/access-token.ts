@@ -1,0 +1,137 @@
+/** The account's global access_token: WeChat's "Get stable access token" (default) or "Get access token". */
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import { WechatApiError, WechatInputError } from '../errors.ts'
+import { createHttp } from '../http.ts'
+import type { HttpOptions } from '../http.ts'
+import { silent } from '../log.ts'
+import type { Log } from '../log.ts'
+import { requireId, requireSecret, resolveEndpoints } from '../options.ts'
+import type { Endpoints } from '../options.ts'
+import { createMemoryStore } from '../store/memory.ts'
+import type { Store } from '../store/store.ts'
+import { createApi } from './api.ts'
+import type { JsonObject } from './api.ts'
+import { createCredential } from './credential.ts'
+import type { Credential, CredentialStatus } from './credential.ts'
+
+export interface AccountOptions {
+  appId: string
+  appSecret: string
+  endpoints?: Endpoints
+  http?: HttpOptions
+}
+
+export interface AccessTokenOptions extends AccountOptions {
+  /** `stable` (default): calls of several systems do not kill each other's tokens. `plain`: the older endpoint. */
+  tokenMode?: 'stable' | 'plain'
+  /** What is shared by all processes. Default: the memory of this one. */
+  store?: Store
+  clock?: Clock
+  log?: Log
+}
+
+export interface TokenRequest {
+  method?: 'GET' | 'POST'
+  query?: Readonly<Record<string, string>>
+  json?: unknown
+}
+
+export interface WechatToken {
+  readonly appId: string
+  /** The access_token; from memory while it lives. */
+  get (): Promise<string>
+  /** A ticket for signing pages: `jsapi`, or another type such as `wx_card`. */
+  ticket (type?: string): Promise<string>
+  /** Forgets this token, if it is still the one in use. */
+  invalidate (token: string): Promise<void>
+  /**
+   * Any call of api.weixin.qq.com with the token added; repeated once with a new one after 40001, 40014 or 42001.
+   * @throws WechatApiError with WeChat's errcode; WechatNetworkError; WechatReplyError
+   */
+  request<T extends object = JsonObject> (path: string, call?: TokenRequest): Promise<T>
+  /** The same for a call that answers with a picture (a QR code, a mini program code). */
+  download (path: string, call?: TokenRequest): Promise<Buffer>
+  status (): CredentialStatus
+}
+
+const DEAD_TOKEN = new Set(['40001', '40014', '42001'])
+
+/** @throws WechatConfigError naming the option that is missing or wrong */
+export function createAccessToken (options: AccessTokenOptions): WechatToken {
+  const { tokenMode = 'stable', store = createMemoryStore(options.clock), clock = systemClock, log = silent } = options
+  const endpoints = resolveEndpoints(options.endpoints)
+  const appId = requireId('appId', options.appId)
+  const appSecret = requireSecret('appSecret', options.appSecret, 32, endpoints.api)
+  const api = createApi(createHttp(options.http), endpoints.api)
+  // The braces make Redis Cluster keep one account's keys together; the encoding keeps any two accounts apart.
+  const keyOf = (name: string) => `wechat:{${encodeURIComponent(appId)}}:${name}`
+
+  const token = createCredential({
+    name: 'access_token',
+    key: keyOf('access_token'),
+    store,
+    clock,
+    log,
+    issue: async force => {
+      const answer = await api.json(tokenMode === 'stable'
+        ? {
+            path: '/cgi-bin/stable_token',
+            method: 'POST',
+            json: { grant_type: 'client_credential', appid: appId, secret: appSecret, ...(force && { force_refresh: true }) },
+            secrets: [appSecret],
+            repeatable: !force
+          }
+        : { path: '/cgi-bin/token', query: { grant_type: 'client_credential', appid: appId, secret: appSecret } })
+      return { value: answer.access_token as string, expiresIn: answer.expires_in }
+    }
+  })
+
+  async function withToken<T> (path: string, call: (query: Record<string, string>) => Promise<T>, query: TokenRequest['query']): Promise<T> {
+    if (!/^\/[a-z0-9]/i.test(path) || /[?#\\\s]/.test(path) || path.includes('..')) {
+      throw new WechatInputError('path', 'must be a plain path of api.weixin.qq.com; parameters go into query')
+    }
+    const used = await token.get()
+    try {
+      return await call({ ...query, access_token: used })
+    } catch (error) {
+      if (!(error instanceof WechatApiError) || !DEAD_TOKEN.has(error.wechatCode ?? '')) throw error
+      await token.invalidate(used)
+      return await call({ ...query, access_token: await token.get() })
+    }
+  }
+
+  const request: WechatToken['request'] = <T>(path: string, { query, ...call }: TokenRequest = {}) =>
+    withToken(path, query => api.json({ path, query, ...call }), query) as Promise<T>
+
+  const tickets = new Map<string, Credential>()
+
+  function ticketOf (type: string): Credential {
+    if (!/^[a-z_]{1,32}$/.test(type)) throw new WechatInputError('type', 'must be a ticket type such as jsapi or wx_card')
+    let ticket = tickets.get(type)
+    if (!ticket) {
+      tickets.set(type, ticket = createCredential({
+        name: `${type}_ticket`,
+        key: keyOf(`ticket:${type}`),
+        store,
+        clock,
+        log,
+        issue: async () => {
+          const answer = await request('/cgi-bin/ticket/getticket', { query: { type } })
+          return { value: answer.ticket as string, expiresIn: answer.expires_in }
+        }
+      }))
+    }
+    return ticket
+  }
+
+  return {
+    appId,
+    get: token.get,
+    ticket: async (type = 'jsapi') => await ticketOf(type).get(),
+    invalidate: token.invalidate,
+    request,
+    download: (path, { query, ...call } = {}) => withToken(path, query => api.bytes({ path, query, ...call }), query),
+    status: token.status
+  }
+}

@@ -1,0 +1,98 @@
+/** One call to api.weixin.qq.com: JSON out, JSON back, the errcode in an HTTP 200 turned into a typed error. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { redact, WechatApiError, WechatReplyError } from '../errors.ts'
+import type { Http } from '../http.ts'
+import { ERROR_CODES } from './error-codes.ts'
+
+export type JsonObject = Record<string, unknown>
+
+export interface ApiCall {
+  path: string
+  method?: 'GET' | 'POST'
+  query?: Readonly<Record<string, string>>
+  json?: unknown
+  /** Values that must not appear in an error even if WeChat echoes them. Those of `query` never do. */
+  secrets?: readonly string[]
+  /** May be repeated when the outcome is unknown. Default: GET only. */
+  repeatable?: boolean
+}
+
+export interface Api {
+  /** @throws WechatApiError, WechatNetworkError, WechatReplyError */
+  json (call: ApiCall): Promise<JsonObject>
+  /** For calls that answer with a picture: the bytes, or the typed error that came instead. */
+  bytes (call: ApiCall): Promise<Buffer>
+}
+
+/** How often a reply of "busy" (-1) or "too often in this minute" (45011) is tried again. */
+const BUSY_RETRIES = 2
+
+export function createApi (http: Http, base: string): Api {
+  async function send (call: ApiCall): Promise<{ body: Buffer, isJson: boolean }> {
+    const reply = await http({
+      name: call.path,
+      method: call.method ?? 'GET',
+      bases: [base],
+      path: call.path,
+      repeatable: call.repeatable ?? (call.method ?? 'GET') === 'GET',
+      // A picture is larger than any JSON answer.
+      maxBytes: 8 << 20,
+      ...(call.query && { query: call.query }),
+      ...(call.json !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(call.json) })
+    })
+    if (reply.status !== 200) throw new WechatReplyError(call.path, `answered with HTTP ${reply.status}`)
+    // WeChat sends JSON as text/plain too: what it says is told by its first byte.
+    return { body: reply.body, isJson: reply.body[0] === 0x7b }
+  }
+
+  async function attempt (call: ApiCall): Promise<JsonObject | Buffer> {
+    const { body, isJson } = await send(call)
+    if (!isJson) return body
+    let answer: JsonObject
+    try {
+      answer = JSON.parse(body.toString())
+    } catch {
+      throw new WechatReplyError(call.path, 'the answer is not JSON')
+    }
+    if (answer.errcode === undefined || Number(answer.errcode) === 0) return answer
+    throw apiError(call, String(answer.errcode), String(answer.errmsg ?? ''))
+  }
+
+  async function patiently (call: ApiCall): Promise<JsonObject | Buffer> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await attempt(call)
+      } catch (error) {
+        if (!(error instanceof WechatApiError) || !error.retryable || tries === BUSY_RETRIES) throw error
+        await sleep(200 * 2 ** tries * (0.5 + Math.random()))
+      }
+    }
+  }
+
+  return {
+    async json (call) {
+      const answer = await patiently(call)
+      if (Buffer.isBuffer(answer)) throw new WechatReplyError(call.path, 'the answer is not JSON')
+      return answer
+    },
+    async bytes (call) {
+      const answer = await patiently(call)
+      if (!Buffer.isBuffer(answer)) throw new WechatReplyError(call.path, 'the answer is JSON, not a file')
+      return answer
+    }
+  }
+}
+
+function apiError (call: ApiCall, wechatCode: string, errmsg: string): WechatApiError {
+  const secrets = [...Object.values(call.query ?? {}), ...call.secrets ?? []]
+  // Somebody else's text goes into logs: one line, of bounded length.
+  const said = redact(errmsg, secrets).replace(/[\0-\x1f\x7f]/g, ' ').slice(0, 300)
+  const requestId = /(?:rid|req_id): *([\w-]+)/.exec(said)?.[1]
+  const code = wechatCode.replace(/[^\d-]/g, '').slice(0, 10)
+  return new WechatApiError(`${call.path} was refused by WeChat: ${code} ${said}`, {
+    ...ERROR_CODES[code],
+    wechatCode: code,
+    wechatMessage: said,
+    ...(requestId && { requestId })
+  })
+}

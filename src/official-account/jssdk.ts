@@ -1,0 +1,72 @@
+/** The signature that lets a page use WeChat's JS-SDK: JS-SDK documentation, appendix 1. */
+import * as crypto from 'node:crypto'
+import { nonce } from '../nonce.ts'
+
+export interface JssdkConfigOptions {
+  /** JS-SDK functions the page will call. Default `['chooseWXPay']`. */
+  jsApiList?: string[]
+  /** Open tags the page will use. */
+  openTagList?: string[]
+  /** Makes WeChat show the outcome of each call; for development. */
+  debug?: boolean
+}
+
+/** What a page hands to `wx.config`. */
+export interface JssdkConfig {
+  appId: string
+  /** Seconds since 1970. */
+  timestamp: number
+  nonceStr: string
+  signature: string
+  jsApiList: string[]
+  openTagList?: string[]
+  debug?: boolean
+}
+
+export interface JssdkSignInput {
+  jsapi_ticket: string
+  noncestr: string
+  timestamp: number
+  /** The page's URL as its browser has it, without `#` and what follows. */
+  url: string
+}
+
+// About twice as fast for so short a text, and missing in the first minors of Node 20.
+const sha1: (text: string) => string = typeof crypto.hash === 'function'
+  ? text => crypto.hash('sha1', text)
+  : text => crypto.createHash('sha1').update(text).digest('hex')
+
+/** The signature itself, lower-case hex: names and order are WeChat's, values go in as they are. */
+export function signJssdk ({ jsapi_ticket: ticket, noncestr, timestamp, url }: JssdkSignInput): string {
+  return sha1(`jsapi_ticket=${ticket}&noncestr=${noncestr}&timestamp=${timestamp}&url=${url}`)
+}
+
+/** The whole argument of `wx.config` for a page. `url` is signed byte for byte, only its fragment is cut. */
+export function jssdkConfig (appId: string, ticket: string, url: string, { jsApiList = ['chooseWXPay'], openTagList, debug }: JssdkConfigOptions = {}): JssdkConfig {
+  const timestamp = Math.floor(Date.now() / 1000)
+  const nonceStr = nonce()
+  const signature = signJssdk({ jsapi_ticket: ticket, noncestr: nonceStr, timestamp, url: withoutFragment(url) })
+  return {
+    appId,
+    timestamp,
+    nonceStr,
+    signature,
+    jsApiList,
+    ...(openTagList && { openTagList }),
+    ...(debug !== undefined && { debug })
+  }
+}
+
+export function withoutFragment (url: string): string {
+  const hash = url.indexOf('#')
+  return hash === -1 ? url : url.slice(0, hash)
+}
+
+/**
+ * The host (with its port, if any) of a page's URL, in lower case; undefined for anything that a browser would not show
+ * as the address of a page, or would read differently from us.
+ */
+export function pageHost (url: string): string | undefined {
+  // No user name, back-slash, blank, control character or trailing dot gets through; nothing is normalized.
+  return /^https?:\/\/([a-z0-9.-]*[a-z0-9]|\[[0-9a-f:.]+\])(:\d{1,5})?(?=[/?#]|$)[^\\\x00-\x20\x7f?#]*(?:[?#][^\x00-\x20\x7f]*)?$/i.exec(url)?.slice(1, 3).join('').toLowerCase()
+}

@@ -1,0 +1,138 @@
+/** Web-page authorization: who the visitor of a page inside WeChat is. WeChat's documentation "Web authorization". */
+import { WechatInputError, WechatReplyError } from '../errors.ts'
+import { createHttp } from '../http.ts'
+import { requireId, requireSecret, resolveEndpoints } from '../options.ts'
+import type { AccountOptions } from './access-token.ts'
+import { createApi } from './api.ts'
+import type { JsonObject } from './api.ts'
+
+export type OAuthScope = 'snsapi_base' | 'snsapi_userinfo'
+
+export interface AuthorizeUrlOptions {
+  /** Absolute URL that WeChat sends the visitor back to; its domain is registered in WeChat's console. */
+  redirectUri: string
+  scope: OAuthScope
+  /** 1 to 128 letters and digits. */
+  state: string
+  /** Ask for consent again even if the visitor gave it before. */
+  forcePopup?: boolean
+}
+
+/** The visitor's own tokens: not the account's access_token. They must never reach the browser. */
+export interface OAuthTokens {
+  openid: string
+  accessToken: string
+  refreshToken: string
+  /** Seconds. */
+  expiresIn: number
+  scope: string
+  unionid?: string
+  /** A virtual account of WeChat's "snapshot page" mode: not a person. */
+  isSnapshotUser: boolean
+}
+
+export interface OAuthUserinfo {
+  openid: string
+  nickname: string
+  headimgurl: string
+  sex: number
+  province: string
+  city: string
+  country: string
+  privilege: string[]
+  unionid?: string
+}
+
+export interface WechatOAuth {
+  /** The URL to send the visitor to. @throws WechatInputError */
+  authorizeUrl (options: AuthorizeUrlOptions): string
+  /** Redeems a one-time code. @throws WechatApiError 40029, 40163, 42003 (403); WechatInputError; WechatReplyError */
+  exchange (code: string): Promise<OAuthTokens>
+  /** New tokens for a refresh_token of the last 30 days. */
+  refresh (refreshToken: string): Promise<OAuthTokens>
+  /** Name and picture; needs `snsapi_userinfo`. */
+  userinfo (accessToken: string, openid: string): Promise<OAuthUserinfo>
+  /** Whether the visitor's access_token still works. */
+  check (accessToken: string, openid: string): Promise<boolean>
+}
+
+/** An openid: letters, digits, `-` and `_`; WeChat's have 28. */
+export const OPENID = /^[0-9A-Za-z_-]{1,128}$/
+
+/** @throws WechatConfigError naming the option that is missing or wrong */
+export function createOAuth (options: AccountOptions): WechatOAuth {
+  const endpoints = resolveEndpoints(options.endpoints)
+  const appid = requireId('appId', options.appId)
+  const secret = requireSecret('appSecret', options.appSecret, 32, endpoints.api)
+  const api = createApi(createHttp(options.http), endpoints.api)
+
+  return {
+    authorizeUrl ({ redirectUri, scope, state, forcePopup }) {
+      if (!URL.canParse(redirectUri) || !/^https?:\/\//.test(redirectUri)) throw new WechatInputError('redirectUri', 'must be an absolute http(s) URL')
+      if (scope !== 'snsapi_base' && scope !== 'snsapi_userinfo') throw new WechatInputError('scope', 'must be snsapi_base or snsapi_userinfo')
+      if (!/^[0-9A-Za-z]{1,128}$/.test(state)) throw new WechatInputError('state', 'must be 1 to 128 letters and digits')
+      // WeChat insists on this very order and on the fragment.
+      return `${endpoints.open}/connect/oauth2/authorize?appid=${encodeURIComponent(appid)}&redirect_uri=${encodeURIComponent(redirectUri)}` +
+        `&response_type=code&scope=${scope}&state=${state}${forcePopup ? '&forcePopup=true' : ''}#wechat_redirect`
+    },
+
+    async exchange (code) {
+      if (!isCode(code)) throw new WechatInputError('code', 'is not a code of WeChat\'s')
+      // Not repeatable: a code works once, and a repeat of a call that got through would only say "been used".
+      return asTokens(await api.json({ path: '/sns/oauth2/access_token', query: { appid, secret, code, grant_type: 'authorization_code' }, repeatable: false }))
+    },
+
+    async refresh (refreshToken) {
+      return asTokens(await api.json({ path: '/sns/oauth2/refresh_token', query: { appid, grant_type: 'refresh_token', refresh_token: refreshToken } }))
+    },
+
+    async userinfo (accessToken, openid) {
+      const path = '/sns/userinfo'
+      const answer = await api.json({ path, query: { access_token: accessToken, openid, lang: 'zh_CN' } })
+      if (answer.openid !== openid) throw new WechatReplyError(path, 'the answer is about another user')
+      const text = (name: string) => typeof answer[name] === 'string' ? answer[name] : ''
+      return {
+        openid,
+        nickname: text('nickname'),
+        headimgurl: text('headimgurl'),
+        sex: Number(answer.sex ?? 0),
+        province: text('province'),
+        city: text('city'),
+        country: text('country'),
+        privilege: Array.isArray(answer.privilege) ? answer.privilege.map(String) : [],
+        ...(typeof answer.unionid === 'string' && { unionid: answer.unionid })
+      }
+    },
+
+    async check (accessToken, openid) {
+      try {
+        await api.json({ path: '/sns/auth', query: { access_token: accessToken, openid } })
+        return true
+      } catch (error) {
+        if (/^4\d{4}$/.test((error as { wechatCode?: string }).wechatCode ?? '')) return false
+        throw error
+      }
+    }
+  }
+}
+
+/** WeChat's codes are short words of letters, digits, `-` and `_`; what is not, is not worth a call. */
+export function isCode (code: unknown): code is string {
+  return typeof code === 'string' && /^[0-9A-Za-z_-]{1,128}$/.test(code)
+}
+
+function asTokens (answer: JsonObject): OAuthTokens {
+  const { openid, access_token: accessToken, refresh_token: refreshToken, scope, unionid } = answer
+  if (typeof openid !== 'string' || !OPENID.test(openid) || typeof accessToken !== 'string' || accessToken === '') {
+    throw new WechatReplyError('web authorization', 'WeChat answered without a usable openid')
+  }
+  return {
+    openid,
+    accessToken,
+    refreshToken: typeof refreshToken === 'string' ? refreshToken : '',
+    expiresIn: Number(answer.expires_in ?? 0),
+    scope: typeof scope === 'string' ? scope : '',
+    ...(typeof unionid === 'string' && { unionid }),
+    isSnapshotUser: Number(answer.is_snapshotuser ?? 0) === 1
+  }
+}

@@ -1,0 +1,105 @@
+/** An order and a payment as the host sees them: the same for v2 and v3. Money is integer fen, ids are strings. */
+import { isIP } from 'node:net'
+import { WechatInputError } from '../errors.ts'
+import { OPENID } from '../official-account/oauth.ts'
+
+export interface Order {
+  /** The merchant's number of the order: 6 to 32 of `0-9 A-Z a-z _ - | *`, one per order for ever. */
+  outTradeNo: string
+  /** What the payer reads: 1 to 127 bytes of UTF-8. */
+  description: string
+  /** Integer fen. */
+  amount: number
+  /** Comes back with the payment: at most 127 bytes of UTF-8. */
+  attach?: string
+  /** After this moment the order cannot be paid. Default: seven days. */
+  expiresAt?: Date
+  /** The payer's IP address. The pay route fills it in from the request. */
+  clientIp?: string
+}
+
+export interface JsapiOrder extends Order {
+  /** Who pays: the visitor's openid under this appId. */
+  openid: string
+}
+
+export type OrderState = 'SUCCESS' | 'REFUND' | 'NOTPAY' | 'CLOSED' | 'REVOKED' | 'USERPAYING' | 'PAYERROR'
+
+/** An order that was paid: from a notification or a query alike. */
+export interface Payment {
+  outTradeNo: string
+  transactionId: string
+  /** `REFUND` if some of it has been given back since. */
+  state: 'SUCCESS' | 'REFUND'
+  /** Integer fen: the order's amount. */
+  amount: number
+  /** Integer fen: what the payer gave after coupons. */
+  payerAmount: number
+  /** Three letters, CNY as a rule. */
+  currency: string
+  openid: string
+  appId: string
+  mchId: string
+  /** '' if the order had none. */
+  attach: string
+  paidAt: Date
+  /** WeChat's own fields, as received. */
+  raw: Readonly<Record<string, string>>
+}
+
+/** An order that is not paid (yet). */
+export interface UnpaidOrder {
+  outTradeNo: string
+  state: Exclude<OrderState, 'SUCCESS' | 'REFUND'>
+  appId: string
+  mchId: string
+  raw: Readonly<Record<string, string>>
+}
+
+/** v3's alphabet and length, which v2 accepts as well: an order can move from one to the other. */
+export const OUT_TRADE_NO = /^[0-9A-Za-z_\-|*]{6,32}$/
+
+/** WeChat's amounts are 32-bit integers. */
+const MAX_AMOUNT = 2 ** 31 - 1
+
+/** @throws WechatInputError before anything goes to WeChat */
+export function checkOutTradeNo (value: unknown): string {
+  if (typeof value !== 'string' || !OUT_TRADE_NO.test(value)) throw new WechatInputError('outTradeNo', 'must be 6 to 32 of 0-9 A-Z a-z _ - | *')
+  return value
+}
+
+/** @throws WechatInputError for anything but integer fen above zero */
+export function checkAmount (value: unknown): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > MAX_AMOUNT) {
+    throw new WechatInputError('amount', 'must be an integer number of fen, 1 or more')
+  }
+  return value
+}
+
+/** Text that arrives at WeChat as it is, or not at all. */
+function checkText (field: string, value: unknown, maxBytes: number): string {
+  if (typeof value !== 'string' || value === '') throw new WechatInputError(field, 'must be a text')
+  // Lone surrogates would become question marks, control characters cannot be written in XML.
+  if (!value.isWellFormed() || /[\0-\x1f\x7f\ufffe\uffff]/.test(value)) throw new WechatInputError(field, 'holds a character that cannot be sent')
+  if (Buffer.byteLength(value) > maxBytes) throw new WechatInputError(field, `is longer than ${maxBytes} bytes`)
+  return value
+}
+
+/** @throws WechatInputError naming the field */
+export function checkOrder<T extends Order> (order: T): T {
+  if (order === null || typeof order !== 'object') throw new WechatInputError('order', 'is missing')
+  checkOutTradeNo(order.outTradeNo)
+  checkAmount(order.amount)
+  checkText('description', order.description, 127)
+  if (order.attach !== undefined && order.attach !== '') checkText('attach', order.attach, 127)
+  if (order.clientIp !== undefined && !isIP(order.clientIp)) throw new WechatInputError('clientIp', 'must be an IP address')
+  if (order.expiresAt !== undefined && !(order.expiresAt instanceof Date && order.expiresAt.getTime() > Date.now())) {
+    throw new WechatInputError('expiresAt', 'must be a Date in the future')
+  }
+  return order
+}
+
+export function checkOpenid (value: unknown): string {
+  if (typeof value !== 'string' || !OPENID.test(value)) throw new WechatInputError('openid', 'must be the payer\'s openid')
+  return value
+}

@@ -1,0 +1,27 @@
+/** The v2 signature: WeChat Pay v2 documentation, "Signature algorithm". */
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+
+export type SignType = 'MD5' | 'HMAC-SHA256'
+
+/** Upper-case hex over every non-empty field but `sign`, names in byte order, values as they are. */
+export function signV2 (fields: Readonly<Record<string, string | undefined>>, apiKey: string, signType: SignType): string {
+  let text = ''
+  for (const name of Object.keys(fields).sort()) {
+    const value = fields[name]
+    if (name !== 'sign' && value !== undefined && value !== '') text += `${name}=${value}&`
+  }
+  text += `key=${apiKey}`
+  const hash = signType === 'MD5' ? createHash('md5') : createHmac('sha256', apiKey)
+  return hash.update(text).digest('hex').toUpperCase()
+}
+
+/**
+ * Whether `fields.sign` is right. The algorithm is the caller's, from configuration: a message that names another one in
+ * its own sign_type is refused. Takes the same time wherever the first difference is.
+ */
+export function verifyV2 (fields: Readonly<Record<string, string | undefined>>, apiKey: string, signType: SignType): boolean {
+  if (fields.sign_type && fields.sign_type !== signType) return false
+  const expected = Buffer.from(signV2(fields, apiKey, signType))
+  const given = Buffer.from(fields.sign ?? '')
+  return given.length === expected.length && timingSafeEqual(given, expected)
+}

@@ -1,0 +1,75 @@
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import type { Store } from './store.ts'
+
+interface Entry { value: string, until: number }
+
+/** How many entries are kept before the ones that are past their time are swept out. */
+const SWEEP_AT = 1024
+
+/** The embedded default: serves one process. */
+export function createMemoryStore (clock: Pick<Clock, 'now'> = systemClock): Store {
+  const entries = new Map<string, Entry>()
+  let sweepAt = SWEEP_AT
+
+  function live (key: string): Entry | undefined {
+    const entry = entries.get(key)
+    if (entry && entry.until > clock.now()) return entry
+    entries.delete(key)
+  }
+
+  function write (key: string, value: string, ttl: number) {
+    if (entries.size >= sweepAt) {
+      for (const key of entries.keys()) live(key)
+      sweepAt = Math.max(SWEEP_AT, entries.size * 2)
+    }
+    entries.set(key, { value, until: clock.now() + ttl })
+  }
+
+  const lease = (key: string) => `${key}:lock`
+  const owns = (key: string, owner: string) => live(lease(key))?.value === owner
+
+  return {
+    async read (key) {
+      const entry = live(key)
+      return entry && { value: entry.value, ttl: entry.until - clock.now() }
+    },
+    async take (key, owner, ms, minTtl = 0) {
+      const entry = live(key)
+      const ttl = entry ? entry.until - clock.now() : 0
+      if (entry && ttl > minTtl) return { state: 'done', value: entry.value, ttl }
+      if (live(lease(key))) return { state: 'taken' }
+      write(lease(key), owner, ms)
+      return { state: 'mine' }
+    },
+    async extend (key, owner, ms) {
+      if (!owns(key, owner)) return false
+      write(lease(key), owner, ms)
+      return true
+    },
+    async finish (key, owner, value, ttl) {
+      if (!owns(key, owner)) return false
+      write(key, value, ttl)
+      entries.delete(lease(key))
+      return true
+    },
+    async release (key, owner) {
+      if (owns(key, owner)) entries.delete(lease(key))
+    },
+    async drop (key, value, note) {
+      if (live(key)?.value !== value) return false
+      entries.delete(key)
+      if (note) write(note.key, note.value, note.ttl)
+      return true
+    },
+    async note (key, value, ttl) {
+      write(key, value, ttl)
+    },
+    async count (key, window) {
+      const entry = live(key)
+      if (!entry) write(key, '1', window)
+      else entry.value = String(Number(entry.value) + 1)
+      return Number(live(key)?.value ?? 1)
+    }
+  }
+}
