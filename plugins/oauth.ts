@@ -80,6 +80,7 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
     app.log.warn('fastify-wechat-pay: option origin is missing: WeChat will send visitors back to the address this server listens on')
   }
 
+  const origin = () => (options.origin ?? (app.addresses().length > 0 ? app.listeningOrigin : 'http://localhost')).replace(/\/+$/, '')
   const cookieName = (state: string) => `wechat_login_${state.slice(0, 8)}`
   const cookieOptions = (request: FastifyRequest): CookieSerializeOptions => ({
     path: base,
@@ -91,7 +92,7 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
   function authorize (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
     const { returnTo, scope = defaultScope } = request.query
     const login: Login = { state: nonce(), returnTo: samePlace(returnTo) ?? defaultReturnTo, until: Date.now() + LOGIN_TIME * 1000 }
-    const redirectUri = (options.origin ?? app.listeningOrigin ?? 'http://localhost').replace(/\/+$/, '') + `${base}/callback`
+    const redirectUri = `${origin()}${base}/callback`
     const url = client.authorizeUrl({ redirectUri, scope: scope as OAuthScope, state: login.state })
     return reply
       .setCookie(cookieName(login.state), signer.sign(JSON.stringify(login)), { ...cookieOptions(request), maxAge: LOGIN_TIME })

@@ -19,7 +19,7 @@ export type V2Notification =
 export function readV2Notification (body: Uint8Array, appId: string, merchant: CheckedMerchant): V2Notification {
   const fields = read(body)
   if (!verifyV2(fields, merchant.apiKey, merchant.signType)) throw new WechatNotificationError('the signature is missing or wrong', 401)
-  const odd = oddField(fields)
+  const odd = oddField(fields) ?? cutField(fields)
   if (odd) throw new WechatNotificationError(`the field ${odd} is not of its form`)
   if (fields.return_code !== 'SUCCESS') throw new WechatNotificationError('it reports no success of the call')
   if (fields.appid !== appId || fields.mch_id !== merchant.mchId) throw new WechatNotificationError('it belongs to another account or merchant', 403)
@@ -27,6 +27,15 @@ export function readV2Notification (body: Uint8Array, appId: string, merchant: C
   const payment = fields.result_code === 'SUCCESS' ? asPayment(fields, 'SUCCESS') : undefined
   if (!payment) throw new WechatNotificationError('fields of a payment are missing')
   return { kind: 'payment', payment, raw: fields }
+}
+
+/**
+ * attach itself could still be cut shorter or longer: its tail would become a field that sorts right behind it, or the
+ * field behind it, bank_type, would be swallowed. Neither shape is WeChat's.
+ */
+function cutField (fields: Fields): string | undefined {
+  if (fields.attach?.includes('&') && !fields.bank_type) return 'bank_type'
+  return Object.keys(fields).find(name => name > 'attach' && name < 'bank_type')
 }
 
 function read (body: Uint8Array): Fields {

@@ -38,6 +38,8 @@ export function writeXml (fields: Readonly<Fields>): string {
 export function readXml (bytes: Uint8Array, root = 'xml'): Fields {
   if (bytes.length > MAX_BYTES) throw new XmlShapeError('larger than 64 kB')
   const text = decode(bytes).replace(/^<\?xml version="1\.0"(?: encoding="utf-8")?\s*\?>/i, '')
+  // The parser would skip it silently.
+  if (text.startsWith('\ufeff')) throw new XmlShapeError('begins with a byte-order mark')
   // What stands outside CDATA decides about markup, before the parser spends time on it.
   const markup = text.replace(/<!\[CDATA\[[\s\S]*?\]\]>/g, '')
   if (/<[!?]/.test(markup)) throw new XmlShapeError('holds a DOCTYPE, a comment or an instruction')
@@ -68,11 +70,9 @@ function decode (bytes: Uint8Array): string {
 }
 
 function parse (text: string): XmlNode[] {
-  let wellFormed: ReturnType<typeof XMLValidator.validate>
   try {
-    wellFormed = XMLValidator.validate(text)
     // The parser mends what is not well-formed; only the validator reports it.
-    if (wellFormed === true) return parser.parse(text)
+    if (XMLValidator.validate(text) === true) return parser.parse(text)
   } catch { /* what the parser refuses is refused here too, in our own words */ }
   throw new XmlShapeError('is not well-formed XML')
 }
@@ -96,9 +96,9 @@ const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>',
 
 /** XML's five entities and character references; anything else would have to come from a DOCTYPE. */
 function unescape (text: string): string {
-  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(\w{1,5}));|&/gi, (_all, decimal?: string, hex?: string, name?: string) => {
+  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(\w{1,5}));|&/gi, (_all, decimal?: string, hex?: string, name: string = '') => {
     const point = decimal ? Number(decimal) : hex ? Number.parseInt(hex, 16) : NaN
-    const char = Number.isNaN(point) ? ENTITIES[name ?? ''] : point <= 0x10ffff ? String.fromCodePoint(point) : undefined
+    const char = Number.isNaN(point) ? ENTITIES[name] : point <= 0x10ffff ? String.fromCodePoint(point) : undefined
     if (char === undefined || !/^[\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]$/u.test(char)) throw new XmlShapeError('holds an unknown entity')
     return char
   })

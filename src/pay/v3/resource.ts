@@ -1,0 +1,25 @@
+/** The encrypted part of a v3 message: WeChat Pay APIv3 documentation, "Decrypting notifications and certificates". */
+import { createDecipheriv } from 'node:crypto'
+
+export interface EncryptedResource {
+  /** base64; its last 16 bytes are the tag. */
+  ciphertext: string
+  nonce: string
+  associated_data?: string
+}
+
+const TAG_LENGTH = 16
+
+/**
+ * AEAD_AES_256_GCM with the 32-byte APIv3 key.
+ * @throws Error if anything was altered: text, nonce, associated data or tag
+ */
+export function decryptResource ({ ciphertext, nonce, associated_data: associated = '' }: EncryptedResource, apiV3Key: string): Buffer {
+  const bytes = Buffer.from(ciphertext, 'base64')
+  if (bytes.length < TAG_LENGTH) throw new Error('the ciphertext is shorter than its tag')
+  // Without authTagLength older Node versions accept a tag of four bytes, which can be guessed.
+  const decipher = createDecipheriv('aes-256-gcm', apiV3Key, nonce, { authTagLength: TAG_LENGTH })
+  decipher.setAuthTag(bytes.subarray(-TAG_LENGTH))
+  decipher.setAAD(Buffer.from(associated))
+  return Buffer.concat([decipher.update(bytes.subarray(0, -TAG_LENGTH)), decipher.final()])
+}

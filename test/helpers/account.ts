@@ -1,0 +1,46 @@
+/** Accounts and a clock for tests. */
+import { createEmulator } from '../../plugins/emulator/emulator.ts'
+import type { CreateEmulatorOptions } from '../../plugins/emulator/emulator.ts'
+import type { Clock } from '../../src/clock.ts'
+import type { Log } from '../../src/log.ts'
+
+/** Well-formed keys of no account. */
+export const ACCOUNT = {
+  appId: 'wx0123456789abcdef',
+  appSecret: 'c0ffee00c0ffee00c0ffee00c0ffee42',
+  merchant: { mchId: '1900000109', notifyUrl: 'https://shop.test/wechat/notify', v2: { apiKey: 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6' } }
+}
+
+export const OPENID = 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o'
+
+/** An emulator that ends with the test. */
+export async function testEmulator (t: { teardown (end: () => unknown): unknown }, options: CreateEmulatorOptions = {}) {
+  const emulator = await createEmulator({ timeScale: 0.001, ...options })
+  t.teardown(emulator.close)
+  return emulator
+}
+
+/** A clock that stands still until it is told, or slept on. */
+export function testClock () {
+  let now = 1_000_000
+  const clock: Clock & { pass (ms: number): void } = {
+    now: () => now,
+    pass: ms => { now += ms },
+    async sleep (ms) {
+      now += ms
+      await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+  return clock
+}
+
+/** Keeps what is logged, as text, the way a log file would hold it. */
+export function testLog () {
+  const lines: string[] = []
+  const write = (level: string) => (details: object, message: string) => {
+    const { err } = details as { err?: Error }
+    lines.push(`${level} ${message} ${JSON.stringify({ ...details, ...(err && { err: { ...err, message: err.message, stack: err.stack } }) })}`)
+  }
+  const log: Log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  return { log, lines }
+}

@@ -1,0 +1,245 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import cookie from '@fastify/cookie'
+import Fastify from 'fastify'
+import t from 'tap'
+import { oauth } from '../../plugins/oauth.ts'
+import type { OAuthOptions, WechatUser } from '../../plugins/oauth.ts'
+import { OPENID, testEmulator } from '../helpers/account.ts'
+import { fakeServer } from '../helpers/fake-server.ts'
+import { skip, startRedis } from '../helpers/redis.ts'
+
+type Tap = Parameters<typeof testEmulator>[0]
+
+async function host (t: Tap, options: Partial<OAuthOptions> = {}, fastify: object = {}) {
+  const emulator = await testEmulator(t)
+  const users: WechatUser[] = []
+  const app = Fastify(fastify)
+  t.teardown(() => app.close())
+  app.register(oauth, {
+    ...emulator.config,
+    onLogin: (user: WechatUser) => { users.push(user) },
+    ...options
+  })
+  await app.ready()
+
+  /** A browser leaves for WeChat. */
+  async function begin (query = '', headers: Record<string, string> = {}) {
+    const reply = await app.inject({ url: `/wechat/oauth/authorize${query}`, headers })
+    const [crumb] = reply.cookies
+    return { reply, consent: String(reply.headers.location), cookies: crumb ? { [crumb.name]: crumb.value } : {}, crumb }
+  }
+
+  /** WeChat's answer for the visitor: the path of the callback. */
+  async function consent (url: string, action = 'allow', user = OPENID): Promise<string> {
+    const path = url.replace(emulator.origin, '').replace('/authorize?', '/authorize_reply?').replace('#wechat_redirect', '')
+    const reply = await emulator.app.inject(`${path}&action=${action}&user=${user}`)
+    const back = new URL(String(reply.headers.location))
+    return back.pathname + back.search
+  }
+
+  const visit = (url: string, cookies: Record<string, string>) => app.inject({ url, cookies })
+  return { app, emulator, users, begin, consent, visit }
+}
+
+t.test('a login, from leaving to coming back', async t => {
+  const { begin, consent, visit, users, app } = await host(t, { defaultReturnTo: '/home' })
+  const { reply, consent: url, cookies, crumb } = await begin('?scope=snsapi_userinfo&returnTo=/cart%3Fa=1%23b')
+  t.equal(reply.statusCode, 302)
+  t.match(url, /redirect_uri=http%3A%2F%2Flocalhost%2Fwechat%2Foauth%2Fcallback&response_type=code&scope=snsapi_userinfo&state=[0-9a-f]{32}#wechat_redirect$/)
+  t.match(crumb, { httpOnly: true, sameSite: 'Lax', path: '/wechat/oauth', maxAge: 600 })
+  t.notOk(crumb?.secure)
+  const back = await visit(await consent(url), cookies)
+  t.match(back, { statusCode: 302, headers: { location: '/cart?a=1#b', 'cache-control': 'no-store' } })
+  t.match(back.cookies[0], { name: crumb?.name, value: '', path: '/wechat/oauth' }, 'L9 the cookie is removed')
+  t.match(users, [{ openid: OPENID, nickname: '李雷 Li Lei', scope: 'snsapi_userinfo', isSnapshotUser: false, accessToken: /^[0-9a-f]{80}$/, refreshToken: /^[0-9a-f]{80}$/ }])
+  t.notMatch(JSON.stringify(users), /[0-9a-f]{80}/, 'L9 the visitor\'s tokens stay out of JSON')
+  t.match(await app.wechatOAuth.userinfo(users[0]?.accessToken ?? '', OPENID), { openid: OPENID })
+
+  const base = await begin()
+  t.match(await visit(await consent(base.consent), base.cookies), { headers: { location: '/home' } })
+  t.match(await app.inject('/wechat/oauth/authorize?scope=other'), { statusCode: 400 })
+  t.equal((await app.inject({ method: 'HEAD', url: '/wechat/oauth/callback' })).statusCode, 404)
+})
+
+t.test('L1 L2 L4 no login without the state and the browser that began it', async t => {
+  const { app, begin, consent, visit, users, emulator } = await host(t)
+  const mine = await begin()
+  const theirs = await begin()
+  const callback = await consent(mine.consent)
+  const state = new URL(callback, 'http://x').searchParams.get('state') as string
+  const at = (query: string) => visit(`/wechat/oauth/callback${query}`, mine.cookies)
+  const refused = [
+    at('?code=abc'), at('?code=abc&state='), at('?code=abc&state=wrong'), at(`?code=abc&state=${'0'.repeat(32)}`), at(`?code=abc&state=${state}&state=${state}`),
+    at(`?code=abc&state=${'x'.repeat(100_000)}`),
+    visit(callback, {}), visit(callback, theirs.cookies),
+    visit(callback, Object.fromEntries(Object.keys(mine.cookies).map(name => [name, Object.values(theirs.cookies)[0] as string]))),
+    visit(callback, Object.fromEntries(Object.entries(mine.cookies).map(([name, value]) => [name, value.replace(/.$/, last => last === 'A' ? 'B' : 'A')])))
+  ]
+  for (const reply of await Promise.all(refused)) t.match(reply, { statusCode: 403 })
+  for (const code of ['', '%22x%22', 'a%20b', 'x%26appid%3D1', '%00', 'x'.repeat(10_000), 'a&code=b']) {
+    t.match(await at(`?state=${state}&code=${code}`), { statusCode: 400 }, code.slice(0, 20))
+  }
+  t.equal(users.length, 0)
+  t.match(await visit(callback, mine.cookies), { statusCode: 302 }, 'and the genuine one still works')
+  t.match(await visit(callback, mine.cookies), { statusCode: 403 }, 'once')
+  const again = new URL(await consent((await begin()).consent), 'http://x').searchParams.get('code')
+  t.match(await at(`?state=${state}&code=${again}`), { statusCode: 403 }, 'nor with another code')
+  t.equal(users.length, 1)
+
+  const late = await begin()
+  const path = await consent(late.consent)
+  const now = Date.now
+  t.teardown(() => { Date.now = now })
+  Date.now = () => now() + 601_000
+  t.match(await visit(path, late.cookies), { statusCode: 403 }, 'expired')
+  Date.now = now
+  t.ok(emulator)
+  t.ok(app)
+})
+
+t.test('L3 only paths of this site are returned to', async t => {
+  const { begin, consent, visit } = await host(t)
+  const bad = ['//evil.test', 'https://evil.test', '/\\evil.test', '/\t/evil.test', '/%09/evil.test', '/%2f/evil.test', '/.//evil.test', 'javascript:alert(1)', 'https://good.test.evil', 'https://good.test@evil', '/a\r\nset-cookie: x', '/%0d%0a', '/%zz', 'cart', '', '/' + 'x'.repeat(2000)]
+  for (const returnTo of bad) {
+    const { consent: url, cookies } = await begin(`?returnTo=${encodeURIComponent(returnTo)}`)
+    t.equal((await visit(await consent(url), cookies)).headers.location, '/', returnTo)
+  }
+  for (const [returnTo, location] of [['/订单?a=b c', '/%E8%AE%A2%E5%8D%95?a=b%20c'], ['/a/../b', '/b']] as const) {
+    const { consent: url, cookies } = await begin(`?returnTo=${encodeURIComponent(returnTo)}`)
+    t.equal((await visit(await consent(url), cookies)).headers.location, location)
+  }
+  const twice = await begin('?returnTo=/a&returnTo=/b')
+  t.equal((await visit(await consent(twice.consent), twice.cookies)).headers.location, '/')
+})
+
+t.test('L5 the callback twice at once: one exchange, one visitor', async t => {
+  const { begin, consent, visit, users } = await host(t)
+  const { consent: url, cookies } = await begin('?returnTo=/cart')
+  const path = await consent(url)
+  const replies = await Promise.all([visit(path, cookies), visit(path, cookies), visit(path, cookies)])
+  for (const reply of replies) t.match(reply, { statusCode: 302, headers: { location: '/cart' } })
+  t.same(new Set(users.map(user => user.accessToken)).size, 1, 'exchanged once')
+  t.match(await visit(path, cookies), { statusCode: 403 }, 'later: refused without an exchange')
+})
+
+t.test('L5 codes that WeChat refuses are 4xx, for twins too', async t => {
+  const { begin, visit, users } = await host(t)
+  const { consent: url, cookies } = await begin()
+  const state = /state=([0-9a-f]{32})/.exec(url)?.[1]
+  const path = `/wechat/oauth/callback?code=unknown&state=${state}`
+  const replies = await Promise.all([visit(path, cookies), visit(path, cookies)])
+  t.same(replies.map(reply => reply.statusCode), [403, 403])
+  t.match(replies.map(reply => reply.json().code).sort(), ['WECHAT_API', 'WECHAT_LOGIN_STATE'])
+  t.equal(users.length, 0)
+})
+
+t.test('L6 refused by the visitor', async t => {
+  const plain = await host(t)
+  const one = await plain.begin('?scope=snsapi_userinfo')
+  const path = await plain.consent(one.consent, 'refuse')
+  t.notMatch(path, /code=/)
+  t.match((await plain.visit(path, one.cookies)).json(), { statusCode: 403, code: 'WECHAT_LOGIN_REFUSED' })
+  const answered = await host(t, { onRefuse: (_request, reply) => reply.send('what a pity') })
+  const two = await answered.begin('?scope=snsapi_userinfo')
+  t.match(await answered.visit(await answered.consent(two.consent, 'refuse'), two.cookies), { statusCode: 200, body: 'what a pity' })
+  const sent = await host(t, { onRefuse: (_request, reply) => { reply.redirect('/sorry') } })
+  const three = await sent.begin('?scope=snsapi_userinfo')
+  t.match(await sent.visit(await sent.consent(three.consent, 'refuse'), three.cookies), { statusCode: 302, headers: { location: '/sorry' } })
+})
+
+t.test('L7 the snapshot user is nobody, unless the host wants to know', async t => {
+  const { begin, consent, visit, users } = await host(t)
+  const one = await begin()
+  // snsapi_base asks nobody, so the emulator's visitor is chosen by hand.
+  const reply = await visit(await consent(one.consent, 'allow', 'oUpF8uSnapshotVisitor0000000'), one.cookies)
+  t.match(reply.json(), { statusCode: 403, code: 'WECHAT_LOGIN_SNAPSHOT' })
+  t.equal(users.length, 0)
+  const seen: unknown[] = []
+  const told = await host(t, { onSnapshotUser: (user, _request, reply) => { seen.push(user.isSnapshotUser); return reply.send('open the full page') } })
+  const two = await told.begin()
+  t.match(await told.visit(await told.consent(two.consent, 'allow', 'oUpF8uSnapshotVisitor0000000'), two.cookies), { body: 'open the full page' })
+  t.same([seen, told.users], [[true], []])
+})
+
+t.test('L9 L10 cookies in production, and a redirect_uri that no header changes', async t => {
+  const environment = process.env.NODE_ENV
+  t.teardown(() => { process.env.NODE_ENV = environment ?? '' })
+  const spoof = { host: 'evil.test', 'x-forwarded-host': 'evil.test', 'x-forwarded-proto': 'https' }
+  const configured = await host(t, { origin: 'https://shop.test/' }, { trustProxy: true })
+  for (const headers of [{}, spoof]) t.match((await configured.begin('', headers as Record<string, string>)).consent, /redirect_uri=https%3A%2F%2Fshop.test%2Fwechat%2Foauth%2Fcallback/)
+  t.ok((await configured.begin('', spoof)).crumb?.secure, 'over https')
+  t.notOk((await (await host(t, { secureCookie: false }, { trustProxy: true })).begin('', spoof)).crumb?.secure)
+
+  const listening = await host(t)
+  const origin = await listening.app.listen({ port: 0, host: '127.0.0.1' })
+  t.match((await listening.begin('', spoof)).consent, new RegExp(`redirect_uri=${encodeURIComponent(origin)}`))
+
+  const lines: string[] = []
+  const emulator = await testEmulator(t)
+  process.env.NODE_ENV = 'production'
+  const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
+  t.teardown(() => app.close())
+  await app.register(async scope => { await scope.register(oauth, { ...emulator.config, onLogin: () => {} }) }, { prefix: '/api' })
+  const reply = await app.inject('/api/wechat/oauth/authorize')
+  t.match(reply.cookies[0], { secure: true, path: '/api/wechat/oauth' })
+  t.match(reply.headers.location, /%2Fapi%2Fwechat%2Foauth%2Fcallback/)
+  t.match(lines.join(), /option origin is missing/)
+})
+
+t.test('the host answers by itself, with its own cookie plugin; without onLogin there are no routes', async t => {
+  const emulator = await testEmulator(t)
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(cookie)
+  await app.register(oauth, { ...emulator.config, onLogin: (user, _request, reply) => { reply.setCookie('session', user.openid); return user } })
+  const begun = await app.inject('/wechat/oauth/authorize')
+  const back = await fetch(String(begun.headers.location), { redirect: 'manual' })
+  const { pathname, search } = new URL(String(back.headers.get('location')))
+  const reply = await app.inject({ url: pathname + search, cookies: Object.fromEntries(begun.cookies.map(({ name, value }) => [name, value])) })
+  t.match(reply.json(), { openid: OPENID })
+  t.notMatch(reply.body, /accessToken|refreshToken/)
+  t.ok(reply.cookies.find(({ name }) => name === 'session'))
+
+  const bare = Fastify()
+  t.teardown(() => bare.close())
+  await bare.register(oauth, emulator.config)
+  t.ok(bare.wechatOAuth)
+  t.notOk(bare.hasRoute({ method: 'GET', url: '/wechat/oauth/authorize' }))
+})
+
+t.test('twins in two processes share one exchange; Redis away, each watches alone', { skip }, async t => {
+  const redis = await startRedis()
+  t.teardown(redis.stop)
+  const emulator = await testEmulator(t)
+  const users: WechatUser[] = []
+  const apps = [redis.client(), redis.client()].map(client => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    app.register(oauth, { ...emulator.config, redis: client, onLogin: user => { users.push(user) } })
+    return app
+  })
+  async function login () {
+    const begun = await apps[0]?.inject('/wechat/oauth/authorize')
+    const back = await fetch(String(begun?.headers.location), { redirect: 'manual' })
+    const { pathname, search } = new URL(String(back.headers.get('location')))
+    const cookies = Object.fromEntries((begun?.cookies ?? []).map(({ name, value }) => [name, value]))
+    return await Promise.all(apps.map(app => app.inject({ url: pathname + search, cookies })))
+  }
+  t.same((await login()).map(reply => reply.statusCode), [302, 302])
+  t.equal(users.length, 2)
+  t.equal(users[0]?.accessToken, users[1]?.accessToken)
+  await redis.kill()
+  const replies = (await login()).map(reply => reply.statusCode).sort()
+  t.same(replies, [302, 403], 'WeChat itself takes a code once')
+})
+
+t.test('a twin waits for a slow WeChat, but not for ever', async t => {
+  const slow = await fakeServer(async (_seen, reply) => { await sleep(200); reply.end(JSON.stringify({ openid: OPENID, access_token: 'x', scope: 'snsapi_base' })) })
+  t.teardown(slow.close)
+  const { begin, visit, users } = await host(t, { endpoints: slow.endpoints })
+  const { consent: url, cookies } = await begin()
+  const path = `/wechat/oauth/callback?code=abc&state=${/state=([0-9a-f]{32})/.exec(url)?.[1]}`
+  t.same((await Promise.all([visit(path, cookies), visit(path, cookies)])).map(reply => reply.statusCode), [302, 302])
+  t.equal(slow.seen.length, 1)
+  t.equal(users.length, 2)
+})

@@ -1,0 +1,287 @@
+/** The life of a token: one process's rules here; the fleet's are in fleet.test.ts. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { WechatApiError, WechatNetworkError } from '../../src/errors.ts'
+import { createCredential } from '../../src/official-account/credential.ts'
+import type { Issued } from '../../src/official-account/credential.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import { testClock, testLog } from '../helpers/account.ts'
+
+interface Setup { issue?: (count: number, force: boolean) => Issued | Promise<Issued>, store?: Store }
+
+function setup ({ issue = count => ({ value: `token-${count}`, expiresIn: 7200 }), store }: Setup = {}) {
+  const clock = testClock()
+  const { log, lines } = testLog()
+  const shared = store ?? createMemoryStore(clock)
+  const seen = { issued: 0, forced: 0 }
+  const make = () => createCredential({
+    name: 'access_token',
+    key: 'key',
+    store: shared,
+    clock,
+    log,
+    waitTimeout: 2000,
+    issue: async force => {
+      seen.issued++
+      if (force) seen.forced++
+      return await issue(seen.issued, force)
+    }
+  })
+  return { clock, lines, store: shared, seen, make, token: make() }
+}
+
+const settled = () => new Promise(resolve => setTimeout(resolve, 5))
+
+t.test('T1 a thousand cold callers cost one fetch', async t => {
+  const { token, seen } = setup()
+  const values = await Promise.all(Array.from({ length: 1000 }, () => token.get()))
+  t.same(new Set(values), new Set(['token-1']))
+  t.equal(seen.issued, 1)
+  t.match(token.status(), { expiresIn: 7190, storeReachable: true, failing: undefined })
+})
+
+t.test('T2 renewed before its end, while the old one is served', async t => {
+  const { token, seen, clock, make } = setup()
+  const other = make()
+  t.equal(await token.get(), 'token-1')
+  t.equal(await other.get(), 'token-1')
+  clock.pass((7190 - 300) * 1000)
+  t.equal(await token.get(), 'token-1')
+  t.equal(seen.issued, 1, 'not too early')
+  clock.pass(110_000)
+  t.equal(await token.get(), 'token-1', 'nobody waits')
+  await settled()
+  t.equal(await token.get(), 'token-2')
+  t.equal(await other.get(), 'token-1')
+  await settled()
+  t.equal(await other.get(), 'token-2', 'the other process takes the new one')
+  t.equal(seen.issued, 2)
+})
+
+t.test('an early renewal that fails changes nothing', async t => {
+  const { token, clock, lines } = setup({ issue: count => { if (count > 1) throw new WechatApiError('no', { wechatCode: '45009' }); return { value: 'token-1', expiresIn: 7200 } } })
+  await token.get()
+  clock.pass(7100_000)
+  for (let at = 0; at < 5; at++) {
+    t.equal(await token.get(), 'token-1')
+    await settled()
+  }
+  t.equal(lines.length, 1, 'said once')
+  t.equal(token.status().failing, '45009')
+  clock.pass(95_000)
+  await t.rejects(token.get(), { code: 'WECHAT_API', wechatCode: '45009' }, 'until it has ended')
+})
+
+t.test('an expired value is never served', async t => {
+  const { token, clock, seen } = setup()
+  await token.get()
+  clock.pass(7191_000)
+  t.equal(token.status().expiresIn, 0)
+  t.equal(await token.get(), 'token-2')
+  t.equal(seen.issued, 2)
+})
+
+t.test('invalidate drops only the value that failed', async t => {
+  const { token, make, seen } = setup()
+  const other = make()
+  await Promise.all([token.get(), other.get()])
+  await Promise.all(Array.from({ length: 100 }, () => token.invalidate('token-1')))
+  t.equal(await token.get(), 'token-2')
+  await other.invalidate('token-1')
+  t.equal(await other.get(), 'token-2', 'the other process finds the new one')
+  await token.invalidate('token-1')
+  await token.invalidate('never seen')
+  t.equal(await token.get(), 'token-2')
+  t.equal(seen.issued, 2)
+})
+
+t.test('a value that WeChat answers again although it is dead is forced out, within WeChat\'s limits', async t => {
+  let value = 'token-1'
+  const { token, seen, clock } = setup({ issue: (_count, force) => { if (force) value = `forced-${seen.forced}`; return { value, expiresIn: 7200 } } })
+  await token.get()
+  await token.invalidate('token-1')
+  t.equal(await token.get(), 'forced-1')
+  await token.invalidate('forced-1')
+  await t.rejects(token.get(), { code: 'WECHAT_TOKEN_CONTESTED', advice: /stable_token/ }, 'not twice within 30 seconds')
+  t.equal(seen.forced, 1)
+  clock.pass(31_000)
+  t.equal(await token.get(), 'forced-2')
+})
+
+t.test('forcing that does not help is an error', async t => {
+  const { token, seen } = setup({ issue: () => ({ value: 'stuck', expiresIn: 7200 }) })
+  await token.get()
+  await token.invalidate('stuck')
+  await t.rejects(token.get(), { code: 'WECHAT_TOKEN_CONTESTED' })
+  t.equal(seen.forced, 1)
+})
+
+t.test('T7 a foreign system that keeps replacing it costs a bounded number of fetches', async t => {
+  const { token, seen, clock } = setup()
+  for (let second = 0; second < 60; second += 2) {
+    const value = await token.get().catch(() => undefined)
+    if (value) await token.invalidate(value)
+    clock.pass(2000)
+  }
+  t.ok(seen.issued <= 10, `${seen.issued} fetches in a minute`)
+  clock.pass(20_000)
+  t.match(await token.get(), /^token-/, 'and it ends with the disturbance')
+})
+
+t.test('T9 unusable answers are never a token', async t => {
+  const bad: Array<[unknown, unknown]> = [
+    [undefined, 7200], ['', 7200], ['a b', 7200], ['x'.repeat(513), 7200], [5, 7200], ['中', 7200],
+    ['x', undefined], ['x', 0], ['x', -1], ['x', '7200'], ['x', 1e9], ['x', 1.5], ['x', NaN], ['x', null]
+  ]
+  for (const [value, expiresIn] of bad) {
+    const { token, store } = setup({ issue: () => ({ value: value as string, expiresIn }) })
+    await t.rejects(token.get(), { code: 'WECHAT_REPLY' }, JSON.stringify([value, expiresIn]))
+    t.equal(await store.read('key'), undefined)
+  }
+})
+
+t.test('T8 a refusal is remembered for a while, by all processes', async t => {
+  const { token, make, seen, clock } = setup({ issue: count => { if (count === 1) throw new WechatApiError('over', { wechatCode: '45009', wechatMessage: 'over' }); return { value: 'token', expiresIn: 7200 } } })
+  const other = make()
+  await t.rejects(token.get(), { code: 'WECHAT_API', wechatCode: '45009' })
+  for (let at = 0; at < 10; at++) await t.rejects(token.get(), { code: 'WECHAT_API', wechatCode: '45009' })
+  for (let at = 0; at < 10; at++) await t.rejects(other.get(), { code: 'WECHAT_API', wechatCode: '45009', advice: /quota/ })
+  t.equal(seen.issued, 1)
+  clock.pass(60_001)
+  t.equal(await other.get(), 'token')
+  t.equal(await token.get(), 'token')
+})
+
+t.test('a refusal of this machine alone, or a fault, is not told to the others', async t => {
+  for (const error of [new WechatApiError('ip', { wechatCode: '40164' }), new WechatNetworkError('x', 'ECONNRESET', 'unknown'), new Error('a bug')]) {
+    const { token, make, seen } = setup({ issue: count => { if (count === 1) throw error; return { value: 'token', expiresIn: 7200 } } })
+    await t.rejects(token.get(), { message: error.message })
+    t.equal(await make().get(), 'token')
+    t.equal(seen.issued, 2)
+  }
+})
+
+t.test('rubbish in the store', async t => {
+  const { token, store, seen } = setup()
+  await store.note('key', 'not a token, it has blanks', 60_000)
+  t.equal(await token.get(), 'token-1')
+  const second = setup()
+  await second.store.note('key:failure', '{rubbish', 1000)
+  await t.rejects(second.token.get(), { code: 'WECHAT_API' })
+  second.clock.pass(1001)
+  t.equal(await second.token.get(), 'token-1')
+  t.equal(seen.issued, 1)
+})
+
+t.test('T3 a holder that dies is followed by another; one that lives is waited for, but not for ever', async t => {
+  const { token, store, clock } = setup()
+  await store.take('key', 'dead process', 500)
+  t.equal(await token.get(), 'token-1')
+  t.ok(clock.now() > 1_000_500)
+  const second = setup()
+  await second.store.take('key', 'slow process', 60_000)
+  await t.rejects(second.token.get(), { code: 'WECHAT_TOKEN_TIMEOUT', statusCode: 503 })
+})
+
+t.test('T4 a result that comes too late gives way to the newer one', async t => {
+  const made = setup({ issue: async () => {
+    await made.store.release('key', 'nobody')
+    made.clock.pass(3001)
+    await made.store.take('key', 'another', 3000)
+    await made.store.finish('key', 'another', 'newer', 7200_000)
+    return { value: 'late', expiresIn: 7200 }
+  } })
+  t.equal(await made.token.get(), 'newer')
+  t.match(await made.store.read('key'), { value: 'newer' })
+  const alone = setup({ issue: async () => { alone.clock.pass(3001); return { value: 'late', expiresIn: 7200 } } })
+  t.equal(await alone.token.get(), 'late', 'if nobody took over, it serves this process')
+  t.equal(await alone.token.get(), 'late')
+  await settled()
+  t.match(await alone.store.read('key'), { value: 'late' }, 'and becomes everybody\'s')
+})
+
+t.test('T5 a fetch longer than the lease keeps it', async t => {
+  const store = createMemoryStore()
+  const { token } = setup({ store, issue: async () => { await sleep(3500); return { value: 'slow', expiresIn: 7200 } } })
+  const waiting = token.get()
+  await sleep(3200)
+  t.same(await store.take('key', 'impatient', 1000), { state: 'taken' })
+  t.equal(await waiting, 'slow')
+})
+
+t.test('T10 the store goes away and comes back', async t => {
+  const clock = testClock()
+  const memory = createMemoryStore(clock)
+  let away = true
+  const store = Object.fromEntries(Object.entries(memory).map(([name, method]) => [name, async (...args: unknown[]) => {
+    if (away) throw new Error('away')
+    return await (method as (...args: unknown[]) => unknown)(...args)
+  }])) as unknown as Store
+  const made = setup({ store })
+  t.equal(await made.token.get(), 'token-1', 'absent at boot: one fetch of our own')
+  t.same(made.lines.filter(line => line.startsWith('error')).length, 1, 'said once, loudly')
+  t.equal(made.token.status().storeReachable, false)
+  for (let at = 0; at < 100; at++) t.equal(await made.token.get(), 'token-1')
+  made.clock.pass(2000)
+  t.equal(await made.token.get(), 'token-1')
+  await settled()
+  await made.token.invalidate('token-1')
+  await t.rejects(made.token.get(), { code: 'WECHAT_STORE' }, 'no second one within a minute')
+  made.clock.pass(60_001)
+  t.equal(await made.token.get(), 'token-2')
+  t.equal(made.lines.filter(line => line.startsWith('error')).length, 1)
+
+  away = false
+  made.clock.pass(1001)
+  t.equal(await made.token.get(), 'token-2')
+  await settled()
+  t.match(await memory.read('key'), { value: 'token-2' }, 'shared as soon as the store is back')
+  t.equal(made.token.status().storeReachable, true)
+  t.match(made.lines.at(-1), /is back/)
+  t.equal(made.seen.issued, 2)
+})
+
+t.test('T10 what the others have gives way to nothing of ours', async t => {
+  const memory = createMemoryStore(testClock())
+  let away = true
+  const store: Store = { ...memory, take: async (...args) => { if (away) throw new Error('away'); return await memory.take(...args) } }
+  const made = setup({ store })
+  await made.token.get()
+  await memory.note('key', 'theirs', 7000_000)
+  away = false
+  made.clock.pass(1001)
+  await made.token.get()
+  await settled()
+  t.equal(await made.token.get(), 'theirs')
+})
+
+t.test('T10 alone, an early renewal keeps the old value, and a lost answer counts as a fetch', async t => {
+  const failing = { ...createMemoryStore(), take: async () => { throw new Error('away') } }
+  const made = setup({ store: failing })
+  await made.token.get()
+  made.clock.pass(7100_000)
+  t.equal(await made.token.get(), 'token-1')
+  await settled()
+  t.equal(await made.token.get(), 'token-1')
+
+  const lost = setup({ store: failing, issue: () => { throw new WechatNetworkError('x', 'TIMEOUT', 'unknown') } })
+  await t.rejects(lost.token.get(), { code: 'WECHAT_NETWORK' })
+  lost.clock.pass(1001)
+  await t.rejects(lost.token.get(), { code: 'WECHAT_STORE' })
+  t.equal(lost.seen.issued, 1)
+  const refused = setup({ store: failing, issue: () => { throw new WechatApiError('x', { wechatCode: '40125' }) } })
+  await t.rejects(refused.token.get(), { code: 'WECHAT_API', wechatCode: '40125' })
+  refused.clock.pass(10_001)
+  await t.rejects(refused.token.get(), { code: 'WECHAT_API', wechatCode: '40125' })
+})
+
+t.test('T10 a store lost in the middle of a fetch', async t => {
+  const memory = createMemoryStore()
+  const away = async (): Promise<never> => { throw new Error('away') }
+  const made = setup({ store: { ...memory, finish: away, extend: away } })
+  t.equal(await made.token.get(), 'token-1')
+  await made.token.get()
+  await settled()
+  t.equal(await made.token.get(), 'token-1')
+})
