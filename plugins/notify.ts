@@ -88,10 +88,11 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
     scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
 
     scope.setErrorHandler(async (error, request, reply) => {
-      const ours = error instanceof WechatError
-      const { statusCode = 500 } = error as { statusCode?: number }
+      const { statusCode: given = 500 } = error as { statusCode?: number }
+      // A handler's error may carry any status; one below 400 would tell WeChat that all is well.
+      const statusCode = given < 400 ? 500 : given
       // A refused message is somebody's knocking, a failed handler is the host's to mend.
-      if (ours || statusCode < 500) request.log.warn({ err: error }, 'notification refused')
+      if (error instanceof WechatError || statusCode < 500) request.log.warn({ err: error }, 'notification refused')
       else request.log.error({ err: error }, 'the handler of a notification failed; WeChat will send it again')
       return reply.code(statusCode).type('text/xml; charset=utf-8').send(v2Answer('FAIL'))
     })

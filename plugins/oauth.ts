@@ -174,11 +174,14 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
     scope.addHook('onSend', async (_request, reply) => { reply.header('cache-control', 'no-store') })
     // No HEAD: a code works once, and a link checker must not use it up.
     scope.get('/oauth/authorize', { exposeHeadRoute: false }, authorize)
-    scope.get('/oauth/callback', { exposeHeadRoute: false }, callback)
+    // Nor its code in the request log: until it is redeemed it is worth a login.
+    scope.get('/oauth/callback', { exposeHeadRoute: false, logSerializers: { req: withoutQuery } }, callback)
   }, { prefix })
 }, { fastify: '5.x', name: 'fastify-wechat-pay/oauth' })
 
 const FAILED = 'failed'
+
+const withoutQuery = ({ method, url, ip }: FastifyRequest) => ({ method, url: url.split('?')[0], remoteAddress: ip })
 
 /** Whether a host's handler has answered by itself. */
 const answered = (answer: unknown, reply: FastifyReply) => answer !== undefined || reply.sent || reply.hasHeader('location')

@@ -11,7 +11,7 @@ export interface ApiCall {
   method?: 'GET' | 'POST'
   query?: Readonly<Record<string, string>>
   json?: unknown
-  /** Values that must not appear in an error even if WeChat echoes them. Those of `query` never do. */
+  /** Values that must not appear in an error even if WeChat echoes them, besides the secret ones of `query`. */
   secrets?: readonly string[]
   /** May be repeated when the outcome is unknown. Default: GET only. */
   repeatable?: boolean
@@ -26,6 +26,9 @@ export interface Api {
 
 /** How often a reply of "busy" (-1) or "too often in this minute" (45011) is tried again. */
 const BUSY_RETRIES = 2
+
+/** Parameters whose values must not appear in an error. */
+const SECRET_PARAMS = ['secret', 'access_token', 'refresh_token', 'code', 'openid'] as const
 
 export function createApi (http: Http, base: string): Api {
   async function send (call: ApiCall): Promise<{ body: Buffer, isJson: boolean }> {
@@ -84,7 +87,7 @@ export function createApi (http: Http, base: string): Api {
 }
 
 function apiError (call: ApiCall, wechatCode: string, errmsg: string): WechatApiError {
-  const secrets = [...Object.values(call.query ?? {}), ...call.secrets ?? []]
+  const secrets = [...SECRET_PARAMS.map(name => call.query?.[name] ?? ''), ...call.secrets ?? []]
   // Somebody else's text goes into logs: one line, of bounded length.
   const said = redact(errmsg, secrets).replace(/[\0-\x1f\x7f]/g, ' ').slice(0, 300)
   const requestId = /(?:rid|req_id): *([\w-]+)/.exec(said)?.[1]

@@ -1,0 +1,222 @@
+/** The emulator refuses what WeChat refuses, in WeChat's words. */
+import Fastify from 'fastify'
+import t from 'tap'
+import { createEmulator, emulator as plugin } from '../../plugins/emulator/emulator.ts'
+import { signV2 } from '../../src/pay/v2/sign.ts'
+import { readXml, writeXml } from '../../src/pay/v2/xml.ts'
+import { OPENID, testEmulator } from '../helpers/account.ts'
+import { fakeServer } from '../helpers/fake-server.ts'
+
+type Emulator = Awaited<ReturnType<typeof createEmulator>>
+const RID = / rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$/
+
+const stable = (emulator: Emulator, change: object = {}) => emulator.app.inject({
+  method: 'POST', url: '/cgi-bin/stable_token', payload: { grant_type: 'client_credential', appid: emulator.account.appId, secret: emulator.account.appSecret, ...change }
+}).then(reply => reply.json())
+const plain = (emulator: Emulator) => emulator.app.inject(`/cgi-bin/token?grant_type=client_credential&appid=${emulator.account.appId}&secret=${emulator.account.appSecret}`).then(reply => reply.json())
+const use = (emulator: Emulator, token: string) => emulator.app.inject(`/cgi-bin/getcallbackip?access_token=${token}`).then(reply => reply.json())
+
+t.test('tokens: refusals in WeChat\'s words', async t => {
+  const emulator = await testEmulator(t)
+  const cases: Array<[object, number, RegExp]> = [
+    [{ grant_type: 'x' }, 40002, /^invalid grant_type/], [{ appid: '' }, 41002, /^appid missing/], [{ secret: '' }, 41004, /^appsecret missing/],
+    [{ appid: 'wx1' }, 40013, /^invalid appid/], [{ secret: 'wrong' }, 40125, /^invalid appsecret/]
+  ]
+  for (const [change, errcode, errmsg] of cases) {
+    const answer = await stable(emulator, change)
+    t.match(answer, { errcode, errmsg })
+    t.match(answer.errmsg, RID)
+  }
+  t.match((await emulator.app.inject('/cgi-bin/token?grant_type=client_credential&appid=wx1&secret=x')).json(), { errcode: 40013 })
+  t.match((await emulator.app.inject('/cgi-bin/stable_token')).json(), { errcode: 43002, errmsg: /^require POST method/ })
+  for (const payload of ['{', 'null', '5']) t.match((await emulator.app.inject({ method: 'POST', url: '/cgi-bin/stable_token', payload })).json(), { errcode: 47001 })
+  t.match(await use(emulator, ''), { errcode: 41001 })
+  t.match(await use(emulator, 'foreign'), { errcode: 40001, errmsg: /^invalid credential, access_token is invalid or not latest/ })
+  t.match((await emulator.app.inject('/cgi-bin/ticket/getticket?access_token=x&type=jsapi')).json(), { errcode: 40001 })
+  const { access_token: token } = await stable(emulator)
+  t.match((await emulator.app.inject(`/cgi-bin/ticket/getticket?access_token=${token}&type=other`)).json(), { errcode: 40097 })
+})
+
+t.test('a second plain token kills the first after five minutes; a stable one stays until its end is near', async t => {
+  const emulator = await testEmulator(t)
+  const first = (await plain(emulator)).access_token
+  const held = await stable(emulator)
+  const second = (await plain(emulator)).access_token
+  t.not(first, second)
+  t.match(await use(emulator, first), { ip_list: [/./, /./] })
+  emulator.advance(301_000)
+  t.match(await use(emulator, first), { errcode: 42001 })
+  t.match(await use(emulator, second), { ip_list: [/./, /./] })
+  t.match(await stable(emulator), { access_token: held.access_token, expires_in: 6899 })
+  emulator.advance(6700_000)
+  t.not((await stable(emulator)).access_token, held.access_token)
+  t.match(await use(emulator, held.access_token), { ip_list: [/./, /./] }, 'the old one lives to its end')
+})
+
+t.test('force_refresh kills the old token, at most every 30 seconds and 20 times a day; quotas', async t => {
+  const emulator = await testEmulator(t)
+  const first = (await stable(emulator)).access_token
+  t.match(await stable(emulator, { force_refresh: true }), { expires_in: 7200 })
+  t.match(await use(emulator, first), { errcode: 42001 })
+  t.match(await stable(emulator, { force_refresh: true }), { errcode: 45011 })
+  for (let at = 0; at < 19; at++) {
+    emulator.advance(31_000)
+    t.match(await stable(emulator, { force_refresh: true }), { expires_in: 7200 })
+  }
+  emulator.advance(31_000)
+  t.match(await stable(emulator, { force_refresh: true }), { errcode: 45009 })
+  const fresh = await testEmulator(t)
+  t.match(await stable(fresh, { force_refresh: true }), { expires_in: 7200 }, 'also as the first')
+  let last
+  for (let at = 0; at < 2001; at++) last = await plain(fresh)
+  t.match(last, { errcode: 45009, errmsg: /^reach max api daily quota limit/ })
+  for (let at = 0; at < 10_001; at++) last = await stable(fresh)
+  t.match(last, { errcode: 45011, errmsg: /^api minute-quota reach limit/ })
+})
+
+t.test('control: tokens, config, orders', async t => {
+  const emulator = await testEmulator(t, { appId: 'wx00000000000000aa', mchId: '1900000001', apiKey: 'emulatorAAAAAAAAAAAAAAAAAAAAAAAA', appSecret: 'emulatorBBBBBBBBBBBBBBBBBBBBBBBB', tokenLifetime: 60, ticketLifetime: 60 })
+  t.match((await emulator.app.inject({ url: '/_emulator/config', headers: { host: '127.0.0.1:1' } })).json(), {
+    appId: 'wx00000000000000aa', merchant: { mchId: '1900000001', v2: { apiKey: 'emulatorAAAAAAAAAAAAAAAAAAAAAAAA' } }, endpoints: { api: 'http://127.0.0.1:1', payBackup: 'http://127.0.0.1:1' }
+  })
+  const { access_token: token, expires_in: left } = await stable(emulator)
+  t.equal(left, 60)
+  await emulator.app.inject(`/cgi-bin/ticket/getticket?access_token=${token}&type=jsapi`)
+  t.match(await emulator.issued(), { tokens: 1, tickets: 1, calls: { stable_token: 1, getticket: 1, token: 0 } })
+  await emulator.expireTokens({ tickets: true })
+  t.match(await use(emulator, token), { errcode: 40001 })
+  for (const [method, url] of [['GET', 'orders/none'], ['POST', 'orders/none/pay'], ['POST', 'orders/none/cancel'], ['POST', 'notifications/none/resend']] as const) {
+    t.match(await emulator.app.inject({ method, url: `/_emulator/${url}` }), { statusCode: 404 })
+  }
+  await t.rejects(emulator.pay('none'), { message: 'no such order' })
+})
+
+t.test('the authorize page', async t => {
+  const emulator = await testEmulator(t, { domains: ['shop.test'] })
+  const url = (change: object = {}, path = 'authorize') => `/connect/oauth2/${path}?${new URLSearchParams({ appid: emulator.account.appId, redirect_uri: 'http://localhost:3000/back?a=1', response_type: 'code', scope: 'snsapi_userinfo', state: 's<1>', ...change })}`
+  const wrong: Array<[object, string]> = [[{ appid: 'wx1' }, '10013'], [{ redirect_uri: 'https://evil.test/' }, 'redirect_uri域名与后台配置不一致'], [{ redirect_uri: '/x' }, '10003'], [{ response_type: 'token' }, '10004'], [{ scope: 'x' }, '此公众号并没有这些scope的权限']]
+  for (const [change, words] of wrong) for (const path of ['authorize', 'authorize_reply']) t.ok((await emulator.app.inject(url(change, path))).body.includes(words), words)
+  const page = (await emulator.app.inject(url())).body
+  t.match(page, /允许 · Allow[\s\S]*拒绝 · Refuse/)
+  t.notMatch(page, /s<1>/, 'escaped')
+  t.notMatch((await emulator.app.inject(`/connect/oauth2/authorize?appid=${emulator.account.appId}&redirect_uri=http://shop.test/&response_type=code&scope=snsapi_userinfo`)).body, /undefined/)
+  t.match((await emulator.app.inject(url({ scope: 'snsapi_base' }))).headers.location, /^http:\/\/localhost:3000\/back\?a=1&code=0[0-9a-f]{30}x&state=s/)
+  t.match((await emulator.app.inject(url({ action: 'refuse' }, 'authorize_reply'))).headers.location, /\/back\?a=1&state=s/)
+  t.match((await emulator.app.inject(`/connect/oauth2/authorize?appid=${emulator.account.appId}&redirect_uri=http://shop.test/&response_type=code&scope=snsapi_base`)).headers.location, /state=$/)
+
+  const sns = async (path: string) => (await emulator.app.inject(`/sns/${path}`)).json()
+  const { appId, appSecret } = emulator.account
+  const exchange = (change: object) => sns(`oauth2/access_token?${new URLSearchParams({ appid: appId, secret: appSecret, code: 'x', grant_type: 'authorization_code', ...change })}`)
+  for (const [change, errcode] of [[{ appid: 'wx1' }, 40013], [{ secret: 'x' }, 40125], [{ grant_type: 'x' }, 40002], [{ code: '' }, 41008], [{}, 40029]] as const) t.match(await exchange(change), { errcode })
+  t.match(await sns('oauth2/refresh_token?appid=wx1'), { errcode: 40013 })
+  t.match(await sns(`oauth2/refresh_token?appid=${appId}&grant_type=refresh_token`), { errcode: 40030 })
+  t.match(await sns('auth'), { errcode: 40001 })
+  const code = new URL((await emulator.app.inject(url({ scope: 'snsapi_base' }))).headers.location as string).searchParams.get('code') as string
+  const { access_token: access, openid } = await exchange({ code })
+  t.match(await sns(`auth?access_token=${access}&openid=other`), { errcode: 40003 })
+  t.match(await sns(`auth?access_token=${access}&openid=${openid}`), { errcode: 0 })
+  emulator.advance(7201_000)
+  t.match(await sns(`auth?access_token=${access}&openid=${openid}`), { errcode: 42001 })
+})
+
+const order = (emulator: Emulator, change: Record<string, string> = {}) => ({
+  appid: emulator.account.appId, mch_id: emulator.account.mchId, nonce_str: 'n', body: '咖啡', out_trade_no: 'S1234567890', total_fee: '100', spbill_create_ip: '127.0.0.1', notify_url: 'http://127.0.0.1:1/notify', trade_type: 'JSAPI', openid: OPENID, ...change
+})
+async function post (emulator: Emulator, path: string, fields: Record<string, string>, sign = signV2(fields, emulator.account.apiKey, fields.sign_type === 'HMAC-SHA256' ? 'HMAC-SHA256' : 'MD5')): Promise<Record<string, string>> {
+  const reply = await emulator.app.inject({ method: 'POST', url: path, payload: writeXml({ ...fields, sign }) })
+  t.match(reply, { statusCode: 200, headers: { 'content-type': /^text\/plain/ } })
+  return { ...readXml(reply.rawPayload) }
+}
+
+t.test('unifiedorder: refusals in WeChat\'s words', async t => {
+  const emulator = await testEmulator(t)
+  const place = (change: Record<string, string> = {}, sign?: string) => post(emulator, '/pay/unifiedorder', order(emulator, change), sign)
+  const failed: Array<[Record<string, string>, string]> = [
+    [{ mch_id: 'x' }, 'mch_id参数格式错误'], [{ mch_id: '1' }, '商户号mch_id不存在'], [{ appid: 'wx1' }, 'appid和mch_id不匹配'], [{ sign_type: 'SHA1' }, '签名错误，请检查后再试'], [{ nonce_str: '' }, 'nonce_str参数长度有误'],
+    [{ trade_type: 'NATIVE' }, '您没有NATIVE支付权限'], [{ openid: '' }, 'JSAPI支付必须传openid'], [{ openid: 'x' }, 'invalid openid'], [{ openid: 'oForeignAppVisitor0000000000' }, 'appid and openid not match']
+  ]
+  for (const [change, return_msg] of failed) t.match(await place(change), { return_code: 'FAIL', return_msg, sign: undefined }, return_msg)
+  t.match(await place({}, 'WRONG'), { return_code: 'FAIL', return_msg: '签名错误，请检查后再试', sign: undefined })
+  const reply = await emulator.app.inject({ method: 'POST', url: '/pay/unifiedorder', payload: { a: 1 } })
+  t.equal(reply.body, '<xml><return_code><![CDATA[FAIL]]></return_code>\n<retmsg><![CDATA[xml格式错误]]></retmsg>\n<retcode>1</retcode></xml>')
+  for (const name of ['body', 'out_trade_no', 'total_fee', 'spbill_create_ip', 'notify_url', 'trade_type']) t.match(await place({ [name]: '' }), { result_code: 'FAIL', err_code: 'LACK_PARAMS' }, name)
+  const bad: Array<Record<string, string>> = [{ total_fee: '0' }, { total_fee: '1.5' }, { out_trade_no: 'a b' }, { body: 'x'.repeat(128) }, { attach: 'x'.repeat(128) }, { spbill_create_ip: 'x' }, { notify_url: 'http://x/?a' }, { time_expire: '20200101000000' }, { time_expire: 'x' }]
+  for (const change of bad) t.match(await place(change), { result_code: 'FAIL', err_code: 'PARAM_ERROR', sign: /^[0-9A-F]{32}$/ }, JSON.stringify(change))
+
+  const first = await place({ openid: 'oANewVisitorOfThisAccount000' })
+  t.match(first, { result_code: 'SUCCESS', prepay_id: /^wx\d{14}[0-9a-f]{20}$/ })
+  t.match(await place({ openid: 'oANewVisitorOfThisAccount000' }), { prepay_id: first.prepay_id })
+  for (const change of [{ total_fee: '101' }, { body: '茶' }, { attach: 'x' }, {}]) t.match(await place(change as Record<string, string>), { err_code: 'INVALID_REQUEST', err_code_des: '201 商户订单号重复' })
+  emulator.advance(2 * 3600_000 + 1000)
+  t.not((await place({ openid: 'oANewVisitorOfThisAccount000' })).prepay_id, first.prepay_id, 'a fresh prepay_id after two hours')
+  emulator.advance(7 * 86_400_000)
+  t.match(await place(), { err_code: 'ORDERCLOSED' }, 'an order lives seven days')
+  for (const path of ['/pay/orderquery', '/pay/closeorder']) t.match(await post(emulator, path, order(emulator, { out_trade_no: 'none', transaction_id: '1' })), { err_code: 'ORDERNOTEXIST' })
+  await t.rejects(emulator.pay('S1234567890'), { message: 'the order is CLOSED' })
+  await emulator.cancel('S1234567890')
+})
+
+t.test('notifications come again until they are accepted, on WeChat\'s schedule', async t => {
+  let answers = 0
+  const shop = await fakeServer((_seen, reply) => { reply.end(++answers < 4 ? '<xml><return_code>FAIL</return_code></xml>' : '<xml><return_code><![CDATA[SUCCESS]]></return_code></xml>') })
+  t.teardown(shop.close)
+  const emulator = await testEmulator(t, { timeScale: 0.0001 })
+  await post(emulator, '/pay/unifiedorder', order(emulator, { notify_url: `${shop.origin}/notify`, attach: 'x]]>y', sign_type: 'HMAC-SHA256' }))
+  await emulator.pay('S1234567890')
+  await t.rejects(emulator.pay('S1234567890'), { message: 'the order is SUCCESS' })
+  const accepted = await emulator.waitForNotification(delivery => delivery.accepted)
+  t.match(accepted, { attempt: 4, out_trade_no: 'S1234567890', reply: { status: 200 }, error: null })
+  t.equal(new Set(shop.seen.map(({ body }) => body)).size, 1, 'the same bytes each time')
+  t.match({ ...readXml(Buffer.from(shop.seen[0]?.body ?? '')) }, { attach: 'x]]>y', sign_type: 'HMAC-SHA256', sign: /^[0-9A-F]{64}$/ })
+  t.match(await emulator.resend(accepted.id), { attempt: 16, accepted: true })
+  t.equal((await emulator.app.inject('/_emulator/notifications')).json().length, 5)
+
+  await post(emulator, '/pay/unifiedorder', order(emulator, { out_trade_no: 'S2' }))
+  await emulator.pay('S2')
+  t.match(await emulator.waitForNotification(delivery => delivery.out_trade_no === 'S2' && delivery.attempt === 2), { accepted: false, error: /./, reply: null })
+  t.ok(await emulator.waitForNotification())
+})
+
+t.test('the bridge behind the page', async t => {
+  const emulator = await testEmulator(t)
+  const { apiKey, appId } = emulator.account
+  const { prepay_id: id } = await post(emulator, '/pay/unifiedorder', order(emulator))
+  const ask = async (name: string, payload: object | string) => (await emulator.app.inject({ method: 'POST', url: `/_emulator/bridge/${name}`, payload })).json()
+  const params = (change: Record<string, string> = {}, sign?: string) => {
+    const fields = { appId, timeStamp: '1', nonceStr: 'n', package: `prepay_id=${id}`, signType: 'MD5', ...change }
+    return { ...fields, paySign: sign ?? signV2(fields, apiKey, 'MD5') }
+  }
+  t.match(await ask('getBrandWCPayRequest', params()), { cashier: `/_emulator/cashier/${id}` })
+  for (const change of [{ package: id as string }, { package: 'prepay_id=none' }, { package: '' }]) t.match(await ask('getBrandWCPayRequest', params(change)), { err_msg: 'get_brand_wcpay_request:fail', err_desc: '调用支付JSAPI缺少参数: total_fee' })
+  for (const wrong of [params({}, 'x'), params({ appId: 'wx1' }), params({ signType: 'SHA1' }), params({ signType: 'HMAC-SHA256' }), { ...params(), timeStamp: 1 }]) t.match(await ask('getBrandWCPayRequest', wrong), { err_desc: '支付验证签名失败' })
+  t.match(await ask('preVerifyJSAPI', '{'), { err_msg: 'preVerifyJSAPI:invalid appid' })
+  for (const url of ['x', 'https://evil.test/']) t.match(await ask('preVerifyJSAPI', { appId, url }), { err_msg: 'preVerifyJSAPI:invalid url domain' })
+  t.match(await ask('preVerifyJSAPI', { appId, url: 'http://localhost/' }), { err_msg: 'preVerifyJSAPI:invalid signature' })
+  t.match((await emulator.app.inject(`/_emulator/cashier/${id}`)).body, /¥1\.00/)
+  t.match((await emulator.app.inject('/_emulator/cashier/none')).body, /订单不存在或已过期/)
+  await emulator.pay('S1234567890')
+  t.match(await ask('getBrandWCPayRequest', params()), { err_desc: '该订单已支付' })
+  const { prepay_id: second } = await post(emulator, '/pay/unifiedorder', order(emulator, { out_trade_no: 'S2' }))
+  await post(emulator, '/pay/closeorder', order(emulator, { out_trade_no: 'S2' }))
+  t.match(await ask('getBrandWCPayRequest', params({ package: `prepay_id=${second}` })), { err_desc: '订单已关闭' })
+})
+
+t.test('E2 not in production, unless told twice; loopback; a plugin in any host', async t => {
+  const environment = process.env.NODE_ENV
+  t.teardown(() => { process.env.NODE_ENV = environment ?? ''; delete process.env.WECHAT_EMULATOR_IN_PRODUCTION })
+  process.env.NODE_ENV = 'production'
+  await t.rejects(createEmulator(), { message: /NODE_ENV=production/ })
+  await t.rejects(createEmulator({ allowProduction: true }), { message: /NODE_ENV=production/ })
+  process.env.WECHAT_EMULATOR_IN_PRODUCTION = 'yes'
+  await t.rejects(createEmulator(), { message: /NODE_ENV=production/ })
+  const told = await createEmulator({ allowProduction: true })
+  t.match(told.origin, /^http:\/\/127\.0\.0\.1:/)
+  await told.close()
+  process.env.NODE_ENV = 'test'
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.post('/mine', async request => request.body)
+  await app.register(plugin, { prefix: '/wx' })
+  t.match((await app.inject({ url: '/wx/_emulator/config', headers: { host: 'localhost' } })).json(), { endpoints: { api: 'http://localhost/wx' } })
+  t.same((await app.inject({ method: 'POST', url: '/mine', payload: { a: 1 } })).json(), { a: 1 })
+})

@@ -1,0 +1,87 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import { pay } from '../../plugins/pay.ts'
+import type { JsapiOrder, PayPluginOptions } from '../../plugins/pay.ts'
+import { OPENID, testEmulator } from '../helpers/account.ts'
+import { fakeServer } from '../helpers/fake-server.ts'
+import { readXml } from '../../src/pay/v2/xml.ts'
+
+type Tap = Parameters<typeof testEmulator>[0]
+
+const ORDER: JsapiOrder = { outTradeNo: 'S1234567890', description: '咖啡', amount: 6800, openid: OPENID }
+
+async function host (t: Tap, options: Partial<PayPluginOptions> = {}, fastify: object = {}) {
+  const emulator = await testEmulator(t)
+  const app = Fastify(fastify)
+  t.teardown(() => app.close())
+  const { appId, merchant, endpoints } = emulator.config
+  app.register(pay, { appId, endpoints, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/notify' }, order: () => ORDER, ...options })
+  await app.ready()
+  return { app, emulator }
+}
+
+t.test('P1 what the page says of amount, appid, openid and notify_url is ignored', async t => {
+  const { app, emulator } = await host(t)
+  const lies = { amount: 1, total_fee: 1, appid: 'wx9', openid: 'oEvil', notify_url: 'https://evil.test' }
+  const byJson = await app.inject({ method: 'POST', url: '/wechat/pay', payload: lies })
+  t.match(byJson, { statusCode: 200, headers: { 'cache-control': 'no-store' } })
+  t.same(Object.keys(byJson.json()).sort(), ['appId', 'nonceStr', 'package', 'paySign', 'signType', 'timeStamp', 'timestamp'])
+  const byForm = await app.inject({ method: 'POST', url: '/wechat/pay', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: String(new URLSearchParams(lies as never)) })
+  t.equal(byForm.json().package, byJson.json().package)
+  t.match(emulator.order(ORDER.outTradeNo), { total_fee: 6800, openid: OPENID, appid: emulator.account.appId, notify_url: 'http://127.0.0.1:1/notify' })
+})
+
+t.test('what the host throws reaches the page as it is', async t => {
+  const thrown = Object.assign(new Error('sold out'), { statusCode: 410, code: 'SOLD_OUT' })
+  const { app, emulator } = await host(t, { order: async () => { throw thrown } })
+  t.match((await app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 410, code: 'SOLD_OUT', message: 'sold out' })
+  t.equal((await emulator.app.inject('/_emulator/orders')).body, '[]')
+})
+
+t.test('P2 wrong orders of the host', async t => {
+  for (const wrong of [undefined, { ...ORDER, amount: 0 }, { ...ORDER, amount: '6800' }, { ...ORDER, openid: undefined }]) {
+    const { app } = await host(t, { order: () => wrong as JsapiOrder })
+    t.match((await app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 400, code: 'WECHAT_INPUT' })
+  }
+})
+
+t.test('P7 the payer\'s address is the one that trustProxy says, and an address', async t => {
+  const server = await fakeServer((_seen, reply) => { reply.end() })
+  t.teardown(server.close)
+  const endpoints = server.endpoints
+  const ask = async (fastify: object, forwarded: string) => {
+    const { app } = await host(t, { endpoints, http: { retries: 0 } }, fastify)
+    const reply = await app.inject({ method: 'POST', url: '/wechat/pay', headers: { 'x-forwarded-for': forwarded }, remoteAddress: '::ffff:10.0.0.1' })
+    const last = server.seen.pop()
+    return { reply, ip: last && readXml(Buffer.from(last.body)).spbill_create_ip }
+  }
+  t.match(await ask({}, '9.9.9.9'), { ip: '10.0.0.1' })
+  t.match(await ask({ trustProxy: true }, '9.9.9.9'), { ip: '9.9.9.9' })
+  t.match((await ask({ trustProxy: true }, 'unknown')).reply.json(), { statusCode: 400 })
+})
+
+t.test('P8 ten requests at once; P9 WeChat away, then back', async t => {
+  const { app, emulator } = await host(t)
+  const all = await Promise.all(Array.from({ length: 10 }, () => app.inject({ method: 'POST', url: '/wechat/pay' })))
+  t.equal(new Set(all.map(reply => reply.json().package)).size, 1)
+  t.equal((await emulator.app.inject('/_emulator/orders')).json().length, 1)
+  const server = await fakeServer((_seen, reply) => { reply.destroy() })
+  t.teardown(server.close)
+  const cut = await host(t, { endpoints: server.endpoints })
+  t.match((await cut.app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 502, code: 'WECHAT_NETWORK', message: /unknown outcome/ })
+})
+
+t.test('only decorators without order(), and the host\'s own form parser is left alone', async t => {
+  const { app } = await host(t, { order: undefined } as never)
+  t.ok(app.wechatPay.jsapi)
+  t.notOk(app.hasRoute({ method: 'POST', url: '/wechat/pay' }))
+  const emulator = await testEmulator(t)
+  const own = Fastify()
+  t.teardown(() => own.close())
+  own.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => done(null, { mine: body }))
+  own.post('/mine', async request => request.body)
+  const { appId, merchant, endpoints } = emulator.config
+  await own.register(pay, { appId, endpoints, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/notify' }, order: () => ORDER, prefix: '/api' })
+  t.match((await own.inject({ method: 'POST', url: '/mine', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: 'a=1' })).json(), { mine: 'a=1' })
+  t.match(await own.inject({ method: 'POST', url: '/api/pay', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: 'a=1' }), { statusCode: 200 })
+})
