@@ -8,7 +8,7 @@ const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { typ
 
 const emulator = await createEmulator({ port: Number(values['emulator-port'] ?? 0) })
 // The shop's address is needed before it listens, since WeChat sends notifications there.
-const port = Number(values.port ?? (values.once ? await freePort() : 3000))
+const port = Number(values.port ?? (values.once ? 0 : 3000)) || await freePort()
 const origin = `http://localhost:${port}`
 const { merchant, ...account } = emulator.config
 const shop = await createShop({
@@ -26,7 +26,7 @@ async function close () {
 }
 
 try {
-  await shop.app.listen({ port, host: 'localhost' })
+  await shop.app.listen({ port, host: 'localhost' }).catch((error: Error) => { throw new Error(`opening the shop: ${error.message}`) })
   if (values.once) {
     await walk(emulator, shop, origin, line => console.log(line))
     await close()

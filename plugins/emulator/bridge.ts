@@ -91,10 +91,21 @@ const SCRIPT = `(() => {
     })
   }
 
+  // WeChat's app shows the reason itself; the page hears no more than "fail".
+  function tell (reason) {
+    const notice = document.createElement('div')
+    notice.setAttribute('role', 'alert')
+    notice.textContent = reason
+    notice.style.cssText = 'position:fixed;left:50%;top:40%;transform:translateX(-50%);max-width:80%;padding:16px 24px;border-radius:8px;background:#000c;color:#fff;font:16px/1.5 system-ui,sans-serif;z-index:2147483647'
+    document.body.append(notice)
+    setTimeout(() => notice.remove(), 3000)
+  }
+
   const calls = {
     preVerifyJSAPI: params => post('preVerifyJSAPI', { ...params, url: location.href.split('#')[0] }),
     async getBrandWCPayRequest (params) {
       const verdict = await post('getBrandWCPayRequest', params)
+      if (verdict.err_desc) tell(verdict.err_desc)
       return verdict.cashier ? { err_msg: 'get_brand_wcpay_request:' + await cashier(verdict.cashier) } : verdict
     }
   }

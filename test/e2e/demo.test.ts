@@ -1,0 +1,68 @@
+/** The README's commands, as a newcomer runs them. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+
+const root = new URL('../../', import.meta.url)
+
+function run (file: string, args: string[], env: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], { cwd: root, env: { ...process.env, ...env } })
+  const said = { out: '', err: '' }
+  child.stdout.on('data', chunk => { said.out += chunk })
+  child.stderr.on('data', chunk => { said.err += chunk })
+  return {
+    child,
+    said,
+    ended: once(child, 'close').then(([code]) => code as number),
+    async says (what: RegExp) {
+      while (!what.test(said.out)) await once(child.stdout, 'data')
+    }
+  }
+}
+
+t.test('demo --once: a line per step, and the payment as the last', async t => {
+  const { said, ended } = run('examples/shop/demo.ts', ['--once'])
+  t.equal(await ended, 0, said.err)
+  const lines = said.out.trim().split('\n')
+  t.same(lines.map(line => line.split(':')[0]).slice(0, 5), ['1 token', '2 login', '3 jssdk', '4 order', '5 payment'])
+  t.match(lines[5], /^paid out_trade_no=\S+ transaction_id=\d{28} total_fee=6800 notified=1$/)
+  t.equal(lines.length, 6)
+})
+
+t.test('demo: a failure names its step and exits 1', async t => {
+  const taken = createServer().listen(0, 'localhost')
+  t.teardown(() => taken.close())
+  await once(taken, 'listening')
+  const { said, ended } = run('examples/shop/demo.ts', ['--once', '--port', String((taken.address() as AddressInfo).port)])
+  t.equal(await ended, 1)
+  t.match(said.err, /^demo failed at opening the shop: .*EADDRINUSE/)
+})
+
+t.test('demo: prints the URL and what to do; ends at a signal', async t => {
+  const demo = run('examples/shop/demo.ts', ['--port', '0'])
+  await demo.says(/Stop with Ctrl\+C/)
+  const url = /http:\/\/localhost:\d+\/\?lang=en/.exec(demo.said.out)?.[0]
+  t.match(await (await fetch(String(url))).text(), /Pour-over coffee/)
+  demo.child.kill('SIGTERM')
+  t.equal(await demo.ended, 0)
+})
+
+t.test('the emulator\'s command', async t => {
+  const emulator = run('plugins/emulator/cli.ts', ['--port', '0', '--app-id', 'wx00000000000000aa', '--time-scale', '0.1'])
+  await emulator.says(/bridge\.js/)
+  const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(emulator.said.out)?.[0]
+  t.match(await (await fetch(`${origin}/_emulator/config`)).json(), { appId: 'wx00000000000000aa', appSecret: /^emulator[0-9a-f]{24}$/, endpoints: { api: origin } })
+  emulator.child.kill('SIGINT')
+  t.equal(await emulator.ended, 0)
+
+  const help = run('plugins/emulator/cli.ts', ['--help'])
+  t.equal(await help.ended, 0)
+  t.match(help.said.out, /--time-scale/)
+  for (const [args, env, words] of [[['--port', 'x'], {}, /--port must be a number/], [['--nonsense'], {}, /nonsense/], [['--port', '0'], { NODE_ENV: 'production' }, /NODE_ENV=production/]] as Array<[string[], object, RegExp]>) {
+    const wrong = run('plugins/emulator/cli.ts', args, env as NodeJS.ProcessEnv)
+    t.equal(await wrong.ended, 1)
+    t.match(wrong.said.err, words)
+  }
+})

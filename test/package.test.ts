@@ -1,0 +1,53 @@
+/** The package as its users get it: packed, installed beside fastify, imported and required. */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const run = (command: string, args: string[], cwd: string) => execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, NODE_OPTIONS: '' } })
+
+t.test('packed, imported and required', async t => {
+  const dir = t.testdir()
+  run('npm', ['run', 'build', '--silent'], root)
+  const [{ filename, files }] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], root)) as [{ filename: string, files: Array<{ path: string }> }]
+  const paths = files.map(({ path }) => path)
+  const allowed = /^(?:dist\/(?:src|plugins)\/.*\.(?:js|d\.ts)|package\.json|README\.md|README\.zh-CN\.md|CHANGELOG\.md|LICENSE)$/
+  t.same(paths.filter(path => !allowed.test(path)), [], 'E3 holds only what users need')
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  for (const script of ['preinstall', 'install', 'postinstall']) t.notOk(script in manifest.scripts, `E3 no ${script} script`)
+
+  const modules = join(dir, 'node_modules')
+  mkdirSync(join(modules, 'fastify-wechat-pay'), { recursive: true })
+  run('tar', ['-xzf', join(dir, filename), '--strip-components=1', '-C', join(modules, 'fastify-wechat-pay')], dir)
+  const installed = paths.map(path => readFileSync(join(modules, 'fastify-wechat-pay', path), 'utf8')).join('\n')
+  t.notMatch(installed, /BEGIN (?:RSA |EC )?PRIVATE KEY/, 'E3 holds no key')
+  mkdirSync(join(modules, '@fastify'), { recursive: true })
+  for (const name of ['fastify', ...Object.keys(manifest.dependencies)]) symlinkSync(join(root, 'node_modules', name), join(modules, name))
+
+  const account = { appId: 'wx0123456789abcdef', appSecret: 'c0ffee00c0ffee00c0ffee00c0ffee42' }
+  writeFileSync(join(dir, 'esm.mjs'), `
+    import Fastify from 'fastify'
+    import wechatPay, { WechatError } from 'fastify-wechat-pay'
+    const app = Fastify()
+    await app.register(wechatPay, ${JSON.stringify(account)})
+    const names = []
+    for (const name of ['token', 'oauth', 'jssdk', 'pay', 'notify', 'emulator']) names.push(typeof (await import('fastify-wechat-pay/' + name)).default)
+    names.push(typeof (await import('fastify-wechat-pay/core')).signV2, typeof WechatError, typeof app.wechatJssdk.config)
+    console.log(new Set(names).size, [...names][0], names.length)`)
+  t.equal(run(process.execPath, ['esm.mjs'], dir).trim(), '1 function 9')
+  writeFileSync(join(dir, 'cjs.cjs'), `
+    const app = require('fastify')()
+    const { default: jssdk } = require('fastify-wechat-pay/jssdk')
+    app.register(jssdk, ${JSON.stringify(account)})
+    app.register(require('fastify-wechat-pay/token'), { ...${JSON.stringify(account)}, namespace: 'x' })
+    app.ready().then(() => console.log(app.printRoutes().includes('jssdk'), Object.keys(app.wechatToken).includes('x')), error => console.log(error.message))`)
+  t.equal(run(process.execPath, ['cjs.cjs'], dir).trim(), 'true true')
+
+  writeFileSync(join(dir, 'loaded.mjs'), `
+    await import('fastify-wechat-pay/jssdk')
+    const { default: { _cache } } = await import('node:module')
+    console.log(Object.keys(_cache).filter(path => /fast-xml-parser|emulator/.test(path)).length)`)
+  t.equal(run(process.execPath, ['loaded.mjs'], dir).trim(), '0', 'jssdk alone loads no XML, payment or emulator code')
+})
