@@ -4,9 +4,10 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { unwatched } from './helpers/unwatched.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const run = (command: string, args: string[], cwd: string) => execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, NODE_OPTIONS: '' } })
+const run = (command: string, args: string[], cwd: string) => execFileSync('env', unwatched(command, args), { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
 
 t.test('packed, imported and required', async t => {
   const dir = t.testdir()

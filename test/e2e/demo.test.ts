@@ -4,11 +4,12 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { unwatched } from '../helpers/unwatched.ts'
 
 const root = new URL('../../', import.meta.url)
 
 function run (file: string, args: string[], env: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], { cwd: root, env: { ...process.env, ...env } })
+  const child = spawn('env', unwatched(process.execPath, ['--import', 'tsx', file, ...args]), { cwd: root, env: { ...process.env, ...env } })
   const said = { out: '', err: '' }
   child.stdout.on('data', chunk => { said.out += chunk })
   child.stderr.on('data', chunk => { said.err += chunk })

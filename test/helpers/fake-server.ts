@@ -47,6 +47,6 @@ export const FAULTS: Record<string, Answer> = {
   'HTTP 502': (_seen, reply) => { reply.writeHead(502).end('bad gateway') },
   'HTTP 404': (_seen, reply) => { reply.writeHead(404).end('<html>not found</html>') },
   'a redirect': (_seen, reply) => { reply.writeHead(302, { location: 'http://127.0.0.1:1/elsewhere' }).end() },
-  'compressed': (_seen, reply) => { reply.writeHead(200, { 'content-encoding': 'gzip' }).end('x') },
+  compressed: (_seen, reply) => { reply.writeHead(200, { 'content-encoding': 'gzip' }).end('x') },
   'too large': (_seen, reply) => { reply.end(Buffer.alloc(9 << 20, 0x7b)) }
 }

@@ -185,13 +185,15 @@ t.test('T3 a holder that dies is followed by another; one that lives is waited f
 })
 
 t.test('T4 a result that comes too late gives way to the newer one', async t => {
-  const made = setup({ issue: async () => {
-    await made.store.release('key', 'nobody')
-    made.clock.pass(3001)
-    await made.store.take('key', 'another', 3000)
-    await made.store.finish('key', 'another', 'newer', 7200_000)
-    return { value: 'late', expiresIn: 7200 }
-  } })
+  const made = setup({
+    issue: async () => {
+      await made.store.release('key', 'nobody')
+      made.clock.pass(3001)
+      await made.store.take('key', 'another', 3000)
+      await made.store.finish('key', 'another', 'newer', 7200_000)
+      return { value: 'late', expiresIn: 7200 }
+    }
+  })
   t.equal(await made.token.get(), 'newer')
   t.match(await made.store.read('key'), { value: 'newer' })
   const alone = setup({ issue: async () => { alone.clock.pass(3001); return { value: 'late', expiresIn: 7200 } } })
