@@ -1,8 +1,8 @@
 /** The one way out to WeChat: time-outs, bounded repeats where a repeat is safe, bounded replies, verified certificates. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, request } from 'undici'
 import type { Dispatcher } from 'undici'
 import { WechatNetworkError, WechatReplyError } from './errors.ts'
+import { retry } from './retry.ts'
 
 export interface HttpOptions {
   /** Milliseconds one attempt may take, from connecting to the last byte. Default 5000. */
@@ -50,15 +50,11 @@ const UNREACHED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREA
 
 export function createHttp ({ timeout = 5000, retries = 1, dispatcher }: HttpOptions = {}): Http {
   return async function send (call) {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await once(call, call.bases[attempt % call.bases.length] as string, timeout, dispatcher ?? sharedAgent())
-      } catch (error) {
-        if (!(error instanceof WechatNetworkError) || !error.retryable || attempt >= retries) throw error
-        if (error.outcome === 'unknown' && !call.repeatable) throw error
-        await sleep(100 * 2 ** attempt * (0.5 + Math.random()))
-      }
-    }
+    return await retry(attempt => once(call, call.bases[attempt % call.bases.length] as string, timeout, dispatcher ?? sharedAgent()), {
+      retries,
+      delay: 100,
+      again: error => error instanceof WechatNetworkError && error.retryable && (error.outcome === 'not_sent' || call.repeatable)
+    })
   }
 }
 

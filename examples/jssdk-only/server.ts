@@ -1,21 +1,6 @@
-/** An existing small API that lets its pages use WeChat's JS-SDK, and nothing else of this package. */
-import { pathToFileURL } from 'node:url'
-import Fastify from 'fastify'
-import { jssdk } from '../../plugins/jssdk.ts'
-import type { JssdkOptions } from '../../plugins/jssdk.ts'
+/** `WECHAT_APP_ID=… WECHAT_APP_SECRET=… npx tsx examples/jssdk-only/server.ts` */
+import { createApi } from './api.ts'
 
-export async function createApi (account: Pick<JssdkOptions, 'appId' | 'appSecret' | 'endpoints'>) {
-  const app = Fastify()
-
-  app.get('/articles', async () => [{ id: 1, title: '云南咖啡' }])
-
-  // GET /api/wechat/jssdk?url= answers what the page hands to wx.config.
-  await app.register(jssdk, { ...account, prefix: '/api/wechat', jsApiList: ['updateAppMessageShareData', 'updateTimelineShareData'] })
-  return app
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const { WECHAT_APP_ID = '', WECHAT_APP_SECRET = '', PORT = '3000' } = process.env
-  const app = await createApi({ appId: WECHAT_APP_ID, appSecret: WECHAT_APP_SECRET })
-  console.log(await app.listen({ port: Number(PORT) }))
-}
+const { WECHAT_APP_ID: appId = '', WECHAT_APP_SECRET: appSecret = '', PORT = '3000' } = process.env
+const app = await createApi({ appId, appSecret })
+console.log(await app.listen({ port: Number(PORT) }))

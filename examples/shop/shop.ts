@@ -6,6 +6,7 @@ import { wechatPay } from '../../plugins/wechat-pay.ts'
 import type { WechatPayOptions } from '../../plugins/wechat-pay.ts'
 import { assets } from './assets.ts'
 import { createOrders } from './orders.ts'
+import type { ShopOrder } from './orders.ts'
 import { languageOf, orderPage, productPage, refusedPage } from './pages.ts'
 import { sessions } from './session.ts'
 
@@ -43,8 +44,8 @@ export async function createShop ({ account, origin, bridge, logger = false }: S
     },
     expected: outTradeNo => orders.find(outTradeNo),
     onPayment (payment) {
-      const order = orders.find(payment.outTradeNo)
-      if (!order) throw notFound()
+      // It exists: expected() has just found it.
+      const order = orders.find(payment.outTradeNo) as ShopOrder
       order.paid = { transactionId: payment.transactionId, at: payment.paidAt }
       order.handled++
     }

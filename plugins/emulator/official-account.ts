@@ -30,7 +30,7 @@ export function officialAccount (app: FastifyInstance, world: World) {
   }
 
   function tokenReply (value: string) {
-    const left = (tokens.get(value)?.until ?? 0) - world.now()
+    const left = (tokens.get(value) as Token).until - world.now()
     return { access_token: value, expires_in: Math.round(left / 1000) }
   }
 

@@ -35,7 +35,7 @@ export function errorPage (code: number, text: string): string {
 }
 
 export function authorizePage (query: Record<string, string | undefined>, users: User[]): string {
-  const kept = Object.entries(query).map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value ?? '')}">`).join('')
+  const kept = Object.entries(query).map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}">`).join('')
   const choices = users.map((user, index) =>
     `<label><input type="radio" name="user" value="${escape(user.openid)}"${index === 0 ? ' checked' : ''}>${escape(user.nickname)}${user.snapshot ? '（快照页 · snapshot）' : ''}</label>`).join('')
   return page('微信登录', `<h1>申请获取你的昵称和头像</h1><p>This page asks for your name and picture.</p>

@@ -95,7 +95,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
     try {
       return await call({ ...query, access_token: used })
     } catch (error) {
-      if (!(error instanceof WechatApiError) || !DEAD_TOKEN.has(error.wechatCode ?? '')) throw error
+      if (!(error instanceof WechatApiError) || !DEAD_TOKEN.has(String(error.wechatCode))) throw error
       await token.invalidate(used)
       return await call({ ...query, access_token: await token.get() })
     }

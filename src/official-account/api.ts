@@ -1,7 +1,8 @@
 /** One call to api.weixin.qq.com: JSON out, JSON back, the errcode in an HTTP 200 turned into a typed error. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { redact, WechatApiError, WechatReplyError } from '../errors.ts'
 import type { Http } from '../http.ts'
+import { retry } from '../retry.ts'
+import type { RetryPolicy } from '../retry.ts'
 import { ERROR_CODES } from './error-codes.ts'
 
 export type JsonObject = Record<string, unknown>
@@ -24,8 +25,8 @@ export interface Api {
   bytes (call: ApiCall): Promise<Buffer>
 }
 
-/** How often a reply of "busy" (-1) or "too often in this minute" (45011) is tried again. */
-const BUSY_RETRIES = 2
+/** A reply of "busy" (-1) or "too often in this minute" (45011) is worth another try. */
+const BUSY: RetryPolicy = { retries: 2, delay: 200, again: error => error instanceof WechatApiError && error.retryable }
 
 /** Parameters whose values must not appear in an error. */
 const SECRET_PARAMS = ['secret', 'access_token', 'refresh_token', 'code', 'openid'] as const
@@ -61,16 +62,7 @@ export function createApi (http: Http, base: string): Api {
     throw apiError(call, String(answer.errcode), String(answer.errmsg ?? ''))
   }
 
-  async function patiently (call: ApiCall): Promise<JsonObject | Buffer> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await attempt(call)
-      } catch (error) {
-        if (!(error instanceof WechatApiError) || !error.retryable || tries === BUSY_RETRIES) throw error
-        await sleep(200 * 2 ** tries * (0.5 + Math.random()))
-      }
-    }
-  }
+  const patiently = (call: ApiCall) => retry(() => attempt(call), BUSY)
 
   return {
     async json (call) {

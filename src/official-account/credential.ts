@@ -125,7 +125,10 @@ export function createCredential (parts: CredentialParts): Credential {
       if (turn.state === 'done' && isToken(turn.value)) return adopt(turn.value, turn.ttl, true)
       // Rubbish at our key: make way for the next one.
       if (turn.state === 'done') await ask(() => store.note(key, '', 1))
-      if (turn.state === 'mine') return await mintForAll(owner)
+      if (turn.state === 'mine') {
+        const beat = setInterval(() => { store.extend(key, owner, LEASE).catch(storeFailed) }, LEASE / 3)
+        return await mintForAll(owner).finally(() => clearInterval(beat))
+      }
       if (clock.now() > deadline) {
         throw new WechatError('WECHAT_TOKEN_TIMEOUT', `no ${name} within ${waitTimeout} ms: another process is fetching it`, { statusCode: 503, fault: 'wechat', retryable: true })
       }
@@ -135,7 +138,6 @@ export function createCredential (parts: CredentialParts): Credential {
   }
 
   async function mintForAll (owner: string): Promise<string> {
-    const beat = setInterval(() => { store.extend(key, owner, LEASE).catch(storeFailed) }, LEASE / 3)
     try {
       const remembered = await ask(() => store.read(failureKey))
       if (remembered?.answer) throw recall(remembered.answer.value, remembered.answer.ttl)
@@ -152,8 +154,6 @@ export function createCredential (parts: CredentialParts): Credential {
       await noteFailure(error, true)
       await ask(() => store.release(key, owner))
       throw error
-    } finally {
-      clearInterval(beat)
     }
   }
 
@@ -175,17 +175,22 @@ export function createCredential (parts: CredentialParts): Credential {
     }
   }
 
+  /** How often, by all processes; as if for the first time while the store is away. */
+  async function counted (what: string, window: number): Promise<number> {
+    return (await ask(() => store.count(`${key}:${what}`, window)))?.answer ?? 1
+  }
+
   /** A value that is not one of those the processes have already seen fail. */
   async function fetchLive (): Promise<{ value: string, ttl: number }> {
     const dead = (await ask(() => store.read(deadKey)))?.answer?.value
     if (dead) {
-      const renewals = (await ask(() => store.count(`${key}:contest`, CONTEST.window)))?.answer ?? 1
+      const renewals = await counted('contest', CONTEST.window)
       if (renewals > CONTEST.limit) throw contested()
     }
     const issued = await issueChecked(false)
     if (digest(issued.value) !== dead) return issued
-    const soon = (await ask(() => store.count(`${key}:forced`, FORCE.gap)))?.answer ?? 1
-    const today = (await ask(() => store.count(`${key}:forced-today`, FORCE.window)))?.answer ?? 1
+    const soon = await counted('forced', FORCE.gap)
+    const today = await counted('forced-today', FORCE.window)
     if (soon > 1 || today > FORCE.limit) throw contested()
     const forced = await issueChecked(true)
     if (digest(forced.value) === dead) throw contested()
@@ -268,7 +273,7 @@ export function createCredential (parts: CredentialParts): Credential {
       const now = clock.now()
       if (current && now < current.until) {
         if (!current.shared && !inFlight && (storeDownUntil === undefined || now >= storeDownUntil)) share(current)
-        else if (now >= current.refreshAt && !inFlight && !(failure && now < failure.until)) refreshBehind(current)
+        else if (now >= current.refreshAt && !inFlight) refreshBehind(current)
         return current.promise
       }
       if (failure && now < failure.until) return Promise.reject(failure.error)

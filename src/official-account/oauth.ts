@@ -109,7 +109,7 @@ export function createOAuth (options: AccountOptions): WechatOAuth {
         await api.json({ path: '/sns/auth', query: { access_token: accessToken, openid } })
         return true
       } catch (error) {
-        if (/^4\d{4}$/.test((error as { wechatCode?: string }).wechatCode ?? '')) return false
+        if (/^4\d{4}$/.test(String((error as { wechatCode?: string }).wechatCode))) return false
         throw error
       }
     }

@@ -67,9 +67,12 @@ export function createMemoryStore (clock: Pick<Clock, 'now'> = systemClock): Sto
     },
     async count (key, window) {
       const entry = live(key)
-      if (!entry) write(key, '1', window)
-      else entry.value = String(Number(entry.value) + 1)
-      return Number(live(key)?.value ?? 1)
+      if (!entry) {
+        write(key, '1', window)
+        return 1
+      }
+      entry.value = String(Number(entry.value) + 1)
+      return Number(entry.value)
     }
   }
 }

@@ -39,6 +39,12 @@ const SCRIPTS = {
     return n`
 }
 
+function storeError ({ message, name }: Error): WechatError {
+  // Redis puts commands and their arguments, tokens among them, into its errors: the first word is what matters.
+  const reason = /^(?:[A-Z]{3,}|no answer in time)/.exec(message)?.[0] ?? name
+  return new WechatError('WECHAT_STORE', `the shared store failed (${reason})`, { statusCode: 503, fault: 'network', retryable: true })
+}
+
 /**
  * Shared by any number of processes and machines, on the host's own client; life-times are measured by Redis alone.
  * Every method throws WechatError `WECHAT_STORE` when Redis does not answer in time or refuses.
@@ -52,15 +58,9 @@ export function createRedisStore (redis: RedisClient, timeout = TIMEOUT): Store 
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(reject, timeout, new Error('no answer in time'))
     })
-    try {
-      return await Promise.race([redis.eval(SCRIPTS[script], keys.length, ...keys, ...args), late])
-    } catch (error) {
-      // Redis puts commands and their arguments, tokens among them, into its errors: the first word is what matters.
-      const reason = /^(?:[A-Z]{4,}|no answer in time)/.exec((error as Error).message)?.[0] ?? (error as Error).name
-      throw new WechatError('WECHAT_STORE', `the shared store failed (${reason})`, { statusCode: 503, fault: 'network', retryable: true })
-    } finally {
-      clearTimeout(timer)
-    }
+    return await Promise.race([redis.eval(SCRIPTS[script], keys.length, ...keys, ...args), late])
+      .catch((error: Error) => { throw storeError(error) })
+      .finally(() => clearTimeout(timer))
   }
   const found = (reply: unknown) => {
     const [value, ttl] = reply as [string, number]

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
-import { createApi } from '../../examples/jssdk-only/server.ts'
+import { createApi } from '../../examples/jssdk-only/api.ts'
 import { unwatched } from '../helpers/unwatched.ts'
 import { testEmulator } from '../helpers/account.ts'
 

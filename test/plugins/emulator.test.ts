@@ -110,7 +110,7 @@ t.test('the authorize page', async t => {
   for (const [change, errcode] of [[{ appid: 'wx1' }, 40013], [{ secret: 'x' }, 40125], [{ grant_type: 'x' }, 40002], [{ code: '' }, 41008], [{}, 40029]] as const) t.match(await exchange(change), { errcode })
   t.match(await sns('oauth2/refresh_token?appid=wx1'), { errcode: 40013 })
   t.match(await sns(`oauth2/refresh_token?appid=${appId}&grant_type=refresh_token`), { errcode: 40030 })
-  t.match(await sns('auth'), { errcode: 40001 })
+  for (const path of ['auth', 'userinfo']) t.match(await sns(path), { errcode: 40001 })
   const code = new URL((await emulator.app.inject(url({ scope: 'snsapi_base' }))).headers.location as string).searchParams.get('code') as string
   const { access_token: access, openid } = await exchange({ code })
   t.match(await sns(`auth?access_token=${access}&openid=other`), { errcode: 40003 })
@@ -136,6 +136,12 @@ t.test('unifiedorder: refusals in WeChat\'s words', async t => {
     [{ trade_type: 'NATIVE' }, '您没有NATIVE支付权限'], [{ openid: '' }, 'JSAPI支付必须传openid'], [{ openid: 'x' }, 'invalid openid'], [{ openid: 'oForeignAppVisitor0000000000' }, 'appid and openid not match']
   ]
   for (const [change, return_msg] of failed) t.match(await place(change), { return_code: 'FAIL', return_msg, sign: undefined }, return_msg)
+  const { mch_id: _none, ...nobody } = order(emulator)
+  t.match(await post(emulator, '/pay/unifiedorder', nobody), { return_msg: 'mch_id参数格式错误' })
+  const { nonce_str: _neither, ...bare } = order(emulator)
+  t.match(await post(emulator, '/pay/unifiedorder', bare), { return_msg: 'nonce_str参数长度有误' })
+  const { out_trade_no: _nor, ...numberless } = order(emulator)
+  t.match(await post(emulator, '/pay/orderquery', numberless), { err_code: 'ORDERNOTEXIST' })
   t.match(await place({}, 'WRONG'), { return_code: 'FAIL', return_msg: '签名错误，请检查后再试', sign: undefined })
   const reply = await emulator.app.inject({ method: 'POST', url: '/pay/unifiedorder', payload: { a: 1 } })
   t.equal(reply.body, '<xml><return_code><![CDATA[FAIL]]></return_code>\n<retmsg><![CDATA[xml格式错误]]></retmsg>\n<retcode>1</retcode></xml>')
@@ -169,7 +175,8 @@ t.test('notifications come again until they are accepted, on WeChat\'s schedule'
   t.equal(new Set(shop.seen.map(({ body }) => body)).size, 1, 'the same bytes each time')
   t.match({ ...readXml(Buffer.from(shop.seen[0]?.body ?? '')) }, { attach: 'x]]>y', sign_type: 'HMAC-SHA256', sign: /^[0-9A-F]{64}$/ })
   t.match(await emulator.resend(accepted.id), { attempt: 16, accepted: true })
-  t.equal((await emulator.app.inject('/_emulator/notifications')).json().length, 5)
+  t.same((await emulator.app.inject('/_emulator/notifications')).json(), emulator.notifications())
+  t.equal(emulator.notifications().length, 5)
 
   await post(emulator, '/pay/unifiedorder', order(emulator, { out_trade_no: 'S2' }))
   await emulator.pay('S2')
@@ -189,6 +196,7 @@ t.test('the bridge behind the page', async t => {
   t.match(await ask('getBrandWCPayRequest', params()), { cashier: `/_emulator/cashier/${id}` })
   for (const change of [{ package: id as string }, { package: 'prepay_id=none' }, { package: '' }]) t.match(await ask('getBrandWCPayRequest', params(change)), { err_msg: 'get_brand_wcpay_request:fail', err_desc: '调用支付JSAPI缺少参数: total_fee' })
   for (const wrong of [params({}, 'x'), params({ appId: 'wx1' }), params({ signType: 'SHA1' }), params({ signType: 'HMAC-SHA256' }), { ...params(), timeStamp: 1 }]) t.match(await ask('getBrandWCPayRequest', wrong), { err_desc: '支付验证签名失败' })
+  t.match(await ask('getBrandWCPayRequest', '{'), { err_msg: 'get_brand_wcpay_request:fail' })
   t.match(await ask('preVerifyJSAPI', '{'), { err_msg: 'preVerifyJSAPI:invalid appid' })
   for (const url of ['x', 'https://evil.test/']) t.match(await ask('preVerifyJSAPI', { appId, url }), { err_msg: 'preVerifyJSAPI:invalid url domain' })
   t.match(await ask('preVerifyJSAPI', { appId, url: 'http://localhost/' }), { err_msg: 'preVerifyJSAPI:invalid signature' })

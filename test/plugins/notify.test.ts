@@ -41,7 +41,7 @@ t.test('any content type, and none', async t => {
 })
 
 t.test('forged, unsigned, of another merchant, hostile: refused, and the next genuine one accepted', async t => {
-  const { send, handled, lines } = await host(t)
+  const { app, send, handled, lines } = await host(t)
   const refused: Array<[string | Buffer, number]> = [
     [signed(payment(), 'x'.repeat(31) + 'y'), 401],
     [xml(payment()), 401],
@@ -54,6 +54,7 @@ t.test('forged, unsigned, of another merchant, hostile: refused, and the next ge
     ['x'.repeat(70_000), 413]
   ]
   for (const [document, statusCode] of refused) t.match(await send(document), { statusCode, body: FAIL, headers: { 'content-type': /text\/xml/ } }, String(document).slice(0, 60))
+  t.match(await app.inject({ method: 'POST', url: '/wechat/notify' }), { statusCode: 400, body: FAIL }, 'no body at all')
   t.equal(handled.length, 0)
   t.match(await send(signed(payment())), { body: SUCCESS })
   t.equal(handled.length, 1)

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { createAccessToken } from '../../src/official-account/access-token.ts'
 import type { AccessTokenOptions } from '../../src/official-account/access-token.ts'
+import { resolveEndpoints } from '../../src/options.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
 import { ACCOUNT, testEmulator } from '../helpers/account.ts'
 import { FAULTS, fakeServer, json } from '../helpers/fake-server.ts'
 import type { Answer } from '../helpers/fake-server.ts'
@@ -105,6 +107,33 @@ t.test('files, and calls with a body', async t => {
     await t.rejects(token.request(path), { code: 'WECHAT_INPUT', field: 'path' }, path)
   }
   await t.rejects(token.ticket('../x'), { code: 'WECHAT_INPUT', field: 'type' })
+})
+
+t.test('a dead token that WeChat answers again is forced out', async t => {
+  const bodies: string[] = []
+  const server = await fakeServer((seen, reply) => {
+    if (seen.url !== '/cgi-bin/stable_token') return reply.end(JSON.stringify(seen.url.includes('forced') ? { ok: true } : { errcode: 42001, errmsg: 'access_token expired' }))
+    bodies.push(seen.body)
+    reply.end(JSON.stringify({ access_token: seen.body.includes('force_refresh') ? 'forced' : 'stuck', expires_in: 7200 }))
+  })
+  t.teardown(server.close)
+  t.same(await createAccessToken({ appId, appSecret, endpoints: server.endpoints }).request('/cgi-bin/getcallbackip'), { ok: true })
+  t.same(bodies.map(body => JSON.parse(body).force_refresh), [undefined, undefined, true])
+})
+
+t.test('by itself: real clock, no log', async t => {
+  const emulator = await testEmulator(t)
+  const store = createMemoryStore()
+  await store.take(`wechat:{${emulator.account.appId}}:access_token`, 'another', 200)
+  t.match(await createAccessToken({ ...emulator.config, store }).get(), /^98_/, 'waits for the other, then takes over')
+  const away = { ...store, take: async () => { throw new Error('away') } }
+  t.match(await createAccessToken({ ...emulator.config, store: away }).get(), /^98_/)
+})
+
+t.test('who redirects payments redirects the stand-by too', async t => {
+  t.match(resolveEndpoints({ pay: 'http://127.0.0.1:1/' }), { pay: 'http://127.0.0.1:1', payBackup: 'http://127.0.0.1:1', api: 'https://api.weixin.qq.com' })
+  t.match(resolveEndpoints({ pay: 'http://127.0.0.1:1', payBackup: 'http://127.0.0.1:2' }), { payBackup: 'http://127.0.0.1:2' })
+  t.match(resolveEndpoints(), { pay: 'https://api.mch.weixin.qq.com', payBackup: 'https://api2.mch.weixin.qq.com' })
 })
 
 t.test('P17 E2 wrong options stop it, named, without their value', async t => {

@@ -109,6 +109,14 @@ t.test('a value that WeChat answers again although it is dead is forced out, wit
   t.equal(await token.get(), 'forced-2')
 })
 
+t.test('T10 forcing while the store cannot count', async t => {
+  const store = { ...createMemoryStore(), count: async (): Promise<never> => { throw new Error('away') } }
+  const { token } = setup({ store, issue: (_count, force) => ({ value: force ? 'forced' : 'stuck', expiresIn: 7200 }) })
+  await token.get()
+  await token.invalidate('stuck')
+  t.equal(await token.get(), 'forced')
+})
+
 t.test('forcing that does not help is an error', async t => {
   const { token, seen } = setup({ issue: () => ({ value: 'stuck', expiresIn: 7200 }) })
   await token.get()
@@ -157,6 +165,7 @@ t.test('a refusal of this machine alone, or a fault, is not told to the others',
   for (const error of [new WechatApiError('ip', { wechatCode: '40164' }), new WechatNetworkError('x', 'ECONNRESET', 'unknown'), new Error('a bug')]) {
     const { token, make, seen } = setup({ issue: count => { if (count === 1) throw error; return { value: 'token', expiresIn: 7200 } } })
     await t.rejects(token.get(), { message: error.message })
+    t.equal(token.status().failing, (error as { wechatCode?: string }).wechatCode ?? (error as { code?: string }).code)
     t.equal(await make().get(), 'token')
     t.equal(seen.issued, 2)
   }

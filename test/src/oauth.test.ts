@@ -75,10 +75,14 @@ t.test('L8 answers without a usable user', async t => {
   await t.rejects(oauth.userinfo('token', OPENID), { code: 'WECHAT_REPLY' })
   server.become(json({ openid: OPENID, unionid: 'u', nickname: 5, privilege: ['chinaunicom'] }))
   t.match(await oauth.userinfo('token', OPENID), { unionid: 'u', nickname: '', privilege: ['chinaunicom'] })
+  server.become(json({ openid: OPENID }))
+  t.match(await oauth.userinfo('token', OPENID), { privilege: [], sex: 0 })
   server.become(json({ openid: OPENID, access_token: 'x', unionid: 'u' }))
   t.match(await oauth.exchange('code'), { unionid: 'u', refreshToken: '', scope: '', expiresIn: 0 })
   server.become(json({ errcode: -1, errmsg: 'system error' }))
   await t.rejects(oauth.check('token', OPENID), { code: 'WECHAT_API', wechatCode: '-1' }, 'not knowing is not "no"')
+  server.become((_seen, reply) => { reply.destroy() })
+  await t.rejects(oauth.check('token', OPENID), { code: 'WECHAT_NETWORK' })
 })
 
 t.test('an echo of the secret is not passed on', async t => {

@@ -2,7 +2,7 @@
 import { redact, WechatApiError, WechatConfigError, WechatReplyError } from '../../errors.ts'
 import type { Http } from '../../http.ts'
 import { nonce } from '../../nonce.ts'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { retry } from '../../retry.ts'
 import type { CheckedMerchant } from '../merchant.ts'
 import { ERR_CODES } from './error-codes.ts'
 import { signV2, verifyV2 } from './sign.ts'
@@ -31,9 +31,6 @@ export interface V2ClientParts {
   appId: string
   merchant: CheckedMerchant
 }
-
-/** How often a SYSTEMERROR is answered with the same call again. */
-const SYSTEMERROR_RETRIES = 1
 
 export function createV2Client ({ http, bases, appId, merchant }: V2ClientParts): V2Client {
   const { mchId, apiKey, signType } = merchant
@@ -80,14 +77,12 @@ export function createV2Client ({ http, bases, appId, merchant }: V2ClientParts)
   return {
     async post (path, params, { cert = false, repeatable = false } = {}) {
       if (cert) throw new WechatConfigError('merchant.v2.cert', 'client certificates are not supported yet')
-      for (let tries = 0; ; tries++) {
-        try {
-          return await once(path, params, repeatable)
-        } catch (error) {
-          if (!repeatable || tries === SYSTEMERROR_RETRIES || !(error instanceof WechatApiError) || !error.retryable) throw error
-          await sleep(200 * (0.5 + Math.random()))
-        }
-      }
+      return await retry(() => once(path, params, repeatable), {
+        // A SYSTEMERROR is answered with the same call again.
+        retries: 1,
+        delay: 200,
+        again: error => repeatable && error instanceof WechatApiError && error.retryable
+      })
     }
   }
 }
