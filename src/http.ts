@@ -94,7 +94,7 @@ async function once (call: HttpRequest, base: string, timeout: number, dispatche
 function asNetworkError (name: string, error: unknown): WechatNetworkError {
   const { code, name: kind } = error as { code?: string, name?: string }
   if (kind === 'TimeoutError') return new WechatNetworkError(name, 'TIMEOUT', 'unknown')
-  const reason = typeof code === 'string' ? code : String(kind)
+  const reason = String([code, kind].find(text => typeof text === 'string'))
   const certificate = /CERT|TLS|SSL|UNABLE_TO/.test(reason)
   return new WechatNetworkError(name, reason, certificate || UNREACHED.has(reason) ? 'not_sent' : 'unknown', !certificate)
 }

@@ -184,6 +184,17 @@ t.test('notifications come again until they are accepted, on WeChat\'s schedule'
   t.ok(await emulator.waitForNotification())
 })
 
+t.test('an emulator that is closed sends nothing more', async t => {
+  const shop = await fakeServer((_seen, reply) => { setTimeout(() => reply.end('<xml><return_code>FAIL</return_code></xml>'), 100) })
+  t.teardown(shop.close)
+  const emulator = await testEmulator(t, { timeScale: 0.0001 })
+  await post(emulator, '/pay/unifiedorder', order(emulator, { notify_url: `${shop.origin}/notify` }))
+  await emulator.pay('S1234567890')
+  await emulator.close()
+  await new Promise(resolve => setTimeout(resolve, 50))
+  t.equal(shop.seen.length, 1)
+})
+
 t.test('the bridge behind the page', async t => {
   const emulator = await testEmulator(t)
   const { apiKey, appId } = emulator.account
