@@ -24,6 +24,13 @@ export interface WechatErrorDetails {
   adviceZh?: string
 }
 
+/** What one of WeChat's codes means for a caller. */
+export interface CodeInfo extends Pick<WechatErrorDetails, 'statusCode' | 'retryable'> {
+  fault: Fault
+  advice: string
+  adviceZh: string
+}
+
 export class WechatError extends Error {
   readonly code: string
   readonly statusCode: number

@@ -32,6 +32,7 @@ export interface AccessTokenOptions extends AccountOptions {
 }
 
 export interface TokenRequest {
+  /** Default: POST if `json` is given, else GET. */
   method?: 'GET' | 'POST'
   query?: Readonly<Record<string, string>>
   json?: unknown

@@ -9,6 +9,7 @@ export type JsonObject = Record<string, unknown>
 
 export interface ApiCall {
   path: string
+  /** Default: POST if there is a body, else GET. */
   method?: 'GET' | 'POST'
   query?: Readonly<Record<string, string>>
   json?: unknown
@@ -33,12 +34,13 @@ const SECRET_PARAMS = ['secret', 'access_token', 'refresh_token', 'code', 'openi
 
 export function createApi (http: Http, base: string): Api {
   async function send (call: ApiCall): Promise<{ body: Buffer, isJson: boolean }> {
+    const method = call.method ?? (call.json === undefined ? 'GET' : 'POST')
     const reply = await http({
       name: call.path,
-      method: call.method ?? 'GET',
+      method,
       bases: [base],
       path: call.path,
-      repeatable: call.repeatable ?? (call.method ?? 'GET') === 'GET',
+      repeatable: call.repeatable ?? method === 'GET',
       // A picture is larger than any JSON answer.
       maxBytes: 8 << 20,
       ...(call.query && { query: call.query }),

@@ -1,14 +1,5 @@
 /** What WeChat's `errcode`s mean for a caller: WeChat's documentation "Global return codes", and replies seen in public. */
-import type { Fault } from '../errors.ts'
-
-interface CodeInfo {
-  fault: Fault
-  /** HTTP status of a route that the error reaches; 502 where it is not the visitor's doing. */
-  statusCode?: number
-  retryable?: boolean
-  advice: string
-  adviceZh: string
-}
+import type { CodeInfo } from '../errors.ts'
 
 const token = {
   fault: 'caller',

@@ -4,7 +4,7 @@ import { WechatInputError } from '../errors.ts'
 import { OPENID } from '../official-account/oauth.ts'
 
 export interface Order {
-  /** The merchant's number of the order: 6 to 32 of `0-9 A-Z a-z _ - | *`, one per order for ever. */
+  /** The merchant's number of the order, one per order for ever: 1 to 32 of `0-9 A-Z a-z _ - | * @`. (APIv3 wants 6 or more, and no `@`.) */
   outTradeNo: string
   /** What the payer reads: 1 to 127 bytes of UTF-8. */
   description: string
@@ -56,15 +56,14 @@ export interface UnpaidOrder {
   raw: Readonly<Record<string, string>>
 }
 
-/** v3's alphabet and length, which v2 accepts as well: an order can move from one to the other. */
-export const OUT_TRADE_NO = /^[0-9A-Za-z_\-|*]{6,32}$/
+const OUT_TRADE_NO = /^[0-9A-Za-z_\-|*@]{1,32}$/
 
 /** WeChat's amounts are 32-bit integers. */
 const MAX_AMOUNT = 2 ** 31 - 1
 
 /** @throws WechatInputError before anything goes to WeChat */
 export function checkOutTradeNo (value: unknown): string {
-  if (typeof value !== 'string' || !OUT_TRADE_NO.test(value)) throw new WechatInputError('outTradeNo', 'must be 6 to 32 of 0-9 A-Z a-z _ - | *')
+  if (typeof value !== 'string' || !OUT_TRADE_NO.test(value)) throw new WechatInputError('outTradeNo', 'must be 1 to 32 of 0-9 A-Z a-z _ - | * @')
   return value
 }
 

@@ -1,13 +1,5 @@
 /** What the `err_code`s of v2 mean for a caller: WeChat Pay v2 documentation, and replies seen in public. */
-import type { Fault } from '../../errors.ts'
-
-interface CodeInfo {
-  fault: Fault
-  statusCode?: number
-  retryable?: boolean
-  advice: string
-  adviceZh: string
-}
+import type { CodeInfo } from '../../errors.ts'
 
 const reused = {
   fault: 'caller',
