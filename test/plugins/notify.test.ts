@@ -118,7 +118,9 @@ t.test('a payment that failed is acknowledged and not handled; FAIL before SUCCE
 })
 
 t.test('N10 N11 over the wire: chunks that cut a character, Expect: 100-continue, a client that hangs up', async t => {
-  const { app, handled } = await host(t, { onPayment: async payment => { await sleep(100); handled.push(payment) } })
+  let begun = 0
+  const { app, handled } = await host(t, { onPayment: async payment => { begun++; await sleep(100); handled.push(payment) } })
+  const until = async (holds: () => boolean) => { for (let tries = 0; tries < 300 && !holds(); tries++) await sleep(10) }
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const body = Buffer.from(signed(payment({ attach: '咖啡' })))
@@ -137,9 +139,9 @@ t.test('N10 N11 over the wire: chunks that cut a character, Expect: 100-continue
   const other = Buffer.from(signed(payment({ transaction_id: '4200000000202611231234567899' })))
   const leaver = connect(port, '127.0.0.1')
   leaver.end(`POST /wechat/notify HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: ${other.length}\r\n\r\n${other}`)
-  await sleep(30)
+  await until(() => begun === 2)
   leaver.destroy()
-  await sleep(150)
+  await until(() => handled.length === 2)
   t.equal(handled.length, 2, 'N9 its result is kept')
   t.match(await app.inject({ method: 'POST', url: '/wechat/notify', payload: other }), { body: SUCCESS })
   t.equal(handled.length, 2)
