@@ -68,7 +68,7 @@ const answering = (fields: Record<string, string>, key = apiKey): Answer => (_se
 }
 const PREPAY = { prepay_id: 'wx201410272009395522657a690389285100', trade_type: 'JSAPI' }
 
-t.test('the request is signed, and the answer believed only if it proves itself', async t => {
+t.test('P10 the request is signed, and the answer believed only if it proves itself', async t => {
   const server = await fakeServer(answering(PREPAY))
   t.teardown(server.close)
   const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints, http: { retries: 0 } })
