@@ -1,6 +1,6 @@
 /** What every piece of the package understands, and the few steps that all of them take. */
 import cluster from 'node:cluster'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { WechatConfigError } from '../src/errors.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { createRedisStore } from '../src/store/redis.ts'
@@ -42,6 +42,11 @@ export function storeOf (app: FastifyInstance, { redis }: Pick<CommonOptions, 'r
 function runsBesideOthers (): boolean {
   const { NODE_APP_INSTANCE, WEB_CONCURRENCY } = process.env
   return cluster.isWorker || NODE_APP_INSTANCE !== undefined || Number(WEB_CONCURRENCY) > 1
+}
+
+/** An onSend hook: the answer is for this visitor and this moment only. */
+export async function noStore (_request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  reply.header('cache-control', 'no-store')
 }
 
 type Decorator = 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatPay'

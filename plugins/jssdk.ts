@@ -1,5 +1,4 @@
 /** Signs pages for WeChat's JS-SDK: decorates `app.wechatJssdk`; `GET /jssdk?url=` and `POST /jssdk` (JSON or form). */
-import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { WechatError, WechatInputError } from '../src/errors.ts'
@@ -7,8 +6,9 @@ import { createAccessToken } from '../src/official-account/access-token.ts'
 import type { WechatToken } from '../src/official-account/access-token.ts'
 import { jssdkConfig, pageHost } from '../src/official-account/jssdk.ts'
 import type { JssdkConfig, JssdkConfigOptions } from '../src/official-account/jssdk.ts'
-import { expose, exposed, prefixOf, storeOf } from './common.ts'
+import { expose, exposed, noStore, prefixOf, storeOf } from './common.ts'
 import type { Namespaced } from './common.ts'
+import { acceptForms } from './forms.ts'
 import { token } from './token.ts'
 import type { TokenOptions } from './token.ts'
 
@@ -60,8 +60,8 @@ export const jssdk = fp<JssdkOptions>(async (app, options) => {
   }
 
   app.register(async scope => {
-    if (!scope.hasContentTypeParser('application/x-www-form-urlencoded')) await scope.register(formbody)
-    scope.addHook('onSend', async (_request, reply) => { reply.header('cache-control', 'no-store') })
+    await acceptForms(scope)
+    scope.addHook('onSend', noStore)
     scope.get<{ Querystring: { url?: unknown } }>('/jssdk', async request => await sign(request.query.url, request))
     scope.post<{ Body: { url?: unknown } | null }>('/jssdk', async request => await sign(request.body?.url, request))
   }, { prefix: prefixOf(options) })

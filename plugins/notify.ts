@@ -9,6 +9,7 @@ import type { Merchant } from '../src/pay/merchant.ts'
 import type { Payment } from '../src/pay/order.ts'
 import { readV2Notification, v2Answer } from '../src/pay/v2/notification.ts'
 import type { V2Notification } from '../src/pay/v2/notification.ts'
+import { accountKey } from '../src/store/key.ts'
 import { prefixOf, storeOf } from './common.ts'
 import type { CommonOptions } from './common.ts'
 
@@ -74,7 +75,7 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
       return
     }
     const { payment } = notification
-    await once(`wechat:{${encodeURIComponent(appId)}}:handled:${merchant.mchId}:${payment.transactionId}`, async () => {
+    await once(accountKey(appId, `handled:${merchant.mchId}:${payment.transactionId}`), async () => {
       await checkExpected(payment)
       await onPayment(payment, request)
     })

@@ -10,7 +10,8 @@ import { nonce } from '../src/nonce.ts'
 import { createOAuth, isCode } from '../src/official-account/oauth.ts'
 import type { OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
-import { expose, prefixOf, storeOf } from './common.ts'
+import { accountKey } from '../src/store/key.ts'
+import { expose, noStore, prefixOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 
 /** The visitor, as the host gets to know them. The two tokens are there, but stay out of JSON. */
@@ -117,11 +118,13 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
 
   /** A state is good for one exchange; a twin of the request that arrives meanwhile gets the same visitor. */
   async function exchangeOnce (state: string, code: string, log: FastifyRequest['log']): Promise<string> {
-    const key = `wechat:{${encodeURIComponent(appId)}}:login:${state}`
+    const key = accountKey(appId, `login:${state}`)
     const id = randomUUID()
     const deadline = performance.now() + TWIN_WAIT
     let store = shared
-    for (let looks = 0; performance.now() < deadline; looks++) {
+    // Only a request that arrived while the exchange ran is a twin; one that comes after it is a replay.
+    let waited = false
+    while (performance.now() < deadline) {
       let turn
       try {
         turn = await store.take(key, id, TWIN_WAIT)
@@ -139,9 +142,10 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
         return outcome
       }
       if (turn.state === 'done') {
-        if (looks > 0 && turn.value !== FAILED) return turn.value
+        if (waited && turn.value !== FAILED) return turn.value
         break
       }
+      waited = true
       await sleep(25)
     }
     throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login has been used: start again')
@@ -171,7 +175,7 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
 
   app.register(async scope => {
     if (!scope.hasReplyDecorator('setCookie')) await scope.register(cookie)
-    scope.addHook('onSend', async (_request, reply) => { reply.header('cache-control', 'no-store') })
+    scope.addHook('onSend', noStore)
     // No HEAD: a code works once, and a link checker must not use it up.
     scope.get('/oauth/authorize', { exposeHeadRoute: false }, authorize)
     // Nor its code in the request log: until it is redeemed it is worth a login.

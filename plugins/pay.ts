@@ -1,13 +1,13 @@
 /** Places orders: decorates `app.wechatPay`; `POST /pay` (JSON or form) answers what the page hands to `wx.chooseWXPay`. */
-import formbody from '@fastify/formbody'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Merchant } from '../src/pay/merchant.ts'
 import type { JsapiOrder } from '../src/pay/order.ts'
 import { createPay } from '../src/pay/pay.ts'
 import type { WechatPay } from '../src/pay/pay.ts'
-import { expose, prefixOf } from './common.ts'
+import { expose, noStore, prefixOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
+import { acceptForms } from './forms.ts'
 
 export interface PayPluginOptions extends CommonOptions {
   merchant: Merchant
@@ -31,8 +31,8 @@ export const pay = fp<PayPluginOptions>(async (app, options) => {
   if (!orderOf) return
 
   app.register(async scope => {
-    if (!scope.hasContentTypeParser('application/x-www-form-urlencoded')) await scope.register(formbody)
-    scope.addHook('onSend', async (_request, reply) => { reply.header('cache-control', 'no-store') })
+    await acceptForms(scope)
+    scope.addHook('onSend', noStore)
     scope.post('/pay', async (request, reply) => {
       const order = await orderOf(request, reply)
       // WeChat wants the payer's address; Fastify's trustProxy decides whose it is.

@@ -127,10 +127,10 @@ export class WechatLoginError extends WechatError {
   }
 }
 
-/** Replaces every occurrence of the given values, so that what WeChat echoes cannot leak them. */
+/** Somebody else's words, fit for an error and a log: without the given values, in one line, of bounded length. */
 export function redact (text: string, secrets: Iterable<string>): string {
   let clean = text
   // Shorter ones would blank out ordinary words; no secret of WeChat's is that short.
   for (const secret of secrets) if (secret.length >= 4) clean = clean.replaceAll(secret, '***')
-  return clean
+  return clean.replace(/[\0-\x1f\x7f]/g, ' ').slice(0, 300)
 }

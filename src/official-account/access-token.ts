@@ -8,6 +8,7 @@ import { silent } from '../log.ts'
 import type { Log } from '../log.ts'
 import { requireId, requireSecret, resolveEndpoints } from '../options.ts'
 import type { Endpoints } from '../options.ts'
+import { accountKey } from '../store/key.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
 import { createApi } from './api.ts'
@@ -65,12 +66,10 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
   const appId = requireId('appId', options.appId)
   const appSecret = requireSecret('appSecret', options.appSecret, 32, endpoints.api)
   const api = createApi(createHttp(options.http), endpoints.api)
-  // The braces make Redis Cluster keep one account's keys together; the encoding keeps any two accounts apart.
-  const keyOf = (name: string) => `wechat:{${encodeURIComponent(appId)}}:${name}`
 
   const token = createCredential({
     name: 'access_token',
-    key: keyOf('access_token'),
+    key: accountKey(appId, 'access_token'),
     store,
     clock,
     log,
@@ -113,7 +112,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
     if (!ticket) {
       tickets.set(type, ticket = createCredential({
         name: `${type}_ticket`,
-        key: keyOf(`ticket:${type}`),
+        key: accountKey(appId, `ticket:${type}`),
         store,
         clock,
         log,

@@ -82,8 +82,7 @@ export function createApi (http: Http, base: string): Api {
 
 function apiError (call: ApiCall, wechatCode: string, errmsg: string): WechatApiError {
   const secrets = [...SECRET_PARAMS.map(name => call.query?.[name] ?? ''), ...call.secrets ?? []]
-  // Somebody else's text goes into logs: one line, of bounded length.
-  const said = redact(errmsg, secrets).replace(/[\0-\x1f\x7f]/g, ' ').slice(0, 300)
+  const said = redact(errmsg, secrets)
   const requestId = /(?:rid|req_id): *([\w-]+)/.exec(said)?.[1]
   const code = wechatCode.replace(/[^\d-]/g, '').slice(0, 10)
   return new WechatApiError(`${call.path} was refused by WeChat: ${code} ${said}`, {

@@ -231,6 +231,13 @@ t.test('twins in two processes share one exchange; Redis away, each watches alon
   await redis.kill()
   const replies = (await login()).map(reply => reply.statusCode).sort()
   t.same(replies, [302, 403], 'WeChat itself takes a code once')
+
+  const begun = await apps[0]?.inject('/wechat/oauth/authorize')
+  const back = await fetch(String(begun?.headers.location), { redirect: 'manual' })
+  const { pathname, search } = new URL(String(back.headers.get('location')))
+  const again = () => apps[0]?.inject({ url: pathname + search, cookies: Object.fromEntries((begun?.cookies ?? []).map(({ name, value }) => [name, value])) })
+  t.match(await again(), { statusCode: 302 })
+  t.match(await again(), { statusCode: 403 }, 'a replay is one here too')
 })
 
 t.test('a twin waits for a slow WeChat, but not for ever', async t => {

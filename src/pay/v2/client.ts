@@ -66,7 +66,7 @@ export function createV2Client ({ http, bases, appId, merchant }: V2ClientParts)
   }
 
   function refusal (path: string, { err_code: code = '' }: Fields, message: string): WechatApiError {
-    const said = redact(message, [apiKey]).replace(/[\0-\x1f\x7f]/g, ' ').slice(0, 300)
+    const said = redact(message, [apiKey])
     const wechatCode = code.replace(/[^\w-]/g, '').slice(0, 40)
     const known = ERR_CODES[wechatCode] ?? (said.startsWith('签名错误') ? ERR_CODES.SIGNERROR : undefined)
     return new WechatApiError(`${path} was refused by WeChat Pay: ${[wechatCode, said].filter(Boolean).join(' ')}`, {
