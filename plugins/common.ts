@@ -2,6 +2,7 @@
 import cluster from 'node:cluster'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { WechatConfigError } from '../src/errors.ts'
+import { createEncryptedStore } from '../src/store/encrypted.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { createRedisStore } from '../src/store/redis.ts'
 import type { RedisClient } from '../src/store/redis.ts'
@@ -15,6 +16,8 @@ export interface CommonOptions {
   endpoints?: Endpoints
   /** An ioredis client or cluster (`app.redis`), shared by all processes. Default: the memory of this process. */
   redis?: RedisClient
+  /** Encrypts what lies in Redis: 32 random bytes, as a Buffer or as their hex or base64, the same in all processes. */
+  encryptionKey?: string | Uint8Array
   /** Time-out and retries of calls to WeChat. */
   http?: HttpOptions
   /** Where the routes live. Default `/wechat`, or `/wechat/<namespace>`. */
@@ -30,8 +33,11 @@ export function prefixOf ({ prefix, namespace }: Pick<CommonOptions, 'prefix' | 
   return prefix ?? (namespace === undefined ? '/wechat' : `/wechat/${namespace}`)
 }
 
-export function storeOf (app: FastifyInstance, { redis }: Pick<CommonOptions, 'redis'>): Store {
-  if (redis) return createRedisStore(redis)
+export function storeOf (app: FastifyInstance, { redis, encryptionKey }: Pick<CommonOptions, 'redis' | 'encryptionKey'>): Store {
+  if (redis) {
+    const store = createRedisStore(redis)
+    return encryptionKey === undefined ? store : createEncryptedStore(store, encryptionKey)
+  }
   if (runsBesideOthers()) {
     app.log.warn('fastify-wechat-pay: several processes but no redis option: each keeps its own tokens and handled notifications, and they kill each other\'s')
   }

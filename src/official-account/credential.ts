@@ -2,18 +2,15 @@
  * A value that WeChat issues for a while and that all processes of an account must share: the access_token, a ticket.
  * A hot read touches memory only; a cold one costs one call to WeChat, however many callers and processes wait for it.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
-import { WechatApiError, WechatError, WechatReplyError } from '../errors.ts'
+import { WechatError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { createStoreGuard } from '../store/guard.ts'
 import type { Store } from '../store/store.ts'
-import { ERROR_CODES } from './error-codes.ts'
-
-export interface Issued {
-  value: string
-  /** Seconds, as WeChat said it. */
-  expiresIn: unknown
-}
+import { createMint, isToken } from './mint.ts'
+import type { Issued } from './mint.ts'
+import { createRefusals } from './refusals.ts'
 
 export interface CredentialParts {
   /** What it is called in errors and logs: access_token, jsapi_ticket. */
@@ -49,36 +46,21 @@ export interface Credential {
 const AHEAD = 240_000
 /** How long a refresher that stops renewing its lease keeps the others waiting. */
 const LEASE = 3000
-/** A value is not used in its last moments: a call made with it must still arrive in time. */
-const MARGIN = 10_000
-const MAX_LIFETIME = 86_400
-/** How long a refusal is remembered, so that callers do not turn it into a flood. */
-const REFUSED_FOR = 10_000
-const QUOTA_FOR = 60_000
-const FAULT_FOR = 1000
-/** Renewals that are due to a dead value, not to its age: somebody else mints too, and would win a race of minting. */
-const CONTEST = { limit: 3, window: 20_000 }
-/** WeChat's own limits of force_refresh: 20 a day, 30 seconds apart. */
-const FORCE = { gap: 30_000, limit: 20, window: 86_400_000 }
-/** How long a value that failed is remembered, to know it again should WeChat answer it once more. */
-const DEAD_FOR = 240_000
-const STORE_RETRY = 1000
+/** Without a store, at most one fetch in this time: each may kill what another process holds. */
 const MINT_ALONE_GAP = 60_000
 
 interface Current { promise: Promise<string>, value: string, until: number, refreshAt: number, shared: boolean }
 
-/** Verdicts on the account, the same from every machine: worth telling the other processes. */
-const ACCOUNT_VERDICTS = new Set(['45009', '40013', '40125', '50004', '50007'])
-
 export function createCredential (parts: CredentialParts): Credential {
   const { name, key, store, clock, log, issue, waitTimeout = 15_000 } = parts
-  const failureKey = `${key}:failure`
-  const deadKey = `${key}:dead`
+  const guard = createStoreGuard(clock, log, name)
+  const { ask } = guard
+  const mint = createMint({ name, key, store, guard, clock, issue })
+  const refusals = createRefusals({ name, key: `${key}:failure`, store, guard, clock })
 
   let current: Current | undefined
   let inFlight: Promise<string> | undefined
-  let failure: { error: WechatError, until: number } | undefined
-  let storeDownUntil: number | undefined
+  let sharing = false
   let mintedAloneAt = -Infinity
   let dropping: { value: string, done: Promise<unknown> } | undefined
 
@@ -86,33 +68,8 @@ export function createCredential (parts: CredentialParts): Credential {
     const now = clock.now()
     const ahead = Math.min(AHEAD, ttl / 5) * (0.85 + 0.3 * Math.random())
     current = { value, promise: Promise.resolve(value), until: now + ttl, refreshAt: now + ttl - ahead, shared }
-    failure = undefined
+    refusals.forget()
     return value
-  }
-
-  function storeFailed (error: unknown): void {
-    if (storeDownUntil === undefined) {
-      log.error({ err: error }, `${name}: the shared store is unreachable; this process looks after itself until it is back`)
-    }
-    storeDownUntil = clock.now() + STORE_RETRY
-  }
-
-  function storeAnswered (): void {
-    if (storeDownUntil !== undefined) log.info({}, `${name}: the shared store is back`)
-    storeDownUntil = undefined
-  }
-
-  /** Undefined, never an exception, while the store is away: it is asked again after a moment. */
-  async function ask<T> (question: () => Promise<T>): Promise<{ answer: T } | undefined> {
-    if (storeDownUntil !== undefined && clock.now() < storeDownUntil) return undefined
-    try {
-      const answer = await question()
-      storeAnswered()
-      return { answer }
-    } catch (error) {
-      storeFailed(error)
-      return undefined
-    }
   }
 
   /** One value for this process, whoever fetches it. `minTtl`: how much life a stored one must have to be good enough. */
@@ -126,8 +83,8 @@ export function createCredential (parts: CredentialParts): Credential {
       // Rubbish at our key: make way for the next one.
       if (turn.state === 'done') await ask(() => store.note(key, '', 1))
       if (turn.state === 'mine') {
-        const beat = setInterval(() => { store.extend(key, owner, LEASE).catch(storeFailed) }, LEASE / 3)
-        return await mintForAll(owner).finally(() => clearInterval(beat))
+        const stop = clock.every(LEASE / 3, () => { ask(() => store.extend(key, owner, LEASE)) })
+        return await mintForAll(owner).finally(stop)
       }
       if (clock.now() > deadline) {
         throw new WechatError('WECHAT_TOKEN_TIMEOUT', `no ${name} within ${waitTimeout} ms: another process is fetching it`, { statusCode: 503, fault: 'wechat', retryable: true })
@@ -139,9 +96,8 @@ export function createCredential (parts: CredentialParts): Credential {
 
   async function mintForAll (owner: string): Promise<string> {
     try {
-      const remembered = await ask(() => store.read(failureKey))
-      if (remembered?.answer) throw recall(remembered.answer.value, remembered.answer.ttl)
-      const issued = await fetchLive()
+      await refusals.heed()
+      const issued = await mint.live()
       const written = await ask(() => store.finish(key, owner, issued.value, issued.ttl))
       if (written?.answer === false) {
         // We came too late: whoever took over has, or will have, a newer one.
@@ -151,7 +107,7 @@ export function createCredential (parts: CredentialParts): Credential {
       if (!written) mintedAloneAt = clock.now()
       return adopt(issued.value, issued.ttl, written?.answer === true)
     } catch (error) {
-      await noteFailure(error, true)
+      await refusals.note(error, true)
       await ask(() => store.release(key, owner))
       throw error
     }
@@ -164,79 +120,15 @@ export function createCredential (parts: CredentialParts): Credential {
       throw new WechatError('WECHAT_STORE', `no ${name}: the shared store is unreachable and this process has fetched one less than a minute ago`, { statusCode: 503, fault: 'network', retryable: true })
     }
     try {
-      const issued = await issueChecked(false)
+      const issued = await mint.blind()
       mintedAloneAt = clock.now()
       return adopt(issued.value, issued.ttl, false)
     } catch (error) {
       // WeChat may have issued one although its answer was lost: that counts.
       if ((error as { outcome?: string }).outcome === 'unknown') mintedAloneAt = clock.now()
-      await noteFailure(error, false)
+      await refusals.note(error, false)
       throw error
     }
-  }
-
-  /** How often, by all processes; as if for the first time while the store is away. */
-  async function counted (what: string, window: number): Promise<number> {
-    return (await ask(() => store.count(`${key}:${what}`, window)))?.answer ?? 1
-  }
-
-  /** A value that is not one of those the processes have already seen fail. */
-  async function fetchLive (): Promise<{ value: string, ttl: number }> {
-    const dead = (await ask(() => store.read(deadKey)))?.answer?.value
-    if (dead) {
-      const renewals = await counted('contest', CONTEST.window)
-      if (renewals > CONTEST.limit) throw contested()
-    }
-    const issued = await issueChecked(false)
-    if (digest(issued.value) !== dead) return issued
-    const soon = await counted('forced', FORCE.gap)
-    const today = await counted('forced-today', FORCE.window)
-    if (soon > 1 || today > FORCE.limit) throw contested()
-    const forced = await issueChecked(true)
-    if (digest(forced.value) === dead) throw contested()
-    return forced
-  }
-
-  async function issueChecked (force: boolean): Promise<{ value: string, ttl: number }> {
-    // Life counts from before the request: WeChat's clock started somewhere between then and the answer.
-    const asked = clock.now()
-    const { value, expiresIn } = await issue(force)
-    if (!isToken(value)) throw new WechatReplyError(name, 'WeChat answered without a usable value')
-    if (typeof expiresIn !== 'number' || !Number.isInteger(expiresIn) || expiresIn <= 0 || expiresIn > MAX_LIFETIME) {
-      throw new WechatReplyError(name, 'WeChat answered with an unusable expires_in')
-    }
-    const life = expiresIn * 1000
-    return { value, ttl: Math.max(1, life - Math.min(MARGIN, life / 20) - (clock.now() - asked)) }
-  }
-
-  const contested = () => new WechatError('WECHAT_TOKEN_CONTESTED', `${name}: another system keeps replacing it`, {
-    statusCode: 503,
-    fault: 'caller',
-    retryable: true,
-    advice: 'Find the other system that fetches tokens for this account; use stable_token in both, or share one store.',
-    adviceZh: '有另一系统在不断刷新同一公众号的 token，请找出它，并统一使用 stable_token 或共用同一缓存。'
-  })
-
-  async function noteFailure (error: unknown, tellOthers: boolean): Promise<void> {
-    if (!(error instanceof WechatError) || error === failure?.error) return
-    const verdict = error instanceof WechatApiError && !error.retryable
-    const ms = error.wechatCode === '45009' ? QUOTA_FOR : verdict ? REFUSED_FOR : FAULT_FOR
-    failure = { error, until: clock.now() + ms }
-    if (!tellOthers || !ACCOUNT_VERDICTS.has(error.wechatCode ?? '')) return
-    const memo = JSON.stringify({ wechatCode: error.wechatCode, wechatMessage: error.wechatMessage })
-    await ask(() => store.note(failureKey, memo, ms))
-  }
-
-  /** What another process was told by WeChat holds here too, for as long as it holds there. */
-  function recall (memo: string, ttl: number): WechatError {
-    let said: { wechatCode?: unknown, wechatMessage?: unknown } = {}
-    try { said = JSON.parse(memo) } catch { /* rubbish at our key still means: wait until it is gone */ }
-    const wechatCode = String(said.wechatCode)
-    const error = new WechatApiError(`${name} was refused by WeChat a moment ago: ${wechatCode} ${said.wechatMessage}`, {
-      ...ERROR_CODES[wechatCode], wechatCode, wechatMessage: String(said.wechatMessage)
-    })
-    failure = { error, until: clock.now() + ttl }
-    return error
   }
 
   function refresh (minTtl: number): Promise<string> {
@@ -255,54 +147,47 @@ export function createCredential (parts: CredentialParts): Credential {
   }
 
   /** A value fetched while the store was away becomes everybody's, or gives way to theirs. */
-  function share (held: Current): void {
-    held.shared = true
-    inFlight ??= (async () => {
-      const owner = randomUUID()
-      const turn = (await ask(() => store.take(key, owner, LEASE)))?.answer
-      if (turn?.state === 'done' && isToken(turn.value)) return adopt(turn.value, turn.ttl, true)
-      const left = held.until - clock.now()
-      const written = turn?.state === 'mine' && left > 0 && await ask(() => store.finish(key, owner, held.value, left))
-      if (!written) held.shared = false
-      return held.value
-    })().finally(() => { inFlight = undefined })
+  async function share (held: Current): Promise<void> {
+    const owner = randomUUID()
+    const turn = (await ask(() => store.take(key, owner, LEASE)))?.answer
+    // Meanwhile somebody may have seen it fail: then it is nothing to share.
+    const left = current === held ? held.until - clock.now() : 0
+    if (turn?.state === 'mine' && left > 0) held.shared = (await ask(() => store.finish(key, owner, held.value, left)))?.answer === true
+    else if (turn?.state === 'mine') await ask(() => store.release(key, owner))
+    else if (turn?.state === 'done' && isToken(turn.value) && left > 0) adopt(turn.value, turn.ttl, true)
   }
 
   return {
     get () {
       const now = clock.now()
       if (current && now < current.until) {
-        if (!current.shared && !inFlight && (storeDownUntil === undefined || now >= storeDownUntil)) share(current)
-        else if (now >= current.refreshAt && !inFlight) refreshBehind(current)
+        if (!current.shared && !sharing && guard.askable()) {
+          sharing = true
+          share(current).finally(() => { sharing = false })
+        } else if (now >= current.refreshAt && !inFlight) refreshBehind(current)
         return current.promise
       }
-      if (failure && now < failure.until) return Promise.reject(failure.error)
-      return refresh(0)
+      const refusal = refusals.standing()
+      return refusal ? Promise.reject(refusal) : refresh(0)
     },
 
     async invalidate (value) {
       // A hundred callers who saw the same value fail are one piece of news.
       if (current?.value === value || dropping?.value !== value) {
         if (current?.value === value) current = undefined
-        dropping = { value, done: ask(() => store.drop(key, value, { key: deadKey, value: digest(value), ttl: DEAD_FOR })) }
+        dropping = { value, done: ask(() => store.drop(key, value, mint.obituary(value))) }
       }
       await dropping.done
     },
 
     status () {
       const now = clock.now()
+      const failing = refusals.standing()
       return {
         expiresIn: current && now < current.until ? Math.floor((current.until - now) / 1000) : 0,
-        storeReachable: storeDownUntil === undefined,
-        ...(failure && now < failure.until && { failing: failure.error.wechatCode ?? failure.error.code })
+        storeReachable: guard.reachable(),
+        ...(failing && { failing: failing.wechatCode ?? failing.code })
       }
     }
   }
 }
-
-/** Up to 512 visible ASCII characters. */
-function isToken (value: unknown): value is string {
-  return typeof value === 'string' && /^[\x21-\x7e]{1,512}$/.test(value)
-}
-
-const digest = (value: string) => createHash('sha256').update(value).digest('base64url')

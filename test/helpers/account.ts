@@ -1,6 +1,7 @@
 /** Accounts and a clock for tests. */
 import { createEmulator } from '../../plugins/emulator/emulator.ts'
 import type { CreateEmulatorOptions } from '../../plugins/emulator/emulator.ts'
+import { systemClock } from '../../src/clock.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { Log } from '../../src/log.ts'
 
@@ -29,7 +30,8 @@ export function testClock () {
     async sleep (ms) {
       now += ms
       await new Promise(resolve => setImmediate(resolve))
-    }
+    },
+    every: systemClock.every
   }
   return clock
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
+import { createEncryptedStore } from '../../src/store/encrypted.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { createRedisStore } from '../../src/store/redis.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -106,11 +107,46 @@ t.test('memory', async t => {
   })
 })
 
+const KEY = Buffer.alloc(32, 7)
+
+t.test('memory, encrypted', async t => {
+  conformance(t, () => createEncryptedStore(createMemoryStore(), KEY))
+
+  t.test('nothing of a value can be read below, moved to another name, or altered', async t => {
+    const below = createMemoryStore()
+    const store = createEncryptedStore(below, KEY.toString('hex'))
+    await store.take('a', 'me', 1000)
+    await store.finish('a', 'me', 'the-token', 10_000)
+    await store.note('b', 'the-token', 10_000)
+    const { value: sealed } = await below.read('a') as { value: string }
+    t.match(sealed, /^v1\.[\w-]{50}$/)
+    t.notMatch(Buffer.from(sealed.slice(3), 'base64url').toString('latin1'), /token/)
+    t.not((await below.read('b'))?.value, sealed, 'equal values under two names look different')
+    t.match(await createEncryptedStore(below, KEY.toString('base64')).read('a'), { value: 'the-token' }, 'the same key in another spelling')
+
+    const altered = Buffer.from(sealed.slice(3), 'base64url')
+    altered[14]! ^= 1
+    for (const rubbish of ['', 'the-token', 'v1.', 'v1.AAAA', `v1.${altered.toString('base64url')}`, (await below.read('b'))?.value as string]) {
+      await below.note('a', rubbish, 10_000)
+      t.match(await store.read('a'), { value: '' }, rubbish)
+    }
+    await below.note('a', sealed, 10_000)
+    t.match(await createEncryptedStore(below, Buffer.alloc(32, 8)).read('a'), { value: '' }, 'another key')
+  })
+
+  t.test('a key that is none', async t => {
+    for (const key of ['', 'short', Buffer.alloc(31), Buffer.alloc(33), undefined, 5, KEY.toString('hex').slice(2)]) {
+      t.throws(() => createEncryptedStore(createMemoryStore(), key as string), { code: 'WECHAT_CONFIG', message: /encryptionKey/ })
+    }
+  })
+})
+
 t.test('redis', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   const client = redis.client()
   conformance(t, () => createRedisStore(client))
+  t.test('encrypted', async t => { conformance(t, () => createEncryptedStore(createRedisStore(client), KEY)) })
 
   t.test('T10 what is not ours at our key is as good as none, and overwritten', async t => {
     const store = createRedisStore(client)

@@ -1,0 +1,101 @@
+/** One usable value from WeChat: checked, and never one that the processes have already seen fail. */
+import { createHash } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import { WechatError, WechatReplyError } from '../errors.ts'
+import type { StoreGuard } from '../store/guard.ts'
+import type { Store } from '../store/store.ts'
+
+export interface Issued {
+  value: string
+  /** Seconds, as WeChat said it. */
+  expiresIn: unknown
+}
+
+export interface Minted {
+  value: string
+  /** Milliseconds it may be used. */
+  ttl: number
+}
+
+export interface MintParts {
+  name: string
+  key: string
+  store: Store
+  guard: StoreGuard
+  clock: Pick<Clock, 'now'>
+  /** Asks WeChat. `force` when WeChat keeps answering a value that is known to be dead. */
+  issue (force: boolean): Promise<Issued>
+}
+
+export interface Mint {
+  /** For all processes, by the one whose turn it is. @throws WechatError `WECHAT_TOKEN_CONTESTED` while another system wins a race of minting */
+  live (): Promise<Minted>
+  /** Without a look at what the others know. */
+  blind (): Promise<Minted>
+  /** What is left at the store about a value that failed. */
+  obituary (value: string): { key: string, value: string, ttl: number }
+}
+
+/** A value is not used in its last milliseconds: a call made with it must still arrive in time. */
+const MARGIN = 10_000
+/** Seconds. */
+const MAX_LIFETIME = 86_400
+/** Renewals that are due to a dead value, not to its age: somebody else mints too. */
+const CONTEST = { limit: 3, window: 20_000 }
+/** WeChat's own limits of force_refresh: 20 a day, 30 seconds apart. */
+const FORCE = { gap: 30_000, limit: 20, window: 86_400_000 }
+/** How long a value that failed is remembered, to know it again should WeChat answer it once more. */
+const DEAD_FOR = 240_000
+
+export function createMint ({ name, key, store, guard, clock, issue }: MintParts): Mint {
+  const deadKey = `${key}:dead`
+
+  async function checked (force: boolean): Promise<Minted> {
+    // Life counts from before the request: WeChat's clock started somewhere between then and the answer.
+    const asked = clock.now()
+    const { value, expiresIn } = await issue(force)
+    if (!isToken(value)) throw new WechatReplyError(name, 'WeChat answered without a usable value')
+    if (typeof expiresIn !== 'number' || !Number.isInteger(expiresIn) || expiresIn <= 0 || expiresIn > MAX_LIFETIME) {
+      throw new WechatReplyError(name, 'WeChat answered with an unusable expires_in')
+    }
+    const life = expiresIn * 1000
+    return { value, ttl: Math.max(1, life - Math.min(MARGIN, life / 20) - (clock.now() - asked)) }
+  }
+
+  /** How often, by all processes; as if for the first time while the store is away. */
+  async function counted (what: string, window: number): Promise<number> {
+    return (await guard.ask(() => store.count(`${key}:${what}`, window)))?.answer ?? 1
+  }
+
+  const contested = () => new WechatError('WECHAT_TOKEN_CONTESTED', `${name}: another system keeps replacing it`, {
+    statusCode: 503,
+    fault: 'caller',
+    retryable: true,
+    advice: 'Find the other system that fetches tokens for this account; use stable_token in both, or share one store.',
+    adviceZh: '有另一系统在不断刷新同一公众号的 token，请找出它，并统一使用 stable_token 或共用同一缓存。'
+  })
+
+  return {
+    async live () {
+      const dead = (await guard.ask(() => store.read(deadKey)))?.answer?.value
+      if (dead && await counted('contest', CONTEST.window) > CONTEST.limit) throw contested()
+      const issued = await checked(false)
+      if (digest(issued.value) !== dead) return issued
+      const soon = await counted('forced', FORCE.gap)
+      const today = await counted('forced-today', FORCE.window)
+      if (soon > 1 || today > FORCE.limit) throw contested()
+      const forced = await checked(true)
+      if (digest(forced.value) === dead) throw contested()
+      return forced
+    },
+    blind: () => checked(false),
+    obituary: value => ({ key: deadKey, value: digest(value), ttl: DEAD_FOR })
+  }
+}
+
+/** Up to 512 visible ASCII characters. */
+export function isToken (value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]{1,512}$/.test(value)
+}
+
+const digest = (value: string) => createHash('sha256').update(value).digest('base64url')
