@@ -18,6 +18,8 @@ export interface WorldOptions extends Partial<Account> {
   ticketLifetime?: number
   /** Redelivery delays are multiplied by this: 0.001 makes seconds of milliseconds. Default 1. */
   timeScale?: number
+  /** Milliseconds since 1970, for a simulated clock. Default: this machine's. */
+  now?: () => number
   /** Hosts that may receive logins and use the JS-SDK, besides this machine's own. */
   domains?: string[]
 }
@@ -74,6 +76,7 @@ export function createWorld (options: WorldOptions = {}) {
     mchId: options.mchId ?? `19${digits(8)}`,
     apiKey: options.apiKey ?? secret()
   }
+  const { now = Date.now } = options
   let offset = 0
 
   return {
@@ -92,7 +95,7 @@ export function createWorld (options: WorldOptions = {}) {
     deliveries: [] as Delivery[],
     events: new EventEmitter<{ delivery: [Delivery] }>(),
     /** Milliseconds since 1970, as this WeChat sees it. */
-    now: () => Date.now() + offset,
+    now: () => now() + offset,
     advance: (ms: number) => { offset += ms },
     isOurDomain: (host: string) => /^(?:localhost|127\.0\.0\.1|\[::1\])$/.test(host.replace(/:\d+$/, '')) || (options.domains ?? []).includes(host)
   }

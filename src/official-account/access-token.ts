@@ -8,6 +8,7 @@ import { silent } from '../log.ts'
 import type { Log } from '../log.ts'
 import { requireId, requireSecret, resolveEndpoints } from '../options.ts'
 import type { Endpoints } from '../options.ts'
+import { retry } from '../retry.ts'
 import { accountKey } from '../store/key.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
@@ -58,6 +59,7 @@ export interface WechatToken {
 }
 
 const DEAD_TOKEN = new Set(['40001', '40014', '42001'])
+const saysDead = (error: unknown) => error instanceof WechatApiError && DEAD_TOKEN.has(String(error.wechatCode))
 
 /** @throws WechatConfigError naming the option that is missing or wrong */
 export function createAccessToken (options: AccessTokenOptions): WechatToken {
@@ -91,14 +93,14 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
     if (!/^\/[a-z0-9]/i.test(path) || /[?#\\\s]/.test(path) || path.includes('..')) {
       throw new WechatInputError('path', 'must be a plain path of api.weixin.qq.com; parameters go into query')
     }
-    const used = await token.get()
-    try {
-      return await call({ ...query, access_token: used })
-    } catch (error) {
-      if (!(error instanceof WechatApiError) || !DEAD_TOKEN.has(String(error.wechatCode))) throw error
-      await token.invalidate(used)
-      return await call({ ...query, access_token: await token.get() })
-    }
+    return await retry(async () => {
+      const used = await token.get()
+      return await call({ ...query, access_token: used }).catch(async (error: unknown) => {
+        // The second one too: the next caller shall not meet it again.
+        if (saysDead(error)) await token.invalidate(used)
+        throw error
+      })
+    }, { retries: 1, delay: 0, again: saysDead })
   }
 
   const request: WechatToken['request'] = <T>(path: string, { query, ...call }: TokenRequest = {}) =>

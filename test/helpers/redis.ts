@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import type { RedisOptions } from 'ioredis'
 import { need } from './needs.ts'
 
 export const { path, skip } = need('redis-server')
@@ -19,21 +20,24 @@ export async function freePort (): Promise<number> {
   return port
 }
 
-export async function startRedis (port?: number) {
-  const at = port ?? await freePort()
+/** `args`: more of redis-server's options. */
+export async function startRedis (args: readonly string[] = []) {
+  const at = await freePort()
   let server: ChildProcess
   const clients: Redis[] = []
 
-  async function start () {
-    server = spawn(path, ['--port', String(at), '--save', '', '--appendonly', 'no', '--loglevel', 'warning'], { stdio: 'ignore' })
+  /** Resolves when it answers; while it still reads its file only if `loading`. */
+  async function start (more: readonly string[] = [], loading = false) {
+    server = spawn(path, ['--port', String(at), '--save', '', '--appendonly', 'no', '--loglevel', 'warning', ...args, ...more], { stdio: 'ignore' })
     for (let tries = 0; tries < 200; tries++) {
-      const probe = new Redis({ port: at, lazyConnect: true, retryStrategy: () => null })
+      const probe = new Redis({ port: at, lazyConnect: true, retryStrategy: () => null, enableReadyCheck: false })
       probe.on('error', () => {})
       try {
         await probe.connect()
         await probe.ping()
         return
-      } catch {
+      } catch (error) {
+        if (loading && String(error).includes('LOADING')) return
         await sleep(25)
       } finally {
         probe.disconnect()
@@ -45,8 +49,8 @@ export async function startRedis (port?: number) {
   await start()
   return {
     port: at,
-    client (): Redis {
-      const client = new Redis({ port: at })
+    client (options: RedisOptions = {}): Redis {
+      const client = new Redis({ port: at, ...options })
       client.on('error', () => {})
       clients.push(client)
       return client

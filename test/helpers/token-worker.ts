@@ -1,20 +1,53 @@
 /** One process of a fleet: asks for token and ticket when told, and says what it got. */
-import { Redis } from 'ioredis'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { Cluster, Redis } from 'ioredis'
 import { createAccessToken } from '../../src/official-account/access-token.ts'
+import type { WechatToken } from '../../src/official-account/access-token.ts'
 import { createRedisStore } from '../../src/store/redis.ts'
 
-interface Order { callers: number, kind: 'get' | 'request' }
+export interface WorkerOrder {
+  /** `get`: ticket and token; `request`: a call of WeChat's; `steady`: for 8 s, tokens, and `waited` for any that was not at hand at once. */
+  kind: 'get' | 'request' | 'steady'
+  callers: number
+  /** Another account than the configured one. */
+  appId?: string
+}
 
 const { config, redisPort } = JSON.parse(process.argv[2] ?? '{}')
-const redis = new Redis({ port: redisPort })
+const redis = Array.isArray(redisPort) ? new Cluster(redisPort.map(port => ({ host: '127.0.0.1', port }))) : new Redis({ port: redisPort })
 redis.on('error', () => {})
-const token = createAccessToken({ ...config, store: createRedisStore(redis) })
+const store = createRedisStore(redis)
+const accounts = new Map<string, WechatToken>()
 
-process.on('message', async ({ callers, kind }: Order) => {
-  const call = kind === 'get'
-    ? async () => { await token.ticket(); return await token.get() }
-    : async () => { await token.request('/cgi-bin/getcallbackip'); return 'ok' }
-  const outcomes = await Promise.allSettled(Array.from({ length: callers }, call))
+function account (appId: string): WechatToken {
+  const token = accounts.get(appId) ?? createAccessToken({ ...config, appId, store })
+  accounts.set(appId, token)
+  return token
+}
+
+const CALLS = {
+  async get (token: WechatToken) {
+    await token.ticket()
+    return await token.get()
+  },
+  async request (token: WechatToken) {
+    await token.request('/cgi-bin/getcallbackip')
+    return 'ok'
+  },
+  async steady (token: WechatToken) {
+    const seen = new Set([await token.get()])
+    for (const end = performance.now() + 8000; performance.now() < end;) {
+      const first = await Promise.race([token.get(), nextTurn('waited')])
+      seen.add(first)
+      await sleep(5)
+    }
+    return [...seen].join()
+  }
+}
+
+process.on('message', async ({ callers, kind, appId = config.appId }: WorkerOrder) => {
+  const token = account(appId)
+  const outcomes = await Promise.allSettled(Array.from({ length: callers }, () => CALLS[kind](token)))
   const values = outcomes.map(outcome => outcome.status === 'fulfilled' ? outcome.value : `failed: ${(outcome.reason as Error).message}`)
   process.send?.({ values: [...new Set(values)] })
 })

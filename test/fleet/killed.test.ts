@@ -1,0 +1,47 @@
+/** The process that holds the lock is killed while it fetches. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { ACCOUNT } from '../helpers/account.ts'
+import { fakeServer } from '../helpers/fake-server.ts'
+import { startWorker } from '../helpers/fleet.ts'
+import { skip, startRedis } from '../helpers/redis.ts'
+
+t.test('T3 kill -9 of the holder in mid-fetch, twenty times: the others get a token, and no two fetch at once', { skip, timeout: 110_000 }, async t => {
+  const redis = await startRedis()
+  t.teardown(redis.stop)
+  let open = 0
+  let most = 0
+  let begun: (() => void) | undefined
+  const asked = new Map<string, number>()
+
+  // Of each account the first who asks is never answered, and killed meanwhile.
+  const wechat = await fakeServer((seen, reply) => {
+    if (!seen.url.startsWith('/cgi-bin/stable_token')) return reply.end(JSON.stringify({ errcode: 0, ticket: 'ticket', expires_in: 7200 }))
+    const { appid } = JSON.parse(seen.body)
+    asked.set(appid, (asked.get(appid) ?? 0) + 1)
+    most = Math.max(most, ++open)
+    reply.on('close', () => { open-- })
+    if (asked.get(appid) === 1) return begun?.()
+    reply.end(JSON.stringify({ access_token: `token-of-${appid}`, expires_in: 7200 }))
+  })
+  t.teardown(wechat.close)
+  const config = { appSecret: ACCOUNT.appSecret, endpoints: wechat.endpoints, http: { retries: 0, timeout: 20_000 } }
+  const other = await startWorker(t, config, redis.port)
+  let next = startWorker(t, config, redis.port)
+  for (let round = 0; round < 20; round++) {
+    const appId = `wx-kill-${round}`
+    const holder = await next
+    next = startWorker(t, config, redis.port)
+    const holding = new Promise<void>(resolve => { begun = resolve })
+    holder.begin({ callers: 1, kind: 'get', appId })
+    await holding
+    const waiting = other.ask({ callers: 100, kind: 'get', appId })
+    await sleep(50)
+    t.equal(asked.get(appId), 1, 'the other waits while the holder lives')
+    holder.kill('SIGKILL')
+    t.same(await waiting, [`token-of-${appId}`])
+    t.equal(asked.get(appId), 2)
+  }
+  await next
+  t.equal(most, 1, 'never two live refreshes')
+})

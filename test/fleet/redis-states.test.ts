@@ -1,0 +1,124 @@
+/** T10: a real Redis in every state that it is found in on a bad day. */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import t from 'tap'
+import { createAccessToken } from '../../src/official-account/access-token.ts'
+import { createRedisStore } from '../../src/store/redis.ts'
+import { testEmulator, testLog } from '../helpers/account.ts'
+import { skip, startRedis } from '../helpers/redis.ts'
+
+type Server = Awaited<ReturnType<typeof startRedis>>
+
+interface State {
+  name: string
+  begin (server: Server, admin: Redis): Promise<unknown>
+  end (server: Server, admin: Redis): Promise<unknown>
+  /** How many tokens a process that starts in this state fetches. Default 1: it cannot see what is there. */
+  fetches?: number
+}
+
+const STATES: State[] = [
+  { name: 'killed', begin: server => server.kill(), end: server => server.start() },
+  { name: 'stopped (SIGSTOP)', begin: async server => server.signal('SIGSTOP'), end: async server => server.signal('SIGCONT') },
+  { name: 'slow by 3 s', begin: (_server, admin) => admin.call('CLIENT', 'PAUSE', '3000', 'ALL'), end: async () => await sleep(500) },
+  {
+    name: 'NOAUTH',
+    begin: async (_server, admin) => {
+      await admin.config('SET', 'requirepass', 'another')
+      await admin.call('CLIENT', 'KILL', 'SKIPME', 'yes')
+    },
+    end: (_server, admin) => admin.config('SET', 'requirepass', '')
+  },
+  { name: 'READONLY after a fail-over', begin: (_server, admin) => admin.replicaof('127.0.0.1', 1), end: (_server, admin) => admin.replicaof('NO', 'ONE'), fetches: 0 },
+  { name: 'out of memory', begin: (_server, admin) => admin.config('SET', 'maxmemory', '1'), end: (_server, admin) => admin.config('SET', 'maxmemory', '0'), fetches: 0 },
+  { name: 'flushed', begin: (_server, admin) => admin.flushall(), end: async () => {} }
+]
+
+t.test('T10 Redis', { skip, timeout: 110_000 }, async t => {
+  t.jobs = 4
+  for (const { name, begin, end, fetches = 1 } of STATES) {
+    t.test(`${name}: what is valid is served, a newcomer fetches at most one, and all is shared again after`, { buffered: true }, async t => {
+      const emulator = await testEmulator(t)
+      const server = await startRedis()
+      t.teardown(server.stop)
+      const admin = server.client()
+      const { log, lines } = testLog()
+      const make = () => createAccessToken({ ...emulator.config, log, store: createRedisStore(server.client()) })
+      const old = make()
+      const first = await old.get()
+
+      await begin(server, admin)
+      t.equal(await old.get(), first)
+      const newcomer = make()
+      const values = new Set(await Promise.all(Array.from({ length: 200 }, () => newcomer.get())))
+      await sleep(1100)
+      for (let at = 0; at < 20; at++) values.add(await newcomer.get())
+      t.same(values, new Set([first]), 'a right token')
+      t.equal(await old.get(), first)
+      t.equal((await emulator.issued()).calls.stable_token, 1 + fetches, 'one call by the newcomer, and none where reading still works')
+
+      await end(server, admin)
+      await t.resolves(until(async () => {
+        t.equal(await newcomer.get(), first)
+        return (await server.client().exists(`wechat:{${emulator.config.appId}}:access_token`)) === 1
+      }), 'shared again')
+      const calls = (await emulator.issued()).calls.stable_token
+      t.equal(await make().get(), first)
+      t.equal((await emulator.issued()).calls.stable_token, calls, 'the next one finds it there')
+      t.equal(await old.get(), first)
+      await old.invalidate(first)
+      t.match(await old.get(), /^98_/, 'and everything works')
+      t.ok(lines.filter(line => line.startsWith('error')).length <= 2, 'each process says so once')
+    })
+  }
+
+  for (const enableReadyCheck of [true, false]) {
+    t.test(`LOADING, with ioredis ${enableReadyCheck ? 'waiting' : 'not waiting'} for it`, { buffered: true }, async t => {
+      const emulator = await testEmulator(t)
+      const server = await startRedis(['--dir', mkdtempSync(join(tmpdir(), 'redis-'))])
+      t.teardown(server.stop)
+      const admin = server.client()
+      const make = () => createAccessToken({ ...emulator.config, store: createRedisStore(server.client({ enableReadyCheck })) })
+      const first = await make().get()
+      // A second for each key, and a look at clients after each.
+      for (const key of ['a', 'b', 'c']) await admin.set(key, randomBytes(2048))
+      await admin.save()
+      await server.kill()
+      await server.start(['--key-load-delay', '1000000', '--loading-process-events-interval-bytes', '1024'], true)
+      const newcomer = make()
+      t.equal(await newcomer.get(), first)
+      // A client that waits may get its answer just in time.
+      t.ok((await emulator.issued()).calls.stable_token! <= 2)
+      await t.resolves(until(async () => {
+        await newcomer.get()
+        return newcomer.status().storeReachable
+      }))
+      t.equal(await newcomer.get(), first)
+    })
+  }
+
+  t.test('absent at boot, and a wrong password: each process fetches one, and goes on trying', { buffered: true }, async t => {
+    const emulator = await testEmulator(t)
+    const server = await startRedis()
+    t.teardown(server.stop)
+    await server.client().config('SET', 'requirepass', 'right')
+    for (const options of [{ port: 1 }, { password: 'wrong' }]) {
+      const token = createAccessToken({ ...emulator.config, store: createRedisStore(server.client(options)) })
+      for (let at = 0; at < 50; at++) t.match(await token.get(), /^98_/)
+      t.equal(token.status().storeReachable, false)
+    }
+    t.match(await emulator.issued(), { tokens: 1, calls: { stable_token: 2 } })
+  })
+})
+
+async function until (done: () => Promise<boolean>): Promise<void> {
+  for (let looks = 0; looks < 100; looks++) {
+    if (await done().catch(() => false)) return
+    await sleep(100)
+  }
+  throw new Error('not within ten seconds')
+}
