@@ -3,7 +3,7 @@ import { redact, WechatApiError, WechatReplyError } from '../errors.ts'
 import type { Http } from '../http.ts'
 import { retry } from '../retry.ts'
 import type { RetryPolicy } from '../retry.ts'
-import { ERROR_CODES } from './error-codes.ts'
+import { errorCode } from './error-codes.ts'
 
 export type JsonObject = Record<string, unknown>
 
@@ -86,7 +86,7 @@ function apiError (call: ApiCall, wechatCode: string, errmsg: string): WechatApi
   const requestId = /(?:rid|req_id): *([\w-]+)/.exec(said)?.[1]
   const code = wechatCode.replace(/[^\d-]/g, '').slice(0, 10)
   return new WechatApiError(`${call.path} was refused by WeChat: ${code} ${said}`, {
-    ...ERROR_CODES[code],
+    ...errorCode(code, said),
     wechatCode: code,
     wechatMessage: said,
     ...(requestId && { requestId })

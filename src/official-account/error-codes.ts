@@ -26,7 +26,7 @@ const address = {
   adviceZh: '请把提示中的 IP 加入公众平台「设置与开发」里的 IP 白名单。'
 } satisfies CodeInfo
 
-export const ERROR_CODES: Readonly<Record<string, CodeInfo>> = {
+const ERROR_CODES: Readonly<Record<string, CodeInfo>> = {
   '-1': { fault: 'wechat', retryable: true, advice: 'WeChat is busy: repeat in a moment.', adviceZh: '微信系统繁忙，请稍后重试。' },
   40001: token,
   40014: token,
@@ -48,4 +48,14 @@ export const ERROR_CODES: Readonly<Record<string, CodeInfo>> = {
   48001: { fault: 'caller', advice: 'The account lacks this permission (or the visitor granted snsapi_base only).', adviceZh: '公众号没有该接口权限，或用户仅授权了 snsapi_base。' },
   50004: frozen,
   50007: frozen
+}
+
+/** What `errcode` means; a refused address is named in the advice, since `errmsg` names it. */
+export function errorCode (code: string, errmsg = ''): CodeInfo | undefined {
+  const info = ERROR_CODES[code]
+  if (info !== address) return info
+  const ip = /invalid ip ([0-9a-f.:]{7,45})/i.exec(errmsg)?.[1]
+  return ip === undefined
+    ? info
+    : { ...info, advice: info.advice.replace('the address named in the message', ip), adviceZh: info.adviceZh.replace('提示中的 IP', ` ${ip} `) }
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import { WechatApiError, WechatError } from '../errors.ts'
 import type { StoreGuard } from '../store/guard.ts'
 import type { Store } from '../store/store.ts'
-import { ERROR_CODES } from './error-codes.ts'
+import { errorCode } from './error-codes.ts'
 
 /** Milliseconds each kind of failure is waited out. */
 const QUOTA_FOR = 60_000
@@ -55,7 +55,7 @@ export function createRefusals ({ name, key, store, guard, clock }: RefusalParts
       try { said = JSON.parse(told.value) } catch { /* rubbish at our key still means: wait until it is gone */ }
       const wechatCode = String(said.wechatCode)
       const error = new WechatApiError(`${name} was refused by WeChat a moment ago: ${wechatCode} ${said.wechatMessage}`, {
-        ...ERROR_CODES[wechatCode], wechatCode, wechatMessage: String(said.wechatMessage)
+        ...errorCode(wechatCode), wechatCode, wechatMessage: String(said.wechatMessage)
       })
       failure = { error, until: clock.now() + told.ttl }
       throw error

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createAccessToken } from '../../src/official-account/access-token.ts'
 import type { AccessTokenOptions } from '../../src/official-account/access-token.ts'
@@ -46,7 +47,8 @@ t.test('WeChat\'s replies in public', async t => {
   const server = await fakeServer(json({}))
   t.teardown(server.close)
   const replies: Array<[object, Record<string, unknown> & { code: string }]> = [
-    [{ errcode: 40164, errmsg: 'invalid ip 120.244.112.8 ipv6 ::ffff:120.244.112.8, not in whitelist rid: 5fa26c60-1a0ebdd5-32fd1cd0' }, { code: 'WECHAT_API', wechatCode: '40164', message: /120\.244\.112\.8/, advice: /white list/, adviceZh: /白名单/, requestId: '5fa26c60-1a0ebdd5-32fd1cd0', fault: 'caller', retryable: false }],
+    [{ errcode: 40164, errmsg: 'invalid ip 120.244.112.8 ipv6 ::ffff:120.244.112.8, not in whitelist rid: 5fa26c60-1a0ebdd5-32fd1cd0' }, { code: 'WECHAT_API', wechatCode: '40164', message: /120\.244\.112\.8/, advice: /^Add 120\.244\.112\.8 to .*white list/, adviceZh: /120\.244\.112\.8.*白名单/, requestId: '5fa26c60-1a0ebdd5-32fd1cd0', fault: 'caller', retryable: false }],
+    [{ errcode: 89503, errmsg: 'not approved' }, { code: 'WECHAT_API', wechatCode: '89503', advice: /the address named in the message/ }],
     [{ errcode: 40013, errmsg: 'invalid appid, hints: [ req_id: zp1Bma0037uth6 ]' }, { code: 'WECHAT_API', wechatCode: '40013', requestId: 'zp1Bma0037uth6' }],
     [{ errcode: 45009, errmsg: 'reach max api daily quota limit' }, { code: 'WECHAT_API', wechatCode: '45009', requestId: undefined }],
     [{ errcode: 99999, errmsg: `line one\nline two ${appSecret}` }, { code: 'WECHAT_API', wechatCode: '99999', wechatMessage: 'line one line two ***' }],
@@ -86,6 +88,25 @@ t.test('T9 P11 whatever is not WeChat\'s JSON is a typed error', async t => {
     t.match(error, { code: /^WECHAT_(REPLY|NETWORK)$/ }, name)
     t.notMatch(JSON.stringify(error) + error.stack, new RegExp(appSecret), name)
   }
+})
+
+t.test('T12 a wall clock that is wrong or jumps: no token past its life, no mint loop', async t => {
+  const now = Date.now
+  t.teardown(() => { Date.now = now })
+  const emulator = await testEmulator(t, { tokenLifetime: 2, now })
+  const token = createAccessToken({ ...emulator.config, tokenMode: 'plain' })
+  const begun = performance.now()
+  for (const jump of [0, 600_000, -600_000, 86_400_000, -86_400_000, 0]) {
+    Date.now = () => now() + jump
+    for (let calls = 0; calls < 10; calls++) {
+      // A dead token would be met with 42001, and be renewed outside its time.
+      await token.request('/cgi-bin/getcallbackip')
+      await sleep(50)
+    }
+  }
+  const lives = (performance.now() - begun) / 1000
+  const { tokens } = await emulator.issued()
+  t.ok(tokens >= 2 && tokens <= Math.ceil(lives), `${tokens} tokens of two seconds in ${lives.toFixed(1)} s`)
 })
 
 t.test('files, and calls with a body', async t => {

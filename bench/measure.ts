@@ -1,0 +1,51 @@
+/** Times competitors side by side in one run, since only the ratio of two numbers from the same minute means anything. */
+
+export interface Competitor {
+  name: string
+  /** Does the thing `times` times. */
+  run (times: number): unknown
+  /** How often a round does it; slower ones do it less often. */
+  times: number
+}
+
+export interface Measured {
+  name: string
+  /** Median of the rounds, nanoseconds for one. */
+  ns: number
+  /** How many times the first competitor's. */
+  ratio: number
+}
+
+const ROUNDS = 21
+
+/** Rounds interleaved, each round in another order; the first competitor is the floor that the others are compared with. */
+export async function measure (competitors: readonly Competitor[], rounds = ROUNDS): Promise<Measured[]> {
+  const seen = new Map(competitors.map(({ name }) => [name, [] as number[]]))
+  for (const { run, times } of competitors) await run(times)
+  for (let round = 0; round < rounds; round++) {
+    for (let at = 0; at < competitors.length; at++) {
+      const { name, run, times } = competitors[(at + round) % competitors.length]!
+      const begun = process.hrtime.bigint()
+      await run(times)
+      seen.get(name)!.push(Number(process.hrtime.bigint() - begun) / times)
+    }
+  }
+  const floor = median(seen.get(competitors[0]!.name)!)
+  return competitors.map(({ name }) => {
+    const ns = median(seen.get(name)!)
+    return { name, ns, ratio: ns / floor }
+  })
+}
+
+export function median (numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return sorted[sorted.length >> 1]!
+}
+
+export function table (title: string, rows: readonly Measured[]): void {
+  console.log(`\n${title}`)
+  for (const { name, ns, ratio } of rows) {
+    const time = ns < 10_000 ? `${ns.toFixed(0)} ns` : `${(ns / 1000).toFixed(1)} µs`
+    console.log(`  ${name.padEnd(48)} ${time.padStart(10)} ${`× ${ratio.toFixed(2)}`.padStart(10)}`)
+  }
+}

@@ -1,0 +1,22 @@
+/** `npm run bench` runs every benchmark, `npm run bench -- token` one. Peers are installed here, out of the package's way. */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+const HERE = fileURLToPath(new URL('.', import.meta.url))
+const ALL = ['token']
+
+if (!existsSync(`${HERE}node_modules`)) run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
+console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`)
+const asked = process.argv.slice(2)
+for (const name of asked.length > 0 ? asked : ALL) {
+  if (!ALL.includes(name)) throw new Error(`there is no bench "${name}": ${ALL.join(', ')}`)
+  console.log(`\n# ${name}`)
+  run('npx', ['tsx', `${name}.ts`])
+}
+
+function run (command: string, args: string[]): void {
+  const { status } = spawnSync(command, args, { cwd: HERE, stdio: 'inherit' })
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed`)
+}

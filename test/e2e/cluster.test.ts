@@ -1,0 +1,21 @@
+/** The cluster example, run as its first line says. */
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import { skip, startRedis } from '../helpers/redis.ts'
+import { unwatched } from '../helpers/unwatched.ts'
+
+const run = async (redisUrl: string) => {
+  const child = spawn('env', unwatched('npx', ['tsx', 'examples/cluster/main.ts']), { env: { ...process.env, REDIS_URL: redisUrl } })
+  const [out] = await Promise.all([text(child.stdout), text(child.stderr)])
+  return out
+}
+
+t.test('four processes on one Redis: one token serves all, and after a revocation one more', { skip, timeout: 60_000 }, async t => {
+  const redis = await startRedis()
+  t.teardown(redis.stop)
+  const lines = (await run(`redis://127.0.0.1:${redis.port}`)).trim().split('\n')
+  t.equal(lines.length, 3)
+  t.match(lines[0], /^4 processes answered 400 requests of \/wechat\/jssdk .* issued so far: 1 access_token, 1 jsapi_ticket$/)
+  t.match(lines[2], /^4 processes answered 400 requests of \/wechat-servers .* issued so far: 2 access_token, 1 jsapi_ticket$/)
+})
