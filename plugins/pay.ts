@@ -1,13 +1,25 @@
 /** Places orders: decorates `app.wechatPay`; `POST /pay` (JSON or form) answers what the page hands to `wx.chooseWXPay`. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { WechatConfigError } from '../src/errors.ts'
+import { requireId, resolveEndpoints } from '../src/options.ts'
+import { checkMerchant } from '../src/pay/merchant.ts'
 import type { Merchant } from '../src/pay/merchant.ts'
-import type { JsapiOrder } from '../src/pay/order.ts'
+import type { H5Order, JsapiOrder, NativeOrder, Order } from '../src/pay/order.ts'
 import { createPay } from '../src/pay/pay.ts'
 import type { WechatPay } from '../src/pay/pay.ts'
-import { expose, noStore, prefixOf } from './common.ts'
+import { expose, noStore, prefixOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 import { acceptForms } from './forms.ts'
+import { nativeCallback } from './native-callback.ts'
+import type { ProductHandler } from './native-callback.ts'
+
+/** How the page pays; the route answers with what that way needs. Default `jsapi`. */
+export type PayableOrder =
+  | JsapiOrder & { way?: 'jsapi' | 'miniProgram' }
+  | Order & { way: 'app' }
+  | NativeOrder & { way: 'native' }
+  | Omit<H5Order, 'clientIp'> & { way: 'h5', clientIp?: string }
 
 export interface PayPluginOptions extends CommonOptions {
   merchant: Merchant
@@ -15,7 +27,9 @@ export interface PayPluginOptions extends CommonOptions {
    * The order that this request wants to pay, from the host's own records: nothing in the page's request is an amount.
    * What it throws reaches the page as it is. Without it, the route is not added.
    */
-  order?: (request: FastifyRequest, reply: FastifyReply) => JsapiOrder | Promise<JsapiOrder>
+  order?: (request: FastifyRequest, reply: FastifyReply) => PayableOrder | Promise<PayableOrder>
+  /** NATIVE mode 1: the order for an article whose QR code was scanned. Adds the route `POST /native`, which WeChat calls. */
+  product?: ProductHandler
 }
 
 declare module 'fastify' {
@@ -24,23 +38,36 @@ declare module 'fastify' {
   }
 }
 
-export const pay = fp<PayPluginOptions>(async (app, options) => {
-  const { order: orderOf, namespace } = options
-  const client = createPay(options)
-  expose(app, 'wechatPay', client, namespace)
-  if (!orderOf) return
+const WAYS = ['jsapi', 'miniProgram', 'app', 'native', 'h5'] as const
 
-  app.register(async scope => {
-    await acceptForms(scope)
-    scope.addHook('onSend', noStore)
-    scope.post('/pay', async (request, reply) => {
-      const order = await orderOf(request, reply)
-      // WeChat wants the payer's address; Fastify's trustProxy decides whose it is.
-      return await client.jsapi(order && { ...order, clientIp: order.clientIp ?? request.ip.replace(/^::ffff:/, '') })
-    })
-  }, { prefix: prefixOf(options) })
+export const pay = fp<PayPluginOptions>(async (app, options) => {
+  const { order: orderOf, product, namespace } = options
+  const client = createPay({ ...options, store: storeOf(app, options) })
+  expose(app, 'wechatPay', client, namespace)
+  const prefix = prefixOf(options)
+
+  if (orderOf) {
+    app.register(async scope => {
+      await acceptForms(scope)
+      scope.addHook('onSend', noStore)
+      scope.post('/pay', async (request, reply) => {
+        const { way = 'jsapi', ...order } = await orderOf(request, reply) ?? {}
+        if (!WAYS.includes(way)) throw new WechatConfigError('order', `must give a way among ${WAYS.join(', ')}`)
+        // WeChat wants the payer's address; Fastify's trustProxy decides whose it is.
+        const clientIp = order.clientIp ?? request.ip.replace(/^::ffff:/, '')
+        return await client[way]({ ...order, clientIp } as JsapiOrder & H5Order)
+      })
+    }, { prefix })
+  }
+
+  if (product) {
+    const appId = requireId('appId', options.appId)
+    const { v2 } = checkMerchant(options.merchant, resolveEndpoints(options.endpoints).pay)
+    app.register(nativeCallback, { prefix, appId, merchant: v2, product, client })
+  }
 }, { fastify: '5.x', name: 'fastify-wechat-pay/pay' })
 
 export default pay
 export type { JsapiOrder, Merchant, WechatPay }
-export type { Order, Payment, UnpaidOrder } from '../src/pay/order.ts'
+export type { H5Order, MicropayOrder, NativeOrder, Order, Payment, UnpaidOrder } from '../src/pay/order.ts'
+export type { Refund, RefundRequest } from '../src/pay/refund.ts'

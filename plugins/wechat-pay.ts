@@ -13,7 +13,7 @@ import { token } from './token.ts'
 
 /**
  * `appId` and `appSecret` give the token, login and JS-SDK pieces; `onLogin` adds the login routes; `merchant` adds
- * payments, `order` their route; `onPayment` adds notifications.
+ * payments, `order` their route; `onPayment` or `onRefund` adds notifications.
  */
 export type WechatPayOptions = JssdkOptions & OAuthOptions & Partial<Omit<PayPluginOptions & NotifyOptions, keyof JssdkOptions>>
 
@@ -21,13 +21,13 @@ export const wechatPay = fp<WechatPayOptions>(async (app, options) => {
   await app.register(token, options)
   await app.register(oauth, options)
   await app.register(jssdk, options)
-  const { merchant, order, onPayment } = options
+  const { merchant, order, product, onPayment, onRefund } = options
   if (!merchant) {
-    if (order || onPayment) throw new WechatConfigError('merchant', 'is required by order and onPayment')
+    if (order || product || onPayment || onRefund) throw new WechatConfigError('merchant', 'is required by order, product, onPayment and onRefund')
     return
   }
   await app.register(pay, { ...options, merchant })
-  if (onPayment) await app.register(notify, { ...options, merchant, onPayment })
+  if (onPayment || onRefund) await app.register(notify, { ...options, merchant })
 }, { fastify: '5.x', name: 'fastify-wechat-pay' })
 
 export default wechatPay

@@ -1,10 +1,9 @@
 /** What WeChat's browser does for a page: a script that gives it WeixinJSBridge, and the checks behind it, made here and not in the page. */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { signJssdk } from '../../src/official-account/jssdk.ts'
-import { signV2 } from '../../src/pay/v2/sign.ts'
 import type { OfficialAccount } from './official-account.ts'
 import { cashierPage, errorPage } from './pages.ts'
-import type { PayV2 } from './pay-v2.ts'
+import type { PayV2 } from './v2/v2.ts'
 import { bodyJson } from './wire.ts'
 import type { World } from './world.ts'
 
@@ -29,16 +28,10 @@ export function bridge (app: FastifyInstance, world: World, account: OfficialAcc
 
   /** The path of the cashier, or why there is none. */
   function verifyPayment (said: Said): { cashier: string } | { problem: string } {
-    const { appId, timeStamp, nonceStr, package: pack, signType, paySign } = said
-    const prepayId = /^prepay_id=(\S+)$/.exec(String(pack))?.[1]
-    const order = prepayId && pay.byPrepayId(prepayId)
-    if (!order) return { problem: '调用支付JSAPI缺少参数: total_fee' }
-    const fields = { appId, timeStamp, nonceStr, package: pack, signType } as Record<string, string>
-    const right = typeof timeStamp === 'string' && appId === order.appid && signType === order.sign_type &&
-      signV2(fields, world.account.apiKey, order.sign_type) === paySign
-    if (!right) return { problem: '支付验证签名失败' }
-    if (order.trade_state !== 'NOTPAY') return { problem: order.trade_state === 'SUCCESS' ? '该订单已支付' : '订单已关闭' }
-    return { cashier: `/_emulator/cashier/${prepayId}` }
+    const order = pay.orders.atCashier(said)
+    if (typeof order === 'string') return { problem: order }
+    if (order.trade_state !== 'NOTPAY') return { problem: order.trade_state === 'CLOSED' ? '订单已关闭' : '该订单已支付' }
+    return { cashier: `/_emulator/cashier/${order.prepay_id}` }
   }
 
   // A page of any host may ask, as in WeChat's browser; the body comes as text so that no preflight is needed.
@@ -55,14 +48,27 @@ export function bridge (app: FastifyInstance, world: World, account: OfficialAcc
     return 'cashier' in verdict ? verdict : { err_msg: 'get_brand_wcpay_request:fail', err_desc: verdict.problem }
   })
 
-  app.get<{ Params: { prepayId: string } }>('/_emulator/cashier/:prepayId', async (request, reply) => {
-    const order = pay.byPrepayId(request.params.prepayId)
-    reply.type('text/html; charset=utf-8')
-    if (!order) return errorPage(404, '订单不存在或已过期')
-    const path = `../orders/${encodeURIComponent(order.out_trade_no)}`
-    return cashierPage(order, `${path}/pay`, `${path}/cancel`)
+  app.get<{ Params: { prepayId: string } }>('/_emulator/cashier/:prepayId', async (request, reply) =>
+    reply.type(HTML).send(cashierFor(request.params.prepayId, '..')))
+
+  // Where a phone's browser is sent for an H5 order; the payer comes back by `redirect_url`.
+  app.get<{ Querystring: { prepay_id?: string, redirect_url?: string } }>('/_emulator/h5', async (request, reply) => {
+    const { prepay_id: id = '', redirect_url: back } = request.query
+    // WeChat looks at where the browser comes from: an H5 payment begins on the merchant's own page.
+    if (!request.headers.referer) return reply.type(HTML).send(errorPage(-1, '商家参数格式有误，请联系商家解决'))
+    return reply.type(HTML).send(cashierFor(id, '.', back))
   })
+
+  function cashierFor (prepayId: string, base: string, back?: string): string {
+    const order = pay.orders.byPrepayId(prepayId)
+    if (!order) return errorPage(404, '订单不存在或已过期')
+    const path = `${base}/orders/${encodeURIComponent(order.out_trade_no)}`
+    const query = order.sub_mch_id === '' ? '' : `?sub_mch_id=${order.sub_mch_id}`
+    return cashierPage(order, `${path}/pay${query}`, `${path}/cancel${query}`, back)
+  }
 }
+
+const HTML = 'text/html; charset=utf-8'
 
 /** Runs in the merchant's page, before WeChat's own jweixin script. */
 const SCRIPT = `(() => {

@@ -1,41 +1,103 @@
 /** The emulator's own interface: JSON under /_emulator. It plays the visitor and shows what WeChat knows. */
+import { randomInt } from 'node:crypto'
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Fault, Faults } from './faults.ts'
 import type { Notifier } from './notifier.ts'
 import type { OfficialAccount } from './official-account.ts'
-import type { PayV2 } from './pay-v2.ts'
+import type { Pki } from './pki.ts'
+import type { PayV2 } from './v2/v2.ts'
+import { scan } from './scan.ts'
 import { bodyJson } from './wire.ts'
-import type { Order, World } from './world.ts'
+import { digits, userOf } from './world.ts'
+import type { AuthCodeBehaviour, Order, Refund, World } from './world.ts'
 
-export function control (app: FastifyInstance, world: World, account: OfficialAccount, pay: PayV2, notifier: Notifier): void {
+export interface ControlParts {
+  account: OfficialAccount
+  pay: PayV2
+  notifier: Notifier
+  faults: Faults
+  pki: Pki
+  /** Where the mutual TLS listener is, if there is one. */
+  secureOrigin (): string | undefined
+}
+
+export function control (app: FastifyInstance, world: World, { account, pay, notifier, faults, pki, secureOrigin }: ControlParts): void {
+  const { orders, refunds } = pay
+
   app.get('/_emulator/config', async request => {
     const { appId, appSecret, mchId, apiKey } = world.account
     const here = `${request.protocol}://${request.host}${app.prefix}`
-    return { appId, appSecret, merchant: { mchId, v2: { apiKey } }, endpoints: { api: here, open: here, pay: here, payBackup: here } }
+    const secure = secureOrigin() ?? here
+    return {
+      appId,
+      appSecret,
+      merchant: { mchId, v2: { apiKey, ...pki.merchant } },
+      endpoints: { api: here, open: here, pay: secure, payBackup: secure },
+      http: { ca: pki.ca }
+    }
   })
 
-  app.get('/_emulator/orders', async () => [...world.orders.keys()].map(number => pay.find(number)))
+  app.get('/_emulator/orders', async () => [...world.orders.values()].map(order => orders.find(order.out_trade_no, order.sub_mch_id)))
 
-  type OrderRoute = { Params: { number: string } }
+  type OrderRoute = { Params: { number: string }, Querystring: { sub_mch_id?: string } }
   const orderPath = '/_emulator/orders/:number'
+  const missing = (reply: FastifyReply, code: string) => reply.code(404).send({ code, message: 'no such number' })
 
   /** Finds the order, or answers 404. */
-  const withOrder = (reply: FastifyReply, number: string, act: (order: Order) => unknown) => {
-    const order = pay.find(number)
-    return order ? act(order) : reply.code(404).send({ code: 'ORDERNOTEXIST', message: 'no such order' })
+  const withOrder = (reply: FastifyReply, { number, sub }: { number: string, sub: string | undefined }, act: (order: Order) => unknown) => {
+    const order = orders.find(number, sub)
+    return order ? act(order) : missing(reply, 'ORDERNOTEXIST')
   }
 
-  app.get<OrderRoute>(orderPath, async (request, reply) => withOrder(reply, request.params.number, order => order))
+  app.get<OrderRoute>(orderPath, async (request, reply) => withOrder(reply, { number: request.params.number, sub: request.query.sub_mch_id }, order => order))
 
-  app.post<OrderRoute>(`${orderPath}/pay`, async (request, reply) => withOrder(reply, request.params.number, order => {
-    if (!pay.pay(order)) return reply.code(409).send({ code: order.trade_state === 'SUCCESS' ? 'ORDERPAID' : 'ORDERCLOSED', message: `the order is ${order.trade_state}` })
-    notifier.notify(order)
+  app.post<OrderRoute>(`${orderPath}/pay`, async (request, reply) => withOrder(reply, { number: request.params.number, sub: request.query.sub_mch_id }, order => {
+    if (!orders.pay(order, bodyJson(request)?.openid as string | undefined)) return reply.code(409).send({ code: order.trade_state === 'SUCCESS' ? 'ORDERPAID' : 'ORDERCLOSED', message: `the order is ${order.trade_state}` })
+    notifier.paid(order)
     return order
   }))
 
-  app.post<OrderRoute>(`${orderPath}/cancel`, async (request, reply) => withOrder(reply, request.params.number, order => {
-    pay.cancel(order)
+  app.post<OrderRoute>(`${orderPath}/cancel`, async (request, reply) => withOrder(reply, { number: request.params.number, sub: request.query.sub_mch_id }, order => {
+    orders.cancel(order)
     return order
   }))
+
+  app.get('/_emulator/refunds', async () => [...world.refunds.values()])
+
+  // A refund's end, sooner or other than it would come by itself: SUCCESS, REFUNDCLOSE or CHANGE.
+  app.post<{ Params: { number: string } }>('/_emulator/refunds/:number/settle', async (request, reply) => {
+    const refund = world.refunds.get(request.params.number)
+    if (!refund) return missing(reply, 'REFUNDNOTEXIST')
+    const { status = 'SUCCESS' } = bodyJson(request) ?? {}
+    if (!['SUCCESS', 'REFUNDCLOSE', 'CHANGE'].includes(status as string)) return reply.code(400).send({ code: 'PARAM_ERROR', message: 'status must be SUCCESS, REFUNDCLOSE or CHANGE' })
+    refunds.settle(refund, status as Exclude<Refund['refund_status'], 'PROCESSING'>)
+    return refund
+  })
+
+  // The code that a payer shows at the till; `behaviour` says what happens when it is scanned.
+  app.post('/_emulator/auth-codes', async (request, reply) => {
+    const { openid, behaviour = 'pays' } = bodyJson(request) ?? {}
+    if (!['pays', 'asks', 'poor', 'expired'].includes(behaviour as string)) return reply.code(400).send({ code: 'PARAM_ERROR', message: 'behaviour must be pays, asks, poor or expired' })
+    const code = `1${randomInt(6)}${digits(16)}`
+    world.authCodes.set(code, { user: userOf(world, openid as string | undefined), behaviour: behaviour as AuthCodeBehaviour, usedFor: '' })
+    return { auth_code: code }
+  })
+
+  // A visitor scans a QR code: the order that it leads to.
+  app.post('/_emulator/scan', async (request, reply) => {
+    const { url = '', openid } = bodyJson(request) ?? {}
+    const outcome = await scan(String(url), world, orders, openid as string | undefined)
+    return typeof outcome === 'string' ? reply.code(409).send({ code: 'CANNOT_PAY', message: outcome }) : outcome
+  })
+
+  app.post('/_emulator/faults', async request => {
+    faults.add(bodyJson(request) as unknown as Fault)
+    return { ok: true }
+  })
+  app.delete('/_emulator/faults', async () => {
+    faults.clear()
+    return { ok: true }
+  })
 
   app.get('/_emulator/notifications', async () => world.deliveries)
 

@@ -8,17 +8,22 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { authorize } from './authorize.ts'
 import { bridge } from './bridge.ts'
 import { control } from './control.ts'
+import { faults } from './faults.ts'
+import type { Fault } from './faults.ts'
 import { createNotifier } from './notifier.ts'
 import { officialAccount } from './official-account.ts'
-import { payV2 } from './pay-v2.ts'
+import { createPki } from './pki.ts'
+import type { Pki } from './pki.ts'
+import { listenSecurely } from './tls.ts'
+import { payV2 } from './v2/v2.ts'
 import { createWorld } from './world.ts'
-import type { Account, Delivery, Order, World, WorldOptions } from './world.ts'
+import type { Account, AuthCodeBehaviour, Delivery, Order, Refund, World, WorldOptions } from './world.ts'
 
 export interface EmulatorOptions extends WorldOptions {
   /** Needed, together with the environment's WECHAT_EMULATOR_IN_PRODUCTION=yes, where NODE_ENV is production. */
   allowProduction?: boolean
-  /** @internal What WeChat knows; made anew by default. */
-  world?: World
+  /** @internal What WeChat knows, its certificates, and where its mutual TLS is; made anew by default. */
+  parts?: { world: World, pki: Pki, secureOrigin (): string | undefined }
 }
 
 const BODY_LIMIT = 1 << 20
@@ -26,16 +31,27 @@ const BODY_LIMIT = 1 << 20
 /** @throws Error where NODE_ENV is production, unless told twice */
 export async function emulator (app: FastifyInstance, options: EmulatorOptions): Promise<void> {
   refuseProduction(options.allowProduction)
-  const world = options.world ?? createWorld(options)
+  const world = options.parts?.world ?? createWorld(options)
+  const pki = options.parts?.pki ?? createPki(world.account.mchId)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
+  const trouble = faults(app)
   const account = officialAccount(app, world)
   authorize(app, world)
-  const pay = payV2(app, world)
   const notifier = createNotifier(world, app.log)
+  const pay = payV2(app, world, {
+    origin: () => app.listeningOrigin + app.prefix,
+    refundSettled: refund => {
+      const order = [...world.orders.values()].find(order => order.transaction_id === refund.transaction_id)
+      if (order) notifier.refunded(refund, order)
+    }
+  })
   bridge(app, world, account, pay)
-  control(app, world, account, pay, notifier)
-  app.addHook('onClose', async () => { await notifier.close() })
+  control(app, world, { account, pay, notifier, faults: trouble, pki, secureOrigin: options.parts?.secureOrigin ?? (() => undefined) })
+  app.addHook('onClose', async () => {
+    pay.refunds.close()
+    await notifier.close()
+  })
 }
 
 function refuseProduction (allowed = false): void {
@@ -48,20 +64,32 @@ function refuseProduction (allowed = false): void {
 export interface EmulatorConfig {
   appId: string
   appSecret: string
-  merchant: { mchId: string, v2: { apiKey: string } }
+  merchant: { mchId: string, v2: { apiKey: string, cert: string, key: string } }
   endpoints: { api: string, open: string, pay: string, payBackup: string }
+  /** What clients have to trust, since the emulator's payments are behind mutual TLS like WeChat's. */
+  http: { ca: string }
 }
 
 export interface Emulator {
   readonly app: FastifyInstance
-  /** Its base URL. */
+  /** Its base URL; payments are also at `config.endpoints.pay`, behind TLS. */
   readonly origin: string
   readonly config: EmulatorConfig
   readonly account: Account
   order (outTradeNo: string): Order | undefined
   /** The visitor pays; the notification is on its way. Throws if the order cannot be paid. */
-  pay (outTradeNo: string): Promise<Order>
-  cancel (outTradeNo: string): Promise<Order>
+  pay (outTradeNo: string, payer?: { openid?: string, subMchId?: string }): Promise<Order>
+  cancel (outTradeNo: string, payer?: { subMchId?: string }): Promise<Order>
+  /** A visitor scans a QR code: the order that it leads to. Throws if there is none. */
+  scan (url: string, openid?: string): Promise<Order>
+  /** What a payer shows at the till. */
+  authCode (behaviour?: AuthCodeBehaviour, openid?: string): Promise<string>
+  refunds (): Refund[]
+  /** Ends a refund, SUCCESS by default. */
+  settleRefund (outRefundNo: string, status?: Exclude<Refund['refund_status'], 'PROCESSING'>): Promise<Refund>
+  /** The next calls of this path meet a fault. */
+  fault (fault: Fault): Promise<void>
+  clearFaults (): Promise<void>
   notifications (): Delivery[]
   /** The next notification that this holds for, or one that has been sent already. */
   waitForNotification (which?: (delivery: Delivery) => boolean): Promise<Delivery>
@@ -76,24 +104,29 @@ export interface Emulator {
 export interface CreateEmulatorOptions extends EmulatorOptions {
   /** Default: any free one. */
   port?: number
+  /** Where payments are, behind TLS. Default: any free one. */
+  securePort?: number
   /** Default 127.0.0.1: only this machine. */
   host?: string
   logger?: FastifyServerOptions['logger']
 }
 
 /** Starts an emulator on a port of its own and hands out its controls. */
-export async function createEmulator ({ port = 0, host = '127.0.0.1', logger = false, ...options }: CreateEmulatorOptions = {}): Promise<Emulator> {
+export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.0.1', logger = false, ...options }: CreateEmulatorOptions = {}): Promise<Emulator> {
   const world = createWorld(options)
+  const pki = createPki(world.account.mchId)
   const app = Fastify({ logger: logger as boolean, forceCloseConnections: true })
-  app.register(emulator, { ...options, world })
+  const secure: { origin?: string } = {}
+  app.register(emulator, { ...options, parts: { world, pki, secureOrigin: () => secure.origin } })
   const origin = await app.listen({ port, host })
+  secure.origin = await listenSecurely(app, pki, { port: securePort, host })
 
-  async function ask<T> (method: 'GET' | 'POST', path: string, payload?: object): Promise<T> {
+  async function ask<T> (method: 'GET' | 'POST' | 'DELETE', path: string, payload?: object): Promise<T> {
     const reply = await app.inject({ method, url: `/_emulator${path}`, headers: { host: new URL(origin).host }, ...(payload && { payload }) })
     if (reply.statusCode !== 200) throw new Error(reply.json<{ message: string }>().message)
     return reply.json()
   }
-  const orderPath = (number: string) => `/orders/${encodeURIComponent(number)}`
+  const orderPath = (number: string, what: string, subMchId?: string) => `/orders/${encodeURIComponent(number)}/${what}${subMchId === undefined ? '' : `?sub_mch_id=${subMchId}`}`
 
   return {
     app,
@@ -101,8 +134,14 @@ export async function createEmulator ({ port = 0, host = '127.0.0.1', logger = f
     config: await ask('GET', '/config'),
     account: world.account,
     order: number => world.orders.get(number),
-    pay: number => ask('POST', `${orderPath(number)}/pay`),
-    cancel: number => ask('POST', `${orderPath(number)}/cancel`),
+    pay: (number, { openid, subMchId } = {}) => ask('POST', orderPath(number, 'pay', subMchId), { openid }),
+    cancel: (number, { subMchId } = {}) => ask('POST', orderPath(number, 'cancel', subMchId)),
+    scan: (url, openid) => ask('POST', '/scan', { url, openid }),
+    authCode: async (behaviour = 'pays', openid) => (await ask<{ auth_code: string }>('POST', '/auth-codes', { behaviour, openid })).auth_code,
+    refunds: () => [...world.refunds.values()],
+    settleRefund: (number, status = 'SUCCESS') => ask('POST', `/refunds/${encodeURIComponent(number)}/settle`, { status }),
+    fault: async fault => { await ask('POST', '/faults', fault) },
+    clearFaults: async () => { await ask('DELETE', '/faults') },
     notifications: () => world.deliveries,
     async waitForNotification (which = () => true) {
       for (;;) {
@@ -120,4 +159,4 @@ export async function createEmulator ({ port = 0, host = '127.0.0.1', logger = f
 }
 
 export default emulator
-export type { Account, Delivery, Order, WorldOptions }
+export type { Account, AuthCodeBehaviour, Delivery, Fault, Order, Refund, WorldOptions }

@@ -1,9 +1,12 @@
-/** Tells the merchant about payments, again and again on WeChat's schedule until it is accepted. */
+/** Tells the merchant about payments and refunds, again and again on WeChat's schedule until it is accepted. */
+import { createCipheriv } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { request } from 'undici'
-import { paidFields } from './pay-v2.ts'
+import { refundCipherKey } from '../../src/pay/v2/refund-cipher.ts'
+import { paidFields } from './v2/orders.ts'
 import { signed, v2Xml } from './wire.ts'
-import type { Delivery, Order, World } from './world.ts'
+import { hex } from './world.ts'
+import type { Delivery, Order, Refund, World } from './world.ts'
 
 const MINUTE = 60
 /** Seconds from one attempt to the next. */
@@ -11,27 +14,63 @@ const SCHEDULE = [15, 15, 30, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE,
 /** Milliseconds the merchant has to answer. */
 const PATIENCE = 5000
 
+/** What is told, and to whom. */
+type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string }
+
 export function createNotifier (world: World, log: FastifyBaseLogger) {
   const timers = new Set<NodeJS.Timeout>()
   const underWay = new Set<Promise<void>>()
   let closed = false
+  let sent = 0
 
-  function message (order: Order): string {
-    return v2Xml(signed(world, order.sign_type, {
+  const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
+
+  function paymentXml (order: Order): string {
+    return v2Xml(signed({ world, signType: order.sign_type, apiKey: world.account.apiKey, ...subOf(order) }, {
       result_code: 'SUCCESS',
       out_trade_no: order.out_trade_no,
-      ...(order.attach && { attach: order.attach }),
+      attach: order.attach,
+      device_info: order.device_info,
       ...(order.sign_type !== 'MD5' && { sign_type: order.sign_type }),
       ...paidFields(order)
     }))
   }
 
-  async function attempt (order: Order, body: string, number: number): Promise<void> {
+  /** Nothing outside is signed; what is inside is encrypted with the merchant's key. */
+  function refundXml (refund: Refund, order: Order): string {
+    const { appId, mchId, apiKey } = world.account
+    const inside = v2Xml({
+      out_refund_no: refund.out_refund_no,
+      out_trade_no: refund.out_trade_no,
+      refund_account: refund.refund_account,
+      refund_fee: String(refund.refund_fee),
+      refund_id: refund.refund_id,
+      refund_recv_accout: '支付用户零钱',
+      refund_request_source: 'API',
+      refund_status: refund.refund_status,
+      settlement_refund_fee: String(refund.refund_fee),
+      settlement_total_fee: String(refund.total_fee),
+      success_time: refund.success_time,
+      total_fee: String(refund.total_fee),
+      transaction_id: refund.transaction_id
+    }, 'root')
+    const cipher = createCipheriv('aes-256-ecb', refundCipherKey(apiKey), null)
+    return v2Xml({
+      return_code: 'SUCCESS',
+      appid: appId,
+      mch_id: mchId,
+      ...subOf(order).sub,
+      nonce_str: hex(16),
+      req_info: cipher.update(inside, 'utf8', 'base64') + cipher.final('base64')
+    })
+  }
+
+  async function attempt (news: News, number: number): Promise<Delivery> {
+    const { body, ...rest } = news
     const delivery: Delivery = {
-      id: `n${world.deliveries.length + 1}`,
-      out_trade_no: order.out_trade_no,
+      id: `n${++sent}`,
+      ...rest,
       attempt: number,
-      url: order.notify_url,
       sent_at: new Date(world.now()).toISOString(),
       request: { headers: { 'content-type': 'text/xml', 'user-agent': 'Mozilla/4.0', pragma: 'no-cache' }, body },
       reply: null,
@@ -47,14 +86,16 @@ export function createNotifier (world: World, log: FastifyBaseLogger) {
       delivery.error = (error as Error).message
     }
     world.events.emit('delivery', delivery)
-    log.debug({ out_trade_no: order.out_trade_no, attempt: number, accepted: delivery.accepted }, 'notification delivered')
-    const delay = SCHEDULE[number - 1]
-    if (!delivery.accepted && delay !== undefined) later(delay, () => start(order, body, number + 1))
+    log.debug({ out_trade_no: news.out_trade_no, attempt: number, accepted: delivery.accepted }, 'notification delivered')
+    return delivery
   }
 
-  function start (order: Order, body: string, number: number): void {
-    if (closed) return
-    const running = attempt(order, body, number).finally(() => underWay.delete(running))
+  function start (news: News, number: number): void {
+    if (closed || news.url === '') return
+    const running = attempt(news, number).then(({ accepted }) => {
+      const delay = SCHEDULE[number - 1]
+      if (!accepted && delay !== undefined) later(delay, () => start(news, number + 1))
+    }).finally(() => underWay.delete(running))
     underWay.add(running)
   }
 
@@ -68,15 +109,12 @@ export function createNotifier (world: World, log: FastifyBaseLogger) {
   }
 
   return {
-    notify: (order: Order) => start(order, message(order), 1),
+    paid: (order: Order) => start({ about: 'payment', out_trade_no: order.out_trade_no, out_refund_no: '', url: order.notify_url, body: paymentXml(order) }, 1),
+    refunded: (refund: Refund, order: Order) => start({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, body: refundXml(refund, order) }, 1),
     /** Sends once more what was sent before, byte for byte, outside the schedule. */
     async resend (id: string): Promise<Delivery | undefined> {
-      const sent = world.deliveries.find(delivery => delivery.id === id)
-      const order = sent && world.orders.get(sent.out_trade_no)
-      if (!sent || !order) return undefined
-      // Past the end of the schedule: a failure is not followed by another attempt.
-      await attempt(order, sent.request.body, SCHEDULE.length + 1)
-      return world.deliveries.at(-1)
+      const before = world.deliveries.find(delivery => delivery.id === id)
+      return before && await attempt({ ...pick(before), body: before.request.body }, before.attempt)
     },
     async close (): Promise<void> {
       closed = true
@@ -85,5 +123,7 @@ export function createNotifier (world: World, log: FastifyBaseLogger) {
     }
   }
 }
+
+const pick = ({ about, out_trade_no: number, out_refund_no: refund, url }: Delivery) => ({ about, out_trade_no: number, out_refund_no: refund, url })
 
 export type Notifier = ReturnType<typeof createNotifier>

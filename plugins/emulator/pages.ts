@@ -43,8 +43,8 @@ export function authorizePage (query: Record<string, string | undefined>, users:
 <div class="buttons"><button name="action" value="allow" id="allow">允许 · Allow</button><button class="plain" name="action" value="refuse" id="refuse">拒绝 · Refuse</button></div></form>`)
 }
 
-/** Shown in a frame over the merchant's page; tells it the outcome and nothing else. */
-export function cashierPage (order: Order, payPath: string, cancelPath: string): string {
+/** Shown in a frame over the merchant's page, and tells it the outcome and nothing else; or alone, and then goes `back`. */
+export function cashierPage (order: Order, payPath: string, cancelPath: string, back?: string): string {
   const yuan = `${Math.floor(order.total_fee / 100)}.${String(order.total_fee % 100).padStart(2, '0')}`
   return page('微信支付', `<h1 style="text-align:center">微信支付 · WeChat Pay</h1>
 <div class="amount" id="amount">¥${yuan}</div>
@@ -56,7 +56,10 @@ export function cashierPage (order: Order, payPath: string, cancelPath: string):
 <script>
 const act = (id, path, outcome) => document.getElementById(id).addEventListener('click', async () => {
   const reply = await fetch(path, { method: 'POST' })
-  if (reply.ok) parent.postMessage({ wechatEmulator: outcome }, '*')
+  const back = ${JSON.stringify(back ?? '').replaceAll('<', '\\u003c')}
+  if (reply.ok && parent !== window) parent.postMessage({ wechatEmulator: outcome }, '*')
+  else if (reply.ok && /^https?:/.test(back)) location.href = back
+  else if (reply.ok) document.getElementById('problem').textContent = outcome === 'ok' ? '支付成功 · Paid' : '已取消 · Cancelled'
   else document.getElementById('problem').textContent = (await reply.json()).message
 })
 act('pay', ${JSON.stringify(payPath)}, 'ok')

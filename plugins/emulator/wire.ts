@@ -20,13 +20,13 @@ export function bodyJson (request: FastifyRequest): Record<string, unknown> | un
   }
 }
 
-type Values = Record<string, string | number>
+export type Values = Record<string, string | number>
 
 /** v2's XML as WeChat writes it: text in CDATA, numbers with and without. */
-export function v2Xml (values: Values): string {
+export function v2Xml (values: Values, root = 'xml'): string {
   const cdata = (value: string) => `<![CDATA[${value.replaceAll(']]>', ']]]]><![CDATA[>')}]]>`
   const elements = Object.entries(values).map(([name, value]) => `<${name}>${typeof value === 'number' ? value : cdata(value)}</${name}>`)
-  return `<xml>${elements.join('\n')}</xml>`
+  return `<${root}>${elements.join('\n')}</${root}>`
 }
 
 /** WeChat sends its XML as text/plain. */
@@ -37,11 +37,22 @@ export function sendV2 (reply: FastifyReply, values: Values) {
 /** The call itself failed: nothing else is said, and nothing is signed. */
 export const callFailed = (message: string): Values => ({ return_code: 'FAIL', return_msg: message })
 
+/** What is signed and said in every answer and notification of v2. */
+export interface V2Signer {
+  world: World
+  signType: SignType
+  /** The merchant's, or the sandbox's. */
+  apiKey: string
+  sub?: { sub_mch_id: string, sub_appid: string }
+}
+
 /** A verified call's answer, signed with the call's own algorithm. */
-export function signed (world: World, signType: SignType, values: Values): Values {
-  const { appId, mchId, apiKey } = world.account
-  const all = { return_code: 'SUCCESS', return_msg: 'OK', appid: appId, mch_id: mchId, nonce_str: hex(8), ...values }
+export function signed ({ world, signType, apiKey, sub }: V2Signer, values: Values): Values {
+  const { appId, mchId } = world.account
+  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', appid: appId, mch_id: mchId, ...sub, nonce_str: hex(8), ...values })
   return { ...all, sign: signV2(Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)])), apiKey, signType) }
 }
+
+const withoutEmpty = (values: Values): Values => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''))
 
 export const businessFailed = (code: string, description: string): Values => ({ result_code: 'FAIL', err_code: code, err_code_des: description })

@@ -20,9 +20,19 @@ export interface WorldOptions extends Partial<Account> {
   timeScale?: number
   /** Milliseconds since 1970, for a simulated clock. Default: this machine's. */
   now?: () => number
+  /** Seconds until a refund arrives, times `timeScale`. Default 1. */
+  refundDelay?: number
+  /** Integer fen on the merchant's account that refunds and payouts are taken from. Default 10,000,000. */
+  balance?: number
+  /** Merchants that this one, as a service provider, may act for. */
+  subMerchants?: SubMerchant[]
+  /** Where WeChat asks for the order of a NATIVE code of mode 1. */
+  nativeUrl?: string
   /** Hosts that may receive logins and use the JS-SDK, besides this machine's own. */
   domains?: string[]
 }
+
+export interface SubMerchant { subMchId: string, subAppId?: string }
 
 export interface User {
   openid: string
@@ -36,28 +46,73 @@ export interface User {
 export interface Order {
   appid: string
   mch_id: string
+  sub_appid: string
+  sub_mch_id: string
   out_trade_no: string
+  /** JSAPI, APP, NATIVE, MWEB, MICROPAY. */
   trade_type: string
   body: string
   attach: string
+  device_info: string
   total_fee: number
   fee_type: string
+  /** '' until it is known who pays. */
   openid: string
+  sub_openid: string
+  product_id: string
   notify_url: string
   sign_type: 'MD5' | 'HMAC-SHA256'
   time_expire: string
   prepay_id: string
-  trade_state: 'NOTPAY' | 'SUCCESS' | 'CLOSED'
+  /** What a NATIVE order's QR code says. */
+  code_url: string
+  profit_sharing: boolean
+  trade_state: 'NOTPAY' | 'USERPAYING' | 'SUCCESS' | 'REFUND' | 'CLOSED' | 'REVOKED' | 'PAYERROR'
   transaction_id: string
   time_end: string
   /** When things happened to it, ISO 8601. */
   history: Array<{ at: string, what: string }>
 }
 
-/** One attempt to tell the merchant about a payment. */
+export interface Refund {
+  out_refund_no: string
+  refund_id: string
+  out_trade_no: string
+  transaction_id: string
+  refund_fee: number
+  total_fee: number
+  reason: string
+  notify_url: string
+  refund_account: string
+  refund_status: 'PROCESSING' | 'SUCCESS' | 'REFUNDCLOSE' | 'CHANGE'
+  created_at: number
+  /** `yyyy-MM-dd HH:mm:ss` in China; '' before. */
+  success_time: string
+}
+
+/** What a payment code does when it is scanned. */
+export type AuthCodeBehaviour = 'pays' | 'asks' | 'poor' | 'expired'
+
+/** Money that the merchant sent to somebody: a red packet or a transfer. */
+export interface Payout {
+  kind: 'redpack' | 'transfer'
+  number: string
+  openid: string
+  amount: number
+  count: number
+  description: string
+  wechatNumber: string
+  at: number
+}
+
+/** One attempt to tell the merchant about a payment or a refund. */
 export interface Delivery {
   id: string
+  /** What it is about. */
+  about: 'payment' | 'refund'
   out_trade_no: string
+  /** Of a refund; '' else. */
+  out_refund_no: string
   attempt: number
   url: string
   sent_at: string
@@ -90,8 +145,17 @@ export function createWorld (options: WorldOptions = {}) {
       { openid: 'oUpF8uSnapshotVisitor0000000', nickname: '微信用户', snapshot: true },
       { openid: 'oForeignAppVisitor0000000000', nickname: '别处用户', foreign: true }
     ] as User[],
+    /** By `orderKey`. */
     orders: new Map<string, Order>(),
-    prepays: new Map<string, Timed & { out_trade_no: string }>(),
+    prepays: new Map<string, Timed & { out_trade_no: string, sub_mch_id: string }>(),
+    refunds: new Map<string, Refund>(),
+    payouts: new Map<string, Payout>(),
+    authCodes: new Map<string, { user: User, behaviour: AuthCodeBehaviour, usedFor: string }>(),
+    /** Integer fen. */
+    balance: options.balance ?? 10_000_000,
+    refundDelay: options.refundDelay ?? 1,
+    subMerchants: options.subMerchants ?? [],
+    nativeUrl: options.nativeUrl,
     deliveries: [] as Delivery[],
     events: new EventEmitter<{ delivery: [Delivery] }>(),
     /** Milliseconds since 1970, as this WeChat sees it. */
@@ -113,6 +177,12 @@ export function openidProblem (world: World, openid: string): string | undefined
   if (known?.foreign) return 'appid and openid not match'
   if (!known && !/^o[0-9A-Za-z_-]{15,63}$/.test(openid)) return 'invalid openid'
 }
+
+/** Each of a provider's merchants numbers its own orders. */
+export const orderKey = (number: string, subMchId = '') => subMchId === '' ? number : `${subMchId}/${number}`
+
+/** A visitor of this account, by openid. */
+export const userOf = (world: World, openid: string | undefined): User => world.users.find(user => user.openid === openid) ?? world.users[0] as User
 
 /** `yyyyMMddHHmmss` in China. */
 export function chinaTime (ms: number): string {

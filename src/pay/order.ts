@@ -14,13 +14,41 @@ export interface Order {
   attach?: string
   /** After this moment the order cannot be paid. Default: seven days. */
   expiresAt?: Date
-  /** The payer's IP address. The pay route fills it in from the request. */
+  /** The payer's IP address. The pay route fills it in from the request; H5 orders need it. */
   clientIp?: string
+  /** The terminal or shop that sells, at most 32 characters. */
+  deviceInfo?: string
+  /** Marks the order for a coupon campaign, at most 32 characters. */
+  goodsTag?: string
+  /** Refuse credit cards (v2's limit_pay=no_credit; APIv3 offers it only to some merchants). */
+  noCredit?: boolean
+  /** Keep the money frozen for profit sharing. */
+  profitSharing?: boolean
+  /** Show the payer the entrance to an electronic invoice. */
+  supportFapiao?: boolean
 }
 
 export interface JsapiOrder extends Order {
-  /** Who pays: the visitor's openid under this appId. */
+  /** Who pays: the visitor's openid under this appId (in service provider mode: under `merchant.subAppId`, if that is given). */
   openid: string
+}
+
+export interface NativeOrder extends Order {
+  /** The merchant's number of the article, at most 32 characters. Default: the order's number. */
+  productId?: string
+}
+
+export interface H5Order extends Order {
+  clientIp: string
+  /** Where the browser goes when the payer comes back from WeChat; its host is registered with WeChat Pay. */
+  redirectUrl?: string
+  /** What kind of page or app asks. Default: a web page. */
+  scene?: { type: 'Wap', wapUrl?: string, wapName?: string } | { type: 'IOS', appName: string, bundleId: string } | { type: 'Android', appName: string, packageName: string }
+}
+
+export interface MicropayOrder extends Order {
+  /** What the scanner read from the payer's phone: 18 digits that begin with 10 to 15. */
+  authCode: string
 }
 
 export type OrderState = 'SUCCESS' | 'REFUND' | 'NOTPAY' | 'CLOSED' | 'REVOKED' | 'USERPAYING' | 'PAYERROR'
@@ -37,9 +65,16 @@ export interface Payment {
   payerAmount: number
   /** Three letters, CNY as a rule. */
   currency: string
+  /** Who paid, under `appId`. */
   openid: string
   appId: string
   mchId: string
+  /** In service provider mode: for whom the money is, and who paid under their appid. */
+  subMchId?: string
+  subAppId?: string
+  subOpenid?: string
+  /** JSAPI, NATIVE, APP, MWEB (v3: H5), MICROPAY … */
+  tradeType: string
   /** '' if the order had none. */
   attach: string
   paidAt: Date
@@ -68,15 +103,15 @@ export function checkOutTradeNo (value: unknown): string {
 }
 
 /** @throws WechatInputError for anything but integer fen above zero */
-export function checkAmount (value: unknown): number {
+export function checkAmount (value: unknown, field = 'amount'): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > MAX_AMOUNT) {
-    throw new WechatInputError('amount', 'must be an integer number of fen, 1 or more')
+    throw new WechatInputError(field, 'must be an integer number of fen, 1 or more')
   }
   return value
 }
 
 /** Text that arrives at WeChat as it is, or not at all. */
-function checkText (field: string, value: unknown, maxBytes: number): string {
+export function checkText (field: string, value: unknown, maxBytes: number): string {
   if (typeof value !== 'string' || value === '') throw new WechatInputError(field, 'must be a text')
   // Lone surrogates would become question marks, control characters cannot be written in XML.
   if (!value.isWellFormed() || /[\0-\x1f\x7f\ufffe\uffff]/.test(value)) throw new WechatInputError(field, 'holds a character that cannot be sent')
@@ -92,10 +127,16 @@ export function checkOrder<T extends Order> (order: T): T {
   checkText('description', order.description, 127)
   if (order.attach !== undefined && order.attach !== '') checkText('attach', order.attach, 127)
   if (order.clientIp !== undefined && !isIP(order.clientIp)) throw new WechatInputError('clientIp', 'must be an IP address')
+  for (const field of ['deviceInfo', 'goodsTag'] as const) if (order[field] !== undefined) checkText(field, order[field], 32)
   if (order.expiresAt !== undefined && !(order.expiresAt instanceof Date && order.expiresAt.getTime() > Date.now())) {
     throw new WechatInputError('expiresAt', 'must be a Date in the future')
   }
   return order
+}
+
+export function checkTransactionId (value: unknown): string {
+  if (typeof value !== 'string' || !/^\d{1,32}$/.test(value)) throw new WechatInputError('transactionId', 'must be a string of digits')
+  return value
 }
 
 export function checkOpenid (value: unknown): string {

@@ -1,25 +1,38 @@
 /** Payments behind one face, whichever version places the orders. */
-import { WechatConfigError, WechatInputError, WechatReplyError } from '../errors.ts'
-import { createHttp } from '../http.ts'
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import { WechatConfigError, WechatInputError } from '../errors.ts'
 import type { HttpOptions } from '../http.ts'
 import { requireId, resolveEndpoints } from '../options.ts'
 import type { Endpoints } from '../options.ts'
-import { toCompactChinaTime } from './china-time.ts'
+import { createMemoryStore } from '../store/memory.ts'
+import type { Store } from '../store/store.ts'
+import { checkBillDate, fundFlowBill, tradeBill } from './bill.ts'
+import type { Bill, FundFlowBillRequest, FundFlowBillRow, TradeBillRequest, TradeBillRow } from './bill.ts'
+import { MAX_BILL_BYTES } from './bill-table.ts'
 import { checkMerchant } from './merchant.ts'
 import type { Merchant } from './merchant.ts'
-import { checkOpenid, checkOrder, checkOutTradeNo } from './order.ts'
-import type { JsapiOrder, Payment, UnpaidOrder } from './order.ts'
+import { checkOpenid, checkOrder, checkTransactionId } from './order.ts'
+import type { H5Order, JsapiOrder, MicropayOrder, NativeOrder, Order, Payment, UnpaidOrder } from './order.ts'
+import { qrCode } from './qr-code.ts'
+import { checkOutRefundNo, checkRefund } from './refund.ts'
+import type { Refund, RefundRequest } from './refund.ts'
+import { createRefundMemory } from './refund-memory.ts'
 import { createV2Client } from './v2/client.ts'
-import type { V2Client } from './v2/client.ts'
-import { jsapiParams } from './v2/front-end.ts'
-import type { JsapiParams, MiniProgramParams } from './v2/front-end.ts'
-import { asOrder, oddField } from './v2/payment.ts'
+import { micropay } from './v2/micropay.ts'
+import { createV2Pay } from './v2/pay.ts'
+import { createV2 } from './v2/v2.ts'
+import type { V2 } from './v2/v2.ts'
+import type { AppParams, JsapiParams, MiniProgramParams, Placing } from './version.ts'
 
 export interface PayOptions {
   appId: string
   merchant: Merchant
   endpoints?: Endpoints
   http?: HttpOptions
+  /** What is shared by all processes: which amounts were refunded under which number. Default: the memory of this one. */
+  store?: Store
+  clock?: Clock
 }
 
 export interface WechatPay {
@@ -31,87 +44,140 @@ export interface WechatPay {
   jsapi (order: JsapiOrder): Promise<JsapiParams>
   /** The same for `wx.requestPayment` in a mini program. */
   miniProgram (order: JsapiOrder): Promise<MiniProgramParams>
+  /** The same for WeChat's SDK in an app. */
+  app (order: Order): Promise<AppParams>
+  /** The text of a QR code that the payer scans; `qr` draws it too, with the package `qrcode`, which the host installs. */
+  native (order: NativeOrder, options?: { qr?: undefined }): Promise<{ codeUrl: string }>
+  native (order: NativeOrder, options: { qr: 'svg' }): Promise<{ codeUrl: string, qr: string }>
+  native (order: NativeOrder, options: { qr: 'png' }): Promise<{ codeUrl: string, qr: Buffer }>
+  /** The address that a phone's browser is sent to, within five minutes. */
+  h5 (order: H5Order): Promise<{ h5Url: string }>
+  /**
+   * Pay by code (v2 only): takes up to half a minute, and ends with a payment, or with an order of which no money was
+   * taken (REVOKED, PAYERROR, CLOSED).
+   * @throws WechatApiError AUTHCODEEXPIRE, NOTENOUGH …: refused, use a new number for the next try
+   */
+  micropay (order: MicropayOrder): Promise<Payment | UnpaidOrder>
   /** What has become of an order. @throws WechatApiError ORDERNOTEXIST (404) */
   query (which: { outTradeNo: string } | { transactionId: string }): Promise<Payment | UnpaidOrder>
   /** Ends an unpaid order; closing it twice is fine. @throws WechatApiError ORDERPAID (409) */
   close (outTradeNo: string): Promise<void>
-  v2: V2Client
+  /**
+   * Gives money back. The same `outRefundNo` again is the same refund; after an unknown outcome repeat it unchanged.
+   * @throws WechatInputError (409) if it was used here with another amount; WechatApiError NOTENOUGH, TRADE_OVERDUE …
+   */
+  refund (refund: RefundRequest): Promise<Refund>
+  /** @throws WechatApiError REFUNDNOTEXIST (404) */
+  queryRefund (which: { outRefundNo: string }): Promise<Refund>
+  /** A day's payments and refunds, row by row; the rows are checked against the closing totals. */
+  tradeBill (request: TradeBillRequest): Bill<TradeBillRow>
+  /** A day's movements of one of the merchant's accounts. */
+  fundFlowBill (request: FundFlowBillRequest): Bill<FundFlowBillRow>
+  /** Service provider mode: the same for another of the provider's merchants. */
+  forSubMerchant (merchant: Pick<Merchant, 'subMchId' | 'subAppId'> & { subMchId: string }): WechatPay
+  v2: V2
 }
 
 /** @throws WechatConfigError naming the option that is missing or wrong */
 export function createPay (options: PayOptions): WechatPay {
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
+  const { clock = systemClock, store = createMemoryStore() } = options
   const merchant = checkMerchant(options.merchant, endpoints.pay)
   if (!merchant.notifyUrl) throw new WechatConfigError('merchant.notifyUrl', 'is required')
-  const { notifyUrl, apiKey, signType } = merchant
-  const v2 = createV2Client({ http: createHttp(options.http), bases: [endpoints.pay, endpoints.payBackup], appId, merchant })
+  const caller = createV2Client({ http: options.http, bases: [endpoints.pay, endpoints.payBackup], appId, merchant: merchant.v2 })
+  const version = createV2Pay(caller, appId, merchant, merchant.notifyUrl)
+  const refunds = createRefundMemory(store, merchant)
+  const together = createTogether()
 
-  const placing = new Map<string, Promise<string>>()
+  function checkNumber (value: unknown): string {
+    const { pattern, words } = version.outTradeNo
+    if (typeof value !== 'string' || !pattern.test(value)) throw new WechatInputError('outTradeNo', `must be ${words}`)
+    return value
+  }
 
-  /** The prepay_id. Ten calls at once for one order are one call to WeChat. */
-  function place (order: JsapiOrder): Promise<string> {
-    const { outTradeNo, description, amount, attach, expiresAt, clientIp } = checkOrder(order)
-    // No time_start: a repeat must have the very same parameters, or WeChat takes it for another order.
-    const params = {
-      trade_type: 'JSAPI',
-      out_trade_no: outTradeNo,
-      body: description,
-      total_fee: amount,
-      openid: checkOpenid(order.openid),
-      attach,
-      time_expire: expiresAt && toCompactChinaTime(expiresAt),
-      spbill_create_ip: clientIp ?? '127.0.0.1',
-      notify_url: notifyUrl
-    }
-    const key = JSON.stringify(params)
-    let placed = placing.get(key)
-    if (!placed) {
-      placed = v2.post('/pay/unifiedorder', params, { repeatable: true })
-        .then(({ prepay_id: id, trade_type: type }) => {
-          if (!id || !/^[0-9A-Za-z_-]{1,64}$/.test(id) || type !== 'JSAPI') throw new WechatReplyError('/pay/unifiedorder', 'the answer has no usable prepay_id')
-          return id
-        })
-        .finally(() => placing.delete(key))
-      placing.set(key, placed)
-    }
-    return placed
+  /** Ten calls at once for one order are one call to WeChat. */
+  function place (placing: Placing): Promise<string> {
+    checkNumber(checkOrder(placing.order).outTradeNo)
+    return together(JSON.stringify(placing, ORDER_FIELDS), () => version.place(placing))
+  }
+
+  const placeJsapi = (order: JsapiOrder) => {
+    checkOrder(order)
+    checkOpenid(order.openid)
+    return place({ way: 'JSAPI', order })
+  }
+
+  async function native (order: NativeOrder, { qr }: { qr?: 'svg' | 'png' | undefined } = {}) {
+    const codeUrl = await place({ way: 'NATIVE', order })
+    return qr === undefined ? { codeUrl } : { codeUrl, qr: await qrCode(codeUrl, qr) }
   }
 
   return {
-    v2,
+    v2: createV2(caller, appId, merchant),
 
-    async jsapi (order) {
-      return jsapiParams(appId, await place(order), apiKey, signType)
-    },
+    jsapi: async order => await version.jsapiParams(await placeJsapi(order)),
 
     async miniProgram (order) {
-      const { appId: _signedOnly, timestamp: _spelledOtherwise, ...params } = jsapiParams(appId, await place(order), apiKey, signType)
+      const { appId: _signedOnly, timestamp: _spelledOtherwise, ...params } = await version.jsapiParams(await placeJsapi(order))
       return params
     },
 
-    async query (which) {
-      const params = 'transactionId' in which
-        ? { transaction_id: checkTransactionId(which.transactionId) }
-        : { out_trade_no: checkOutTradeNo(which.outTradeNo) }
-      const fields = await v2.post('/pay/orderquery', params, { repeatable: true })
-      const [name, asked] = Object.entries(params)[0] as [string, string]
-      const order = oddField(fields) === undefined && fields[name] === asked ? asOrder(fields) : undefined
-      if (!order) throw new WechatReplyError('/pay/orderquery', 'the answer is not the order that was asked for')
-      return order
+    app: async order => await version.appParams(await place({ way: 'APP', order })),
+
+    native: native as WechatPay['native'],
+
+    async h5 (order) {
+      if (order?.clientIp === undefined) throw new WechatInputError('clientIp', 'is required for H5: the payer\'s IP address')
+      const { redirectUrl } = order
+      if (redirectUrl !== undefined && (!URL.canParse(redirectUrl) || !/^https?:/.test(redirectUrl))) throw new WechatInputError('redirectUrl', 'must be an absolute http(s) URL')
+      const h5Url = await place({ way: 'H5', order })
+      return { h5Url: redirectUrl === undefined ? h5Url : `${h5Url}${h5Url.includes('?') ? '&' : '?'}redirect_url=${encodeURIComponent(redirectUrl)}` }
     },
 
-    async close (outTradeNo) {
-      try {
-        await v2.post('/pay/closeorder', { out_trade_no: checkOutTradeNo(outTradeNo) }, { repeatable: true })
-      } catch (error) {
-        if ((error as { wechatCode?: string }).wechatCode !== 'ORDERCLOSED') throw error
-      }
-    }
-  }
+    async micropay (order) {
+      checkNumber(checkOrder(order).outTradeNo)
+      if (typeof order.authCode !== 'string' || !/^1[0-5]\d{16}$/.test(order.authCode)) throw new WechatInputError('authCode', 'must be the 18 digits of a payment code')
+      return await together(`micropay ${JSON.stringify(order, ORDER_FIELDS)}`, () => micropay(order, caller, version, appId, merchant, clock))
+    },
 
-  function checkTransactionId (value: unknown): string {
-    if (typeof value !== 'string' || !/^\d{1,32}$/.test(value)) throw new WechatInputError('transactionId', 'must be a string of digits')
-    return value
+    query: async which => await version.query('transactionId' in which
+      ? { transactionId: checkTransactionId(which.transactionId) }
+      : { outTradeNo: checkNumber(which.outTradeNo) }),
+
+    close: async outTradeNo => await version.close(checkNumber(outTradeNo)),
+
+    async refund (refund) {
+      checkRefund(refund)
+      return await together(`refund ${JSON.stringify(refund, REFUND_FIELDS)}`, async () => {
+        await refunds.same(refund)
+        return await version.refund(refund)
+      })
+    },
+
+    queryRefund: async ({ outRefundNo }) => await version.queryRefund(checkOutRefundNo(outRefundNo)),
+
+    tradeBill: ({ date, type = 'ALL' }) => tradeBill({ ...version.tradeBill(checkBillDate(date), type), gzip: true, maxBytes: MAX_BILL_BYTES }),
+
+    fundFlowBill: ({ date, account = 'BASIC' }) => fundFlowBill({ ...version.fundFlowBill(checkBillDate(date), account), gzip: true, maxBytes: MAX_BILL_BYTES }),
+
+    forSubMerchant: sub => createPay({ ...options, store, clock, merchant: { ...options.merchant, ...sub } })
+  }
+}
+
+/** What makes two orders the same; a host's own record may hold more, and not all of it can be written down. */
+const ORDER_FIELDS = ['way', 'order', 'outTradeNo', 'description', 'amount', 'attach', 'expiresAt', 'clientIp', 'deviceInfo', 'goodsTag', 'noCredit', 'profitSharing', 'supportFapiao', 'openid', 'productId', 'authCode', 'scene', 'type', 'wapUrl', 'wapName', 'appName', 'bundleId', 'packageName']
+const REFUND_FIELDS = ['outRefundNo', 'outTradeNo', 'transactionId', 'amount', 'total', 'reason', 'notifyUrl', 'fromBalance']
+
+/** Whoever asks for the same while it is under way gets the same answer. */
+function createTogether () {
+  const underWay = new Map<string, Promise<unknown>>()
+  return <T>(key: string, work: () => Promise<T>): Promise<T> => {
+    let running = underWay.get(key) as Promise<T> | undefined
+    if (!running) {
+      running = work().finally(() => underWay.delete(key))
+      underWay.set(key, running)
+    }
+    return running
   }
 }

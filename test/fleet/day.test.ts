@@ -2,10 +2,10 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import { emulator } from '../../plugins/emulator/emulator.ts'
-import { createWorld } from '../../plugins/emulator/world.ts'
 import { createCredential } from '../../src/official-account/credential.ts'
 import { silent } from '../../src/log.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
+import { ACCOUNT } from '../helpers/account.ts'
 import { simulatedTime } from '../helpers/simulated-time.ts'
 
 const HOUR = 3600_000
@@ -19,10 +19,9 @@ interface Day { mode: 'stable' | 'plain', hours: number, revocations?: number[] 
 
 async function live ({ mode, hours, revocations = [] }: Day) {
   const { clock, real, run } = simulatedTime()
-  const world = createWorld({ now: () => Date.UTC(2026, 10, 23) + clock.now() })
+  const { appId, appSecret } = ACCOUNT
   const app = Fastify()
-  await app.register(emulator, { world })
-  const { appId, appSecret } = world.account
+  await app.register(emulator, { appId, appSecret, now: () => Date.UTC(2026, 10, 23) + clock.now() })
   const store = createMemoryStore(clock)
   const seen = { calls: 0, refused: 0, refusedTwice: 0, errors: 0 }
 

@@ -14,8 +14,8 @@ async function host (t: Tap, options: Partial<PayPluginOptions> = {}, fastify: o
   const emulator = await testEmulator(t)
   const app = Fastify(fastify)
   t.teardown(() => app.close())
-  const { appId, merchant, endpoints } = emulator.config
-  app.register(pay, { appId, endpoints, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/notify' }, order: () => ORDER, ...options })
+  const { appId, merchant, endpoints, http } = emulator.config
+  app.register(pay, { appId, endpoints, http, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/notify' }, order: () => ORDER, ...options })
   await app.ready()
   return { app, emulator }
 }
@@ -80,8 +80,8 @@ t.test('only decorators without order(), and the host\'s own form parser is left
   t.teardown(() => own.close())
   own.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => done(null, { mine: body }))
   own.post('/mine', async request => request.body)
-  const { appId, merchant, endpoints } = emulator.config
-  await own.register(pay, { appId, endpoints, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/notify' }, order: () => ORDER, prefix: '/api' })
+  const { appId, merchant, endpoints, http } = emulator.config
+  await own.register(pay, { appId, endpoints, http, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/notify' }, order: () => ORDER, prefix: '/api' })
   t.match((await own.inject({ method: 'POST', url: '/mine', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: 'a=1' })).json(), { mine: 'a=1' })
   t.match(await own.inject({ method: 'POST', url: '/api/pay', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: 'a=1' }), { statusCode: 200 })
 })

@@ -1,29 +1,126 @@
 /** What the `err_code`s of v2 mean for a caller: WeChat Pay v2 documentation, and replies seen in public. */
 import type { CodeInfo } from '../../errors.ts'
 
-const reused = {
-  fault: 'caller',
-  statusCode: 409,
-  advice: 'The order number was placed before with other parameters (amount, description, trade type, openid). Use the same parameters, or a new order.',
-  adviceZh: '该商户订单号此前以不同参数下过单（金额、描述、交易类型或 openid）。请用原参数重试，或为新订单使用新单号。'
-} satisfies CodeInfo
+/** The caller's to mend, and no repeat helps before it is mended. */
+const caller = (advice: string, adviceZh: string, statusCode?: number): CodeInfo => ({ fault: 'caller', advice, adviceZh, ...(statusCode && { statusCode }) })
+/** Passes by itself: the same call with the same numbers may succeed. */
+const passing = (advice: string, adviceZh: string, statusCode?: number): CodeInfo => ({ fault: 'wechat', retryable: true, advice, adviceZh, ...(statusCode && { statusCode }) })
+
+const reused = caller(
+  'The number was used before with other parameters (amount, description, trade type, openid). Use the same parameters, or a new order.',
+  '该单号此前以不同参数提交过（金额、描述、交易类型或 openid）。请用原参数重试，或为新订单使用新单号。', 409)
+const permission = caller('The merchant lacks the permission: apply for the product in WeChat Pay\'s console.', '商户无此接口权限，请在商户平台开通对应产品。')
+const parameter = caller('A parameter is wrong: the message names it.', '参数错误，请按提示对照接口文档检查。')
+const failing = passing('WeChat failed: repeat with the SAME parameters and number, or query.', '微信系统异常，请用原单号原参数重试或先查单。')
+const tooOften = passing('Too many calls: slow down, then repeat with the same number.', '调用过于频繁，请降低频率后用原单号重试。', 503)
+const authCode = caller('The payment code is over a minute old, used or not one of WeChat\'s: ask the payer to refresh it, and take a new order number.', '付款码已过期、已使用或不是微信付款码：请顾客刷新后重新扫码，并使用新单号。', 400)
+const notFound = caller('WeChat has no such order: was it placed, by this merchant?', '查无此单：请确认该单已由本商户号成功下单。', 404)
+const balance = caller('The balance of the merchant\'s account is too low: top it up, then repeat with the same number.', '商户账户余额不足，请充值后用原单号重试。')
+const payer = caller('The payer\'s account will not do for this: let them choose another way to pay.', '付款用户账户或支付方式受限，请更换支付方式。', 400)
 
 export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
-  SYSTEMERROR: { fault: 'wechat', retryable: true, advice: 'WeChat failed: repeat with the SAME parameters and number, or query.', adviceZh: '微信系统异常，请用原单号原参数重试或先查单。' },
-  BANKERROR: { fault: 'wechat', retryable: true, advice: 'The bank failed: query the order before anything else.', adviceZh: '银行系统异常，请先查单确认结果。' },
-  ORDERPAID: { fault: 'caller', statusCode: 409, advice: 'The order is paid: query it and deliver.', adviceZh: '订单已支付，请查单后发货，不要重复下单。' },
-  ORDERCLOSED: { fault: 'caller', statusCode: 409, advice: 'The order is closed: place a new one under a new number.', adviceZh: '订单已关闭，请使用新单号重新下单。' },
-  ORDERNOTEXIST: { fault: 'caller', statusCode: 404, advice: 'WeChat has no such order: was it placed, by this merchant, and over an hour or so ago?', adviceZh: '查无此单：请确认该单已由本商户号成功下单。' },
+  // Passing faults.
+  SYSTEMERROR: failing,
+  SYSTEM_ERROR: failing,
+  BANKERROR: passing('The bank failed: query the order before anything else.', '银行系统异常，请先查单确认结果。'),
+  USERPAYING: passing('The payer is typing the password: query every few seconds, and reverse the order if it takes too long.', '用户正在输入密码：请每隔几秒查单，超时则撤销。', 202),
+  BIZERR_NEED_RETRY: passing('The refund was not taken: repeat with the SAME out_refund_no.', '退款业务流程错误，请用原退款单号重试。'),
+  FREQUENCY_LIMITED: tooOften,
+  FREQ_LIMIT: tooOften,
+  RATELIMIT_EXCEED: tooOften,
+  INVALID_REQ_TOO_MUCH: caller('Too many refunds that cannot be: look at the reasons before asking again.', '无效退款请求过多：请先排查退款被拒原因再发起。'),
+  PROCESSING: passing('It is under way: repeat with the same number, or query.', '处理中，请用原单号重试或查询。', 202),
+  SEND_FAILED: passing('Not sent: query, or repeat with the same number.', '发放失败，请查询后用原单号重试。'),
+
+  // The order.
+  ORDERPAID: caller('The order is paid: query it and deliver.', '订单已支付，请查单后发货，不要重复下单。', 409),
+  ORDERCLOSED: caller('The order is closed: place a new one under a new number.', '订单已关闭，请使用新单号重新下单。', 409),
+  ORDERREVERSED: caller('The order was reversed: place a new one under a new number.', '订单已撤销，请使用新单号重新下单。', 409),
+  ORDERNOTEXIST: notFound,
+  ORDER_NOT_EXIST: notFound,
+  REFUNDNOTEXIST: caller('WeChat has no such refund: was it asked for under this number?', '查无此退款单：请确认退款单号。', 404),
+  INVALID_TRANSACTIONID: caller('That is no transaction_id of WeChat\'s.', '无效的微信支付订单号 transaction_id。', 404),
   INVALID_REQUEST: reused,
   OUT_TRADE_NO_USED: reused,
-  NOTENOUGH: { fault: 'caller', advice: 'The balance is too low.', adviceZh: '余额不足，请充值后重试。' },
-  APPID_NOT_EXIST: { fault: 'caller', advice: 'Check appId.', adviceZh: '请检查 appId。' },
-  MCHID_NOT_EXIST: { fault: 'caller', advice: 'Check merchant.mchId.', adviceZh: '请检查商户号。' },
-  APPID_MCHID_NOT_MATCH: { fault: 'caller', advice: 'Bind the appId to the merchant in WeChat Pay\'s console (Product centre, AppID).', adviceZh: '请在商户平台「产品中心 - AppID 账号管理」绑定 appId。' },
-  NO_AUTH: { fault: 'caller', advice: 'The merchant lacks the permission: apply for the product in WeChat Pay\'s console.', adviceZh: '商户无此接口权限，请在商户平台开通对应产品。' },
-  NOAUTH: { fault: 'caller', advice: 'The merchant lacks the permission: apply for the product in WeChat Pay\'s console.', adviceZh: '商户无此接口权限，请在商户平台开通对应产品。' },
-  SIGNERROR: { fault: 'caller', advice: 'Check merchant.v2.apiKey and signType.', adviceZh: '请检查 API 密钥与签名类型。' },
-  LACK_PARAMS: { fault: 'caller', advice: 'A parameter is missing.', adviceZh: '缺少参数，请对照接口文档。' },
-  PARAM_ERROR: { fault: 'caller', advice: 'A parameter is wrong.', adviceZh: '参数错误，请对照接口文档。' },
-  FREQUENCY_LIMITED: { fault: 'caller', statusCode: 503, retryable: true, advice: 'Too many calls: slow down, then repeat with the same number.', adviceZh: '调用过于频繁，请降低频率后用原单号重试。' }
+  TRADE_ERROR: caller('The trade is in a state that does not allow it: query the order.', '交易状态不允许该操作，请先查单。', 409),
+  TRADE_STATE_ERROR: caller('The order is in a state that does not allow it: query it.', '订单状态不允许该操作，请先查单。', 409),
+  ORDER_NOT_READY: passing('The order is still being processed: repeat in a minute with the same number.', '订单处理中，请稍后用原单号重试。'),
+  REVERSE_EXPIRE: caller('Older than seven days: refund it instead.', '订单超过七天不可撤销，请改用退款。', 409),
+
+  // Refunds.
+  REFUND_FEE_MISMATCH: caller('This out_refund_no or order was refunded before with other amounts: repeat with those, or use a new number for a new refund.', '订单金额或退款金额与之前请求不一致：请用原金额重试，新的退款请用新单号。', 409),
+  TRADE_OVERDUE: caller('The order is over a year old: pay the money back another way.', '订单已超过一年的可退款期限，请以其他方式退还。', 409),
+  ERROR: caller('A rule of the business forbids it: the message says which.', '业务规则不允许，原因见错误描述。', 409),
+  USER_ACCOUNT_ABNORMAL: caller('The payer\'s account is closed or abnormal: settle it with the payer.', '用户账户异常或已注销，请联系用户以其他方式退款。', 409),
+  NOTENOUGH: balance,
+  NOT_ENOUGH: balance,
+
+  // The payer, by code.
+  AUTHCODEEXPIRE: authCode,
+  AUTH_CODE_ERROR: authCode,
+  AUTH_CODE_INVALID: authCode,
+  BUYER_MISMATCH: caller('Another payer began to pay this order: place a new one.', '支付账号与之前不同，请使用新单号。', 409),
+  NOTSUPORTCARD: payer,
+  V2_ACCOUNT_SIMPLE_BAN: payer,
+  PAYER_LIMIT: payer,
+
+  // Who calls.
+  APPID_NOT_EXIST: caller('Check appId.', '请检查 appId。'),
+  MCHID_NOT_EXIST: caller('Check merchant.mchId.', '请检查商户号。'),
+  APPID_MCHID_NOT_MATCH: caller('Bind the appId to the merchant in WeChat Pay\'s console (Product centre, AppID).', '请在商户平台「产品中心 - AppID 账号管理」绑定 appId。'),
+  NO_AUTH: permission,
+  NOAUTH: permission,
+  ACCOUNTERROR: permission,
+  SIGNERROR: caller('Check merchant.v2.apiKey and signType.', '请检查 API 密钥与签名类型。'),
+  SIGN_ERROR: caller('Check merchant.v2.apiKey and signType.', '请检查 API 密钥与签名类型。'),
+  CA_ERROR: caller('Check merchant.v2.pfx (or cert and key): is it this merchant\'s, and still valid?', '请检查商户 API 证书是否属于该商户号且未过期。'),
+  CERT_ERROR: caller('Check merchant.v2.pfx (or cert and key): is it this merchant\'s, and still valid?', '请检查商户 API 证书是否属于该商户号且未过期。'),
+  MCHID_APPID_ERROR: caller('The appId does not belong to this merchant.', 'appId 与商户号不匹配。'),
+
+  // The request.
+  LACK_PARAMS: caller('A parameter is missing: the message names it.', '缺少参数，请按提示对照接口文档检查。'),
+  PARAM_ERROR: parameter,
+  PARAM_IS_NOT_ENOUGH: parameter,
+  POST_DATA_EMPTY: parameter,
+  NOT_UTF8: parameter,
+  REQUIRE_POST_METHOD: parameter,
+  XML_FORMAT_ERROR: parameter,
+  OPENID_ERROR: caller('The openid does not belong to this appId.', 'openid 与 appId 不匹配。'),
+  NAME_MISMATCH: caller('The real name does not fit the receiver: check it with them.', '收款人真实姓名不匹配，请核实。', 400),
+  MONEY_LIMIT: caller('The amount is outside the limits of this product.', '金额超出该产品限制。', 400),
+  AMOUNT_LIMIT: caller('The amount is outside the limits of this product.', '金额超出该产品限制。', 400),
+  SENDNUM_LIMIT: caller('This receiver has had as many as may be sent in a day.', '该用户当日领取次数已达上限。', 409),
+  SEND_NUM_LIMIT: caller('This receiver has had as many as may be sent in a day.', '该用户当日领取次数已达上限。', 409),
+  RECEIVER_INVALID: caller('The receiver was not added to the merchant\'s list: add it first.', '分账接收方未添加，请先调用添加分账接收方接口。'),
+
+  // Bills (`error_code`).
+  20002: caller('There is no bill for that day: nothing was traded, or it is not made yet (ready after 10:00 China time of the next day).', '当日无账单：没有交易，或账单尚未生成（次日 10 点后可取）。', 404),
+  20007: passing('The bill is being made: come back after 10:00 (China time) of the next day.', '账单生成中，请次日 10 点后再取。'),
+  20100: failing,
+  NO_BILL_EXIST: caller('There is no bill for that day: nothing was traded, or it is not made yet (ready after 10:00 China time of the next day).', '当日无账单：没有交易，或账单尚未生成（次日 10 点后可取）。', 404),
+  BILL_CREATING: passing('The bill is being made: come back after 10:00 (China time) of the next day.', '账单生成中，请次日 10 点后再取。'),
+  COMPRESSGZIP_ERROR: failing,
+  UNCOMPRESSGZIP_ERROR: failing
+}
+
+/** Where the code alone does not say it, WeChat's words do: a refused call (`return_code` FAIL) has no code at all. */
+const MESSAGES: ReadonlyArray<readonly [RegExp, CodeInfo]> = [
+  [/大于可退金额|invalid refund_fee/, caller('More than is left of the order: query its refunds.', '退款金额超过订单可退余额，请先查询已退金额。', 409)],
+  [/全额退款/, caller('All of the order has been given back.', '订单已全额退款，无需再退。', 409)],
+  [/^签名错误/, ERR_CODES.SIGNERROR as CodeInfo],
+  [/appid and openid not match/i, caller('The openid belongs to another appId: take it from the login of this one.', 'openid 属于其他 appId：请使用当前 appId 授权得到的 openid。')],
+  [/openid/i, caller('Check the openid: it is missing or none of this appId.', '请检查 openid：缺失或不属于当前 appId。')],
+  [/支付权限/, permission],
+  [/mch_id/, caller('Check merchant.mchId.', '请检查商户号。')],
+  [/appid/i, caller('Check appId, and that it is bound to the merchant.', '请检查 appId 及其与商户号的绑定。')],
+  [/No Bill Exist/i, ERR_CODES[20002] as CodeInfo],
+  [/证书/, ERR_CODES.CERT_ERROR as CodeInfo]
+]
+
+/** Codes that WeChat uses for different things. */
+const VAGUE = new Set(['', 'ERROR', 'INVALID_REQUEST'])
+
+/** What a refusal means, by its code or, where that says little, by its words. */
+export function meaningOf (code: string, message: string): CodeInfo | undefined {
+  return (VAGUE.has(code) ? MESSAGES.find(([words]) => words.test(message))?.[1] : undefined) ?? ERR_CODES[code]
 }

@@ -1,32 +1,66 @@
-/** A v2 payment notification: WeChat Pay v2 documentation, "Payment result notification". Nothing is believed before it is verified. */
+/** v2 notifications: WeChat Pay v2 documentation, "Payment result notification" and "Refund result notification". Nothing is believed before it is verified. */
 import { WechatNotificationError } from '../../errors.ts'
-import type { CheckedMerchant } from '../merchant.ts'
+import type { CheckedV2 } from '../merchant.ts'
 import type { Payment } from '../order.ts'
+import type { Refund } from '../refund.ts'
 import { asPayment, oddField } from './payment.ts'
+import { asRefund } from './refund.ts'
+import { decryptRefund, refundCipherKey } from './refund-cipher.ts'
 import { verifyV2 } from './sign.ts'
 import { readXml } from './xml.ts'
 import type { Fields } from './xml.ts'
 
-/** A genuine message: a payment, or the news that an attempt to pay failed. */
+/** A genuine message: a payment, the news that an attempt to pay failed, or what became of a refund. */
 export type V2Notification =
   | { kind: 'payment', payment: Payment, raw: Fields }
   | { kind: 'failure', raw: Fields }
+  | { kind: 'refund', refund: Refund, raw: Fields }
 
 /**
  * @param body the bytes as received
  * @throws WechatNotificationError saying why it is refused, without quoting it
  */
-export function readV2Notification (body: Uint8Array, appId: string, merchant: CheckedMerchant): V2Notification {
+export function readV2Notification (body: Uint8Array, appId: string, merchant: CheckedV2): V2Notification {
   const fields = read(body)
+  return fields.req_info ? refundIn(fields, appId, merchant) : paymentIn(fields, appId, merchant)
+}
+
+function paymentIn (fields: Fields, appId: string, merchant: CheckedV2): V2Notification {
   if (!verifyV2(fields, merchant.apiKey, merchant.signType)) throw new WechatNotificationError('the signature is missing or wrong', 401)
   const odd = oddField(fields) ?? cutField(fields)
   if (odd) throw new WechatNotificationError(`the field ${odd} is not of its form`)
-  if (fields.return_code !== 'SUCCESS') throw new WechatNotificationError('it reports no success of the call')
-  if (fields.appid !== appId || fields.mch_id !== merchant.mchId) throw new WechatNotificationError('it belongs to another account or merchant', 403)
+  refuseForeign(fields, appId, merchant)
   if (fields.result_code === 'FAIL') return { kind: 'failure', raw: fields }
   const payment = fields.result_code === 'SUCCESS' ? asPayment(fields, 'SUCCESS') : undefined
   if (!payment) throw new WechatNotificationError('fields of a payment are missing')
   return { kind: 'payment', payment, raw: fields }
+}
+
+/**
+ * Around a refund nothing is signed: what vouches for it is that it was encrypted with the merchant's key. That cipher
+ * notices no change by itself, so the text inside has to be of WeChat's own form in every field.
+ */
+function refundIn (outer: Fields, appId: string, merchant: CheckedV2): V2Notification {
+  refuseForeign(outer, appId, merchant)
+  let text: Buffer
+  try {
+    text = decryptRefund(outer.req_info as string, refundCipherKey(merchant.apiKey))
+  } catch {
+    throw new WechatNotificationError('it was not encrypted with this merchant\'s key', 401)
+  }
+  const fields = read(text, 'root')
+  const refund = asRefund(fields, fields.refund_status ?? '', { mchId: merchant.mchId, subMchId: outer.sub_mch_id })
+  // PROCESSING is what a query says; a notification comes when it is over.
+  if (!refund || refund.state === 'PROCESSING') throw new WechatNotificationError('fields of a refund are missing or not of their form')
+  return { kind: 'refund', refund, raw: fields }
+}
+
+function refuseForeign ({ return_code: code, appid, mch_id: mchId, sub_mch_id: subMchId }: Fields, appId: string, merchant: CheckedV2): void {
+  if (code !== 'SUCCESS') throw new WechatNotificationError('it reports no success of the call')
+  // A provider that serves several merchants configures none of them, and is told which it was.
+  if (appid !== appId || mchId !== merchant.mchId || (merchant.subMchId && subMchId !== merchant.subMchId)) {
+    throw new WechatNotificationError('it belongs to another account or merchant', 403)
+  }
 }
 
 /**
@@ -38,9 +72,9 @@ function cutField (fields: Fields): string | undefined {
   return Object.keys(fields).find(name => name > 'attach' && name < 'bank_type')
 }
 
-function read (body: Uint8Array): Fields {
+function read (body: Uint8Array, root?: string): Fields {
   try {
-    return readXml(body)
+    return readXml(body, root)
   } catch (error) {
     throw new WechatNotificationError(`the document ${(error as Error).message}`)
   }

@@ -6,7 +6,7 @@ import { readV2Notification, v2Answer } from '../../../src/pay/v2/notification.t
 import { signV2 } from '../../../src/pay/v2/sign.ts'
 import { apiKey, appId, merchant, payment, signed, xml } from '../../helpers/notification.ts'
 
-const checked = checkMerchant(merchant, 'https://api.mch.weixin.qq.com')
+const checked = checkMerchant(merchant, 'https://api.mch.weixin.qq.com').v2
 const read = (document: string, whose = checked) => readV2Notification(Buffer.from(document), appId, whose)
 
 t.test('a genuine payment, typed', async t => {

@@ -133,7 +133,7 @@ t.test('a system error is answered with the same call, once', async t => {
   await pay.jsapi(order)
   t.equal(calls, 2)
   calls = 0
-  await t.rejects(pay.v2.post('/mmpaymkttransfers/sendredpack', {}), { code: 'WECHAT_API', wechatCode: 'SYSTEMERROR', retryable: true }, 'but not a call that may act twice')
+  await t.rejects(pay.v2.post('/pay/micropay', {}), { code: 'WECHAT_API', wechatCode: 'SYSTEMERROR', retryable: true }, 'but not a call that may act twice')
   t.equal(calls, 1)
 })
 

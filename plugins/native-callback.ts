@@ -1,0 +1,42 @@
+/** NATIVE mode 1: WeChat asks which order the scanned article stands for, and is told a prepay_id. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { WechatError, WechatNotificationError } from '../src/errors.ts'
+import type { CheckedV2 } from '../src/pay/merchant.ts'
+import type { NativeOrder } from '../src/pay/order.ts'
+import type { WechatPay } from '../src/pay/pay.ts'
+import { nativeAnswer, readNativeScan } from '../src/pay/v2/native.ts'
+import type { NativeScan } from '../src/pay/v2/native.ts'
+import { rawBodies } from './raw-bodies.ts'
+
+/** The order for this article and this payer, from the host's own records. What it throws, the payer reads as "cannot be bought". */
+export type ProductHandler = (scan: NativeScan, request: FastifyRequest) => NativeOrder | Promise<NativeOrder>
+
+export interface NativeCallbackOptions {
+  appId: string
+  merchant: CheckedV2
+  product: ProductHandler
+  client: WechatPay
+}
+
+const XML = 'text/xml; charset=utf-8'
+
+export async function nativeCallback (scope: FastifyInstance, { appId, merchant, product, client }: NativeCallbackOptions): Promise<void> {
+  rawBodies(scope)
+
+  async function prepayIdFor (scan: NativeScan, request: FastifyRequest): Promise<string> {
+    const order = await product(scan, request)
+    return await client.v2.nativePrepay({ ...order, productId: scan.productId })
+  }
+
+  scope.post('/native', async (request: FastifyRequest, reply: FastifyReply) => {
+    if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('there is no body')
+    const scan = readNativeScan(request.body, appId, merchant)
+    reply.type(XML)
+    try {
+      return nativeAnswer({ prepayId: await prepayIdFor(scan, request) }, appId, merchant)
+    } catch (err) {
+      request.log[err instanceof WechatError && err.statusCode < 500 ? 'warn' : 'error']({ err, productId: scan.productId }, 'no order for a scanned article')
+      return nativeAnswer({ problem: '暂时无法购买' }, appId, merchant)
+    }
+  })
+}

@@ -1,0 +1,109 @@
+/**
+ * The text of a bill: a line of column names, the rows, a second line of names, the totals. Every value stands behind a
+ * back-tick, so that rows are cut at ",`" and a product's name may hold a comma. Read as it flows, in constant memory.
+ */
+import { pipeline, Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { WechatReplyError } from '../errors.ts'
+
+export interface BillSource {
+  /** What the call is called in errors. */
+  name: string
+  /** Asks WeChat; called when reading begins. */
+  open (): Promise<AsyncIterable<Buffer>>
+  gzip: boolean
+  /** Most bytes of text, unpacked. */
+  maxBytes: number
+}
+
+/** A row's values by WeChat's column names. */
+export type TableRow = Readonly<Record<string, string>>
+
+/** A bill of a few million rows; whoever has more says so. */
+export const MAX_BILL_BYTES = 4 * 1024 ** 3
+
+const MAX_LINE = 64 * 1024
+
+/** What payers and merchants wrote, side by side: only they can hold what looks like the next value. */
+const FREE_TEXT = ['商品名称', '商户数据包'] as const
+
+/** Yields the rows and returns the totals. @throws WechatReplyError unless the text is whole */
+export async function * readTable (source: BillSource): AsyncGenerator<TableRow, TableRow> {
+  const broken = (why: string) => new WechatReplyError(source.name, `the bill ${why}`)
+  let columns: string[] | undefined
+  let totals: string[] | undefined
+  let summary: TableRow | undefined
+
+  for await (const line of linesOf(source)) {
+    if (line === '') continue
+    if (summary) throw broken('goes on after its totals')
+    if (!line.startsWith('`')) {
+      if (totals) throw broken('has a third line of names')
+      if (columns) totals = line.split(',')
+      else columns = line.split(',')
+      continue
+    }
+    const cells = line.slice(1).split(',`')
+    if (totals) {
+      if (cells.length !== totals.length) throw broken('has totals without names')
+      summary = record(totals, cells)
+    } else {
+      const row = columns && fit(columns, cells)
+      if (!row) throw broken('has a row that does not fit its names')
+      yield row
+    }
+  }
+  // A stream that was cut ends like one that is complete, but for this line.
+  if (!summary) throw broken('ends without its totals')
+  return summary
+}
+
+function record (names: readonly string[], cells: readonly string[]): TableRow {
+  const row: Record<string, string> = {}
+  for (let at = 0; at < names.length; at++) row[(names[at] as string).trim()] = (cells[at] as string).trim()
+  return row
+}
+
+function fit (columns: readonly string[], cells: string[]): TableRow | undefined {
+  const surplus = cells.length - columns.length
+  if (surplus === 0) return record(columns, cells)
+  const at = columns.indexOf(FREE_TEXT[0])
+  // Somebody wrote ",`" into a name or an attachment: money stands to the left and right of them, where it belongs.
+  if (surplus < 0 || at === -1 || columns[at + 1] !== FREE_TEXT[1]) return undefined
+  const written = cells.splice(at, surplus + 2)
+  return record(columns, [...cells.slice(0, at), written.slice(0, -1).join(',`'), written.at(-1) as string, ...cells.slice(at)])
+}
+
+async function * linesOf (source: BillSource): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8')
+  const broken = (why: string) => new WechatReplyError(source.name, `the bill ${why}`)
+  let size = 0
+  let rest = ''
+  const body = await source.open()
+  for await (const chunk of source.gzip ? unpacked(body, broken) : body) {
+    size += chunk.length
+    if (size > source.maxBytes) throw broken('is larger than allowed')
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() as string
+    if (rest.length > MAX_LINE) throw broken('is not made of lines')
+    for (const line of lines) yield line.endsWith('\r') ? line.slice(0, -1) : line
+  }
+  const last = rest + decoder.decode()
+  if (last !== '') yield last
+}
+
+async function * unpacked (body: AsyncIterable<Buffer>, broken: (why: string) => WechatReplyError): AsyncGenerator<Buffer> {
+  const from = Readable.from(body)
+  const gunzip = createGunzip()
+  let fault: unknown
+  // What fails in the pipe comes out at its end; an error of the network's keeps its own kind.
+  from.on('error', error => { fault = error })
+  pipeline(from, gunzip, () => {})
+  try {
+    for await (const chunk of gunzip) yield chunk as Buffer
+  } catch {
+    throw fault ?? broken('is not gzip, or was cut')
+  } finally {
+    from.destroy()
+  }
+}

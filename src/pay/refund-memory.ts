@@ -1,0 +1,48 @@
+/** Which amounts were refunded under which number, so that a number is not used for two refunds by mistake. */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { WechatInputError } from '../errors.ts'
+import { accountKey } from '../store/key.ts'
+import type { Store } from '../store/store.ts'
+import type { MerchantIds } from './merchant.ts'
+import type { RefundRequest } from './refund.ts'
+
+/** A week: WeChat itself remembers for good, and refuses in its own words. */
+const REMEMBER = 7 * 86_400_000
+
+/** How often a look finds another process just writing; each is over in milliseconds. */
+const LOOKS = 20
+
+export function createRefundMemory (store: Store, { mchId, subMchId }: MerchantIds) {
+  /** What is remembered under the key from now on: this, or what was there before. */
+  async function remember (key: string, meant: string): Promise<string> {
+    const owner = randomUUID()
+    try {
+      for (let looks = 0; looks < LOOKS; looks++) {
+        const turn = await store.take(key, owner, 1000)
+        if (turn.state === 'done') return turn.value
+        if (turn.state === 'mine') {
+          await store.finish(key, owner, meant, REMEMBER)
+          break
+        }
+        await sleep(10 + 20 * Math.random())
+      }
+    } catch { /* A store that is away keeps no refund from the payer: WeChat compares, too. */ }
+    return meant
+  }
+
+  return {
+    /** @throws WechatInputError (409) if this number stands for another refund */
+    async same (refund: RefundRequest): Promise<void> {
+      const order = 'transactionId' in refund ? `t:${refund.transactionId}` : `o:${refund.outTradeNo}`
+      const meant = `${order}:${refund.amount}:${refund.total}`
+      const key = accountKey(mchId, `refund:${subMchId ?? ''}:${refund.outRefundNo}`)
+      const before = await remember(key, meant)
+      if (before === meant) return
+      // Named by our number here and by WeChat's there: only the amounts can be compared.
+      const [kind, , ...amounts] = before.split(':')
+      if (kind !== meant[0] && amounts.join(':') === `${refund.amount}:${refund.total}`) return
+      throw new WechatInputError('outRefundNo', 'was used for another refund (order, amount or total differ): repeat that one unchanged, or take a new number', 409)
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Where v2's calls differ from each other: who has to show a certificate, how they spell the ids, which signature they
+ * take, and whether the answer is signed. WeChat Pay v2 documentation, one page a call.
+ */
+import type { SignType } from './sign.ts'
+
+export interface Endpoint {
+  /** Needs the merchant's client certificate. */
+  cert?: boolean
+  /** How the account's and the merchant's ids are called here; `false` if the call has none. */
+  appid?: 'appid' | 'wxappid' | 'mch_appid' | false
+  mchId?: 'mch_id' | 'mchid'
+  /** The only signature it takes, whatever the merchant's is. */
+  signType?: SignType
+  /** False for the older calls that know no sign_type field. */
+  namesSignType?: boolean
+  /** False where WeChat does not sign the answer: then TLS alone vouches for it. */
+  signedReply?: boolean
+  /** WeChat acts at most once on the same number, so that an unknown outcome may be repeated. */
+  repeatable?: boolean
+  /** An element of the answer that holds elements; its inner XML is handed out as text. */
+  list?: string
+}
+
+const moneyOut = { cert: true, signType: 'MD5', namesSignType: false, signedReply: false, repeatable: true } satisfies Endpoint
+const sharing = { signType: 'HMAC-SHA256', repeatable: true } satisfies Endpoint
+
+const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
+  '/pay/unifiedorder': { repeatable: true },
+  '/pay/orderquery': { repeatable: true },
+  '/pay/closeorder': { repeatable: true },
+  '/pay/refundquery': { repeatable: true },
+  // The money moves at once and the payer's code works once: an unknown outcome is queried, never sent again.
+  '/pay/micropay': { repeatable: false },
+  '/secapi/pay/reverse': { cert: true, repeatable: true },
+  '/secapi/pay/refund': { cert: true, repeatable: true },
+  '/pay/downloadbill': { repeatable: true },
+  '/pay/downloadfundflow': { cert: true, signType: 'HMAC-SHA256', repeatable: true },
+  '/billcommentsp/batchquerycomment': { cert: true, signType: 'HMAC-SHA256', repeatable: true },
+  '/tools/shorturl': { repeatable: true },
+  '/tools/authcodetoopenid': { repeatable: true },
+  '/payitil/report': { signedReply: false, repeatable: true },
+  '/mmpaymkttransfers/sendredpack': { ...moneyOut, appid: 'wxappid' },
+  '/mmpaymkttransfers/sendgroupredpack': { ...moneyOut, appid: 'wxappid' },
+  '/mmpaymkttransfers/gethbinfo': { ...moneyOut, list: 'hblist' },
+  '/mmpaymkttransfers/promotion/transfers': { ...moneyOut, appid: 'mch_appid', mchId: 'mchid' },
+  '/mmpaymkttransfers/gettransferinfo': moneyOut,
+  '/mmpaysptrans/pay_bank': { ...moneyOut, appid: false },
+  '/mmpaysptrans/query_bank': { ...moneyOut, appid: false },
+  '/secapi/pay/profitsharing': { ...sharing, cert: true },
+  '/secapi/pay/multiprofitsharing': { ...sharing, cert: true },
+  '/secapi/pay/profitsharingfinish': { ...sharing, cert: true },
+  '/secapi/pay/profitsharingreturn': { ...sharing, cert: true },
+  '/pay/profitsharingquery': { ...sharing, appid: false },
+  '/pay/profitsharingreturnquery': sharing,
+  '/pay/profitsharingorderamountquery': { ...sharing, appid: false },
+  '/pay/profitsharingaddreceiver': sharing,
+  '/pay/profitsharingremovereceiver': sharing
+}
+
+export const endpointOf = (path: string): Endpoint => ENDPOINTS[path] ?? {}

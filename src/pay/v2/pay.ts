@@ -1,0 +1,133 @@
+/** Orders, refunds and bills by v2: WeChat Pay v2 documentation, one page a call. */
+import { WechatReplyError } from '../../errors.ts'
+import { toCompactChinaTime } from '../china-time.ts'
+import type { CheckedMerchant } from '../merchant.ts'
+import type { H5Order, Payment, UnpaidOrder } from '../order.ts'
+import type { Refund } from '../refund.ts'
+import type { PayVersion, Placing } from '../version.ts'
+import type { V2Caller, V2Params } from './client.ts'
+import { appParams, jsapiParams } from './front-end.ts'
+import { asOrder, oddField } from './payment.ts'
+import { asRefund, foldIndexed } from './refund.ts'
+import type { Fields } from './xml.ts'
+
+/** The parameters of an order, the same for every way to pay. */
+export function orderParams ({ outTradeNo, description, amount, attach, expiresAt, clientIp, deviceInfo, goodsTag, noCredit, profitSharing, supportFapiao }: Placing['order']): V2Params {
+  // No time_start: a repeat must have the very same parameters, or WeChat takes it for another order.
+  return {
+    out_trade_no: outTradeNo,
+    body: description,
+    total_fee: amount,
+    attach,
+    time_expire: expiresAt && toCompactChinaTime(expiresAt),
+    spbill_create_ip: clientIp ?? '127.0.0.1',
+    device_info: deviceInfo,
+    goods_tag: goodsTag,
+    limit_pay: noCredit ? 'no_credit' : undefined,
+    profit_sharing: profitSharing ? 'Y' : undefined,
+    receipt: supportFapiao ? 'Y' : undefined
+  }
+}
+
+const ANSWER = {
+  JSAPI: ['prepay_id', /^[0-9A-Za-z_-]{1,64}$/],
+  APP: ['prepay_id', /^[0-9A-Za-z_-]{1,64}$/],
+  NATIVE: ['code_url', /^weixin:\/\/[\x21-\x7e]{1,128}$/],
+  H5: ['mweb_url', /^https?:\/\/[\x21-\x7e]{1,512}$/]
+} as const
+
+export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedMerchant, notifyUrl: string): PayVersion {
+  const { mchId, subAppId, v2: { signType } } = merchant
+  // The page belongs to the account under which the payer is known.
+  const pageAppId = subAppId ?? appId
+
+  function wayParams (placing: Placing): V2Params {
+    if (placing.way === 'JSAPI') return { trade_type: 'JSAPI', [subAppId === undefined ? 'openid' : 'sub_openid']: placing.order.openid }
+    if (placing.way === 'NATIVE') return { trade_type: 'NATIVE', product_id: placing.order.productId ?? placing.order.outTradeNo }
+    if (placing.way === 'APP') return { trade_type: 'APP' }
+    return { trade_type: 'MWEB', scene_info: sceneInfo(placing.order) }
+  }
+
+  function believedRefund (path: string, fields: Fields, state: string, raw: Fields, outRefundNo: string): Refund {
+    const refund = asRefund(fields, state, merchant, raw)
+    if (refund?.outRefundNo !== outRefundNo) throw new WechatReplyError(path, 'the answer is not the refund that was asked for')
+    return refund
+  }
+
+  return {
+    outTradeNo: { pattern: /^[0-9A-Za-z_\-|*@]{1,32}$/, words: '1 to 32 of 0-9 A-Z a-z _ - | * @' },
+
+    async place (placing) {
+      const params = wayParams(placing)
+      const answer = await v2.post('/pay/unifiedorder', { ...orderParams(placing.order), ...params, notify_url: notifyUrl })
+      const [name, form] = ANSWER[placing.way]
+      const value = answer[name]
+      if (!value || !form.test(value) || answer.trade_type !== params.trade_type) throw new WechatReplyError('/pay/unifiedorder', `the answer has no usable ${name}`)
+      return value
+    },
+
+    jsapiParams: async prepayId => jsapiParams(pageAppId, prepayId, await v2.apiKey(), signType),
+    appParams: async prepayId => appParams(pageAppId, mchId, prepayId, await v2.apiKey(), signType),
+
+    async query (which) {
+      const params = 'transactionId' in which ? { transaction_id: which.transactionId } : { out_trade_no: which.outTradeNo }
+      const fields = await v2.post('/pay/orderquery', params)
+      const [name, asked] = Object.entries(params)[0] as [string, string]
+      const order: Payment | UnpaidOrder | undefined = oddField(fields) === undefined && fields[name] === asked ? asOrder(fields) : undefined
+      if (!order) throw new WechatReplyError('/pay/orderquery', 'the answer is not the order that was asked for')
+      return order
+    },
+
+    async close (outTradeNo) {
+      try {
+        await v2.post('/pay/closeorder', { out_trade_no: outTradeNo })
+      } catch (error) {
+        // Closing twice is fine.
+        if ((error as { wechatCode?: string }).wechatCode !== 'ORDERCLOSED') throw error
+      }
+    },
+
+    async refund (refund) {
+      const fields = await v2.post('/secapi/pay/refund', {
+        ...('transactionId' in refund ? { transaction_id: refund.transactionId } : { out_trade_no: refund.outTradeNo }),
+        out_refund_no: refund.outRefundNo,
+        total_fee: refund.total,
+        refund_fee: refund.amount,
+        refund_desc: refund.reason,
+        refund_account: refund.fromBalance ? 'REFUND_SOURCE_RECHARGE_FUNDS' : undefined,
+        notify_url: refund.notifyUrl ?? notifyUrl
+      })
+      // The answer says that it was taken, not that it has arrived.
+      const taken = believedRefund('/secapi/pay/refund', fields, 'PROCESSING', fields, refund.outRefundNo)
+      if (taken.amount !== refund.amount) throw new WechatReplyError('/secapi/pay/refund', 'the answer is about another amount')
+      return taken
+    },
+
+    async queryRefund (outRefundNo) {
+      const path = '/pay/refundquery'
+      const fields = await v2.post(path, { out_refund_no: outRefundNo })
+      const [item = {}] = foldIndexed(fields)
+      return believedRefund(path, { ...fields, ...item }, item.refund_status ?? '', fields, outRefundNo)
+    },
+
+    tradeBill: (date, type) => ({
+      name: '/pay/downloadbill',
+      open: () => v2.download('/pay/downloadbill', { bill_date: date.replaceAll('-', ''), bill_type: type, tar_type: 'GZIP' })
+    }),
+
+    fundFlowBill: (date, account) => ({
+      name: '/pay/downloadfundflow',
+      open: () => v2.download('/pay/downloadfundflow', { bill_date: date.replaceAll('-', ''), account_type: ACCOUNTS[account], tar_type: 'GZIP' })
+    })
+  }
+}
+
+const ACCOUNTS = { BASIC: 'Basic', OPERATION: 'Operation', FEES: 'Fees' } as const
+
+/** v2 wants the scene as JSON in a field. */
+function sceneInfo ({ scene = { type: 'Wap' } }: H5Order): string {
+  const { type, ...rest } = scene
+  const names = { wapUrl: 'wap_url', wapName: 'wap_name', appName: 'app_name', bundleId: 'bundle_id', packageName: 'package_name' } as const
+  const info = Object.fromEntries(Object.entries(rest).map(([name, value]) => [names[name as keyof typeof names], value]))
+  return JSON.stringify({ h5_info: { type, ...info } })
+}

@@ -1,0 +1,44 @@
+/** WeChat Pay's official sandbox of v2: other paths, and a key of its own that is asked for with the real one. */
+import { WechatReplyError } from '../../errors.ts'
+import type { Http } from '../../http.ts'
+import { nonce } from '../../nonce.ts'
+import type { CheckedV2 } from '../merchant.ts'
+import { signV2 } from './sign.ts'
+import { readXml, writeXml } from './xml.ts'
+import type { Fields } from './xml.ts'
+
+const KEY_PATH = '/xdc/apiv2getsignkey/sign/getsignkey'
+
+export interface Sandbox {
+  /** Asked for once; @throws WechatReplyError, WechatNetworkError */
+  key (): Promise<string>
+  /** Where the sandbox has this call. */
+  path (path: string): string
+}
+
+export function createSandbox (http: Http, bases: readonly string[], { mchId, apiKey, signType }: CheckedV2): Sandbox {
+  let asked: Promise<string> | undefined
+
+  async function ask (): Promise<string> {
+    const fields: Fields = { mch_id: mchId, nonce_str: nonce(), sign_type: signType }
+    fields.sign = signV2(fields, apiKey, signType)
+    const reply = await http({ name: KEY_PATH, method: 'POST', bases, path: KEY_PATH, repeatable: true, headers: { 'content-type': 'text/xml; charset=utf-8' }, body: writeXml(fields) })
+    let answer: Fields = {}
+    try { answer = readXml(reply.body) } catch { /* then it holds no key either */ }
+    if (!answer.sandbox_signkey || !/^[\x21-\x7e]{32}$/.test(answer.sandbox_signkey)) {
+      throw new WechatReplyError(KEY_PATH, 'the answer holds no sandbox_signkey: is the API key right, and does the sandbox know the merchant?')
+    }
+    return answer.sandbox_signkey
+  }
+
+  return {
+    key () {
+      asked ??= ask().catch((error: unknown) => {
+        asked = undefined
+        throw error
+      })
+      return asked
+    },
+    path: path => `/xdc/apiv2sandbox${path.replace(/^\/secapi/, '')}`
+  }
+}

@@ -1,0 +1,181 @@
+/** `app.wechatPay.v2`: any call of v2, and the usual ones beside payments in typed form. */
+import { isIP } from 'node:net'
+import { WechatInputError, WechatReplyError } from '../../errors.ts'
+import { fromChinaTime } from '../china-time.ts'
+import type { CheckedMerchant } from '../merchant.ts'
+import { checkAmount, checkOpenid, checkOrder, checkOutTradeNo, checkText } from '../order.ts'
+import type { NativeOrder } from '../order.ts'
+import type { Refund } from '../refund.ts'
+import type { V2Caller, V2Client } from './client.ts'
+import { nativeProductUrl } from './native.ts'
+import { orderParams } from './pay.ts'
+import { createProfitSharing } from './profit-sharing.ts'
+import type { ProfitSharing } from './profit-sharing.ts'
+import { asRefund, foldIndexed } from './refund.ts'
+import { readXml } from './xml.ts'
+import type { Fields } from './xml.ts'
+
+export interface RedPack {
+  /** The merchant's number of the red packet, 1 to 28 letters and digits: the same again is the same packet. */
+  mchBillno: string
+  openid: string
+  /** Integer fen for all packets together. */
+  amount: number
+  /** How many receivers share it: 1, or 3 to 20 for a group's packet. Default 1. */
+  count?: number
+  /** Who sends it, at most 32 bytes. */
+  sendName: string
+  wishing: string
+  actName: string
+  remark: string
+  /** Needed above 200 yuan: PRODUCT_1 … PRODUCT_8. */
+  sceneId?: string
+  clientIp?: string
+}
+
+export interface Transfer {
+  /** The merchant's number of the transfer, 1 to 32 letters and digits: the same again is the same transfer. */
+  partnerTradeNo: string
+  openid: string
+  /** Integer fen. */
+  amount: number
+  description: string
+  /** The receiver's real name, if WeChat is to compare it. */
+  realName?: string
+  clientIp?: string
+}
+
+export interface V2 extends V2Client {
+  /** NATIVE mode 1: the text of the QR code that stands for an article, not for an order. */
+  nativeProductUrl (productId: string): string
+  /** NATIVE mode 1: the prepay_id of an order, to answer a scan with. */
+  nativePrepay (order: NativeOrder): Promise<string>
+  /** Shortens a `weixin://` address, so that its QR code is easier to scan. */
+  shortUrl (longUrl: string): Promise<string>
+  /** Who shows this payment code. */
+  openidOf (authCode: string): Promise<string>
+  /** All refunds of an order, ten at a time from `offset`. @throws WechatApiError REFUNDNOTEXIST (404) */
+  refundsOf (which: { outTradeNo: string } | { transactionId: string }, offset?: number): Promise<{ total: number, refunds: Refund[] }>
+  /** Tells WeChat how a call went. */
+  report (call: { interfaceUrl: string, executeTime: number, returnCode: string, resultCode: string, userIp: string, outTradeNo?: string }): Promise<void>
+  /** Payers' comments in WeChat's own text form: rows of back-ticked values, from `offset` on. `begin`, `end`: `yyyyMMddHHmmss` in China. */
+  comments (which: { begin: string, end: string, offset: number, limit?: number }): Promise<string>
+  sendRedPack (pack: RedPack): Promise<{ sendListId: string, raw: Fields }>
+  queryRedPack (mchBillno: string): Promise<{ status: string, amount: number, received: Array<{ openid: string, amount: number, at: Date | undefined }>, raw: Fields }>
+  /** Pays to a user's balance (the older "enterprise payment"; new merchants have APIv3's transfer bills instead). */
+  transfer (transfer: Transfer): Promise<{ paymentNo: string, paidAt: Date | undefined, raw: Fields }>
+  queryTransfer (partnerTradeNo: string): Promise<{ status: string, amount: number, reason: string, raw: Fields }>
+  profitSharing: ProfitSharing
+}
+
+export function createV2 (caller: V2Caller, appId: string, merchant: CheckedMerchant): V2 {
+  const { post, download } = caller
+
+  return {
+    post,
+    download,
+    nativeProductUrl: productId => nativeProductUrl(productId, appId, merchant.v2),
+    profitSharing: createProfitSharing(caller),
+
+    async nativePrepay (order) {
+      const path = '/pay/unifiedorder'
+      const params = { ...orderParams(checkOrder(order)), trade_type: 'NATIVE', product_id: order.productId ?? order.outTradeNo, notify_url: merchant.notifyUrl }
+      return present(path, await post(path, params), 'prepay_id')
+    },
+
+    async shortUrl (longUrl) {
+      if (typeof longUrl !== 'string' || !/^weixin:\/\/[\x21-\x7e]{1,500}$/.test(longUrl)) throw new WechatInputError('longUrl', 'must be a weixin:// address')
+      return present('/tools/shorturl', await post('/tools/shorturl', { long_url: longUrl }), 'short_url')
+    },
+
+    async openidOf (authCode) {
+      if (typeof authCode !== 'string' || !/^1[0-5]\d{16}$/.test(authCode)) throw new WechatInputError('authCode', 'must be the 18 digits of a payment code')
+      return present('/tools/authcodetoopenid', await post('/tools/authcodetoopenid', { auth_code: authCode }), 'openid')
+    },
+
+    async refundsOf (which, offset) {
+      const path = '/pay/refundquery'
+      const params = 'transactionId' in which ? { transaction_id: which.transactionId } : { out_trade_no: checkOutTradeNo(which.outTradeNo) }
+      const fields = await post(path, { ...params, offset })
+      const items = foldIndexed(fields).filter(item => item.out_refund_no)
+      const refunds = items.map(item => asRefund({ ...fields, ...item }, item.refund_status ?? '', merchant, item))
+      if (refunds.includes(undefined) || refunds.length !== Number(fields.refund_count)) throw new WechatReplyError(path, 'the answer holds refunds that make no sense')
+      return { total: Number(fields.total_refund_count ?? fields.refund_count), refunds: refunds as Refund[] }
+    },
+
+    async report ({ interfaceUrl, executeTime, returnCode, resultCode, userIp, outTradeNo }) {
+      await post('/payitil/report', { interface_url: interfaceUrl, execute_time: executeTime, return_code: returnCode, result_code: resultCode, user_ip: userIp, out_trade_no: outTradeNo })
+    },
+
+    async comments ({ begin, end, offset, limit }) {
+      const chunks: Buffer[] = []
+      for await (const chunk of await download('/billcommentsp/batchquerycomment', { begin_time: begin, end_time: end, offset, limit })) chunks.push(chunk)
+      return Buffer.concat(chunks).toString()
+    },
+
+    async sendRedPack ({ mchBillno, openid, amount, count = 1, sendName, wishing, actName, remark, sceneId, clientIp }) {
+      const path = count === 1 ? '/mmpaymkttransfers/sendredpack' : '/mmpaymkttransfers/sendgroupredpack'
+      const raw = await post(path, {
+        mch_billno: checkNumber('mchBillno', mchBillno, 28),
+        re_openid: checkOpenid(openid),
+        total_amount: checkAmount(amount),
+        total_num: checkAmount(count, 'count'),
+        send_name: checkText('sendName', sendName, 32),
+        wishing: checkText('wishing', wishing, 128),
+        act_name: checkText('actName', actName, 32),
+        remark: checkText('remark', remark, 256),
+        scene_id: sceneId,
+        // A group's packet knows no address, but how it is shared.
+        ...(count === 1 ? { client_ip: checkIp(clientIp) } : { amt_type: 'ALL_RAND' })
+      })
+      return { sendListId: present(path, raw, 'send_listid'), raw }
+    },
+
+    async queryRedPack (mchBillno) {
+      const path = '/mmpaymkttransfers/gethbinfo'
+      const raw = await post(path, { mch_billno: checkNumber('mchBillno', mchBillno, 28), bill_type: 'MCHT' })
+      const received = [...(raw.hblist ?? '').matchAll(/<hbinfo>[^]*?<\/hbinfo>/g)].map(([item]) => {
+        const { openid = '', amount, rcv_time: at = '' } = readXml(Buffer.from(item), 'hbinfo')
+        return { openid, amount: Number(amount), at: fromChinaTime(at) }
+      })
+      return { status: present(path, raw, 'status'), amount: Number(raw.total_amount), received, raw }
+    },
+
+    async transfer ({ partnerTradeNo, openid, amount, description, realName, clientIp }) {
+      const path = '/mmpaymkttransfers/promotion/transfers'
+      const raw = await post(path, {
+        partner_trade_no: checkNumber('partnerTradeNo', partnerTradeNo, 32),
+        openid: checkOpenid(openid),
+        check_name: realName === undefined ? 'NO_CHECK' : 'FORCE_CHECK',
+        re_user_name: realName,
+        amount: checkAmount(amount),
+        desc: checkText('description', description, 100),
+        spbill_create_ip: checkIp(clientIp)
+      })
+      return { paymentNo: present(path, raw, 'payment_no'), paidAt: fromChinaTime(raw.payment_time ?? ''), raw }
+    },
+
+    async queryTransfer (partnerTradeNo) {
+      const path = '/mmpaymkttransfers/gettransferinfo'
+      const raw = await post(path, { partner_trade_no: checkNumber('partnerTradeNo', partnerTradeNo, 32) })
+      return { status: present(path, raw, 'status'), amount: Number(raw.payment_amount), reason: raw.reason ?? '', raw }
+    }
+  }
+}
+
+function present (path: string, fields: Fields, name: string): string {
+  const value = fields[name]
+  if (!value) throw new WechatReplyError(path, `the answer has no ${name}`)
+  return value
+}
+
+/** The older products take letters and digits only. */
+function checkNumber (field: string, value: unknown, most: number): string {
+  if (typeof value !== 'string' || !/^[0-9A-Za-z]+$/.test(value) || value.length > most) throw new WechatInputError(field, `must be 1 to ${most} letters and digits`)
+  return value
+}
+
+function checkIp (value = '127.0.0.1'): string {
+  if (!isIP(value)) throw new WechatInputError('clientIp', 'must be an IP address')
+  return value
+}
