@@ -139,7 +139,8 @@ export function createHttp ({ timeout = 5000, retries = 1, dispatcher, ca }: Htt
     try {
       return { ...accepted(call, reply), body: chunksOf(call.name, reply.body) }
     } catch (error) {
-      reply.body.destroy()
+      // Nobody reads it: what it says of being given up is nobody's concern.
+      reply.body.on('error', () => {}).destroy()
       throw error
     }
   }

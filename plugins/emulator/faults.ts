@@ -47,22 +47,16 @@ export function faults (app: FastifyInstance) {
   app.addHook('onSend', async (request, reply, payload) => {
     const { kind = '', when } = request.wechatFault ?? {}
     if (when !== 'after' || kind === 'slow' || !OURS.has(kind)) return payload
-    if (kind === 'hang' || kind === 'reset') {
-      cut(kind, request, reply)
-      return payload
-    }
-    return page(kind, reply)
+    if (kind === 'hang') await new Promise(() => {})
+    if (kind === 'reset') request.raw.socket.destroy()
+    return kind === 'reset' ? payload : page(kind, reply)
   })
 
   function bad (kind: string, request: FastifyRequest, reply: FastifyReply) {
     if (kind !== 'hang' && kind !== 'reset') return reply.send(page(kind, reply))
-    cut(kind, request, reply)
-    return reply
-  }
-
-  function cut (kind: string, request: FastifyRequest, reply: FastifyReply): void {
     reply.hijack()
     if (kind === 'reset') request.raw.socket.destroy()
+    return reply
   }
 
   function page (kind: string, reply: FastifyReply): string {

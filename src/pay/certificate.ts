@@ -1,5 +1,5 @@
 /** The merchant's client certificate (apiclient_cert), which refunds and other calls that move money out must show. */
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { WechatConfigError } from '../errors.ts'
 import type { ClientCertificate } from '../http.ts'
@@ -28,7 +28,10 @@ export function checkCertificate ({ pfx, passphrase, cert, key }: CertificateOpt
     if (value === undefined || value.length === 0) throw new WechatConfigError(`${option}.${name}`, 'is missing: cert and key (PEM) belong together')
   }
   const certificate = { cert: text(cert), key: text(key), ...(passphrase !== undefined && { passphrase }) }
-  open(certificate, problem => { throw new WechatConfigError(`${option}.${/key values|decrypt|decoder/i.test(problem) ? 'key' : 'cert'}`, pemProblem(problem)) })
+  open(certificate, problem => { throw new WechatConfigError(`${option}.${/mismatch|decrypt|decoder/i.test(problem) ? 'key' : 'cert'}`, pemProblem(problem)) })
+  // OpenSSL lets a key of another kind pass: it would fail at the first refund.
+  const privateKey = createPrivateKey({ key: certificate.key, passphrase })
+  if (!new X509Certificate(certificate.cert).checkPrivateKey(privateKey)) throw new WechatConfigError(`${option}.key`, pemProblem('mismatch'))
   return certificate
 }
 

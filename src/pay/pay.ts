@@ -1,7 +1,7 @@
 /** Payments behind one face, whichever version places the orders. */
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
-import { WechatConfigError, WechatInputError } from '../errors.ts'
+import { WechatApiError, WechatConfigError, WechatInputError } from '../errors.ts'
 import type { HttpOptions } from '../http.ts'
 import { requireId, resolveEndpoints } from '../options.ts'
 import type { Endpoints } from '../options.ts'
@@ -150,8 +150,12 @@ export function createPay (options: PayOptions): WechatPay {
     async refund (refund) {
       checkRefund(refund)
       return await together(`refund ${JSON.stringify(refund, REFUND_FIELDS)}`, async () => {
-        await refunds.same(refund)
-        return await version.refund(refund)
+        const forget = await refunds.same(refund)
+        return await version.refund(refund).catch(async (error: unknown) => {
+          // Refused for good: nothing was given back, and the number is free for an amount that fits.
+          if (error instanceof WechatApiError && !error.retryable) await forget()
+          throw error
+        })
       })
     },
 

@@ -9,40 +9,36 @@ import type { RefundRequest } from './refund.ts'
 
 /** A week: WeChat itself remembers for good, and refuses in its own words. */
 const REMEMBER = 7 * 86_400_000
-
 /** How often a look finds another process just writing; each is over in milliseconds. */
 const LOOKS = 20
 
 export function createRefundMemory (store: Store, { mchId, subMchId }: MerchantIds) {
-  /** What is remembered under the key from now on: this, or what was there before. */
-  async function remember (key: string, meant: string): Promise<string> {
+  /** What is remembered under the key from now on, and whether it is new. */
+  async function remember (key: string, meant: string): Promise<{ value: string, isNew: boolean }> {
     const owner = randomUUID()
     try {
       for (let looks = 0; looks < LOOKS; looks++) {
         const turn = await store.take(key, owner, 1000)
-        if (turn.state === 'done') return turn.value
-        if (turn.state === 'mine') {
-          await store.finish(key, owner, meant, REMEMBER)
-          break
-        }
+        if (turn.state === 'done') return { value: turn.value, isNew: false }
+        if (turn.state === 'mine') return { value: meant, isNew: await store.finish(key, owner, meant, REMEMBER) }
         await sleep(10 + 20 * Math.random())
       }
     } catch { /* A store that is away keeps no refund from the payer: WeChat compares, too. */ }
-    return meant
+    return { value: meant, isNew: false }
   }
 
   return {
-    /** @throws WechatInputError (409) if this number stands for another refund */
-    async same (refund: RefundRequest): Promise<void> {
+    /** Answers a function that forgets it again. @throws WechatInputError (409) if this number stands for another refund */
+    async same (refund: RefundRequest): Promise<() => Promise<void>> {
       const order = 'transactionId' in refund ? `t:${refund.transactionId}` : `o:${refund.outTradeNo}`
       const meant = `${order}:${refund.amount}:${refund.total}`
       const key = accountKey(mchId, `refund:${subMchId ?? ''}:${refund.outRefundNo}`)
-      const before = await remember(key, meant)
-      if (before === meant) return
+      const { value, isNew } = await remember(key, meant)
       // Named by our number here and by WeChat's there: only the amounts can be compared.
-      const [kind, , ...amounts] = before.split(':')
-      if (kind !== meant[0] && amounts.join(':') === `${refund.amount}:${refund.total}`) return
-      throw new WechatInputError('outRefundNo', 'was used for another refund (order, amount or total differ): repeat that one unchanged, or take a new number', 409)
+      const [kind, , ...amounts] = value.split(':')
+      const fits = value === meant || (kind !== meant[0] && amounts.join(':') === `${refund.amount}:${refund.total}`)
+      if (!fits) throw new WechatInputError('outRefundNo', 'was used for another refund (order, amount or total differ): repeat that one unchanged, or take a new number', 409)
+      return async () => { if (isNew) await store.drop(key, meant).catch(() => false) }
     }
   }
 }

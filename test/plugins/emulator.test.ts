@@ -1,11 +1,15 @@
 /** The emulator refuses what WeChat refuses, in WeChat's words. */
+import { execFileSync } from 'node:child_process'
+import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import Fastify from 'fastify'
 import t from 'tap'
 import { createEmulator, emulator as plugin } from '../../plugins/emulator/emulator.ts'
+import { issueCertificate } from '../../plugins/emulator/x509.ts'
 import { signV2 } from '../../src/pay/v2/sign.ts'
 import { readXml, writeXml } from '../../src/pay/v2/xml.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
 import { fakeServer } from '../helpers/fake-server.ts'
+import { need } from '../helpers/needs.ts'
 
 type Emulator = Awaited<ReturnType<typeof createEmulator>>
 const RID = / rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$/
@@ -238,4 +242,64 @@ t.test('E2 not in production, unless told twice; loopback; a plugin in any host'
   await app.register(plugin, { prefix: '/wx' })
   t.match((await app.inject({ url: '/wx/_emulator/config', headers: { host: 'localhost' } })).json(), { endpoints: { api: 'http://localhost/wx' } })
   t.same((await app.inject({ method: 'POST', url: '/mine', payload: { a: 1 } })).json(), { a: 1 })
+})
+
+t.test('faults: before WeChat acts and after, for as many calls as said', async t => {
+  const emulator = await testEmulator(t)
+  const url = `${emulator.origin}/cgi-bin/getcallbackip`
+  const ask = async () => await fetch(url, { signal: AbortSignal.timeout(300) }).then(async reply => `${reply.status} ${(await reply.text()).slice(0, 6)}`, (error: Error) => error.name)
+  const healthy = await ask()
+  t.match(healthy, /^200 {"errc/)
+  const kinds: Array<[string, string]> = [['hang', 'TimeoutError'], ['reset', 'TypeError'], ['html', '200 <html>'], ['502', '502 <html>'], ['garbage', '200 \u0000\u0001{{{<']]
+  for (const when of ['before', 'after'] as const) {
+    for (const [kind, seen] of kinds) {
+      await emulator.fault({ kind, when })
+      t.equal(await ask(), seen, `${kind} ${when}`)
+      t.equal(await ask(), healthy, 'once')
+    }
+  }
+  await emulator.fault({ kind: 'slow', ms: 50 })
+  const begun = performance.now()
+  t.equal(await ask(), healthy)
+  t.ok(performance.now() - begun >= 49)
+  await emulator.fault({ kind: '502', times: 2, path: '/cgi-bin/other' })
+  t.equal(await ask(), healthy, 'another path')
+  await emulator.fault({ kind: '502', times: 99 })
+  t.match(await ask(), /^502/)
+  await emulator.clearFaults()
+  t.equal(await ask(), healthy)
+})
+
+t.test('without the merchant\'s certificate no money goes out: nginx answers, not WeChat Pay', async t => {
+  const emulator = await testEmulator(t)
+  const reply = await emulator.app.inject({ method: 'POST', url: '/secapi/pay/refund', payload: writeXml(order(emulator)) })
+  t.match(reply, { statusCode: 400, headers: { 'content-type': /text\/html/ }, body: /No required SSL certificate was sent/ })
+})
+
+t.test('its certificates satisfy openssl, strictly', { skip: need('openssl').skip }, async t => {
+  const emulator = await testEmulator(t)
+  const { http: { ca }, merchant: { v2: { cert, key } } } = emulator.config
+  const folder = t.testdir({ 'ca.pem': ca, 'cert.pem': cert, 'key.pem': key })
+  const openssl = (...args: string[]) => execFileSync(need('openssl').path, args, { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] }).toString()
+  t.match(openssl('verify', '-x509_strict', '-CAfile', 'ca.pem', 'cert.pem'), /cert\.pem: OK/)
+  t.match(openssl('x509', '-in', 'cert.pem', '-noout', '-subject'), new RegExp(emulator.account.mchId))
+  t.equal(openssl('x509', '-in', 'cert.pem', '-noout', '-pubkey'), openssl('pkey', '-in', 'key.pem', '-pubout'))
+})
+
+t.test('an RSA authority, and a public key alone', t => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const cert = new X509Certificate(issueCertificate({ subject: { commonName: 'x' }, publicKey: createPublicKey(privateKey), issuer: { name: { commonName: 'y' }, key: privateKey }, notBefore: new Date(), notAfter: new Date(Date.now() + 1000) }))
+  t.ok(cert.verify(createPublicKey(privateKey)))
+  t.match(cert, { subject: 'CN=x', issuer: 'CN=y' })
+  t.end()
+})
+
+t.test('control: codes, refunds, what cannot be', async t => {
+  const emulator = await testEmulator(t)
+  await t.rejects(emulator.authCode('wrong' as never), { message: /behaviour must be/ })
+  await t.rejects(emulator.settleRefund('none'), { message: 'no such number' })
+  t.same((await emulator.app.inject('/_emulator/refunds')).json(), [])
+  const place = await post(emulator, '/pay/unifiedorder', order(emulator))
+  t.match((await emulator.app.inject(`/_emulator/cashier/${place.prepay_id}`)).body, /支付/)
+  t.match((await emulator.app.inject({ url: '/_emulator/h5?prepay_id=none', headers: { referer: 'http://x' } })).body, /不存在/)
 })

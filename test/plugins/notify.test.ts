@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t from 'tap'
 import { notify } from '../../plugins/notify.ts'
-import type { NotifyOptions, Payment } from '../../plugins/notify.ts'
-import { appId, merchant, payment, signed, xml } from '../helpers/notification.ts'
+import type { NotifyOptions, Payment, Refund } from '../../plugins/notify.ts'
+import { appId, merchant, payment, refundNotification, signed, xml } from '../helpers/notification.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
 
 const SUCCESS = /<return_code><!\[CDATA\[SUCCESS\]\]><\/return_code>/
@@ -205,4 +205,52 @@ t.test('shared by two processes in Redis; N5 refused while Redis is away', { ski
   await redis.kill()
   t.match(await hosts[0]?.send(signed(payment({ transaction_id: '4200000000202611231234567892' }))), { statusCode: 503, body: FAIL })
   t.equal(runs, 1)
+})
+
+t.test('N7 refunds: each end once, unsigned outside, encrypted inside, and nothing else believed', async t => {
+  const refunds: Refund[] = []
+  const { send, lines } = await host(t, { onRefund: refund => { refunds.push(refund) } })
+  const genuine = refundNotification()
+  for (let at = 0; at < 3; at++) t.match(await send(genuine), { statusCode: 200, body: SUCCESS })
+  t.match(refunds, [{ outRefundNo: 'R1', refundId: '50000408942018111907145868882', outTradeNo: 'S1234567890', transactionId: '4200000000202611231234567890', state: 'SUCCESS', amount: 40, total: 100, payerAmount: 36, receivedBy: '支付用户零钱', succeededAt: new Date('2026-11-23T18:30:00+08:00'), mchId: merchant.mchId }])
+  await send(refundNotification({ refund_status: 'CHANGE', success_time: '', cash_refund_fee: undefined }))
+  await send(refundNotification({ refund_status: 'REFUNDCLOSE' }))
+  t.same(refunds.map(({ state }) => state), ['SUCCESS', 'ABNORMAL', 'CLOSED'])
+  t.equal(refunds[1]!.succeededAt, undefined)
+
+  const refused: Array<[string, number]> = [
+    [refundNotification({}, { key: 'x'.repeat(32) }), 401], [refundNotification({}, { outer: { mch_id: '1900000110' } }), 403], [refundNotification({}, { outer: { appid: 'wx9' } }), 403], [refundNotification({}, { outer: { return_code: 'FAIL' } }), 400],
+    [refundNotification({}, { outer: { req_info: 'AAAA' } }), 401], [refundNotification({ refund_status: 'PROCESSING' }), 400], [refundNotification({ refund_status: 'OTHER' }), 400], [refundNotification({ refund_fee: '1e2' }), 400], [refundNotification({ out_refund_no: undefined }), 400],
+    [refundNotification({ transaction_id: '1&a=2' }), 400], [refundNotification({}, { root: 'xml' }), 400]
+  ]
+  for (const [document, statusCode] of refused) t.match(await send(document), { statusCode, body: FAIL })
+  const bytes = genuine.replace(/(<req_info><!\[CDATA\[.{40})(.)/, (_all, before: string, char: string) => before + (char === 'A' ? 'B' : 'A'))
+  t.match(await send(bytes), { body: FAIL }, 'an altered text')
+  t.equal(refunds.length, 3)
+  t.notMatch(lines.join(''), new RegExp(merchant.v2.apiKey))
+})
+
+t.test('only one of the two handlers', async t => {
+  const payments = await host(t)
+  t.match(await payments.send(refundNotification()), { statusCode: 200, body: SUCCESS })
+  t.match(payments.lines.join(''), /no onRefund to hear of it/)
+  const refunds: unknown[] = []
+  const { send } = await host(t, { onPayment: undefined, onRefund: (refund: Refund) => { refunds.push(refund) } } as never)
+  t.match(await send(signed(payment())), { statusCode: 501, body: FAIL }, 'a payment nobody handles is not acknowledged')
+  t.match(await send(refundNotification()), { body: SUCCESS })
+  for (const [options, option] of [[{ onPayment: undefined }, 'onPayment'], [{ onRefund: 'x' }, 'onRefund'], [{ onMismatch: 5 }, 'onMismatch'], [{ expected: {} }, 'expected']] as const) {
+    const app = Fastify()
+    app.register(notify, Object.assign({ appId, merchant, onPayment: () => {} }, options) as never)
+    await t.rejects(async () => await app.ready(), { code: 'WECHAT_CONFIG', option })
+  }
+})
+
+t.test('a refund\'s handler that fails is called again', async t => {
+  let calls = 0
+  const { send } = await host(t, { onRefund: () => { if (++calls < 3) throw new Error('database away') } })
+  t.match(await send(refundNotification()), { statusCode: 500, body: FAIL })
+  t.match(await send(refundNotification()), { statusCode: 500, body: FAIL })
+  t.match(await send(refundNotification()), { body: SUCCESS })
+  t.match(await send(refundNotification()), { body: SUCCESS })
+  t.equal(calls, 3)
 })

@@ -4,6 +4,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { Agent } from 'undici'
+import { createHosts } from '../../src/hosts.ts'
 import { createHttp } from '../../src/http.ts'
 import type { HttpRequest } from '../../src/http.ts'
 import { FAULTS, fakeServer } from '../helpers/fake-server.ts'
@@ -62,6 +63,32 @@ t.test('what cannot have been sent goes to the stand-by', async t => {
   const nobody = `http://127.0.0.1:${await freePort()}`
   t.equal((await createHttp()(call([nobody, server.origin], { repeatable: false }))).body.toString(), 'here')
   await t.rejects(createHttp({ retries: 0 })(call([nobody])), { outcome: 'not_sent', reason: 'ECONNREFUSED', message: /nothing was sent/ })
+})
+
+t.test('a host that failed is asked last for a while, and first again when it is well', async t => {
+  const hosts = createHosts()
+  const [main, standBy] = ['https://main', 'https://stand-by']
+  t.same(hosts.healthyFirst([main, standBy]), [main, standBy])
+  hosts.failed(main)
+  t.same(hosts.healthyFirst([main, standBy]), [standBy, main])
+  hosts.failed(standBy)
+  t.same(hosts.healthyFirst([main, standBy]), [main, standBy], 'both ill: as configured')
+  hosts.answered(main)
+  t.same(hosts.healthyFirst([standBy, main]), [main, standBy])
+  const now = performance.now
+  t.teardown(() => { performance.now = now })
+  performance.now = () => now.call(performance) + 31_000
+  t.same(hosts.healthyFirst([main, standBy]), [main, standBy], 'forgiven after half a minute')
+})
+
+t.test('while the main host is away, calls go to the stand-by at once', async t => {
+  const standBy = await fakeServer((_seen, reply) => { reply.end('stand-by') })
+  t.teardown(standBy.close)
+  const main = await fakeServer((_seen, reply) => { reply.destroy() })
+  t.teardown(main.close)
+  const http = createHttp()
+  for (let at = 0; at < 5; at++) t.equal((await http(call([main.origin, standBy.origin]))).body.toString(), 'stand-by')
+  t.equal(main.seen.length, 1, 'asked once, not before each')
 })
 
 const openssl = need('openssl')

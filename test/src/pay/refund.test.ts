@@ -1,0 +1,212 @@
+/** Giving money back: mutual TLS, the same number for the same refund, and what becomes of it. */
+import t from 'tap'
+import type { Test } from 'tap'
+import { issueCertificate, newKey } from '../../../plugins/emulator/x509.ts'
+import type { CreateEmulatorOptions } from '../../../plugins/emulator/emulator.ts'
+import { checkMerchant } from '../../../src/pay/merchant.ts'
+import type { MerchantV2 } from '../../../src/pay/merchant.ts'
+import { createPay } from '../../../src/pay/pay.ts'
+import type { RefundRequest } from '../../../src/pay/refund.ts'
+import { createMemoryStore } from '../../../src/store/memory.ts'
+import { foldIndexed } from '../../../src/pay/v2/refund.ts'
+import { signV2 } from '../../../src/pay/v2/sign.ts'
+import { writeXml } from '../../../src/pay/v2/xml.ts'
+import { ACCOUNT, OPENID, testEmulator } from '../../helpers/account.ts'
+import { encryptedKey, pkcs12, selfSigned, skip } from '../../helpers/certificates.ts'
+import { fakeServer } from '../../helpers/fake-server.ts'
+
+const ORDER = { outTradeNo: 'R1234567890', description: '咖啡', amount: 6800, openid: OPENID }
+const REFUND: RefundRequest = { outTradeNo: ORDER.outTradeNo, outRefundNo: 'R1-1', amount: 6800, total: 6800, reason: '不想要了' }
+
+async function stage (t: Test, options: CreateEmulatorOptions = {}, v2: Partial<MerchantV2> = {}) {
+  const emulator = await testEmulator(t, { refundDelay: 3600, ...options })
+  const { merchant } = emulator.config
+  const payOptions = { ...emulator.config, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/notify', v2: { ...merchant.v2, ...v2 } } }
+  const pay = createPay(payOptions)
+  const paid = async (order = ORDER) => {
+    await pay.jsapi(order)
+    return await emulator.pay(order.outTradeNo)
+  }
+  return { emulator, pay, payOptions, paid }
+}
+
+t.test('a refund from asking to its end', async t => {
+  const { emulator, pay, paid } = await stage(t)
+  const { transaction_id: transactionId } = await paid()
+  const taken = await pay.refund(REFUND)
+  t.match(taken, { outRefundNo: 'R1-1', refundId: /^50\d+$/, outTradeNo: ORDER.outTradeNo, transactionId, state: 'PROCESSING', amount: 6800, total: 6800, payerAmount: 6800, mchId: emulator.account.mchId })
+  t.match(emulator.refunds(), [{ reason: '不想要了', refund_account: 'REFUND_SOURCE_UNSETTLED_FUNDS', notify_url: 'http://127.0.0.1:1/notify' }])
+  t.match(await pay.queryRefund({ outRefundNo: 'R1-1' }), { state: 'PROCESSING', succeededAt: undefined })
+  t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'REFUND', amount: 6800 })
+  await emulator.settleRefund('R1-1')
+  const done = await pay.queryRefund({ outRefundNo: 'R1-1' })
+  t.match(done, { state: 'SUCCESS', receivedBy: '支付用户零钱', amount: 6800, refundId: taken.refundId })
+  t.ok(Math.abs(done.succeededAt!.getTime() - Date.now()) < 5000, 'China time as a moment')
+  await t.rejects(pay.queryRefund({ outRefundNo: 'none' }), { code: 'WECHAT_API', wechatCode: 'REFUNDNOTEXIST', statusCode: 404 })
+})
+
+t.test('in parts, each end distinct, folded into one list', async t => {
+  const { emulator, pay, paid } = await stage(t)
+  const { transaction_id: transactionId } = await paid()
+  const parts: RefundRequest[] = Array.from({ length: 12 }, (_none, at) => ({ transactionId, outRefundNo: `P-${at}`, amount: 100, total: 6800, ...(at === 1 && { fromBalance: true }) }))
+  for (const part of parts) await pay.refund(part)
+  await emulator.settleRefund('P-0')
+  await emulator.settleRefund('P-1', 'REFUNDCLOSE')
+  await emulator.settleRefund('P-2', 'CHANGE')
+  const first = await pay.v2.refundsOf({ transactionId })
+  t.equal(first.total, 12)
+  t.same(first.refunds.map(({ state }) => state), ['SUCCESS', 'CLOSED', 'ABNORMAL', ...Array(7).fill('PROCESSING')])
+  const second = await pay.v2.refundsOf({ outTradeNo: ORDER.outTradeNo }, 10)
+  t.same(second.refunds.map(({ outRefundNo }) => outRefundNo), ['P-10', 'P-11'])
+  t.match(emulator.refunds()[1], { refund_account: 'REFUND_SOURCE_RECHARGE_FUNDS' })
+  await t.rejects(pay.refund({ ...parts[0]!, outRefundNo: 'P-rest', amount: 6800 }), { code: 'WECHAT_API', wechatCode: 'INVALID_REQUEST', statusCode: 409, advice: /left of the order/ })
+  await pay.refund({ ...parts[0]!, outRefundNo: 'P-rest', amount: 6800 - 1100 })
+  await t.rejects(pay.refund({ ...parts[0]!, outRefundNo: 'P-more', amount: 1 }), { code: 'WECHAT_API', wechatCode: 'ERROR', message: /订单已全额退款/, advice: /given back/ })
+})
+
+t.test('foldIndexed: lists of lists', t => {
+  t.same(foldIndexed({ refund_count: '2', refund_fee_0: '1', refund_fee_1: '2', coupon_refund_id_0_0: 'a', coupon_refund_id_0_1: 'b', total_fee: '3', odd_: 'x' }).map(item => ({ ...item })), [
+    { refund_fee: '1', coupon_refund_id_0: 'a', coupon_refund_id_1: 'b' }, { refund_fee: '2' }
+  ])
+  t.end()
+})
+
+t.test('P14 the same number is the same refund, at once and after a lost answer; another amount under it is refused here', async t => {
+  const { emulator, pay, payOptions, paid } = await stage(t)
+  await paid()
+  const part = { ...REFUND, amount: 800 }
+  const ids = new Set((await Promise.all(Array.from({ length: 10 }, () => pay.refund(part)))).map(({ refundId }) => refundId))
+  t.equal(ids.size, 1)
+  const impatient = createPay({ ...payOptions, http: { ...payOptions.http, retries: 0, timeout: 300 } })
+  await emulator.fault({ path: '/secapi/pay/refund', kind: 'hang', when: 'after' })
+  const lost = { ...part, outRefundNo: 'R1-2' }
+  await t.rejects(impatient.refund(lost), { code: 'WECHAT_NETWORK', outcome: 'unknown', retryable: true })
+  t.match(await impatient.refund(lost), { outRefundNo: 'R1-2', amount: 800 })
+  await emulator.fault({ path: '/secapi/pay/refund', kind: 'SYSTEMERROR' })
+  await pay.refund({ ...part, outRefundNo: 'R1-3' })
+  t.equal(emulator.refunds().length, 3, 'three numbers, three refunds')
+
+  const before = emulator.refunds().length
+  const other = { code: 'WECHAT_INPUT', field: 'outRefundNo', statusCode: 409 }
+  await t.rejects(pay.refund({ ...part, amount: 801 }), other)
+  await t.rejects(pay.refund({ ...part, outTradeNo: 'another' }), other)
+  t.ok(await pay.refund({ ...part, outTradeNo: undefined, transactionId: emulator.order(ORDER.outTradeNo)!.transaction_id } as never), 'the same order by its other number')
+  const both = await Promise.allSettled([pay.refund({ ...part, outRefundNo: 'R1-4' }), pay.refund({ ...part, outRefundNo: 'R1-4', amount: 900 })])
+  t.same(both.map(({ status }) => status), ['fulfilled', 'rejected'], 'at once, too')
+  t.equal(emulator.refunds().length, before + 1)
+
+  const store = createMemoryStore()
+  store.take = async () => { throw new Error('away') }
+  const alone = createPay({ ...payOptions, store })
+  await t.rejects(alone.refund({ ...part, amount: 801 }), { code: 'WECHAT_API', wechatCode: 'REFUND_FEE_MISMATCH' }, 'with the store away, WeChat compares')
+  store.take = async () => ({ state: 'taken' })
+  t.ok(await alone.refund(part))
+})
+
+t.test('WeChat\'s refusals', async t => {
+  const { emulator, pay, paid } = await stage(t, { balance: 0 })
+  const refused = async (change: Partial<RefundRequest>, expected: object) => await t.rejects(pay.refund({ ...REFUND, outRefundNo: `no-${Math.random()}`.replace('.', ''), ...change } as RefundRequest), { code: 'WECHAT_API', ...expected })
+  await refused({ outTradeNo: 'none' } as never, { wechatCode: 'ORDERNOTEXIST', statusCode: 404 })
+  await pay.jsapi(ORDER)
+  await refused({}, { wechatCode: 'TRADE_STATE_ERROR' })
+  await emulator.pay(ORDER.outTradeNo)
+  await refused({ total: 7000 }, { wechatCode: 'REFUND_FEE_MISMATCH' })
+  await paid({ ...ORDER, outTradeNo: 'R2' })
+  await pay.refund({ ...REFUND, outTradeNo: 'R2', outRefundNo: 'R2-1' })
+  await pay.refund({ ...REFUND, outRefundNo: 'R1-1' })
+  await paid({ ...ORDER, outTradeNo: 'R3', amount: 100 })
+  for (let at = 0; at < 50; at++) await pay.refund({ outTradeNo: 'R3', outRefundNo: `R3-${at}`, amount: 1, total: 100 })
+  await refused({ outTradeNo: 'R3', amount: 1, total: 100 } as never, { wechatCode: 'INVALID_REQUEST', message: /50次/ })
+  await paid({ ...ORDER, outTradeNo: 'R4', amount: 100 })
+  emulator.advance(366 * 86_400_000)
+  await refused({ outTradeNo: 'R4', amount: 1, total: 100 } as never, { wechatCode: 'TRADE_OVERDUE' })
+  const poor = await stage(t, { balance: -6800 })
+  await poor.paid()
+  await t.rejects(poor.pay.refund(REFUND), { code: 'WECHAT_API', wechatCode: 'NOTENOUGH', advice: /top it up/ })
+})
+
+t.test('what is wrong is refused before any call', async t => {
+  const server = await fakeServer(() => t.fail('a call went out'))
+  t.teardown(server.close)
+  const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints })
+  const wrong: Array<[object, string]> = [
+    [{ outRefundNo: 'a/b' }, 'outRefundNo'], [{ outRefundNo: undefined }, 'outRefundNo'], [{ amount: 0 }, 'amount'], [{ amount: 0.29 * 100 }, 'amount'], [{ total: '6800' }, 'total'],
+    [{ amount: 6801 }, 'amount'], [{ outTradeNo: 'a?b' }, 'outTradeNo'], [{ transactionId: 42 }, 'transactionId'], [{ reason: '\u0000' }, 'reason'], [{ reason: 'x'.repeat(81) }, 'reason'], [{ notifyUrl: 'https://x/?a=1' }, 'notifyUrl']
+  ]
+  for (const [change, field] of wrong) await t.rejects(pay.refund({ ...REFUND, ...change } as RefundRequest), { code: 'WECHAT_INPUT', field }, JSON.stringify(change))
+  await t.rejects(pay.refund(null as never), { code: 'WECHAT_INPUT', field: 'refund' })
+  await t.rejects(pay.queryRefund({ outRefundNo: '../x' }), { code: 'WECHAT_INPUT', field: 'outRefundNo' })
+  await t.rejects(pay.refund(REFUND), { code: 'WECHAT_CONFIG', option: 'merchant.v2.pfx' }, 'no certificate')
+})
+
+t.test('an answer about another refund is not believed', async t => {
+  const { emulator, pay, payOptions, paid } = await stage(t)
+  await paid()
+  await pay.refund(REFUND)
+  const { apiKey, appId, mchId } = emulator.account
+  const fields = { return_code: 'SUCCESS', result_code: 'SUCCESS', appid: appId, mch_id: mchId, out_refund_no: 'R1-1', refund_id: '50', out_trade_no: ORDER.outTradeNo, transaction_id: '42', refund_fee: '6800', total_fee: '6800' }
+  const server = await fakeServer((_seen, reply) => { reply.end() })
+  t.teardown(server.close)
+  const other = createPay({ ...payOptions, endpoints: server.endpoints })
+  for (const change of [{ out_refund_no: 'other' }, { refund_fee: '1' }, { refund_fee: '6800&a=1' }, { transaction_id: '' }]) {
+    const all = { ...fields, ...change }
+    server.become((_seen, reply) => { reply.end(writeXml({ ...all, sign: signV2(all, apiKey, 'MD5') })) })
+    await t.rejects(other.refund(REFUND), { code: 'WECHAT_REPLY', outcome: 'unknown' }, JSON.stringify(change))
+  }
+  const listed = { ...fields, refund_count: '2', out_refund_no_0: 'R1-1', refund_status_0: 'SUCCESS', refund_id_0: '50', refund_fee_0: '1' }
+  server.become((_seen, reply) => { reply.end(writeXml({ ...listed, sign: signV2(listed, apiKey, 'MD5') })) })
+  await t.rejects(other.v2.refundsOf({ outTradeNo: ORDER.outTradeNo }), { code: 'WECHAT_REPLY' }, 'one of two')
+})
+
+t.test('P13 the certificate: in either form, of this merchant, unexpired, never shared', { skip }, async t => {
+  const emulator = await testEmulator(t)
+  const { merchant: { mchId, v2: { apiKey, cert, key } } } = emulator.config
+  const refundWith = async (v2: Partial<MerchantV2>) => {
+    const pay = createPay({ ...emulator.config, merchant: { mchId, notifyUrl: 'http://127.0.0.1:1/n', v2: { apiKey, ...v2 } }, http: { ...emulator.config.http, retries: 0 } })
+    const order = { ...ORDER, outTradeNo: `C${Date.now()}${Math.random()}`.replace('.', '').slice(0, 32) }
+    await pay.jsapi(order)
+    await emulator.pay(order.outTradeNo)
+    return await pay.refund({ ...REFUND, outTradeNo: order.outTradeNo, outRefundNo: `${order.outTradeNo}-1` })
+  }
+  t.match(await refundWith({ cert, key }), { state: 'PROCESSING' })
+  t.match(await refundWith({ pfx: pkcs12({ cert, key }, mchId) }), { state: 'PROCESSING' }, 'PKCS#12, its pass phrase the mchId')
+  t.match(await refundWith({ pfx: new Uint8Array(pkcs12({ cert, key }, 'another')), passphrase: 'another' }), { state: 'PROCESSING' })
+  t.match(await refundWith({ cert: Buffer.from(cert), key: Buffer.from(key) }), { state: 'PROCESSING' })
+
+  const stranger = selfSigned(mchId)
+  await t.rejects(refundWith(stranger), { code: 'WECHAT_REPLY', message: /HTTP 400/ }, 'not of WeChat\'s making')
+  t.match(await refundWith({ cert: stranger.cert, key: encryptedKey(stranger.key, 'secret'), passphrase: 'secret' }).catch((error: unknown) => error), { code: 'WECHAT_REPLY' }, 'an encrypted key opens')
+
+  const owner = newKey()
+  const expired = issueCertificate({ subject: { commonName: mchId }, publicKey: owner, issuer: { name: { commonName: 'x' }, key: owner }, notBefore: new Date('2020-01-01'), notAfter: new Date('2025-01-01') })
+  await t.rejects(refundWith({ cert: expired, key: owner.export({ type: 'pkcs8', format: 'pem' }) as string }), { code: 'WECHAT_CONFIG', option: 'merchant.v2.cert', message: /expired on Jan {2}1 00:00:00 2025/ })
+
+  const wrong: Array<[Partial<MerchantV2>, string, RegExp]> = [
+    [{ pfx: pkcs12(stranger, 'another') }, 'merchant.v2.pfx', /pass phrase \(default: the mchId\)/],
+    [{ pfx: pkcs12(stranger, mchId, true) }, 'merchant.v2.pfx', /old format.*openssl pkcs12 -legacy/],
+    [{ pfx: Buffer.from('hello') }, 'merchant.v2.pfx', /not a PKCS#12/],
+    [{ pfx: 'apiclient_cert.p12' as never }, 'merchant.v2.pfx', /bytes/],
+    [{ pfx: Buffer.from('x'), cert }, 'merchant.v2.pfx', /two ways/],
+    [{ cert }, 'merchant.v2.key', /missing/],
+    [{ key }, 'merchant.v2.cert', /missing/],
+    [{ cert: stranger.cert, key }, 'merchant.v2.key', /does not belong/],
+    [{ cert: 'hello', key }, 'merchant.v2.cert', /not PEM/],
+    [{ cert, key: 'hello' }, 'merchant.v2.key', /not PEM/],
+    [{ cert: stranger.cert, key: encryptedKey(stranger.key, 'secret') }, 'merchant.v2.key', /encrypted/]
+  ]
+  for (const [v2, option, message] of wrong) {
+    t.throws(() => checkMerchant({ mchId, v2: { apiKey, ...v2 } }, emulator.origin), { code: 'WECHAT_CONFIG', option, message }, String(message))
+  }
+
+  const two = await testEmulator(t)
+  const mixed = createPay({ ...two.config, merchant: { ...two.config.merchant, notifyUrl: 'http://127.0.0.1:1/n', v2: { ...two.config.merchant.v2, cert, key } } })
+  await t.rejects(mixed.refund(REFUND), { code: 'WECHAT_REPLY', message: /HTTP 400/ }, 'another merchant\'s certificate')
+})
+
+t.test('P12 TLS: who is not WeChat gets nothing, and there is no option to look away', async t => {
+  const { payOptions, paid } = await stage(t)
+  await paid()
+  const { http: _ca, ...distrusting } = payOptions
+  const error = await createPay(distrusting).refund(REFUND).catch((error: unknown) => error)
+  t.match(error, { code: 'WECHAT_NETWORK', outcome: 'not_sent', retryable: false })
+})
