@@ -1,5 +1,6 @@
 /** The v2 signature: WeChat Pay v2 documentation, "Signature algorithm". */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { digest } from '../../digest.ts'
 
 export type SignType = 'MD5' | 'HMAC-SHA256'
 
@@ -11,8 +12,8 @@ export function signV2 (fields: Readonly<Record<string, string | undefined>>, ap
     if (name !== 'sign' && value !== undefined && value !== '') text += `${name}=${value}&`
   }
   text += `key=${apiKey}`
-  const hash = signType === 'MD5' ? createHash('md5') : createHmac('sha256', apiKey)
-  return hash.update(text).digest('hex').toUpperCase()
+  const hex = signType === 'MD5' ? digest('md5', text) : createHmac('sha256', apiKey).update(text).digest('hex')
+  return hex.toUpperCase()
 }
 
 /**

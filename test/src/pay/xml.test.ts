@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import t from 'tap'
 import { readXml, writeXml } from '../../../src/pay/v2/xml.ts'
 
@@ -70,6 +71,11 @@ t.test('hostile documents are refused, whoever signed them', async t => {
     'more than 64 kB': '<xml><a>' + 'x'.repeat(65536) + '</a></xml>',
     'a byte-order mark': '\uFEFF<xml><a>1</a></xml>',
     'UTF-16': Buffer.from('<xml><a>1</a></xml>', 'utf16le'),
+    'a control character': '<xml><a>\u0001</a></xml>',
+    'a control character in CDATA': '<xml><a><![CDATA[\u0001]]></a></xml>',
+    'an end of CDATA without its beginning': '<xml><a>x]]>y</a></xml>',
+    'a tag with blanks': '<xml><a >1</a></xml>',
+    'an empty root': '<xml/>',
     'broken UTF-8': Buffer.concat([Buffer.from('<xml><a>'), Buffer.from([0xe5, 0x92]), Buffer.from('</a></xml>')])
   }
   for (const [name, document] of Object.entries(hostile)) t.throws(() => readXml(Buffer.from(document)), { name: 'Error' }, name)
@@ -88,4 +94,34 @@ t.test('P3 what is written is read back, and nothing else', async t => {
   fc.assert(fc.property(fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9_]{0,20}$/).filter(name => !(name in {})), text, { minKeys: 1 }), fields => {
     t.same(read(writeXml(fields)), { ...fields })
   }), { numRuns: 200 })
+})
+
+t.test('a second reader: what we read, fast-xml-parser reads the same', async t => {
+  const parser = new XMLParser({ parseTagValue: false, trimValues: false, ignoreDeclaration: true })
+  const name = fc.stringMatching(/^[a-z][a-z0-9_]{0,10}$/).filter(name => !(name in {}))
+  const cdata = fc.string({ unit: 'grapheme', maxLength: 20 }).map(text => `<![CDATA[${text.replaceAll(']]>', ']]]]><![CDATA[>')}]]>`)
+  const plain = fc.string({ unit: 'grapheme', maxLength: 20 }).map(text => text.replace(/[&<>"']/g, char => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\'': '&apos;' })[char] as string))
+  const document = fc.dictionary(name, fc.oneof(cdata, plain), { minKeys: 1, maxKeys: 12 })
+  let compared = 0
+  fc.assert(fc.property(document, fields => {
+    const text = `<xml>${Object.entries(fields).map(([name, value]) => `<${name}>${value}</${name}>`).join('')}</xml>`
+    if (!XMLValidator.validate(text)) return
+    const theirs = parser.parse(text).xml as Record<string, string>
+    compared++
+    t.same(read(text), { ...theirs })
+  }), { numRuns: 300 })
+  t.ok(compared > 200)
+})
+
+t.test('whatever bytes come: fields or a refusal', async t => {
+  const piece = fc.constantFrom('<xml>', '</xml>', '<a>', '</a>', '<b/>', '<![CDATA[', ']]>', '&amp;', '&', '<', '>', 'x', ' ', '<!--', '-->', '<?', '\u0000', '咖')
+  fc.assert(fc.property(fc.array(piece, { maxLength: 40 }), pieces => {
+    try {
+      read(pieces.join(''))
+    } catch (error) {
+      t.equal((error as Error).name, 'Error')
+    }
+  }), { numRuns: 500 })
+  // What makes a careless reader go over the same text again and again.
+  for (const part of [']]>', '<![CDATA[', '<a>', '&amp;', '<![CDATA[]]>']) t.throws(() => read(`<xml><a>${part.repeat(60_000 / part.length)}`), part)
 })
