@@ -23,7 +23,7 @@ async function * text (): AsyncGenerator<Buffer> {
 }
 
 for (const gzip of [false, true]) {
-  const open = async () => gzip ? Readable.from(text()).pipe(createGzip({ level: 1 })) : text()
+  const open = async () => ({ body: gzip ? Readable.from(text()).pipe(createGzip({ level: 1 })) : text() })
   let seen = 0
   let peak = 0
   let fen = 0

@@ -33,7 +33,7 @@ const fields = payment()
 const document = signed(fields)
 const text = `${Object.keys(fields).sort().map(name => `${name}=${fields[name]}`).join('&')}&key=${apiKey}`
 const bytes = Buffer.from(document)
-const checked = checkMerchant(merchant, 'https://api.mch.weixin.qq.com').v2
+const checked = checkMerchant(merchant, 'https://api.mch.weixin.qq.com').v2!
 const parser = new XMLParser({ parseTagValue: false })
 
 const times = (count: number, call: () => unknown) => ({ times: count, run: (rounds: number) => { for (let at = 0; at < rounds; at++) call() } })

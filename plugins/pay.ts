@@ -23,6 +23,8 @@ export type PayableOrder =
 
 export interface PayPluginOptions extends CommonOptions {
   merchant: Merchant
+  /** Which version places the orders, where `merchant` has both. Default v3. */
+  version?: 'v2' | 'v3'
   /**
    * The order that this request wants to pay, from the host's own records: nothing in the page's request is an amount.
    * What it throws reaches the page as it is. Without it, the route is not added.
@@ -63,6 +65,7 @@ export const pay = fp<PayPluginOptions>(async (app, options) => {
   if (product) {
     const appId = requireId('appId', options.appId)
     const { v2 } = checkMerchant(options.merchant, resolveEndpoints(options.endpoints).pay)
+    if (!v2) throw new WechatConfigError('merchant.v2', 'is required by product: NATIVE mode 1 exists in v2 only')
     app.register(nativeCallback, { prefix, appId, merchant: v2, product, client })
   }
 }, { fastify: '5.x', name: 'fastify-wechat-pay/pay' })

@@ -14,6 +14,8 @@ export interface WechatErrorDetails {
   retryable?: boolean
   /** WeChat's own code: `errcode` of an Official Account call, `err_code` of a v2 call. */
   wechatCode?: string
+  /** APIv3: whether the refusal itself was signed. One that was not is a gateway's, and no fact about an order. */
+  signed?: boolean
   /** WeChat's own words, redacted. */
   wechatMessage?: string
   /** WeChat's id of the request (`rid`, `req_id`, `Request-ID`), for its support. */
@@ -37,6 +39,7 @@ export class WechatError extends Error {
   readonly fault: Fault
   readonly retryable: boolean
   declare readonly wechatCode?: string
+  declare readonly signed?: boolean
   declare readonly wechatMessage?: string
   declare readonly requestId?: string
   declare readonly advice?: string

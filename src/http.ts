@@ -31,6 +31,8 @@ export interface HttpRequest {
   path: string
   query?: Readonly<Record<string, string>>
   headers?: Readonly<Record<string, string>>
+  /** More headers, made anew for each attempt at each host: a signature must not be sent twice. */
+  freshHeaders?: (base: string) => Promise<Readonly<Record<string, string>>>
   body?: string | Uint8Array
   /** True if WeChat acts at most once however often this very request arrives. */
   repeatable: boolean
@@ -77,12 +79,12 @@ export function createHttp ({ timeout = 5000, retries = 1, dispatcher, ca }: Htt
   const hosts = createHosts()
   let agent = dispatcher
 
-  function begin (call: HttpRequest, base: string, limits: Partial<Dispatcher.RequestOptions>): Promise<Dispatcher.ResponseData> {
+  async function begin (call: HttpRequest, base: string, limits: Partial<Dispatcher.RequestOptions>): Promise<Dispatcher.ResponseData> {
     agent ??= ca === undefined && !certificate ? sharedAgent() : ownAgent(ca, certificate)
-    const query = call.query ? `?${new URLSearchParams(call.query)}` : ''
-    return request(base + call.path + query, {
+    const fresh = await call.freshHeaders?.(base)
+    return await request(base + pathOf(call), {
       method: call.method,
-      headers: { 'user-agent': 'fastify-wechat-pay', 'accept-encoding': 'identity', ...call.headers },
+      headers: { 'user-agent': 'fastify-wechat-pay', 'accept-encoding': 'identity', ...call.headers, ...fresh },
       body: call.body ?? null,
       dispatcher: agent,
       ...limits
@@ -150,6 +152,9 @@ export function createHttp ({ timeout = 5000, retries = 1, dispatcher, ca }: Htt
     { stream: async (call: HttpRequest) => await anyHost(call, base => flowing(call, base)) }
   )
 }
+
+/** Path and query, the way they are sent. */
+export const pathOf = ({ path, query }: Pick<HttpRequest, 'path' | 'query'>): string => query ? `${path}?${new URLSearchParams(query)}` : path
 
 /** Status and headers of an answer that may be WeChat's. */
 function accepted (call: HttpRequest, { statusCode: status, headers }: Dispatcher.ResponseData): Omit<HttpReply, 'body'> {

@@ -19,6 +19,9 @@ const WECHAT: Required<Endpoints> = {
   payBackup: 'https://api2.mch.weixin.qq.com'
 }
 
+/** Where WeChat Pay itself is, whatever the configured endpoints are. */
+export const WECHAT_PAY = [WECHAT.pay, WECHAT.payBackup] as const
+
 /** Every secret that the emulator makes up begins so; WeChat's own never do (they are hex, or chosen by the merchant). */
 export const EMULATOR_MARK = 'emulator'
 

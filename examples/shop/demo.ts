@@ -1,10 +1,10 @@
-/** `npm run demo`: emulator and shop side by side. With `--once`, one purchase without a browser. */
+/** `npm run demo`: emulator and shop side by side. With `--once`, one purchase without a browser; with `--v3`, paid by APIv3. */
 import { parseArgs } from 'node:util'
 import { createEmulator } from '../../plugins/emulator/emulator.ts'
 import { createShop } from './shop.ts'
 import { walk } from './walk.ts'
 
-const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string' }, 'emulator-port': { type: 'string' } } })
+const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string' }, 'emulator-port': { type: 'string' }, v3: { type: 'boolean' } } })
 
 const emulator = await createEmulator({ port: Number(values['emulator-port'] ?? 0) })
 // The shop's address is needed before it listens, since WeChat sends notifications there.
@@ -14,6 +14,7 @@ const { merchant, ...account } = emulator.config
 const shop = await createShop({
   account: {
     ...account,
+    version: values.v3 ? 'v3' : 'v2',
     merchant: { ...merchant, notifyUrl: `${origin}/wechat/notify`, v2: { ...merchant.v2, signType: 'HMAC-SHA256' } }
   },
   origin,

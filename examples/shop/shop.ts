@@ -12,7 +12,7 @@ import { sessions } from './session.ts'
 
 export interface ShopOptions {
   /** What the emulator's `/_emulator/config` answers, or a real account's. */
-  account: Pick<WechatPayOptions, 'appId' | 'appSecret' | 'merchant' | 'endpoints' | 'redis'>
+  account: Pick<WechatPayOptions, 'appId' | 'appSecret' | 'merchant' | 'version' | 'endpoints' | 'http' | 'redis'>
   /** Where browsers reach the shop. */
   origin?: string
   /** The emulator's bridge script; leave out inside the real WeChat. */

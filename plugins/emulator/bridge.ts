@@ -48,6 +48,12 @@ export function bridge (app: FastifyInstance, world: World, account: OfficialAcc
     return 'cashier' in verdict ? verdict : { err_msg: 'get_brand_wcpay_request:fail', err_desc: verdict.problem }
   })
 
+  // What an app hands to WeChat's SDK (PayReq).
+  app.post('/_emulator/bridge/sendPayReq', async request => {
+    const order = pay.orders.atCashierOfApp(bodyJson(request) ?? {})
+    return typeof order === 'string' ? { errCode: -1, errStr: order } : { errCode: 0, cashier: `/_emulator/cashier/${order.prepay_id}` }
+  })
+
   app.get<{ Params: { prepayId: string } }>('/_emulator/cashier/:prepayId', async (request, reply) =>
     reply.type(HTML).send(cashierFor(request.params.prepayId, '..')))
 

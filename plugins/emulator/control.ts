@@ -1,11 +1,13 @@
 /** The emulator's own interface: JSON under /_emulator. It plays the visitor and shows what WeChat knows. */
 import { randomInt } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Fault, Faults } from './faults.ts'
 import type { Notifier } from './notifier.ts'
 import type { OfficialAccount } from './official-account.ts'
 import type { Pki } from './pki.ts'
 import type { PayV2 } from './v2/v2.ts'
+import type { PayV3 } from './v3/v3.ts'
 import { scan } from './scan.ts'
 import { bodyJson } from './wire.ts'
 import { digits, userOf } from './world.ts'
@@ -14,6 +16,7 @@ import type { AuthCodeBehaviour, Order, Refund, World } from './world.ts'
 export interface ControlParts {
   account: OfficialAccount
   pay: PayV2
+  v3: PayV3
   notifier: Notifier
   faults: Faults
   pki: Pki
@@ -21,17 +24,30 @@ export interface ControlParts {
   secureOrigin (): string | undefined
 }
 
-export function control (app: FastifyInstance, world: World, { account, pay, notifier, faults, pki, secureOrigin }: ControlParts): void {
+const pem = (key: KeyObject) => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }) as string
+
+export function control (app: FastifyInstance, world: World, { account, pay, v3, notifier, faults, pki, secureOrigin }: ControlParts): void {
   const { orders, refunds } = pay
 
   app.get('/_emulator/config', async request => {
-    const { appId, appSecret, mchId, apiKey } = world.account
+    const { appId, appSecret, mchId, apiKey, apiV3Key } = world.account
+    const { merchant, wechat } = pki.v3
     const here = `${request.protocol}://${request.host}${app.prefix}`
     const secure = secureOrigin() ?? here
     return {
       appId,
       appSecret,
-      merchant: { mchId, v2: { apiKey, ...pki.merchant } },
+      merchant: {
+        mchId,
+        v2: { apiKey, ...pki.merchant },
+        v3: {
+          serialNo: merchant.serial,
+          privateKey: pem(merchant.key),
+          apiV3Key,
+          // An old merchant has no public key: its platform certificates are fetched.
+          ...(world.keyMode !== 'certificate' && { publicKeyId: wechat.id, publicKey: pem(wechat.publicKey) })
+        }
+      },
       endpoints: { api: here, open: here, pay: secure, payBackup: secure },
       http: { ca: pki.ca }
     }
@@ -98,6 +114,33 @@ export function control (app: FastifyInstance, world: World, { account, pay, not
     faults.clear()
     return { ok: true }
   })
+
+  app.post<{ Params: { number: string } }>('/_emulator/combines/:number/pay', async (request, reply) => {
+    const parts = v3.combined.partsOf(request.params.number)
+    if (parts.length === 0) return missing(reply, 'ORDER_NOT_EXIST')
+    return v3.combined.payCombined(request.params.number, bodyJson(request)?.openid as string | undefined) ? parts : reply.code(409).send({ code: 'ORDERPAID', message: 'the order cannot be paid' })
+  })
+
+  // The receiver of a transfer confirms it.
+  app.post<{ Params: { number: string } }>('/_emulator/transfers/:number/confirm', async (request, reply) => {
+    const bill = v3.payouts.confirm(request.params.number)
+    if (!bill) return missing(reply, 'NOT_FOUND')
+    const { out_bill_no: number, transfer_bill_no: id, state, openid, amount } = bill
+    notifier.event(bill.notify_url, 'MCHTRANSFER.BILL.FINISHED', 'mch_payment', { out_bill_no: number, transfer_bill_no: id, state, mch_id: world.account.mchId, transfer_amount: amount, openid })
+    return bill
+  })
+
+  // Which keys WeChat signs v3 with, and a new platform certificate.
+  app.post('/_emulator/keys/mode', async (request, reply) => {
+    const { mode } = bodyJson(request) ?? {}
+    if (mode !== 'public-key' && mode !== 'certificate' && mode !== 'both') return reply.code(400).send({ code: 'PARAM_ERROR', message: 'mode must be public-key, certificate or both' })
+    world.keyMode = mode
+    return { mode }
+  })
+  app.post('/_emulator/keys/rotate', async () => ({ serial: pki.v3.rotate().serial }))
+
+  // A notification with a signature that is false on purpose.
+  app.post('/_emulator/probe', async request => await notifier.probe(String(bodyJson(request)?.url)))
 
   app.get('/_emulator/notifications', async () => world.deliveries)
 

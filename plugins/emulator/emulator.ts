@@ -2,6 +2,7 @@
  * WeChat's side on your own machine: a Fastify plugin, and `createEmulator()` that starts one by itself.
  * It refuses what WeChat refuses, with WeChat's codes and words. For development and tests only.
  */
+import { createPublicKey, verify } from 'node:crypto'
 import { once } from 'node:events'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
@@ -16,8 +17,9 @@ import { createPki } from './pki.ts'
 import type { Pki } from './pki.ts'
 import { listenSecurely } from './tls.ts'
 import { payV2 } from './v2/v2.ts'
+import { payV3 } from './v3/v3.ts'
 import { createWorld } from './world.ts'
-import type { Account, AuthCodeBehaviour, Delivery, Order, Refund, World, WorldOptions } from './world.ts'
+import type { Account, AuthCodeBehaviour, Delivery, KeyMode, Order, Refund, World, WorldOptions } from './world.ts'
 
 export interface EmulatorOptions extends WorldOptions {
   /** Needed, together with the environment's WECHAT_EMULATOR_IN_PRODUCTION=yes, where NODE_ENV is production. */
@@ -38,16 +40,19 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const trouble = faults(app)
   const account = officialAccount(app, world)
   authorize(app, world)
-  const notifier = createNotifier(world, app.log)
+  const notifier = createNotifier(world, pki.v3, app.log)
+  const merchantKey = createPublicKey(pki.v3.merchant.key)
   const pay = payV2(app, world, {
     origin: () => app.listeningOrigin + app.prefix,
+    verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), merchantKey, Buffer.from(signature, 'base64')),
     refundSettled: refund => {
       const order = [...world.orders.values()].find(order => order.transaction_id === refund.transaction_id)
       if (order) notifier.refunded(refund, order)
     }
   })
+  const v3 = payV3(app, world, pki.v3, pay, notifier.combinedPaid)
   bridge(app, world, account, pay)
-  control(app, world, { account, pay, notifier, faults: trouble, pki, secureOrigin: options.parts?.secureOrigin ?? (() => undefined) })
+  control(app, world, { account, pay, v3, notifier, faults: trouble, pki, secureOrigin: options.parts?.secureOrigin ?? (() => undefined) })
   app.addHook('onClose', async () => {
     pay.refunds.close()
     await notifier.close()
@@ -64,7 +69,11 @@ function refuseProduction (allowed = false): void {
 export interface EmulatorConfig {
   appId: string
   appSecret: string
-  merchant: { mchId: string, v2: { apiKey: string, cert: string, key: string } }
+  merchant: {
+    mchId: string
+    v2: { apiKey: string, cert: string, key: string }
+    v3: { serialNo: string, privateKey: string, apiV3Key: string, publicKeyId?: string, publicKey?: string }
+  }
   endpoints: { api: string, open: string, pay: string, payBackup: string }
   /** What clients have to trust, since the emulator's payments are behind mutual TLS like WeChat's. */
   http: { ca: string }
@@ -87,6 +96,16 @@ export interface Emulator {
   refunds (): Refund[]
   /** Ends a refund, SUCCESS by default. */
   settleRefund (outRefundNo: string, status?: Exclude<Refund['refund_status'], 'PROCESSING'>): Promise<Refund>
+  /** The visitor pays orders that were placed together. */
+  payCombined (combineOutTradeNo: string): Promise<Order[]>
+  /** The receiver of a transfer confirms it. */
+  confirmTransfer (outBillNo: string): Promise<void>
+  /** Which keys v3 is signed with from now on. */
+  setKeyMode (mode: KeyMode): Promise<void>
+  /** A new platform certificate signs from now on; its serial number. */
+  rotateCertificate (): Promise<string>
+  /** A v3 notification with a signature that is false on purpose. */
+  probe (url: string): Promise<Delivery>
   /** The next calls of this path meet a fault. */
   fault (fault: Fault): Promise<void>
   clearFaults (): Promise<void>
@@ -140,6 +159,11 @@ export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.
     authCode: async (behaviour = 'pays', openid) => (await ask<{ auth_code: string }>('POST', '/auth-codes', { behaviour, openid })).auth_code,
     refunds: () => [...world.refunds.values()],
     settleRefund: (number, status = 'SUCCESS') => ask('POST', `/refunds/${encodeURIComponent(number)}/settle`, { status }),
+    payCombined: number => ask('POST', `/combines/${encodeURIComponent(number)}/pay`),
+    confirmTransfer: async number => { await ask('POST', `/transfers/${encodeURIComponent(number)}/confirm`) },
+    setKeyMode: async mode => { await ask('POST', '/keys/mode', { mode }) },
+    rotateCertificate: async () => (await ask<{ serial: string }>('POST', '/keys/rotate')).serial,
+    probe: url => ask('POST', '/probe', { url }),
     fault: async fault => { await ask('POST', '/faults', fault) },
     clearFaults: async () => { await ask('DELETE', '/faults') },
     notifications: () => world.deliveries,
@@ -159,4 +183,4 @@ export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.
 }
 
 export default emulator
-export type { Account, AuthCodeBehaviour, Delivery, Fault, Order, Refund, WorldOptions }
+export type { Account, AuthCodeBehaviour, Delivery, Fault, KeyMode, Order, Refund, WorldOptions }

@@ -1,11 +1,16 @@
 /** Tells the merchant about payments and refunds, again and again on WeChat's schedule until it is accepted. */
-import { createCipheriv } from 'node:crypto'
+import { createCipheriv, randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { request } from 'undici'
+import type { SignType } from '../../src/pay/v2/sign.ts'
 import { refundCipherKey } from '../../src/pay/v2/refund-cipher.ts'
 import { paidFields } from './v2/orders.ts'
+import type { V3Keys } from './v3/keys.ts'
+import { combinedJson, orderJson } from './v3/orders.ts'
+import { refundNews } from './v3/refunds.ts'
+import { encryptResource, signedHeaders } from './v3/wire.ts'
 import { signed, v2Xml } from './wire.ts'
-import { hex } from './world.ts'
+import { chinaTime, hex, rfc3339 } from './world.ts'
 import type { Delivery, Order, Refund, World } from './world.ts'
 
 const MINUTE = 60
@@ -15,9 +20,11 @@ const SCHEDULE = [15, 15, 30, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE,
 const PATIENCE = 5000
 
 /** What is told, and to whom. */
-type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string }
+type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string, v3: boolean }
 
-export function createNotifier (world: World, log: FastifyBaseLogger) {
+const V2_HEADERS = { 'content-type': 'text/xml', 'user-agent': 'Mozilla/4.0', pragma: 'no-cache' }
+
+export function createNotifier (world: World, keys: V3Keys, log: FastifyBaseLogger) {
   const timers = new Set<NodeJS.Timeout>()
   const underWay = new Set<Promise<void>>()
   let closed = false
@@ -26,7 +33,7 @@ export function createNotifier (world: World, log: FastifyBaseLogger) {
   const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
 
   function paymentXml (order: Order): string {
-    return v2Xml(signed({ world, signType: order.sign_type, apiKey: world.account.apiKey, ...subOf(order) }, {
+    return v2Xml(signed({ world, signType: order.sign_type as SignType, apiKey: world.account.apiKey, ...subOf(order) }, {
       result_code: 'SUCCESS',
       out_trade_no: order.out_trade_no,
       attach: order.attach,
@@ -65,14 +72,33 @@ export function createNotifier (world: World, log: FastifyBaseLogger) {
     })
   }
 
+  /** An event as v3 sends it: what happened, encrypted for the merchant. */
+  function eventJson (type: string, originalType: string, summary: string, content: object): string {
+    return JSON.stringify({
+      id: randomUUID(),
+      create_time: rfc3339(chinaTime(world.now())),
+      resource_type: 'encrypt-resource',
+      event_type: type,
+      summary,
+      resource: { original_type: originalType, ...encryptResource(JSON.stringify(content), world.account.apiV3Key, originalType) }
+    })
+  }
+
+  /** Signed anew for each attempt: a timestamp lives five minutes. */
+  function headersOf ({ about, body, v3 }: News): Record<string, string> {
+    if (!v3) return V2_HEADERS
+    const headers = { 'content-type': 'application/json', 'user-agent': 'Mozilla/4.0', accept: '*/*', 'request-id': `${hex(16).toUpperCase()}-0`, ...signedHeaders(world, keys, body) }
+    return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${hex(64)}` } : headers
+  }
+
   async function attempt (news: News, number: number): Promise<Delivery> {
-    const { body, ...rest } = news
+    const { body, v3, ...rest } = news
     const delivery: Delivery = {
       id: `n${++sent}`,
       ...rest,
       attempt: number,
       sent_at: new Date(world.now()).toISOString(),
-      request: { headers: { 'content-type': 'text/xml', 'user-agent': 'Mozilla/4.0', pragma: 'no-cache' }, body },
+      request: { headers: headersOf(news), body },
       reply: null,
       error: null,
       accepted: false
@@ -81,7 +107,9 @@ export function createNotifier (world: World, log: FastifyBaseLogger) {
     try {
       const reply = await request(delivery.url, { method: 'POST', headers: delivery.request.headers, body, signal: AbortSignal.timeout(PATIENCE) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
-      delivery.accepted = reply.statusCode === 200 && /<return_code>(?:<!\[CDATA\[)?SUCCESS\b/.test(delivery.reply.body)
+      delivery.accepted = v3
+        ? reply.statusCode === 200 || reply.statusCode === 204
+        : reply.statusCode === 200 && /<return_code>(?:<!\[CDATA\[)?SUCCESS\b/.test(delivery.reply.body)
     } catch (error) {
       delivery.error = (error as Error).message
     }
@@ -108,13 +136,36 @@ export function createNotifier (world: World, log: FastifyBaseLogger) {
     timers.add(timer)
   }
 
+  const about = (order: Order) => ({ out_trade_no: order.out_trade_no, out_refund_no: '', url: order.notify_url })
+
   return {
-    paid: (order: Order) => start({ about: 'payment', out_trade_no: order.out_trade_no, out_refund_no: '', url: order.notify_url, body: paymentXml(order) }, 1),
-    refunded: (refund: Refund, order: Order) => start({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, body: refundXml(refund, order) }, 1),
-    /** Sends once more what was sent before, byte for byte, outside the schedule. */
+    paid (order: Order): void {
+      const v3 = order.sign_type === 'RSA'
+      start({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', orderJson(order)) : paymentXml(order) }, 1)
+    },
+    /** Orders that were paid together are told of together. */
+    combinedPaid (orders: Order[]): void {
+      start({ about: 'payment', ...about(orders[0] as Order), v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', combinedJson(orders)) }, 1)
+    },
+    refunded (refund: Refund, order: Order): void {
+      const state = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL', PROCESSING: '' }[refund.refund_status]
+      const body = refund.v3
+        ? eventJson(`REFUND.${state}`, 'refund', '退款结果', refundNews(refund, world.account.mchId, order.sub_mch_id))
+        : refundXml(refund, order)
+      start({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body }, 1)
+    },
+    /** Anything else that v3 tells. */
+    event (url: string, type: string, originalType: string, content: object): void {
+      start({ about: 'event', out_trade_no: '', out_refund_no: '', url, v3: true, body: eventJson(type, originalType, type, content) }, 1)
+    },
+    /** A false signature, to see whether the merchant looks; not sent again. */
+    async probe (url: string): Promise<Delivery> {
+      return await attempt({ about: 'probe', out_trade_no: '', out_refund_no: '', url, v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', { probe: true }) }, 1)
+    },
+    /** Sends once more what was sent before, byte for byte, outside the schedule; v3's headers are signed anew. */
     async resend (id: string): Promise<Delivery | undefined> {
       const before = world.deliveries.find(delivery => delivery.id === id)
-      return before && await attempt({ ...pick(before), body: before.request.body }, before.attempt)
+      return before && await attempt({ ...pick(before), body: before.request.body, v3: 'wechatpay-signature' in before.request.headers }, before.attempt)
     },
     async close (): Promise<void> {
       closed = true

@@ -1,4 +1,6 @@
 /** The emulator's certificate authority, and what it issues: its own TLS certificate and the merchant's API certificate. */
+import { createV3Keys } from './v3/keys.ts'
+import type { V3Keys } from './v3/keys.ts'
 import { issueCertificate, newKey } from './x509.ts'
 import type { Issuer } from './x509.ts'
 
@@ -15,6 +17,8 @@ export interface Pki {
   server: KeyAndCertificate
   /** apiclient_cert and apiclient_key of the merchant. */
   merchant: KeyAndCertificate
+  /** The RSA keys of APIv3. */
+  v3: V3Keys
 }
 
 /** Names under which the emulator may be reached. */
@@ -33,6 +37,7 @@ export function createPki (mchId: string): Pki {
   return {
     ca: issueCertificate({ subject: authority.name, publicKey: authority.key, issuer: authority, authority: true, notBefore, notAfter }),
     server: issue('localhost', HOSTS),
-    merchant: issue(mchId)
+    merchant: issue(mchId),
+    v3: createV3Keys(mchId)
   }
 }

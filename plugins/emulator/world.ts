@@ -10,6 +10,7 @@ export interface Account {
   appSecret: string
   mchId: string
   apiKey: string
+  apiV3Key: string
 }
 
 export interface WorldOptions extends Partial<Account> {
@@ -22,6 +23,8 @@ export interface WorldOptions extends Partial<Account> {
   now?: () => number
   /** Seconds until a refund arrives, times `timeScale`. Default 1. */
   refundDelay?: number
+  /** Which keys WeChat signs v3 with. Default `public-key`, as for merchants since autumn 2024. */
+  keyMode?: KeyMode
   /** Integer fen on the merchant's account that refunds and payouts are taken from. Default 10,000,000. */
   balance?: number
   /** Merchants that this one, as a service provider, may act for. */
@@ -31,6 +34,8 @@ export interface WorldOptions extends Partial<Account> {
   /** Hosts that may receive logins and use the JS-SDK, besides this machine's own. */
   domains?: string[]
 }
+
+export type KeyMode = 'public-key' | 'certificate' | 'both'
 
 export interface SubMerchant { subMchId: string, subAppId?: string }
 
@@ -61,7 +66,10 @@ export interface Order {
   sub_openid: string
   product_id: string
   notify_url: string
-  sign_type: 'MD5' | 'HMAC-SHA256'
+  /** RSA: the order was placed by APIv3. */
+  sign_type: 'MD5' | 'HMAC-SHA256' | 'RSA'
+  /** The order that it is a part of; '' as a rule. */
+  combine_out_trade_no: string
   time_expire: string
   prepay_id: string
   /** What a NATIVE order's QR code says. */
@@ -88,6 +96,8 @@ export interface Refund {
   created_at: number
   /** `yyyy-MM-dd HH:mm:ss` in China; '' before. */
   success_time: string
+  /** Asked for by APIv3. */
+  v3: boolean
 }
 
 /** What a payment code does when it is scanned. */
@@ -109,7 +119,7 @@ export interface Payout {
 export interface Delivery {
   id: string
   /** What it is about. */
-  about: 'payment' | 'refund'
+  about: 'payment' | 'refund' | 'probe' | 'event'
   out_trade_no: string
   /** Of a refund; '' else. */
   out_refund_no: string
@@ -129,7 +139,8 @@ export function createWorld (options: WorldOptions = {}) {
     appId: options.appId ?? `wx${randomBytes(8).toString('hex')}`,
     appSecret: options.appSecret ?? secret(),
     mchId: options.mchId ?? `19${digits(8)}`,
-    apiKey: options.apiKey ?? secret()
+    apiKey: options.apiKey ?? secret(),
+    apiV3Key: options.apiV3Key ?? secret()
   }
   const { now = Date.now } = options
   let offset = 0
@@ -153,6 +164,8 @@ export function createWorld (options: WorldOptions = {}) {
     authCodes: new Map<string, { user: User, behaviour: AuthCodeBehaviour, usedFor: string }>(),
     /** Integer fen. */
     balance: options.balance ?? 10_000_000,
+    /** Which keys this WeChat signs with: those of new merchants, of old ones, or both at once during a switch. */
+    keyMode: options.keyMode ?? 'public-key' as KeyMode,
     refundDelay: options.refundDelay ?? 1,
     subMerchants: options.subMerchants ?? [],
     nativeUrl: options.nativeUrl,
@@ -183,6 +196,9 @@ export const orderKey = (number: string, subMchId = '') => subMchId === '' ? num
 
 /** A visitor of this account, by openid. */
 export const userOf = (world: World, openid: string | undefined): User => world.users.find(user => user.openid === openid) ?? world.users[0] as User
+
+/** `yyyy-MM-ddTHH:mm:ss+08:00`. */
+export const rfc3339 = (compact: string) => compact.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6+08:00')
 
 /** `yyyyMMddHHmmss` in China. */
 export function chinaTime (ms: number): string {

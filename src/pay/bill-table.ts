@@ -2,6 +2,7 @@
  * The text of a bill: a line of column names, the rows, a second line of names, the totals. Every value stands behind a
  * back-tick, so that rows are cut at ",`" and a product's name may hold a comma. Read as it flows, in constant memory.
  */
+import { createHash } from 'node:crypto'
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { WechatReplyError } from '../errors.ts'
@@ -9,8 +10,8 @@ import { WechatReplyError } from '../errors.ts'
 export interface BillSource {
   /** What the call is called in errors. */
   name: string
-  /** Asks WeChat; called when reading begins. */
-  open (): Promise<AsyncIterable<Buffer>>
+  /** Asks WeChat; called when reading begins. `sha1`: what the whole text, unpacked, must hash to (hex). */
+  open (): Promise<{ body: AsyncIterable<Buffer>, sha1?: string }>
   gzip: boolean
   /** Most bytes of text, unpacked. */
   maxBytes: number
@@ -79,10 +80,12 @@ async function * linesOf (source: BillSource): AsyncGenerator<string> {
   const broken = (why: string) => new WechatReplyError(source.name, `the bill ${why}`)
   let size = 0
   let rest = ''
-  const body = await source.open()
+  const { body, sha1 } = await source.open()
+  const hash = sha1 === undefined ? undefined : createHash('sha1')
   for await (const chunk of source.gzip ? unpacked(body, broken) : body) {
     size += chunk.length
     if (size > source.maxBytes) throw broken('is larger than allowed')
+    hash?.update(chunk)
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
     rest = lines.pop() as string
     if (rest.length > MAX_LINE) throw broken('is not made of lines')
@@ -90,6 +93,7 @@ async function * linesOf (source: BillSource): AsyncGenerator<string> {
   }
   const last = rest + decoder.decode()
   if (last !== '') yield last
+  if (hash && hash.digest('hex') !== sha1?.toLowerCase()) throw broken('does not have the hash that WeChat announced')
 }
 
 async function * unpacked (body: AsyncIterable<Buffer>, broken: (why: string) => WechatReplyError): AsyncGenerator<Buffer> {

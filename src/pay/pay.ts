@@ -11,7 +11,7 @@ import { checkBillDate, fundFlowBill, tradeBill } from './bill.ts'
 import type { Bill, FundFlowBillRequest, FundFlowBillRow, TradeBillRequest, TradeBillRow } from './bill.ts'
 import { MAX_BILL_BYTES } from './bill-table.ts'
 import { checkMerchant } from './merchant.ts'
-import type { Merchant } from './merchant.ts'
+import type { CheckedV2, CheckedV3, Merchant } from './merchant.ts'
 import { checkOpenid, checkOrder, checkTransactionId } from './order.ts'
 import type { H5Order, JsapiOrder, MicropayOrder, NativeOrder, Order, Payment, UnpaidOrder } from './order.ts'
 import { qrCode } from './qr-code.ts'
@@ -19,18 +19,26 @@ import { checkOutRefundNo, checkRefund } from './refund.ts'
 import type { Refund, RefundRequest } from './refund.ts'
 import { createRefundMemory } from './refund-memory.ts'
 import { createV2Client } from './v2/client.ts'
+import type { V2Caller } from './v2/client.ts'
 import { micropay } from './v2/micropay.ts'
 import { createV2Pay } from './v2/pay.ts'
 import { createV2 } from './v2/v2.ts'
 import type { V2 } from './v2/v2.ts'
-import type { AppParams, JsapiParams, MiniProgramParams, Placing } from './version.ts'
+import { createV3Client } from './v3/client.ts'
+import type { V3Caller } from './v3/client.ts'
+import { createV3Pay } from './v3/pay.ts'
+import { createV3 } from './v3/v3.ts'
+import type { V3 } from './v3/v3.ts'
+import type { AppParams, JsapiParams, MiniProgramParams, PayVersion, Placing } from './version.ts'
 
 export interface PayOptions {
   appId: string
   merchant: Merchant
   endpoints?: Endpoints
   http?: HttpOptions
-  /** What is shared by all processes: which amounts were refunded under which number. Default: the memory of this one. */
+  /** Which version places the orders, where `merchant` has both. Default v3. */
+  version?: 'v2' | 'v3'
+  /** What is shared by all processes: platform certificates, and which amounts were refunded under which number. Default: the memory of this one. */
   store?: Store
   clock?: Clock
 }
@@ -53,7 +61,7 @@ export interface WechatPay {
   /** The address that a phone's browser is sent to, within five minutes. */
   h5 (order: H5Order): Promise<{ h5Url: string }>
   /**
-   * Pay by code (v2 only): takes up to half a minute, and ends with a payment, or with an order of which no money was
+   * Pay by code (v2 only, so `merchant.v2` is needed): takes up to half a minute, and ends with a payment, or with an order of which no money was
    * taken (REVOKED, PAYERROR, CLOSED).
    * @throws WechatApiError AUTHCODEEXPIRE, NOTENOUGH …: refused, use a new number for the next try
    */
@@ -75,7 +83,10 @@ export interface WechatPay {
   fundFlowBill (request: FundFlowBillRequest): Bill<FundFlowBillRow>
   /** Service provider mode: the same for another of the provider's merchants. */
   forSubMerchant (merchant: Pick<Merchant, 'subMchId' | 'subAppId'> & { subMchId: string }): WechatPay
-  v2: V2
+  /** Everything else of v2. @throws WechatConfigError where `merchant.v2` is missing */
+  readonly v2: V2
+  /** Everything else of v3. @throws WechatConfigError where `merchant.v3` is missing */
+  readonly v3: V3
 }
 
 /** @throws WechatConfigError naming the option that is missing or wrong */
@@ -85,15 +96,33 @@ export function createPay (options: PayOptions): WechatPay {
   const { clock = systemClock, store = createMemoryStore() } = options
   const merchant = checkMerchant(options.merchant, endpoints.pay)
   if (!merchant.notifyUrl) throw new WechatConfigError('merchant.notifyUrl', 'is required')
-  const caller = createV2Client({ http: options.http, bases: [endpoints.pay, endpoints.payBackup], appId, merchant: merchant.v2 })
-  const version = createV2Pay(caller, appId, merchant, merchant.notifyUrl)
+  const { notifyUrl } = merchant
+  const bases = [endpoints.pay, endpoints.payBackup]
+  const v2 = merchant.v2 && withV2(createV2Client({ http: options.http, bases, appId, merchant: merchant.v2 }), merchant.v2)
+  const v3 = merchant.v3 && withV3(createV3Client({ http: options.http, bases, merchant: merchant.v3, store, clock }), merchant.v3)
+  const version = placingVersion(options.version, v2?.pay, v3?.pay)
   const refunds = createRefundMemory(store, merchant)
   const together = createTogether()
+
+  function withV2 (caller: V2Caller, own: CheckedV2) {
+    return { caller, own, pay: createV2Pay(caller, appId, own, notifyUrl), all: createV2(caller, appId, own, notifyUrl) }
+  }
+
+  function withV3 (caller: V3Caller, own: CheckedV3) {
+    return { pay: createV3Pay(caller, appId, own, notifyUrl), all: createV3(caller, appId, own, notifyUrl) }
+  }
 
   function checkNumber (value: unknown): string {
     const { pattern, words } = version.outTradeNo
     if (typeof value !== 'string' || !pattern.test(value)) throw new WechatInputError('outTradeNo', `must be ${words}`)
     return value
+  }
+
+  /** Who can be asked about an order of this number: what v2 placed may bear one that v3 does not take. */
+  function versionOf (number: unknown): PayVersion {
+    const able = typeof number === 'string' && [version, v2?.pay, v3?.pay].find(pay => pay?.outTradeNo.pattern.test(number))
+    if (!able) checkNumber(number)
+    return able || version
   }
 
   /** Ten calls at once for one order are one call to WeChat. */
@@ -114,7 +143,8 @@ export function createPay (options: PayOptions): WechatPay {
   }
 
   return {
-    v2: createV2(caller, appId, merchant),
+    get v2 () { return need(v2, 'v2').all },
+    get v3 () { return need(v3, 'v3').all },
 
     jsapi: async order => await version.jsapiParams(await placeJsapi(order)),
 
@@ -138,14 +168,17 @@ export function createPay (options: PayOptions): WechatPay {
     async micropay (order) {
       checkNumber(checkOrder(order).outTradeNo)
       if (typeof order.authCode !== 'string' || !/^1[0-5]\d{16}$/.test(order.authCode)) throw new WechatInputError('authCode', 'must be the 18 digits of a payment code')
-      return await together(`micropay ${JSON.stringify(order, ORDER_FIELDS)}`, () => micropay(order, caller, version, appId, merchant, clock))
+      // APIv3 has no pay by code: it stays with v2, whichever version places the other orders.
+      const { caller, own, pay } = need(v2, 'v2')
+      return await together(`micropay ${JSON.stringify(order, ORDER_FIELDS)}`, () => micropay(order, caller, pay, appId, own, clock))
     },
 
-    query: async which => await version.query('transactionId' in which
-      ? { transactionId: checkTransactionId(which.transactionId) }
-      : { outTradeNo: checkNumber(which.outTradeNo) }),
+    async query (which) {
+      if ('transactionId' in which) return await version.query({ transactionId: checkTransactionId(which.transactionId) })
+      return await versionOf(which.outTradeNo).query(which)
+    },
 
-    close: async outTradeNo => await version.close(checkNumber(outTradeNo)),
+    close: async outTradeNo => await versionOf(outTradeNo).close(outTradeNo),
 
     async refund (refund) {
       checkRefund(refund)
@@ -167,6 +200,18 @@ export function createPay (options: PayOptions): WechatPay {
 
     forSubMerchant: sub => createPay({ ...options, store, clock, merchant: { ...options.merchant, ...sub } })
   }
+}
+
+function need<T> (part: T | undefined, version: 'v2' | 'v3'): T {
+  if (!part) throw new WechatConfigError(`merchant.${version}`, 'is required for this call')
+  return part
+}
+
+function placingVersion (wanted: unknown, v2: PayVersion | undefined, v3: PayVersion | undefined): PayVersion {
+  if (wanted !== undefined && wanted !== 'v2' && wanted !== 'v3') throw new WechatConfigError('version', 'must be v2 or v3')
+  const chosen = wanted === 'v2' ? v2 : wanted === 'v3' ? v3 : v3 ?? v2
+  if (!chosen) throw new WechatConfigError(`merchant.${wanted as string}`, 'is required by version')
+  return chosen
 }
 
 /** What makes two orders the same; a host's own record may hold more, and not all of it can be written down. */

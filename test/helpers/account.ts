@@ -14,11 +14,13 @@ export const ACCOUNT = {
 
 export const OPENID = 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o'
 
-/** An emulator that ends with the test. */
+/** An emulator that ends with the test; `config` is for v2, `v3Config` for v3, `bothConfig` as the emulator offers it. */
 export async function testEmulator (t: { teardown (end: () => unknown): unknown }, options: CreateEmulatorOptions = {}) {
   const emulator = await createEmulator({ timeScale: 0.001, ...options })
   t.teardown(emulator.close)
-  return emulator
+  const { config: bothConfig } = emulator
+  const { v2, v3, ...ids } = bothConfig.merchant
+  return { ...emulator, bothConfig, config: { ...bothConfig, merchant: { ...ids, v2 } }, v3Config: { ...bothConfig, merchant: { ...ids, v3 } } }
 }
 
 /** A clock that stands still until it is told, or slept on. */

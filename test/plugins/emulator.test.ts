@@ -11,7 +11,7 @@ import { OPENID, testEmulator } from '../helpers/account.ts'
 import { fakeServer } from '../helpers/fake-server.ts'
 import { need } from '../helpers/needs.ts'
 
-type Emulator = Awaited<ReturnType<typeof createEmulator>>
+type Emulator = Pick<Awaited<ReturnType<typeof createEmulator>>, 'app' | 'account'>
 const RID = / rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$/
 
 const stable = (emulator: Emulator, change: object = {}) => emulator.app.inject({

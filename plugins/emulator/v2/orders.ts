@@ -15,7 +15,7 @@ const ORDER_LIFE = 7 * 86_400_000
 const TRADE_TYPES = new Set(['JSAPI', 'APP', 'NATIVE', 'MWEB'])
 
 /** `origin`: where this emulator is reached, for the addresses it hands out. */
-export function v2Orders (route: V2Gate, world: World, origin: () => string) {
+export function v2Orders (route: V2Gate, world: World, origin: () => string, verifyRsa: (text: string, signature: string) => boolean) {
   route('/pay/unifiedorder', ({ fields, signType, sub }) => {
     const problem = orderProblem(fields)
     if (problem) return problem
@@ -33,15 +33,9 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string) {
       return businessFailed('INVALID_REQUEST', '201 商户订单号重复')
     }
     order ??= add({ ...wanted, ...sub, sign_type: signType, out_trade_no: fields.out_trade_no as string, notify_url: fields.notify_url as string, time_expire: fields.time_expire ?? '' }, 'placed')
-    if (!isAlive(order.prepay_id)) {
-      order.prepay_id = `wx${chinaTime(world.now())}${hex(10)}`
-      world.prepays.set(order.prepay_id, { out_trade_no: order.out_trade_no, sub_mch_id: order.sub_mch_id, until: world.now() + PREPAY_LIFE })
-    }
-    // The code of an order that is placed again replaces the old one.
-    if (order.trade_type === 'NATIVE') order.code_url = `weixin://wxpay/bizpayurl?pr=${hex(4)}zz`
     return {
       result_code: 'SUCCESS',
-      prepay_id: order.prepay_id,
+      prepay_id: prepay(order),
       trade_type: order.trade_type,
       ...(order.trade_type === 'NATIVE' && { code_url: order.code_url }),
       ...(order.trade_type === 'MWEB' && { mweb_url: `${origin()}/_emulator/h5?prepay_id=${order.prepay_id}&package=${digits(10)}` })
@@ -115,6 +109,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string) {
       sub_openid: '',
       product_id: '',
       notify_url: '',
+      combine_out_trade_no: '',
       prepay_id: '',
       code_url: '',
       profit_sharing: false,
@@ -151,6 +146,17 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string) {
 
   const isAlive = (prepayId: string) => (world.prepays.get(prepayId)?.until ?? 0) > world.now()
 
+  /** A living prepay_id, the same as before if there is one. */
+  function prepay (order: Order): string {
+    if (!isAlive(order.prepay_id)) {
+      order.prepay_id = `wx${chinaTime(world.now())}${hex(10)}`
+      world.prepays.set(order.prepay_id, { out_trade_no: order.out_trade_no, sub_mch_id: order.sub_mch_id, until: world.now() + PREPAY_LIFE })
+    }
+    // The code of an order that is placed again replaces the old one.
+    if (order.trade_type === 'NATIVE') order.code_url = `weixin://wxpay/bizpayurl?pr=${hex(4)}zz`
+    return order.prepay_id
+  }
+
   /** The order a living prepay_id stands for. */
   function byPrepayId (id: string): Order | undefined {
     const { out_trade_no: number, sub_mch_id: sub } = world.prepays.get(id) ?? {}
@@ -160,6 +166,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string) {
   return {
     query,
     add,
+    prepay,
     find,
     named,
     note,
@@ -172,8 +179,21 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string) {
       const order = byPrepayId(/^prepay_id=(\S+)$/.exec(String(pack))?.[1] ?? '')
       if (!order) return '调用支付JSAPI缺少参数: total_fee'
       const fields = { appId, timeStamp, nonceStr, package: pack, signType, sign: paySign } as Record<string, string>
-      const right = typeof timeStamp === 'string' && appId === (order.sub_appid || order.appid) && signType === order.sign_type &&
-        verifyV2(fields, world.account.apiKey, order.sign_type)
+      const claimed = typeof timeStamp === 'string' && appId === (order.sub_appid || order.appid) && signType === order.sign_type
+      const right = claimed && (order.sign_type === 'RSA'
+        ? verifyRsa(`${appId}\n${timeStamp}\n${nonceStr}\n${pack}\n`, String(paySign))
+        : verifyV2(fields, world.account.apiKey, order.sign_type))
+      return right ? order : '支付验证签名失败'
+    },
+    /** The same for what an app handed to WeChat's SDK: it signs the bare prepay_id. */
+    atCashierOfApp ({ appid, partnerid, prepayid, package: pack, noncestr, timestamp, sign }: Record<string, unknown>): Order | string {
+      const order = byPrepayId(String(prepayid))
+      if (!order || order.trade_type !== 'APP') return '商户订单号不存在或已过期'
+      const fields = { appid, partnerid, prepayid, package: pack, noncestr, timestamp, sign } as Record<string, string>
+      const claimed = pack === 'Sign=WXPay' && appid === (order.sub_appid || order.appid) && partnerid === (order.sub_mch_id || order.mch_id)
+      const right = claimed && (order.sign_type === 'RSA'
+        ? verifyRsa(`${appid}\n${timestamp}\n${noncestr}\n${prepayid}\n`, String(sign))
+        : verifyV2(fields, world.account.apiKey, order.sign_type))
       return right ? order : '支付验证签名失败'
     },
     /** The visitor pays. False if the order cannot be paid (any more). */

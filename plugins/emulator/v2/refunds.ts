@@ -12,6 +12,8 @@ const MOST = 50
 /** How many refunds one answer of refundquery holds. */
 const PAGE = 10
 
+export interface NewRefund { number: string, fee: number, reason: string, notifyUrl: string, account: string, v3: boolean }
+
 /** `settled`: is told when a refund has come to its end. */
 export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settled: (refund: Refund) => void) {
   const timers = new Set<NodeJS.Timeout>()
@@ -39,10 +41,10 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
     if (fee > left) return businessFailed('INVALID_REQUEST', 'refund_fee大于可退金额')
     if (ofOrder(order).length >= MOST) return businessFailed('INVALID_REQUEST', '部分退款次数超过50次')
     if (fee > world.balance) return businessFailed('NOTENOUGH', '基本账户余额不足，请充值后重新发起')
-    return answer(add(order, fields.out_refund_no as string, fee, fields.refund_desc ?? '', fields.notify_url ?? '', fields.refund_account ?? ''))
+    return answer(add(order, { number: fields.out_refund_no as string, fee, reason: fields.refund_desc ?? '', notifyUrl: fields.notify_url ?? '', account: fields.refund_account ?? '', v3: false }))
   }, { cert: true })
 
-  function add (order: Order, number: string, fee: number, reason: string, notifyUrl: string, account: string): Refund {
+  function add (order: Order, { number, fee, reason, notifyUrl, account, v3 }: NewRefund): Refund {
     const refund: Refund = {
       out_refund_no: number,
       refund_id: `50${digits(4)}${chinaTime(world.now()).slice(0, 8)}${digits(14)}`,
@@ -55,7 +57,8 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
       refund_account: account || 'REFUND_SOURCE_UNSETTLED_FUNDS',
       refund_status: 'PROCESSING',
       created_at: world.now(),
-      success_time: ''
+      success_time: '',
+      v3
     }
     world.refunds.set(number, refund)
     world.balance -= fee
@@ -126,6 +129,9 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
   })
 
   return {
+    add,
+    left: (order: Order) => order.total_fee - givenBack(order),
+    count: (order: Order) => ofOrder(order).length,
     settle,
     /** What a reversal does: all of it, at once. */
     giveBack: (order: Order) => { world.balance -= order.total_fee },

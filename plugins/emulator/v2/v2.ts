@@ -12,11 +12,13 @@ import { v2Tools } from './tools.ts'
 export interface V2Parts {
   origin (): string
   refundSettled (refund: Refund): void
+  /** Whether the merchant's own key signed this text. */
+  verifyRsa (text: string, signature: string): boolean
 }
 
-export function payV2 (app: FastifyInstance, world: World, { origin, refundSettled }: V2Parts) {
+export function payV2 (app: FastifyInstance, world: World, { origin, refundSettled, verifyRsa }: V2Parts) {
   const route = v2Gate(app, world)
-  const orders = v2Orders(route, world, origin)
+  const orders = v2Orders(route, world, origin, verifyRsa)
   const refunds = v2Refunds(route, world, orders, refundSettled)
   const byCode = v2Micropay(route, world, orders, refunds)
   v2Bills(route, world)

@@ -1,7 +1,7 @@
 /** Pay by code, to one clear end: WeChat Pay v2 documentation, "Submit a micropay payment" and "Reverse an order". */
 import type { Clock } from '../../clock.ts'
 import { WechatApiError, WechatConfigError, WechatError, WechatReplyError } from '../../errors.ts'
-import type { CheckedMerchant } from '../merchant.ts'
+import type { CheckedV2 } from '../merchant.ts'
 import type { MicropayOrder, Payment, UnpaidOrder } from '../order.ts'
 import type { PayVersion } from '../version.ts'
 import type { V2Caller } from './client.ts'
@@ -22,9 +22,9 @@ const OPEN_END = new Set(['USERPAYING', 'SYSTEMERROR', 'BANKERROR'])
  * @throws WechatApiError (AUTHCODEEXPIRE, NOTENOUGH …) when it was refused; WechatNetworkError or WechatReplyError with an
  * unknown outcome only if even reversing it failed: then reverse or query it later
  */
-export async function micropay (order: MicropayOrder, v2: V2Caller, { query }: PayVersion, appId: string, merchant: CheckedMerchant, clock: Clock): Promise<Payment | UnpaidOrder> {
+export async function micropay (order: MicropayOrder, v2: V2Caller, { query }: PayVersion, appId: string, merchant: CheckedV2, clock: Clock): Promise<Payment | UnpaidOrder> {
   // Without it a payment of unknown outcome could not be reversed: better not begun.
-  if (!merchant.v2.certificate) throw new WechatConfigError('merchant.v2.pfx', '(or cert with key) is required for micropay: an order that fails half-way is reversed with it')
+  if (!merchant.certificate) throw new WechatConfigError('merchant.v2.pfx', '(or cert with key) is required for micropay: an order that fails half-way is reversed with it')
   try {
     const fields = await v2.post('/pay/micropay', { ...orderParams(order), auth_code: order.authCode })
     const payment = oddField(fields) === undefined ? asPayment(fields, 'SUCCESS') : undefined

@@ -1,7 +1,7 @@
 /** Orders, refunds and bills by v2: WeChat Pay v2 documentation, one page a call. */
 import { WechatReplyError } from '../../errors.ts'
 import { toCompactChinaTime } from '../china-time.ts'
-import type { CheckedMerchant } from '../merchant.ts'
+import type { CheckedV2 } from '../merchant.ts'
 import type { H5Order, Payment, UnpaidOrder } from '../order.ts'
 import type { Refund } from '../refund.ts'
 import type { PayVersion, Placing } from '../version.ts'
@@ -36,8 +36,8 @@ const ANSWER = {
   H5: ['mweb_url', /^https?:\/\/[\x21-\x7e]{1,512}$/]
 } as const
 
-export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedMerchant, notifyUrl: string): PayVersion {
-  const { mchId, subAppId, v2: { signType } } = merchant
+export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, notifyUrl: string): PayVersion {
+  const { mchId, subMchId, subAppId, signType } = merchant
   // The page belongs to the account under which the payer is known.
   const pageAppId = subAppId ?? appId
 
@@ -67,7 +67,7 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedMerch
     },
 
     jsapiParams: async prepayId => jsapiParams(pageAppId, prepayId, await v2.apiKey(), signType),
-    appParams: async prepayId => appParams(pageAppId, mchId, prepayId, await v2.apiKey(), signType),
+    appParams: async prepayId => appParams(pageAppId, subMchId ?? mchId, prepayId, await v2.apiKey(), signType),
 
     async query (which) {
       const params = 'transactionId' in which ? { transaction_id: which.transactionId } : { out_trade_no: which.outTradeNo }
@@ -112,12 +112,12 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedMerch
 
     tradeBill: (date, type) => ({
       name: '/pay/downloadbill',
-      open: () => v2.download('/pay/downloadbill', { bill_date: date.replaceAll('-', ''), bill_type: type, tar_type: 'GZIP' })
+      open: async () => ({ body: await v2.download('/pay/downloadbill', { bill_date: date.replaceAll('-', ''), bill_type: type, tar_type: 'GZIP' }) })
     }),
 
     fundFlowBill: (date, account) => ({
       name: '/pay/downloadfundflow',
-      open: () => v2.download('/pay/downloadfundflow', { bill_date: date.replaceAll('-', ''), account_type: ACCOUNTS[account], tar_type: 'GZIP' })
+      open: async () => ({ body: await v2.download('/pay/downloadfundflow', { bill_date: date.replaceAll('-', ''), account_type: ACCOUNTS[account], tar_type: 'GZIP' }) })
     })
   }
 }

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import { WechatInputError, WechatReplyError } from '../../errors.ts'
 import { fromChinaTime } from '../china-time.ts'
-import type { CheckedMerchant } from '../merchant.ts'
+import type { CheckedV2 } from '../merchant.ts'
 import { checkAmount, checkOpenid, checkOrder, checkOutTradeNo, checkText } from '../order.ts'
 import type { NativeOrder } from '../order.ts'
 import type { Refund } from '../refund.ts'
@@ -68,18 +68,18 @@ export interface V2 extends V2Client {
   profitSharing: ProfitSharing
 }
 
-export function createV2 (caller: V2Caller, appId: string, merchant: CheckedMerchant): V2 {
+export function createV2 (caller: V2Caller, appId: string, merchant: CheckedV2, notifyUrl: string): V2 {
   const { post, download } = caller
 
   return {
     post,
     download,
-    nativeProductUrl: productId => nativeProductUrl(productId, appId, merchant.v2),
+    nativeProductUrl: productId => nativeProductUrl(productId, appId, merchant),
     profitSharing: createProfitSharing(caller),
 
     async nativePrepay (order) {
       const path = '/pay/unifiedorder'
-      const params = { ...orderParams(checkOrder(order)), trade_type: 'NATIVE', product_id: order.productId ?? order.outTradeNo, notify_url: merchant.notifyUrl }
+      const params = { ...orderParams(checkOrder(order)), trade_type: 'NATIVE', product_id: order.productId ?? order.outTradeNo, notify_url: notifyUrl }
       return present(path, await post(path, params), 'prepay_id')
     },
 

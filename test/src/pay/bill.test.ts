@@ -24,7 +24,7 @@ const SUM = ticked(['2.0', '0.29', '0.10', '0.0', '0.00', '0.30', '0.1'])
 const BILL = [NAMES, PAID, BACK, TOTALS, SUM].join('\r\n')
 
 const source = (text: string | Buffer, more: Partial<BillSource> = {}): BillSource => ({
-  name: '/pay/downloadbill', open: async () => Readable.from([Buffer.from(text)]), gzip: false, maxBytes: 1 << 20, ...more
+  name: '/pay/downloadbill', open: async () => ({ body: Readable.from([Buffer.from(text)]) }), gzip: false, maxBytes: 1 << 20, ...more
 })
 const rowsOf = async <Row>(bill: AsyncIterable<Row>) => {
   const rows: Row[] = []
@@ -79,14 +79,14 @@ t.test('P15 whole, or an error: cut anywhere, changed anywhere', async t => {
 t.test('gzip: unpacked as it flows, a bomb and a cut end are errors, the network\'s error stays one', async t => {
   const packed = gzipSync(BILL)
   t.equal((await rowsOf(tradeBill(source(packed, { gzip: true })))).length, 2)
-  const oneByOne = { open: async () => Readable.from([...packed].map(byte => Buffer.from([byte]))), gzip: true }
+  const oneByOne = { open: async () => ({ body: Readable.from([...packed].map(byte => Buffer.from([byte]))) }), gzip: true }
   t.equal((await rowsOf(tradeBill(source('', oneByOne)))).length, 2, 'a byte at a time')
   await t.rejects(rowsOf(tradeBill(source(packed.subarray(0, -9), { gzip: true }))), { code: 'WECHAT_REPLY', message: /cut/ })
   await t.rejects(rowsOf(tradeBill(source('no gzip', { gzip: true }))), { code: 'WECHAT_REPLY', message: /not gzip/ })
   const bomb = gzipSync(`${NAMES}\n${Array(5000).fill(PAID).join('\n')}`)
   t.ok(bomb.length < 20_000)
   await t.rejects(rowsOf(tradeBill(source(bomb, { gzip: true }))), { code: 'WECHAT_REPLY', message: /larger than allowed/ })
-  const lost = { gzip: true, open: async () => Readable.from((async function * () { yield packed.subarray(0, 20); throw new WechatNetworkError('/pay/downloadbill', 'ECONNRESET', 'unknown') })()) }
+  const lost = { gzip: true, open: async () => ({ body: Readable.from((async function * () { yield packed.subarray(0, 20); throw new WechatNetworkError('/pay/downloadbill', 'ECONNRESET', 'unknown') })()) }) }
   await t.rejects(rowsOf(tradeBill(source('', lost))), { code: 'WECHAT_NETWORK', reason: 'ECONNRESET' })
   const reader = tradeBill(source(packed, { gzip: true }))[Symbol.asyncIterator]()
   t.match(await reader.next(), { value: { outTradeNo: 'A_1' } })
@@ -97,7 +97,7 @@ t.test('characters cut by the network\'s packets', async t => {
   const bytes = Buffer.from(BILL)
   for (const size of [1, 2, 3, 1000]) {
     const parts = Array.from({ length: Math.ceil(bytes.length / size) }, (_none, at) => bytes.subarray(at * size, (at + 1) * size))
-    t.same((await rowsOf(tradeBill(source('', { open: async () => Readable.from(parts) })))).map(row => row.description), ['咖啡, 大杯', '咖啡, 大杯'])
+    t.same((await rowsOf(tradeBill(source('', { open: async () => ({ body: Readable.from(parts) }) })))).map(row => row.description), ['咖啡, 大杯', '咖啡, 大杯'])
   }
 })
 

@@ -6,7 +6,7 @@ import { readV2Notification, v2Answer } from '../../../src/pay/v2/notification.t
 import { signV2 } from '../../../src/pay/v2/sign.ts'
 import { apiKey, appId, merchant, payment, signed, xml } from '../../helpers/notification.ts'
 
-const checked = checkMerchant(merchant, 'https://api.mch.weixin.qq.com').v2
+const checked = checkMerchant(merchant, 'https://api.mch.weixin.qq.com').v2!
 const read = (document: string, whose = checked) => readV2Notification(Buffer.from(document), appId, whose)
 
 t.test('a genuine payment, typed', async t => {
@@ -110,7 +110,7 @@ t.test('P17 merchant options', async t => {
     ['merchant', undefined],
     ['merchant.mchId', { ...merchant, mchId: '' }],
     ['merchant.mchId', { ...merchant, mchId: 'abc' }],
-    ['merchant.v2', { ...merchant, v2: undefined }],
+    ['merchant.v3', { ...merchant, v2: undefined }],
     ['merchant.v2.apiKey', { ...merchant, v2: { apiKey: '' } }],
     ['merchant.v2.apiKey', { ...merchant, v2: { apiKey: 'canary-too-short' } }],
     ['merchant.v2.apiKey', { ...merchant, v2: { apiKey: 'emulator012345678901234567890123' } }],

@@ -1,0 +1,39 @@
+/** Which version a message is of is told by what it proves, not by what it claims. */
+import type { FastifyRequest } from 'fastify'
+import { WechatNotificationError } from '../src/errors.ts'
+import type { CheckedMerchant } from '../src/pay/merchant.ts'
+import { readV2Notification } from '../src/pay/v2/notification.ts'
+import type { V2Notification } from '../src/pay/v2/notification.ts'
+import { readV3Notification } from '../src/pay/v3/notification.ts'
+import type { V3Notification } from '../src/pay/v3/notification.ts'
+import type { PlatformKeys } from '../src/pay/v3/platform-keys.ts'
+
+/** A genuine message of either version. */
+export type Notification = (V2Notification & { version: 'v2' }) | (V3Notification & { version: 'v3' })
+
+/** Decides only how a refusal is worded. */
+export const claimsV3 = ({ headers }: Pick<FastifyRequest, 'headers'>): boolean => headers['wechatpay-signature'] !== undefined
+
+/** The returned function throws WechatNotificationError for whatever neither version vouches for. */
+export function createNotificationReader (appId: string, { v2, v3 }: CheckedMerchant, keys: PlatformKeys | undefined) {
+  return async (headers: FastifyRequest['headers'], body: Buffer): Promise<Notification> => {
+    const v3First = v3 && keys && claimsV3({ headers })
+    try {
+      if (v3First) return { version: 'v3', ...await readV3Notification(headers, body, appId, v3, keys.keyFor) }
+    } catch (error) {
+      if (!(error instanceof WechatNotificationError) || !v2 || body[0] !== 0x3c) throw error
+      // Somebody has put v3's headers around v2's document; it may still be genuine, and proves it or not.
+      return { version: 'v2', ...v2Or(error) }
+    }
+    if (!v2) throw new WechatNotificationError('it is not signed', 401)
+    return { version: 'v2', ...readV2Notification(body, appId, v2) }
+
+    function v2Or (error: WechatNotificationError): V2Notification {
+      try {
+        return readV2Notification(body, appId, v2 as NonNullable<typeof v2>)
+      } catch {
+        throw error
+      }
+    }
+  }
+}

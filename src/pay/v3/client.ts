@@ -1,0 +1,227 @@
+/** Calls of APIv3: what is sent is what is signed, and what comes back is verified before anything in it is believed. */
+import { createHash, randomUUID } from 'node:crypto'
+import type { Clock } from '../../clock.ts'
+import { redact, WechatApiError, WechatError, WechatInputError, WechatReplyError } from '../../errors.ts'
+import { createHttp, pathOf } from '../../http.ts'
+import type { HttpOptions, HttpReply, HttpRequest } from '../../http.ts'
+import { WECHAT_PAY } from '../../options.ts'
+import { retry } from '../../retry.ts'
+import type { Store } from '../../store/store.ts'
+import type { CheckedV3 } from '../merchant.ts'
+import { meaningOfV3 } from './error-codes.ts'
+import { judge } from './message.ts'
+import { createPlatformKeys } from './platform-keys.ts'
+import type { PlatformKeys } from './platform-keys.ts'
+import { decryptSensitive, encryptSensitive } from './sensitive.ts'
+import { authorization } from './sign.ts'
+
+export type V3Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+export type Json = Record<string, unknown>
+
+export interface V3RequestOptions {
+  query?: Readonly<Record<string, string | number | undefined>>
+  /** Sent as JSON, byte for byte what is signed. */
+  body?: object
+  /** Fields of the body (`name`, `receivers.0.name`) that are encrypted for WeChat before they are sent. */
+  encrypt?: readonly string[]
+  /** WeChat acts at most once however often this very call arrives, so that an unknown outcome may be repeated. Default: only what reads. */
+  repeatable?: boolean
+}
+
+export interface V3UploadOptions {
+  filename: string
+  content: Uint8Array
+  contentType?: string
+  /** What is signed. Default: the file's name and SHA-256, as images and videos want it. */
+  meta?: object
+}
+
+export interface V3Client {
+  /**
+   * Any v3 call: signed, verified, typed errors. `{}` for an answer without body (204).
+   * @throws WechatApiError with `code`, `message`, request id and advice; WechatReplyError; WechatNetworkError
+   */
+  request<T extends object = Json> (method: V3Method, path: string, options?: V3RequestOptions): Promise<T>
+  /** A file as multipart/form-data; only its `meta` is signed. */
+  upload<T extends object = Json> (path: string, file: V3UploadOptions): Promise<T>
+  /** Where a `download_url` of WeChat's leads: bytes as they arrive, not signed, so compare their hash. Only to WeChat's hosts. */
+  download (url: string): Promise<AsyncIterable<Buffer>>
+  /** A sensitive field of an answer. @throws WechatReplyError if it was not encrypted for this merchant */
+  decrypt (ciphertext: string): string
+}
+
+/** The client, and the keys that notifications are verified with too. */
+export interface V3Caller extends V3Client {
+  keys: PlatformKeys
+}
+
+export interface V3ClientParts {
+  http: HttpOptions | undefined
+  /** Base URLs: WeChat Pay's host and its stand-by. */
+  bases: readonly string[]
+  merchant: CheckedV3
+  store: Store
+  clock: Pick<Clock, 'now'>
+}
+
+/** 429 and WeChat's own 5xx are answered with the same call again. */
+const RETRIES = 2
+const PLAIN_PATH = /^\/v3\/[\x21-\x7e]*$/
+
+export function createV3Client ({ http: options, bases, merchant, store, clock }: V3ClientParts): V3Caller {
+  const http = createHttp(options)
+  const keys = createPlatformKeys({
+    merchant,
+    store,
+    clock,
+    // The first answer is verified with a key that is in it: only WeChat could encrypt that for this merchant.
+    fetch: async keysIn => {
+      const reply = await http(await signedCall('GET', '/v3/certificates', '', { repeatable: true }))
+      return await believe('/v3/certificates', reply, async serial => keysIn(parse('/v3/certificates', reply)).get(serial.toUpperCase())?.publicKey)
+    }
+  })
+
+  interface Sending { query?: Record<string, string>, body?: string | Buffer, contentType?: string, repeatable: boolean, serial?: string | undefined }
+
+  async function signedCall (method: V3Method, path: string, signedBody: string, { query, body, contentType, repeatable, serial = merchant.publicKeyId }: Sending): Promise<HttpRequest> {
+    return {
+      name: path,
+      method,
+      bases,
+      path,
+      ...(query && { query }),
+      repeatable,
+      ...(body !== undefined && { body }),
+      headers: {
+        accept: 'application/json',
+        ...(body !== undefined && { 'content-type': contentType ?? 'application/json' }),
+        // Without it WeChat signs its answer with a certificate that a merchant with only the public key does not have.
+        ...(serial && { 'wechatpay-serial': serial })
+      },
+      freshHeaders: async base => ({ authorization: await authorization(method, prefixOf(base) + pathOf({ path, ...(query && { query }) }), signedBody, merchant) })
+    }
+  }
+
+  async function believe (path: string, reply: HttpReply, keyFor = keys.keyFor): Promise<unknown> {
+    const { status, headers, body } = reply
+    const verdict = await judge(headers, body, keyFor)
+    if (status >= 200 && status < 300 && status !== 202) {
+      if (verdict !== 'genuine') throw new WechatReplyError(path, `the answer's signature is ${WORDS[verdict]}`)
+      return status === 204 || body.length === 0 ? {} : parse(path, reply)
+    }
+    // A gateway's errors are not signed: reported, but not a fact about an order. One that is signed falsely is nobody's.
+    if (verdict !== 'genuine' && verdict !== 'unsigned') throw new WechatReplyError(path, `answered with HTTP ${status}, and the signature is ${WORDS[verdict]}`)
+    throw refusal(path, reply, verdict === 'genuine')
+  }
+
+  function refusal (path: string, reply: HttpReply, signed: boolean): WechatError {
+    const { status, headers } = reply
+    let said: { code?: unknown, message?: unknown } = {}
+    try { said = JSON.parse(reply.body.toString()) } catch { /* HTML, or nothing */ }
+    if (typeof said?.code !== 'string') return new WechatReplyError(path, `answered with HTTP ${status}`)
+    const wechatCode = said.code.replace(/[^\w-]/g, '').slice(0, 64)
+    const message = redact(typeof said.message === 'string' ? said.message : '', [merchant.apiV3Key])
+    const requestId = headers['request-id']?.replace(/[^\w-]/g, '').slice(0, 128)
+    const meaning = meaningOfV3(wechatCode, requestId)
+    return new WechatApiError(`${path} was refused by WeChat Pay: ${wechatCode} ${message}${signed ? '' : ' (unsigned)'}`, {
+      ...(status === 429 || status >= 500 ? { retryable: true, fault: 'wechat' } : { fault: 'caller' }),
+      ...meaning,
+      wechatCode,
+      wechatMessage: message,
+      ...(requestId && { requestId }),
+      signed
+    })
+  }
+
+  async function send (call: () => Promise<HttpRequest>, repeatable: boolean): Promise<unknown> {
+    return await retry(async () => {
+      const request = await call()
+      return await believe(request.name, await http(request))
+    }, {
+      retries: repeatable ? RETRIES : 0,
+      delay: 300,
+      again: error => error instanceof WechatApiError && error.retryable && error.wechatCode !== 'USERPAYING'
+    })
+  }
+
+  return {
+    keys,
+
+    async request<T> (method: V3Method, path: string, { query, body, encrypt = [], repeatable = method === 'GET' }: V3RequestOptions = {}) {
+      if (!PLAIN_PATH.test(path) || /[?#\\]|\/\.{1,2}(?:\/|$)/.test(path)) throw new WechatInputError('path', 'must be a plain path of v3; parameters go into query')
+      const given = query && Object.fromEntries(Object.entries(query).flatMap(([name, value]) => value === undefined ? [] : [[name, String(value)]]))
+      return await send(async () => {
+        const cipher = encrypt.length > 0 ? await keys.current() : undefined
+        const text = body && JSON.stringify(cipher ? encrypted(body, encrypt, text => encryptSensitive(text, cipher.key)) : body)
+        return await signedCall(method, path, text ?? '', { ...(given && { query: given }), ...(text !== undefined && { body: text }), repeatable, ...(cipher && { serial: cipher.serial }) })
+      }, repeatable) as T
+    },
+
+    async upload<T> (path: string, { filename, content, contentType = 'application/octet-stream', meta }: V3UploadOptions) {
+      if (!/^[^"\\\x00-\x1f\x7f]{1,128}$/.test(filename)) throw new WechatInputError('filename', 'must be 1 to 128 characters without quotes, back-slashes or line breaks')
+      if (!/^[\w.+-]+\/[\w.+-]+$/.test(contentType)) throw new WechatInputError('contentType', 'must be a media type')
+      const signed = JSON.stringify(meta ?? { filename, sha256: createHash('sha256').update(content).digest('hex') })
+      const boundary = randomUUID()
+      const body = Buffer.concat([
+        Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; name="meta";\r\nContent-Type: application/json\r\n\r\n${signed}\r\n--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="${filename}";\r\nContent-Type: ${contentType}\r\n\r\n`),
+        content,
+        Buffer.from(`\r\n--${boundary}--\r\n`)
+      ])
+      return await send(async () => await signedCall('POST', path, signed, { body, contentType: `multipart/form-data; boundary=${boundary}`, repeatable: false }), false) as T
+    },
+
+    async download (url) {
+      const base = [...bases, ...WECHAT_PAY].find(base => url.startsWith(`${base}/`))
+      if (base === undefined || /[\\\s#]/.test(url)) throw new WechatReplyError('download_url', 'it leads to another host than WeChat Pay\'s')
+      const path = url.slice(base.length)
+      const reply = await http.stream({
+        name: 'download_url',
+        method: 'GET',
+        bases: [base],
+        path,
+        repeatable: true,
+        headers: { accept: '*/*', ...(merchant.publicKeyId && { 'wechatpay-serial': merchant.publicKeyId }) },
+        freshHeaders: async base => ({ authorization: await authorization('GET', prefixOf(base) + path, '', merchant) })
+      })
+      if (reply.status === 200) return reply.body
+      const chunks: Buffer[] = []
+      for await (const chunk of reply.body) if (chunks.push(chunk) > 16) break
+      throw refusal('download_url', { ...reply, body: Buffer.concat(chunks) }, false)
+    },
+
+    decrypt (ciphertext) {
+      try {
+        return decryptSensitive(ciphertext, merchant.privateKey)
+      } catch {
+        throw new WechatReplyError('v3', 'a sensitive field was not encrypted for this merchant')
+      }
+    }
+  }
+}
+
+const WORDS = { unsigned: 'missing', probe: 'false', false: 'false', stale: 'older or newer than five minutes', 'unknown key': 'by a key that is not known here', genuine: 'right' } as const
+
+/** The path that a base URL itself has: it is signed, too. */
+const prefixOf = (base: string) => new URL(base).pathname.replace(/\/$/, '')
+
+function parse (path: string, { body }: HttpReply): unknown {
+  try {
+    const value: unknown = JSON.parse(body.toString())
+    if (value !== null && typeof value === 'object') return value
+  } catch { /* said below */ }
+  throw new WechatReplyError(path, 'the answer is not JSON')
+}
+
+/** A copy of the body in which the named fields are encrypted. @throws WechatInputError if one is not there */
+function encrypted (body: object, names: readonly string[], encrypt: (text: string) => string): object {
+  const copy = structuredClone(body)
+  for (const name of names) {
+    const parts = name.split('.')
+    const last = parts.pop() as string
+    const holder = parts.reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], copy) as Record<string, unknown> | undefined
+    const value = holder?.[last]
+    if (typeof value !== 'string') throw new WechatInputError(name, 'is to be encrypted and is no text of the body')
+    ;(holder as Record<string, unknown>)[last] = encrypt(value)
+  }
+  return copy
+}

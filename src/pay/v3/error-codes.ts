@@ -1,0 +1,71 @@
+/** What v3's `code`s mean for a caller, and the inner codes at the end of Request-ID: WeChat Pay APIv3 documentation, and WeChat Pay's trouble-shooting guide. */
+import type { CodeInfo } from '../../errors.ts'
+
+const caller = (advice: string, adviceZh: string, statusCode?: number): CodeInfo => ({ fault: 'caller', advice, adviceZh, ...(statusCode && { statusCode }) })
+const passing = (advice: string, adviceZh: string, statusCode?: number): CodeInfo => ({ fault: 'wechat', retryable: true, advice, adviceZh, ...(statusCode && { statusCode }) })
+
+const failing = passing('WeChat failed: repeat with the SAME parameters and number, or query.', '微信系统异常，请用原单号原参数重试或先查单。')
+const tooOften = passing('Too many calls: slow down, then repeat with the same number.', '调用过于频繁，请降低频率后用原单号重试。', 503)
+const sign = caller('Check merchant.v3.serialNo and privateKey: do they belong together, and to this merchant? Is the server\'s clock right?', '请检查商户 API 证书序列号与私钥是否配套、是否属于该商户号，以及服务器时间是否准确。')
+const permission = caller('The merchant lacks the permission: apply for the product in WeChat Pay\'s console.', '商户无此接口权限，请在商户平台开通对应产品。')
+const parameter = caller('A parameter is wrong: the message names it.', '参数错误，请按提示对照接口文档检查。')
+const paid = caller('The order is paid: query it and deliver.', '订单已支付，请查单后发货，不要重复下单。', 409)
+const notFound = caller('WeChat has no such number: was it placed, by this merchant?', '查无此单：请确认该单已由本商户号成功提交。', 404)
+const reused = caller('The number was used before with other parameters. Use the same parameters, or a new number.', '该单号此前以不同参数提交过，请用原参数重试，或为新业务使用新单号。', 409)
+
+export const V3_CODES: Readonly<Record<string, CodeInfo>> = {
+  SYSTEM_ERROR: failing,
+  SYSTEMERROR: failing,
+  BANK_ERROR: passing('The bank failed: query the order before anything else.', '银行系统异常，请先查单确认结果。'),
+  FREQUENCY_LIMITED: tooOften,
+  FREQUENCY_LIMIT_EXCEED: tooOften,
+  RATELIMIT_EXCEED: tooOften,
+  USERPAYING: passing('The payer is typing the password: query again.', '用户支付中，请稍后查单。', 202),
+  SIGN_ERROR: sign,
+  PARAM_ERROR: parameter,
+  INVALID_REQUEST: caller('A rule of the business forbids it: the message says which.', '业务规则不允许，原因见错误描述。'),
+  NO_AUTH: permission,
+  NOAUTH: permission,
+  RULE_LIMIT: caller('A limit or a risk rule of WeChat Pay\'s stops it: see the message, and the merchant\'s console.', '触发微信支付限额或风控规则，请查看错误描述与商户平台。'),
+  APPID_MCHID_NOT_MATCH: caller('Bind the appId to the merchant in WeChat Pay\'s console (Product centre, AppID).', '请在商户平台「产品中心 - AppID 账号管理」绑定 appId。'),
+  MCH_NOT_EXISTS: caller('Check merchant.mchId.', '请检查商户号。'),
+  ACCOUNT_ERROR: caller('The account is closed or abnormal.', '账户异常或已注销。'),
+  OPENID_MISMATCH: caller('The openid belongs to another appId: take it from the login of this one.', 'openid 属于其他 appId：请使用当前 appId 授权得到的 openid。'),
+  ORDER_NOT_EXIST: notFound,
+  ORDERNOTEXIST: notFound,
+  RESOURCE_NOT_EXISTS: notFound,
+  NOT_FOUND: notFound,
+  ORDERPAID: paid,
+  ORDER_PAID: paid,
+  ORDER_CLOSED: caller('The order is closed: place a new one under a new number.', '订单已关闭，请使用新单号重新下单。', 409),
+  ORDER_REVERSED: caller('The order was reversed: place a new one under a new number.', '订单已撤销，请使用新单号重新下单。', 409),
+  OUT_TRADE_NO_USED: reused,
+  ALREADY_EXISTS: reused,
+  INVALID_TRANSACTIONID: notFound,
+  TRADE_ERROR: caller('The trade is in a state that does not allow it: query the order.', '交易状态不允许该操作，请先查单。', 409),
+  NOT_ENOUGH: caller('The balance of the merchant\'s account is too low: top it up, then repeat with the same number.', '商户账户余额不足，请充值后用原单号重试。'),
+  USER_ACCOUNT_ABNORMAL: caller('The payer\'s account is closed or abnormal: settle it with the payer.', '用户账户异常或已注销，请联系用户以其他方式退款。', 409),
+  REQUEST_BLOCKED: permission,
+  NO_STATEMENT_EXIST: caller('There is no bill for that day: nothing was traded.', '当日无账单：没有交易。', 404),
+  STATEMENT_CREATING: passing('The bill is being made: come back after 10:00 (China time) of the next day.', '账单生成中，请次日 10 点后再取。')
+}
+
+/** The number at the end of Request-ID says more than the code, where WeChat's guide tells what it means. */
+const INNER_CODES: Readonly<Record<string, CodeInfo>> = {
+  268449538: paid,
+  268498689: paid,
+  268512771: notFound,
+  268447843: caller('The order belongs to another merchant.', '商户号与订单不匹配。', 404),
+  268447840: tooOften,
+  268498688: reused,
+  268447914: caller('The order is no longer valid: place a new one.', '该订单已失效，请重新下单。', 409),
+  268443704: caller('A service provider has to name the sub-merchant (merchant.subMchId).', '服务商必须传入 sub_mchid。'),
+  268443715: caller('The merchant is unusable or closed.', '商户状态为不可用或者已经注销。'),
+  268445527: caller('Bind the appId to the merchant in WeChat Pay\'s console (Product centre, AppID).', '请在商户平台「产品中心 - AppID 账号管理」绑定 appId。'),
+  268449641: caller('A pay-by-code order is reversed, not closed.', '付款码订单不能关单，只能撤销。', 409),
+  268501013: caller('A JSAPI order needs the payer\'s openid.', 'JSAPI 支付必须传 openid。')
+}
+
+export function meaningOfV3 (code: string, requestId: string | undefined): CodeInfo | undefined {
+  return INNER_CODES[/-(\d+)$/.exec(requestId ?? '')?.[1] ?? ''] ?? V3_CODES[code]
+}

@@ -1,0 +1,64 @@
+/** Keys of APIv3 as merchants hold them, told apart from what is easily mistaken for them. */
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { WechatConfigError } from '../../errors.ts'
+
+type Pem = string | Uint8Array
+
+const LOOK_ALIKES: ReadonlyArray<readonly [RegExp, string]> = [
+  [/BEGIN CERTIFICATE REQUEST/, 'a certificate request'],
+  [/BEGIN CERTIFICATE/, 'a certificate'],
+  [/BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED/, 'an encrypted private key'],
+  [/BEGIN RSA PRIVATE KEY/, 'a private key (PKCS#1)'],
+  [/BEGIN PRIVATE KEY/, 'a private key (PKCS#8)'],
+  [/BEGIN RSA PUBLIC KEY/, 'a public key (PKCS#1)'],
+  [/BEGIN PUBLIC KEY/, 'a public key']
+]
+
+/** What a text looks like, in words; a file's name is the commonest mistake. */
+function looksLike (pem: string): string {
+  const found = LOOK_ALIKES.find(([mark]) => mark.test(pem))?.[1]
+  if (found) return found
+  if (/\.(?:pem|p12|key|crt|cer)$/i.test(pem.trim())) return 'the name of a file: read it and give what it holds'
+  return pem.includes('BEGIN') ? 'no key that is known here' : 'not PEM (it has no BEGIN line)'
+}
+
+function textOf (option: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value
+  if (value instanceof Uint8Array && value.length > 0) return Buffer.from(value).toString()
+  throw new WechatConfigError(option, 'is required')
+}
+
+/** apiclient_key.pem. @throws WechatConfigError saying which of the look-alikes it is */
+export function readPrivateKey (option: string, value: Pem | undefined): KeyObject {
+  const pem = textOf(option, value)
+  const seems = looksLike(pem)
+  if (!seems.startsWith('a private key')) throw new WechatConfigError(option, `must be the merchant's private key (apiclient_key.pem) and is ${seems}`)
+  return rsaKey(option, seems, () => createPrivateKey(pem))
+}
+
+/** WeChat Pay's public key (pub_key.pem). @throws WechatConfigError saying which of the look-alikes it is */
+export function readPublicKey (option: string, value: Pem | undefined): KeyObject {
+  const pem = textOf(option, value)
+  const seems = looksLike(pem)
+  if (seems === 'a certificate') throw new WechatConfigError(option, 'must be WeChat Pay\'s public key (pub_key.pem) and is a certificate: platform certificates are fetched, and the merchant\'s own belongs into merchant.v3.certificate')
+  if (!seems.startsWith('a public key')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem) and is ${seems}`)
+  return rsaKey(option, seems, () => createPublicKey(pem))
+}
+
+function rsaKey (option: string, seems: string, read: () => KeyObject): KeyObject {
+  let key: KeyObject | undefined
+  try { key = read() } catch { /* damaged: said below */ }
+  if (key?.asymmetricKeyType !== 'rsa') throw new WechatConfigError(option, key ? `is ${seems} of another kind than RSA` : `looks like ${seems}, but is damaged`)
+  return key
+}
+
+/** The serial number of the merchant's API certificate (apiclient_cert.pem): upper-case hex. */
+export function serialOf (option: string, value: Pem): string {
+  const pem = textOf(option, value)
+  try {
+    return new X509Certificate(pem).serialNumber
+  } catch {
+    throw new WechatConfigError(option, `must be the merchant's certificate (apiclient_cert.pem) and is ${looksLike(pem)}`)
+  }
+}

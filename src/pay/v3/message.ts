@@ -1,0 +1,38 @@
+/** Whether a reply or a notification is WeChat's: signature, key and clock, over the bytes as they came. */
+import type { KeyObject } from 'node:crypto'
+import { verifyV3 } from './sign.ts'
+
+/** Seconds that a message's timestamp may be away from now, either way. */
+const WINDOW = 300
+/** WeChat sends such false signatures now and then, to see whether anybody looks. */
+const PROBE = 'WECHATPAY/SIGNTEST/'
+const ALGORITHM = 'WECHATPAY2-SHA256-RSA2048'
+
+export type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+export type Verdict =
+  | 'genuine'
+  /** It carries no signature at all. */
+  | 'unsigned'
+  /** A signature that WeChat made false on purpose. */
+  | 'probe'
+  | 'stale'
+  | 'unknown key'
+  | 'false'
+
+/** `keyFor`: the key of a serial number, if it is known or can be had. */
+export async function judge (headers: Headers, body: Uint8Array, keyFor: (serial: string) => Promise<KeyObject | undefined>): Promise<Verdict> {
+  const [signature, timestamp, nonce, serial, type = ALGORITHM] = ['signature', 'timestamp', 'nonce', 'serial', 'signature-type'].map(name => headers[`wechatpay-${name}`])
+  if (signature === undefined) return 'unsigned'
+  // A doubled header could be read one way here and another there.
+  if (![signature, timestamp, nonce, serial, type].every(value => typeof value === 'string')) return 'false'
+  const said = { signature, timestamp, nonce, serial, type } as Record<'signature' | 'timestamp' | 'nonce' | 'serial' | 'type', string>
+  if (said.signature.startsWith(PROBE)) return 'probe'
+  if (said.type !== ALGORITHM || !/^[\x21-\x7e]{1,64}$/.test(said.nonce) || !/^[0-9A-Za-z_]{1,80}$/.test(said.serial)) return 'false'
+  if (!/^\d{10}$/.test(said.timestamp) || Math.abs(Date.now() / 1000 - Number(said.timestamp)) > WINDOW) return 'stale'
+  // 2048 bits in base64, exactly: what is longer or cut is not looked up.
+  if (!/^[0-9A-Za-z+/]{342}==$/.test(said.signature)) return 'false'
+  const key = await keyFor(said.serial)
+  if (!key) return 'unknown key'
+  return verifyV3({ ...said, body }, key) ? 'genuine' : 'false'
+}

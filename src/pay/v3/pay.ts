@@ -1,0 +1,132 @@
+/** Orders, refunds and bills by APIv3: WeChat Pay APIv3 documentation, one page a call. */
+import { WechatInputError, WechatReplyError } from '../../errors.ts'
+import { toRfc3339ChinaTime } from '../china-time.ts'
+import type { CheckedV3 } from '../merchant.ts'
+import type { H5Order } from '../order.ts'
+import type { PayVersion, Placing } from '../version.ts'
+import type { V3Caller } from './client.ts'
+import { appParams, jsapiParams } from './front-end.ts'
+import { asOrder, asRefund, belongs } from './payment.ts'
+import type { Json } from './payment.ts'
+
+const ANSWER = {
+  JSAPI: ['jsapi', 'prepay_id', /^[0-9A-Za-z_-]{1,64}$/],
+  APP: ['app', 'prepay_id', /^[0-9A-Za-z_-]{1,64}$/],
+  NATIVE: ['native', 'code_url', /^weixin:\/\/[\x21-\x7e]{1,512}$/],
+  H5: ['h5', 'h5_url', /^https?:\/\/[\x21-\x7e]{1,512}$/]
+} as const
+
+const REFUNDS = '/v3/refund/domestic/refunds'
+
+export function createV3Pay ({ request, download }: V3Caller, appId: string, merchant: CheckedV3, notifyUrl: string): PayVersion {
+  const { mchId, subMchId, subAppId } = merchant
+  const pageAppId = subAppId ?? appId
+  const isPartner = subMchId !== undefined
+  const transactions = isPartner ? '/v3/pay/partner/transactions' : '/v3/pay/transactions'
+  const ids = isPartner ? { sp_mchid: mchId, sub_mchid: subMchId } : { mchid: mchId }
+
+  function payer (openid: string): Json {
+    return isPartner ? { [subAppId === undefined ? 'sp_openid' : 'sub_openid']: openid } : { openid }
+  }
+
+  function orderBody (placing: Placing): Json {
+    const { outTradeNo, description, amount, attach, expiresAt, clientIp, deviceInfo, goodsTag, noCredit, profitSharing, supportFapiao } = placing.order
+    if (noCredit) throw new WechatInputError('noCredit', 'is not offered by APIv3')
+    const h5 = placing.way === 'H5' ? h5Info(placing.order) : undefined
+    const scene = { ...(clientIp && { payer_client_ip: clientIp }), ...(deviceInfo && { device_id: deviceInfo }), ...(h5 && { h5_info: h5 }) }
+    return {
+      ...(isPartner ? { sp_appid: appId, ...(subAppId && { sub_appid: subAppId }) } : { appid: appId }),
+      ...ids,
+      description,
+      out_trade_no: outTradeNo,
+      ...(expiresAt && { time_expire: toRfc3339ChinaTime(expiresAt) }),
+      ...(attach && { attach }),
+      notify_url: notifyUrl,
+      ...(goodsTag && { goods_tag: goodsTag }),
+      ...(supportFapiao && { support_fapiao: true }),
+      amount: { total: amount, currency: 'CNY' },
+      ...(placing.way === 'JSAPI' && { payer: payer(placing.order.openid) }),
+      // WeChat refuses a scene without the payer's address.
+      ...(clientIp && { scene_info: scene }),
+      ...(profitSharing && { settle_info: { profit_sharing: true } })
+    }
+  }
+
+  /** Where a bill lies, and what it must hash to. */
+  async function openBill (path: string, which: Record<string, string>) {
+    const { download_url: url, hash_type: type, hash_value: sha1 } = await request('GET', path, { query: { ...which, ...(isPartner && { sub_mchid: subMchId }), tar_type: 'GZIP' } })
+    if (typeof url !== 'string' || type !== 'SHA1' || typeof sha1 !== 'string' || !/^[0-9a-f]{40}$/i.test(sha1)) throw new WechatReplyError(path, 'the answer says neither where the bill is nor what it hashes to')
+    return { body: await download(url), sha1 }
+  }
+
+  return {
+    outTradeNo: { pattern: /^[0-9A-Za-z_\-|*]{6,32}$/, words: '6 to 32 of 0-9 A-Z a-z _ - | *' },
+
+    async place (placing) {
+      const [name, field, form] = ANSWER[placing.way]
+      const path = `${transactions}/${name}`
+      const { [field]: value } = await request('POST', path, { body: orderBody(placing), repeatable: true })
+      if (typeof value !== 'string' || !form.test(value)) throw new WechatReplyError(path, `the answer has no usable ${field}`)
+      return value
+    },
+
+    jsapiParams: async prepayId => await jsapiParams(pageAppId, prepayId, merchant),
+    appParams: async prepayId => await appParams(pageAppId, prepayId, merchant),
+
+    async query (which) {
+      const [field, number, part] = 'transactionId' in which
+        ? ['transaction_id', which.transactionId, 'id'] as const
+        : ['out_trade_no', which.outTradeNo, 'out-trade-no'] as const
+      const path = `${transactions}/${part}/${encodeURIComponent(number)}`
+      const answer = await request('GET', path, { query: ids })
+      const order = answer[field] === number && belongs(answer, appId, merchant) ? asOrder(answer) : undefined
+      if (!order) throw new WechatReplyError(path, 'the answer is not the order that was asked for')
+      return order
+    },
+
+    async close (outTradeNo) {
+      await request('POST', `${transactions}/out-trade-no/${encodeURIComponent(outTradeNo)}/close`, { body: ids, repeatable: true })
+    },
+
+    async refund (refund) {
+      const answer = await request('POST', REFUNDS, {
+        body: {
+          ...(isPartner && { sub_mchid: subMchId }),
+          ...('transactionId' in refund ? { transaction_id: refund.transactionId } : { out_trade_no: refund.outTradeNo }),
+          out_refund_no: refund.outRefundNo,
+          ...(refund.reason && { reason: refund.reason }),
+          notify_url: refund.notifyUrl ?? notifyUrl,
+          ...(refund.fromBalance && { funds_account: 'AVAILABLE' }),
+          amount: { refund: refund.amount, total: refund.total, currency: 'CNY' }
+        },
+        repeatable: true
+      })
+      const taken = asRefund(answer, merchant)
+      if (taken?.outRefundNo !== refund.outRefundNo || taken.amount !== refund.amount) throw new WechatReplyError(REFUNDS, 'the answer is not the refund that was asked for')
+      return taken
+    },
+
+    async queryRefund (outRefundNo) {
+      const path = `${REFUNDS}/${encodeURIComponent(outRefundNo)}`
+      const refund = asRefund(await request('GET', path, isPartner ? { query: { sub_mchid: subMchId } } : {}), merchant)
+      if (refund?.outRefundNo !== outRefundNo) throw new WechatReplyError(path, 'the answer is not the refund that was asked for')
+      return refund
+    },
+
+    tradeBill: (date, type) => ({
+      name: '/v3/bill/tradebill',
+      open: async () => await openBill('/v3/bill/tradebill', { bill_date: date, bill_type: type })
+    }),
+
+    fundFlowBill: (date, account) => ({
+      name: '/v3/bill/fundflowbill',
+      open: async () => await openBill('/v3/bill/fundflowbill', { bill_date: date, account_type: account })
+    })
+  }
+}
+
+function h5Info ({ scene = { type: 'Wap' } }: H5Order): Json {
+  const { type, ...rest } = scene
+  const names = { wapUrl: 'app_url', wapName: 'app_name', appName: 'app_name', bundleId: 'bundle_id', packageName: 'package_name' } as const
+  return { type, ...Object.fromEntries(Object.entries(rest).map(([name, value]) => [names[name as keyof typeof names], value])) }
+}

@@ -1,0 +1,104 @@
+/** v3's orders and refunds, read into the version-neutral types: WeChat Pay APIv3 documentation, "Query an order" and "Query a refund". */
+import type { MerchantIds } from '../merchant.ts'
+import type { OrderState, Payment, UnpaidOrder } from '../order.ts'
+import type { Refund, RefundState } from '../refund.ts'
+
+export type Json = Record<string, unknown>
+
+const isFen = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+const object = (value: unknown): Json => value !== null && typeof value === 'object' ? value as Json : {}
+
+/** WeChat's own members, each as text: strings as they are, the rest as JSON. */
+export function rawOf (json: Json): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]))
+}
+
+/** RFC 3339 with an offset; undefined if it is not. */
+function timeOf (value: unknown): Date | undefined {
+  const date = isText(value) && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d:\d\d|Z)$/.test(value) ? new Date(value) : undefined
+  return date && !Number.isNaN(date.getTime()) ? date : undefined
+}
+
+/** Whose a message is: a direct merchant's or, in service provider mode, the provider's. */
+export function belongs (json: Json, appId: string, { mchId, subMchId }: MerchantIds): boolean {
+  const given = json.sp_mchid === undefined ? { appid: json.appid, mchid: json.mchid } : { appid: json.sp_appid, mchid: json.sp_mchid }
+  return given.mchid === mchId && given.appid === appId && (subMchId === undefined || json.sub_mchid === subMchId)
+}
+
+/** An order in any state. Undefined if it makes no sense. */
+export function asOrder (json: Json): Payment | UnpaidOrder | undefined {
+  const { out_trade_no: outTradeNo, trade_state: state } = json
+  const appId = json.sp_appid ?? json.appid
+  const mchId = json.sp_mchid ?? json.mchid
+  if (!isText(outTradeNo) || !isText(appId) || !isText(mchId)) return undefined
+  if (state === 'SUCCESS' || state === 'REFUND') return asPayment(json, state, { outTradeNo, appId, mchId })
+  if (!UNPAID.has(state as string)) return undefined
+  return { outTradeNo, state: state as UnpaidOrder['state'], appId, mchId, raw: rawOf(json) }
+}
+
+const UNPAID: ReadonlySet<string> = new Set(['NOTPAY', 'CLOSED', 'REVOKED', 'USERPAYING', 'PAYERROR'] satisfies OrderState[])
+
+function asPayment (json: Json, state: Payment['state'], ids: Pick<Payment, 'outTradeNo' | 'appId' | 'mchId'>): Payment | undefined {
+  const { transaction_id: transactionId, trade_type: tradeType, attach, sub_mchid: subMchId, sub_appid: subAppId } = json
+  const { total, payer_total: payerTotal = total, currency = 'CNY' } = object(json.amount)
+  const payer = object(json.payer)
+  const openid = payer.sp_openid ?? payer.openid ?? payer.sub_openid
+  const paidAt = timeOf(json.success_time)
+  if (!isText(transactionId) || !/^\d{1,32}$/.test(transactionId) || !isFen(total) || !isFen(payerTotal) || !isText(currency) || !isText(openid) || !paidAt) return undefined
+  return {
+    ...ids,
+    transactionId,
+    state,
+    amount: total,
+    payerAmount: payerTotal,
+    currency,
+    openid,
+    ...(isText(subMchId) && { subMchId }),
+    ...(isText(subAppId) && { subAppId }),
+    ...(isText(payer.sub_openid) && { subOpenid: payer.sub_openid }),
+    tradeType: isText(tradeType) ? tradeType : '',
+    attach: isText(attach) ? attach : '',
+    paidAt,
+    raw: rawOf(json)
+  }
+}
+
+/** The payments of a combined order: one for each of its parts. Undefined if any makes no sense. */
+export function asCombined (json: Json): Payment[] | undefined {
+  const parts = Array.isArray(json.sub_orders) ? json.sub_orders.map(object) : []
+  const payments = parts.map(part => {
+    const { total_amount: total, payer_amount: payerTotal, currency } = object(part.amount)
+    const ids = { outTradeNo: part.out_trade_no as string, appId: json.combine_appid as string, mchId: part.mchid as string }
+    return part.trade_state === 'SUCCESS' && isText(ids.outTradeNo)
+      ? asPayment({ ...part, amount: { total, payer_total: payerTotal, currency }, payer: json.combine_payer_info }, 'SUCCESS', ids)
+      : undefined
+  })
+  return payments.length > 0 && !payments.includes(undefined) ? payments as Payment[] : undefined
+}
+
+const REFUND_STATES: ReadonlySet<string> = new Set(['PROCESSING', 'SUCCESS', 'CLOSED', 'ABNORMAL'] satisfies RefundState[])
+
+/** A refund, of an answer (`status`) or of a notification (`refund_status`). Undefined if it makes no sense. */
+export function asRefund (json: Json, { mchId }: Pick<MerchantIds, 'mchId'>): Refund | undefined {
+  const { out_refund_no: outRefundNo, refund_id: refundId, out_trade_no: outTradeNo, transaction_id: transactionId, sub_mchid: subMchId } = json
+  const state = json.refund_status ?? json.status
+  const { refund, total, payer_refund: payerRefund } = object(json.amount)
+  if (![outRefundNo, refundId, outTradeNo, transactionId].every(isText) || !REFUND_STATES.has(state as string) || !isFen(refund) || !isFen(total)) return undefined
+  const succeededAt = timeOf(json.success_time)
+  return {
+    outRefundNo: outRefundNo as string,
+    refundId: refundId as string,
+    outTradeNo: outTradeNo as string,
+    transactionId: transactionId as string,
+    state: state as RefundState,
+    amount: refund,
+    total,
+    ...(isFen(payerRefund) && { payerAmount: payerRefund }),
+    receivedBy: isText(json.user_received_account) ? json.user_received_account : '',
+    ...(succeededAt && { succeededAt }),
+    mchId,
+    ...(isText(subMchId) && { subMchId }),
+    raw: rawOf(json)
+  }
+}
