@@ -37,9 +37,9 @@ function rsa (role: string) {
 export function createV3Keys (mchId: string): V3Keys {
   const notBefore = new Date(Date.now() - DAY)
   const notAfter = new Date(Date.now() + 365 * DAY)
-  const certify = (commonName: string, organization: string, { publicKey, privateKey }: ReturnType<typeof newRsa>) => {
+  const certify = (commonName: string, organization: string, { publicKey, privateKey }: ReturnType<typeof newRsa>, until = notAfter) => {
     const issuer = { name: { commonName: `${organization} CA` }, key: privateKey }
-    return issueCertificate({ subject: { commonName, organization }, publicKey, issuer, notBefore, notAfter })
+    return issueCertificate({ subject: { commonName, organization }, publicKey, issuer, notBefore, notAfter: until })
   }
   const own = rsa('merchant')
   const wechat = rsa('wechat')
@@ -48,8 +48,10 @@ export function createV3Keys (mchId: string): V3Keys {
 
   function rotate (): PlatformCertificate {
     const pair = rsa(`platform ${certificates.length}`)
-    const cert = certify('Tenpay.com sign', 'WeChat emulator platform', pair)
-    const made = { serial: new X509Certificate(cert).serialNumber, key: pair.privateKey, cert, effective: notBefore, expires: notAfter }
+    // Each lives a day longer than the one before.
+    const expires = new Date(notAfter.getTime() + certificates.length * DAY)
+    const cert = certify('Tenpay.com sign', 'WeChat emulator platform', pair, expires)
+    const made = { serial: new X509Certificate(cert).serialNumber, key: pair.privateKey, cert, effective: notBefore, expires }
     certificates.push(made)
     return made
   }

@@ -66,6 +66,7 @@ export interface V3ClientParts {
 
 /** 429 and WeChat's own 5xx are answered with the same call again. */
 const RETRIES = 2
+const CERTIFICATES = '/v3/certificates'
 const PLAIN_PATH = /^\/v3\/[\x21-\x7e]*$/
 
 export function createV3Client ({ http: options, bases, merchant, store, clock }: V3ClientParts): V3Caller {
@@ -76,8 +77,10 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     clock,
     // The first answer is verified with a key that is in it: only WeChat could encrypt that for this merchant.
     fetch: async keysIn => {
-      const reply = await http(await signedCall('GET', '/v3/certificates', '', { repeatable: true }))
-      return await believe('/v3/certificates', reply, async serial => keysIn(parse('/v3/certificates', reply)).get(serial.toUpperCase())?.publicKey)
+      const reply = await http(await signedCall('GET', CERTIFICATES, '', { repeatable: true }))
+      // A refusal cannot be verified, since its key is what was asked for.
+      if (reply.status !== 200) throw refusal(CERTIFICATES, reply, false)
+      return await believe(CERTIFICATES, reply, async serial => keysIn(parse(CERTIFICATES, reply)).get(serial.toUpperCase())?.publicKey)
     }
   })
 
