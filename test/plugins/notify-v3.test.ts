@@ -1,0 +1,210 @@
+/** v3 notifications at the route: verified over the bytes, decrypted, dispatched; nothing else believed. */
+import { createPrivateKey, randomUUID, sign } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import Fastify from 'fastify'
+import t from 'tap'
+import type { Test } from 'tap'
+import { createV3Keys } from '../../plugins/emulator/v3/keys.ts'
+import { encryptResource } from '../../plugins/emulator/v3/wire.ts'
+import { notify } from '../../plugins/notify.ts'
+import type { NotifyOptions, Payment, Refund, WechatEvent } from '../../plugins/notify.ts'
+import { createPay } from '../../src/pay/pay.ts'
+import { ACCOUNT, OPENID, testEmulator } from '../helpers/account.ts'
+import { payment as v2Payment, refundNotification, signed as v2Signed } from '../helpers/notification.ts'
+
+const { appId } = ACCOUNT
+const { mchId } = ACCOUNT.merchant
+const keys = createV3Keys(mchId)
+const pem = (key: KeyObject) => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }) as string
+const apiV3Key = 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6'
+const v3 = { serialNo: keys.merchant.serial, privateKey: pem(keys.merchant.key), apiV3Key, publicKeyId: keys.wechat.id, publicKey: pem(keys.wechat.publicKey) }
+
+async function host (t: Test, options: Partial<NotifyOptions> = {}) {
+  const payments: Payment[] = []
+  const refunds: Refund[] = []
+  const events: WechatEvent[] = []
+  const lines: string[] = []
+  const app = Fastify({ logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } } })
+  t.teardown(() => app.close())
+  await app.register(notify, { appId, merchant: { mchId, v3 }, onPayment: payment => { payments.push(payment) }, onRefund: refund => { refunds.push(refund) }, ...options })
+  app.wechatNotify.on('MCHTRANSFER.BILL.FINISHED', event => { events.push(event) })
+  const send = ({ headers, body }: Message) => app.inject({ method: 'POST', url: '/wechat/notify', headers: { 'content-type': 'application/json', ...headers }, payload: body })
+  return { app, payments, refunds, events, lines, send }
+}
+
+interface Message { headers: Record<string, string>, body: string }
+
+const TRANSACTION = {
+  appid: appId, mchid: mchId, out_trade_no: 'V3N123456', transaction_id: '4200000000202611231234567890', trade_type: 'JSAPI', trade_state: 'SUCCESS', bank_type: 'OTHERS', attach: 'a=1&b=2', success_time: '2026-11-23T18:20:00+08:00', payer: { openid: OPENID }, amount: { total: 100, payer_total: 90, currency: 'CNY', payer_currency: 'CNY' }
+}
+const REFUND = {
+  mchid: mchId, transaction_id: TRANSACTION.transaction_id, out_trade_no: TRANSACTION.out_trade_no, refund_id: '50000408942018111907145868882', out_refund_no: 'V3R1', refund_status: 'SUCCESS', success_time: '2026-11-23T18:30:00+08:00', user_received_account: '支付用户零钱', amount: { total: 100, refund: 40, payer_total: 90, payer_refund: 36 }
+}
+
+interface Change { type?: string, key?: KeyObject, serial?: string, at?: number, apiKey?: string, envelope?: object, resource?: object, headers?: Record<string, string>, id?: string }
+
+/** A notification as WeChat sends it; change what you like. */
+function message (content: unknown, { type = 'TRANSACTION.SUCCESS', key = keys.wechat.key, serial = keys.wechat.id, at = Date.now(), apiKey = apiV3Key, envelope = {}, resource = {}, headers = {}, id = randomUUID() }: Change = {}): Message {
+  const text = typeof content === 'string' ? content : JSON.stringify(content)
+  const body = JSON.stringify({ id, create_time: '2026-11-23T18:20:01+08:00', resource_type: 'encrypt-resource', event_type: type, summary: '支付成功', resource: { original_type: 'transaction', ...encryptResource(text, apiKey, 'transaction'), ...resource }, ...envelope })
+  return signed(body, { key, serial, at, headers })
+}
+
+function signed (body: string, { key = keys.wechat.key, serial = keys.wechat.id, at = Date.now(), headers = {} }: Change = {}): Message {
+  const [timestamp, nonce] = [String(Math.floor(at / 1000)), 'n1']
+  return {
+    body,
+    headers: {
+      'wechatpay-timestamp': timestamp,
+      'wechatpay-nonce': nonce,
+      'wechatpay-serial': serial,
+      'wechatpay-signature': sign('sha256', Buffer.from(`${timestamp}\n${nonce}\n${body}\n`), key).toString('base64'),
+      'wechatpay-signature-type': 'WECHATPAY2-SHA256-RSA2048',
+      ...headers
+    }
+  }
+}
+
+t.test('N1 a genuine payment, typed, once, answered with 204', async t => {
+  const { send, payments } = await host(t)
+  const genuine = message(TRANSACTION)
+  for (let at = 0; at < 20; at++) t.match(await send(genuine), { statusCode: 204, body: '' })
+  await Promise.all(Array.from({ length: 20 }, () => send(message(TRANSACTION))))
+  t.match(payments, [{
+    outTradeNo: 'V3N123456', transactionId: '4200000000202611231234567890', state: 'SUCCESS', amount: 100, payerAmount: 90, currency: 'CNY', openid: OPENID, appId, mchId, attach: 'a=1&b=2', tradeType: 'JSAPI', paidAt: new Date('2026-11-23T18:20:00+08:00'), raw: { payer: JSON.stringify({ openid: OPENID }) }
+  }])
+})
+
+t.test('the genuine odd ones: pretty-printed, unknown members, coupons, no type of signature named', async t => {
+  const { send, payments } = await host(t)
+  const coupons = { ...TRANSACTION, promotion_detail: [{ coupon_id: '109519', amount: 10, goods_detail: [{ goods_id: 'x', quantity: 1, unit_price: 100 }] }], member_of_tomorrow: '咖啡☕️' }
+  const pretty = message(coupons)
+  t.match(await send(signed(JSON.stringify(JSON.parse(pretty.body), null, 2))), { statusCode: 204 })
+  const { 'wechatpay-signature-type': _type, ...headers } = message(TRANSACTION).headers
+  const other = message({ ...TRANSACTION, transaction_id: '42', attach: undefined, payer: { openid: OPENID } })
+  t.match(await send({ ...other, headers: { ...headers, 'wechatpay-signature': other.headers['wechatpay-signature']!, 'wechatpay-timestamp': other.headers['wechatpay-timestamp']! } }), { statusCode: 204 })
+  t.same(payments.map(({ transactionId, attach }) => [transactionId, attach]), [['4200000000202611231234567890', 'a=1&b=2'], ['42', '']])
+})
+
+t.test('forged, stale, altered, of others, of another form: refused, and the next genuine one accepted', async t => {
+  const { send, payments, refunds, lines, app } = await host(t)
+  const genuine = message(TRANSACTION)
+  const refused: Array<[string, Message, number]> = [
+    ['another key', message(TRANSACTION, { key: keys.merchant.key }), 401],
+    ['an unknown public key', message(TRANSACTION, { serial: 'PUB_KEY_ID_0OTHER' }), 401],
+    ['old', message(TRANSACTION, { at: Date.now() - 301_000 }), 401],
+    ['from the future', message(TRANSACTION, { at: Date.now() + 302_000 }), 401],
+    ['no signature', { ...genuine, headers: {} }, 401],
+    ['an empty signature', { ...genuine, headers: { ...genuine.headers, 'wechatpay-signature': '' } }, 401],
+    ['another algorithm', { ...genuine, headers: { ...genuine.headers, 'wechatpay-signature-type': 'NONE' } }, 401],
+    ['another body', { ...genuine, body: genuine.body.replace('支付成功', '支付失败') }, 401],
+    ['a serial with a path', { ...genuine, headers: { ...genuine.headers, 'wechatpay-serial': '../x' } }, 401],
+    ['another APIv3 key', message(TRANSACTION, { apiKey: 'z1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6' }), 401],
+    ['another merchant', message({ ...TRANSACTION, mchid: '1900000110' }), 403],
+    ['another account', message({ ...TRANSACTION, appid: 'wx9' }), 403],
+    ['another provider', message({ ...TRANSACTION, mchid: undefined, appid: undefined, sp_mchid: '1', sp_appid: appId }), 403],
+    ['not paid', message({ ...TRANSACTION, trade_state: 'NOTPAY' }), 400],
+    ['no amount', message({ ...TRANSACTION, amount: undefined }), 400],
+    ['an amount with a fraction', message({ ...TRANSACTION, amount: { total: 0.5 } }), 400],
+    ['an amount as text', message({ ...TRANSACTION, amount: { total: '100' } }), 400],
+    ['no time', message({ ...TRANSACTION, success_time: 'yesterday' }), 400],
+    ['a number for an id', message({ ...TRANSACTION, transaction_id: 42 }), 400],
+    ['another cipher', message(TRANSACTION, { resource: { algorithm: 'AES_256_CBC' } }), 400],
+    ['no ciphertext', message(TRANSACTION, { resource: { ciphertext: '' } }), 400],
+    ['a short tag', message(TRANSACTION, { resource: { ciphertext: 'AAAA' } }), 401],
+    ['other associated data', message(TRANSACTION, { resource: { associated_data: 'other' } }), 401],
+    ['not encrypted', message(TRANSACTION, { envelope: { resource_type: 'plain' } }), 400],
+    ['no JSON inside', message('hello'), 400],
+    ['an array inside is nobody\'s', message('[]'), 403],
+    ['no JSON', signed('hello'), 400],
+    ['null', signed('null'), 400],
+    ['an answer to a call', signed(JSON.stringify(TRANSACTION)), 400],
+    ['a refund of another merchant', message({ ...REFUND, mchid: '1' }, { type: 'REFUND.SUCCESS' }), 403],
+    ['a refund under way', message({ ...REFUND, refund_status: 'PROCESSING' }, { type: 'REFUND.SUCCESS' }), 400],
+    ['a combined order of others', message({ combine_appid: appId, combine_mchid: '1', combine_out_trade_no: 'C1', sub_orders: [{ ...TRANSACTION, amount: { total_amount: 1, payer_amount: 1 } }], combine_payer_info: { openid: OPENID } }), 403],
+    ['a combined order of nothing', message({ combine_appid: appId, combine_mchid: mchId, combine_out_trade_no: 'C1', sub_orders: [] }), 400]
+  ]
+  for (const [name, forged, statusCode] of refused) {
+    const reply = await send(forged)
+    t.equal(reply.statusCode, statusCode, name)
+    if (forged.headers['wechatpay-signature'] !== undefined) t.same(reply.json(), { code: 'FAIL', message: 'failed' }, `${name}: tells nothing`)
+  }
+  const doubled = await app.inject({ method: 'POST', url: '/wechat/notify', payload: genuine.body, headers: { ...genuine.headers, 'wechatpay-nonce': ['n1', 'n1'] as never } })
+  t.equal(doubled.statusCode, 401, 'a doubled header')
+  t.same([payments.length, refunds.length], [0, 0])
+  t.match(await send(genuine), { statusCode: 204 })
+  t.equal(payments.length, 1)
+  t.notMatch(lines.join(''), new RegExp(`${apiV3Key}|PRIVATE KEY`))
+})
+
+t.test('WeChat\'s own probe is refused quietly', async t => {
+  const { send, lines, payments } = await host(t)
+  const genuine = message(TRANSACTION)
+  t.match(await send({ ...genuine, headers: { ...genuine.headers, 'wechatpay-signature': 'WECHATPAY/SIGNTEST/AAAA' } }), { statusCode: 401 })
+  t.equal(lines.filter(line => JSON.parse(line).level >= 40).length, 0, 'no warning')
+  t.equal(payments.length, 0)
+})
+
+t.test('N7 refunds, events, combined orders: each to its own handler, once', async t => {
+  const { app, send, payments, refunds, events, lines } = await host(t)
+  for (const [refund_status, type] of [['SUCCESS', 'REFUND.SUCCESS'], ['ABNORMAL', 'REFUND.ABNORMAL'], ['CLOSED', 'REFUND.CLOSED']]) {
+    for (let at = 0; at < 2; at++) t.match(await send(message({ ...REFUND, refund_status }, { type: type! })), { statusCode: 204 })
+  }
+  t.same(refunds.map(({ state }) => state), ['SUCCESS', 'ABNORMAL', 'CLOSED'])
+  t.match(refunds[0], { amount: 40, total: 100, payerAmount: 36, receivedBy: '支付用户零钱', succeededAt: new Date('2026-11-23T18:30:00+08:00') })
+  const event = message({ out_bill_no: 'TB1', state: 'SUCCESS' }, { type: 'MCHTRANSFER.BILL.FINISHED', id: 'EV-1' })
+  for (let at = 0; at < 2; at++) t.match(await send(event), { statusCode: 204 })
+  t.match(events, [{ eventId: 'EV-1', eventType: 'MCHTRANSFER.BILL.FINISHED', resource: { out_bill_no: 'TB1' } }])
+  t.match(await send(message({ a: 1 }, { type: 'COUPON.USE' })), { statusCode: 204 })
+  t.match(lines.join(''), /nobody to hear of it/)
+  const part = (number: string) => ({ mchid: mchId, out_trade_no: `PART-${number}`, transaction_id: `4${number}`, trade_type: 'JSAPI', trade_state: 'SUCCESS', attach: number, success_time: TRANSACTION.success_time, amount: { total_amount: 50, payer_amount: 50, currency: 'CNY' } })
+  const combined = { combine_appid: appId, combine_mchid: mchId, combine_out_trade_no: 'C1', combine_payer_info: { openid: OPENID }, sub_orders: [part('1'), part('2')] }
+  for (let at = 0; at < 2; at++) t.match(await send(message(combined)), { statusCode: 204 })
+  t.match(payments, [{ outTradeNo: 'PART-1', amount: 50, openid: OPENID }, { outTradeNo: 'PART-2', attach: '2' }])
+  t.throws(() => app.wechatNotify.on('X', 'no function' as never), { code: 'WECHAT_CONFIG' })
+})
+
+t.test('N18 both versions on one route, told apart by what they prove', async t => {
+  const { send, payments, refunds, app } = await host(t, { merchant: { ...ACCOUNT.merchant, v3 } })
+  const document = v2Signed(v2Payment({ transaction_id: '422' }))
+  t.match(await send({ body: document, headers: { 'content-type': 'text/xml' } }), { statusCode: 200, body: /SUCCESS/ })
+  t.match(await send(message(TRANSACTION)), { statusCode: 204 })
+  t.match(await send({ body: v2Signed(v2Payment({ transaction_id: '423' })), headers: message(TRANSACTION).headers }), { statusCode: 200 }, 'v2\'s document in v3\'s headers')
+  t.match(await send({ body: refundNotification(), headers: { 'content-type': 'text/xml' } }), { statusCode: 200 }, 'a v2 document for the refund of a v3 order')
+  t.match(await send({ body: message(TRANSACTION).body, headers: {} }), { statusCode: 400 }, 'v3\'s body without its headers')
+  t.match(await send({ body: v2Signed(v2Payment(), 'x'.repeat(31) + 'y'), headers: message(TRANSACTION).headers }), { statusCode: 401 }, 'neither')
+  t.same(payments.map(({ transactionId }) => transactionId), ['422', TRANSACTION.transaction_id, '423'])
+  t.equal(refunds.length, 1)
+  t.match(await app.inject({ method: 'POST', url: '/wechat/notify', headers: { 'wechatpay-signature': 'x' } }), { statusCode: 400 }, 'no body')
+  const v3Only = await host(t)
+  t.match(await v3Only.send({ body: document, headers: {} }), { statusCode: 401 }, 'v2 is not configured')
+})
+
+t.test('E1 the emulator tells, the shop hears: transfers, combined orders, probes, handlers that fail', async t => {
+  const emulator = await testEmulator(t)
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const heard: string[] = []
+  let failures = 2
+  await app.register(notify, {
+    ...emulator.v3Config,
+    onPayment (payment) {
+      if (failures-- > 0) throw Object.assign(new Error('database away'), { statusCode: 204 })
+      heard.push(`paid ${payment.outTradeNo}`)
+    }
+  })
+  app.wechatNotify.on('MCHTRANSFER.BILL.FINISHED', ({ resource }) => { heard.push(`transferred ${resource.out_bill_no}`) })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const notifyUrl = `${app.listeningOrigin}/wechat/notify`
+  const pay = createPay({ ...emulator.v3Config, merchant: { ...emulator.v3Config.merchant, notifyUrl } })
+  await pay.v3.combine.jsapi({ combineOutTradeNo: 'CB00001', openid: OPENID, parts: [1, 2].map(at => ({ outTradeNo: `CP0000${at}`, description: '咖啡', amount: 100, attach: 'a' })) })
+  await emulator.payCombined('CB00001')
+  t.match(await emulator.waitForNotification(delivery => delivery.accepted), { attempt: 3 })
+  await pay.v3.transfers.create({ outBillNo: 'TB00001', sceneId: '1000', openid: OPENID, amount: 100, remark: '奖励', reports: [{ info_type: '活动名称', info_content: '新会员' }], notifyUrl })
+  await emulator.confirmTransfer('TB00001')
+  await emulator.waitForNotification(delivery => delivery.about === 'event' && delivery.accepted)
+  t.same(heard, ['paid CP00001', 'paid CP00002', 'transferred TB00001'])
+  t.match(await emulator.probe(notifyUrl), { about: 'probe', reply: { status: 401 }, accepted: false })
+  await t.rejects(emulator.confirmTransfer('TB00001'), { message: /no such/ })
+  t.ok(createPrivateKey(emulator.v3Config.merchant.v3.privateKey))
+})
