@@ -23,7 +23,7 @@ t.test('packed, imported and required', async t => {
   mkdirSync(join(modules, 'fastify-wechat-pay'), { recursive: true })
   run('tar', ['-xzf', join(dir, filename), '--strip-components=1', '-C', join(modules, 'fastify-wechat-pay')], dir)
   const installed = paths.map(path => readFileSync(join(modules, 'fastify-wechat-pay', path), 'utf8')).join('\n')
-  t.notMatch(installed, /BEGIN (?:RSA |EC )?PRIVATE KEY/, 'E3 holds no key')
+  t.notMatch(installed, /BEGIN [A-Z ]*PRIVATE KEY-----\s+[0-9A-Za-z+/]{16}/, 'E3 holds no key')
   mkdirSync(join(modules, '@fastify'), { recursive: true })
   for (const name of ['fastify', ...Object.keys(manifest.dependencies)]) symlinkSync(join(root, 'node_modules', name), join(modules, name))
 

@@ -8,13 +8,15 @@ import { freePort } from '../helpers/redis.ts'
 
 type Tap = Parameters<typeof testEmulator>[0]
 
-async function openShop (t: Tap, signType: 'MD5' | 'HMAC-SHA256' = 'HMAC-SHA256') {
+/** `signing`: RSA is APIv3's. */
+async function openShop (t: Tap, signing: 'MD5' | 'HMAC-SHA256' | 'RSA' = 'HMAC-SHA256') {
   const emulator = await testEmulator(t, { timeScale: 0.02 })
   const port = await freePort()
   const origin = `http://localhost:${port}`
-  const { merchant, ...account } = emulator.config
+  const { merchant, ...account } = emulator.bothConfig
+  const version = signing === 'RSA' ? 'v3' : 'v2'
   const shop = await createShop({
-    account: { ...account, merchant: { ...merchant, notifyUrl: `${origin}/wechat/notify`, v2: { ...merchant.v2, signType } } },
+    account: { ...account, version, merchant: { ...merchant, notifyUrl: `${origin}/wechat/notify`, v2: { ...merchant.v2, ...(signing !== 'RSA' && { signType: signing }) } } },
     origin,
     bridge: `${emulator.origin}/_emulator/bridge.js`
   })
@@ -39,8 +41,8 @@ t.test('in a browser', { skip, timeout: 110_000 }, async t => {
   const { visitor } = await startBrowser(t)
 
   t.test('config accepted, paid, and the order page turns to paid by the notification', async t => {
-    for (const [language, signType] of [['zh', 'MD5'], ['en', 'HMAC-SHA256']] as const) {
-      const { origin, orders, emulator } = await openShop(t, signType)
+    for (const [language, signing] of [['zh', 'MD5'], ['en', 'HMAC-SHA256'], ['zh', 'RSA'], ['en', 'RSA']] as const) {
+      const { origin, orders, emulator } = await openShop(t, signing)
       const page = await visitor()
       await logIn(page, origin, language)
       await page.waitForSelector('#status[data-state=ready]')
