@@ -5,7 +5,7 @@ import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
-const ALL = ['token', 'v2', 'bills']
+const ALL = ['token', 'v2', 'v3', 'bills']
 
 if (!existsSync(`${HERE}node_modules`)) run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`)

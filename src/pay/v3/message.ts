@@ -1,6 +1,6 @@
 /** Whether a reply or a notification is WeChat's: signature, key and clock, over the bytes as they came. */
 import type { KeyObject } from 'node:crypto'
-import { verifyV3 } from './sign.ts'
+import { verifyV3Later } from './sign.ts'
 
 /** Seconds that a message's timestamp may be away from now, either way. */
 const WINDOW = 300
@@ -34,5 +34,5 @@ export async function judge (headers: Headers, body: Uint8Array, keyFor: (serial
   if (!/^[0-9A-Za-z+/]{342}==$/.test(said.signature)) return 'false'
   const key = await keyFor(said.serial)
   if (!key) return 'unknown key'
-  return verifyV3({ ...said, body }, key) ? 'genuine' : 'false'
+  return await verifyV3Later({ ...said, body }, key) ? 'genuine' : 'false'
 }

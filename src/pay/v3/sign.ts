@@ -1,10 +1,32 @@
 /** Signatures of APIv3: WeChat Pay APIv3 documentation, "Signing requests" and "Verifying signatures". RSA runs on the thread pool, so that many at once hold nobody up. */
-import { sign as signWith, verify } from 'node:crypto'
+import { sign as signWith, verify as verifyWith } from 'node:crypto'
 import type { KeyLike, KeyObject } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { nonce as newNonce } from '../../nonce.ts'
 
 const signLater: (algorithm: 'sha256', data: Buffer, key: KeyObject) => Promise<Buffer> = promisify(signWith)
+const verifyLater: (algorithm: 'sha256', data: Buffer, key: KeyLike, signature: Buffer) => Promise<boolean> = promisify(verifyWith)
+
+/**
+ * Signatures at a time: one core is left to the event loop. All the pool's threads signing at once would keep it from
+ * running on a small machine, and everybody's requests with it.
+ */
+const AT_A_TIME = Math.max(1, availableParallelism() - 1)
+let running = 0
+const waiting: Array<() => void> = []
+
+async function oneCoreFree<T> (work: () => Promise<T>): Promise<T> {
+  if (running >= AT_A_TIME) await new Promise<void>(resolve => { waiting.push(resolve) })
+  else running++
+  try {
+    return await work()
+  } finally {
+    const next = waiting.shift()
+    if (next) next()
+    else running--
+  }
+}
 
 export interface SignedMessage {
   timestamp: string
@@ -16,14 +38,18 @@ export interface SignedMessage {
 }
 
 /** Whether the message is signed by this key or certificate. Does not look at the clock. */
-export function verifyV3 ({ timestamp, nonce, body, signature }: SignedMessage, key: KeyLike): boolean {
-  const message = Buffer.concat([Buffer.from(`${timestamp}\n${nonce}\n`), body, Buffer.from('\n')])
-  return verify('sha256', message, key, Buffer.from(signature, 'base64'))
-}
+export const verifyV3 = (message: SignedMessage, key: KeyLike): boolean =>
+  verifyWith('sha256', signedText(message), key, Buffer.from(message.signature, 'base64'))
+
+/** The same on the thread pool. */
+export const verifyV3Later = async (message: SignedMessage, key: KeyLike): Promise<boolean> =>
+  await verifyLater('sha256', signedText(message), key, Buffer.from(message.signature, 'base64'))
+
+const signedText = ({ timestamp, nonce, body }: SignedMessage) => Buffer.concat([Buffer.from(`${timestamp}\n${nonce}\n`), body, Buffer.from('\n')])
 
 /** RSA-SHA256 of a text, base64. */
 export async function signV3 (text: string, key: KeyObject): Promise<string> {
-  return (await signLater('sha256', Buffer.from(text), key)).toString('base64')
+  return await oneCoreFree(async () => (await signLater('sha256', Buffer.from(text), key)).toString('base64'))
 }
 
 export interface Signer {

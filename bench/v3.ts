@@ -1,0 +1,86 @@
+/** `npm run bench -- v3`: 200 orders placed at once; how fast, and for how long the event loop, and with it every other route, stands still. */
+import { spawn } from 'node:child_process'
+import { createPublicKey } from 'node:crypto'
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { fileURLToPath } from 'node:url'
+import type { EmulatorConfig } from '../plugins/emulator/emulator.ts'
+import { createPay } from '../src/pay/pay.ts'
+import { OPENID } from '../test/helpers/account.ts'
+import { median } from './measure.ts'
+
+interface NodeV3Client { createHttp (service: object): void, transactions_jsapi (params: object): Promise<{ status: number }> }
+interface AxiosClient { chain (path: string): { post (data: object): Promise<{ data: { prepay_id?: string } }> } }
+interface Http { get (url: string, headers: object): Promise<object>, post (url: string, params: object, headers: object): Promise<object> }
+
+const require = createRequire(import.meta.url)
+const NodeV3 = require('wechatpay-node-v3') as new (config: object) => NodeV3Client
+const { PayRequest } = require('wechatpay-node-v3/dist/lib/pay-request') as { PayRequest: new () => Http }
+const { Wechatpay, Rsa, Formatter } = require('wechatpay-axios-plugin') as { Wechatpay: new (config: object) => AxiosClient, Rsa: { sign (message: string, key: unknown): string }, Formatter: { request (...parts: string[]): string } }
+
+// WeChat runs in a process of its own: its work must not be counted.
+const emulator = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../plugins/emulator/cli.ts', import.meta.url)), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
+const [line] = await once(emulator.stdout, 'data')
+const origin = /http:\/\/[\d.:]+/.exec(String(line))![0]
+const config = await (await fetch(`${origin}/_emulator/config`)).json() as EmulatorConfig
+const { appId, merchant: { mchId, v3 } } = config
+const notifyUrl = 'http://127.0.0.1:1/notify'
+
+const pay = createPay({ appId, merchant: { mchId, notifyUrl, v3 }, endpoints: { pay: origin }, http: { timeout: 60_000, retries: 0 } })
+
+const nodeV3 = new NodeV3({ appid: appId, mchid: mchId, serial_no: v3.serialNo, publicKey: Buffer.from('unused'), privateKey: Buffer.from(v3.privateKey), key: v3.apiV3Key })
+const http = new PayRequest()
+const here = (url: string) => url.replace('https://api.mch.weixin.qq.com', origin)
+nodeV3.createHttp({ get: (url: string, headers: object) => http.get(here(url), headers), post: (url: string, params: object, headers: object) => http.post(here(url), params, headers) })
+
+const axios = new Wechatpay({ mchid: mchId, serial: v3.serialNo, privateKey: v3.privateKey, certs: { [v3.publicKeyId!]: createPublicKey(v3.publicKey!) }, baseURL: `${origin}/`, headers: { 'Wechatpay-Serial': v3.publicKeyId } })
+
+let number = 0
+const order = () => ({ outTradeNo: `BV3${String(++number).padStart(10, '0')}`, description: '咖啡', amount: 100, openid: OPENID })
+const body = () => {
+  const { outTradeNo, description, amount, openid } = order()
+  return { description, out_trade_no: outTradeNo, notify_url: notifyUrl, amount: { total: amount, currency: 'CNY' }, payer: { openid } }
+}
+
+/** Each places an order and signs what the page needs. */
+const competitors: Record<string, () => Promise<unknown>> = {
+  'fastify-wechat-pay, answers verified': async () => await pay.jsapi(order()),
+  'wechatpay-node-v3 2.2, answers not verified': async () => {
+    const { status } = await nodeV3.transactions_jsapi(body())
+    if (status !== 200) throw new Error(`answered ${status}`)
+  },
+  'wechatpay-axios-plugin 0.9, answers verified': async () => {
+    const { data } = await axios.chain('v3/pay/transactions/jsapi').post({ appid: appId, mchid: mchId, ...body() })
+    Rsa.sign(Formatter.request(appId, '1', 'n', `prepay_id=${data.prepay_id}`), v3.privateKey)
+  }
+}
+
+const AT_ONCE = 200
+const ROUNDS = 7
+const seen = new Map(Object.keys(competitors).map(name => [name, { perSecond: [] as number[], p99: [] as number[], max: [] as number[] }]))
+
+for (const call of Object.values(competitors)) await Promise.all(Array.from({ length: AT_ONCE }, call))
+for (let round = 0; round < ROUNDS; round++) {
+  for (const [name, call] of Object.entries(competitors)) {
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
+    const begun = performance.now()
+    await Promise.all(Array.from({ length: AT_ONCE }, call))
+    const seconds = (performance.now() - begun) / 1000
+    delay.disable()
+    const { perSecond, p99, max } = seen.get(name)!
+    perSecond.push(AT_ONCE / seconds)
+    p99.push(delay.percentile(99) / 1e6)
+    max.push(delay.max / 1e6)
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
+}
+
+console.log(`${AT_ONCE} orders at once, medians of ${ROUNDS} rounds`)
+console.log(`  ${''.padEnd(48)} ${'orders/s'.padStart(10)} ${'delay p99'.padStart(12)} ${'longest'.padStart(12)}`)
+for (const [name, { perSecond, p99, max }] of seen) {
+  console.log(`  ${name.padEnd(48)} ${median(perSecond).toFixed(0).padStart(10)} ${`${median(p99).toFixed(1)} ms`.padStart(12)} ${`${median(max).toFixed(1)} ms`.padStart(12)}`)
+}
+emulator.kill()
+process.exit()
