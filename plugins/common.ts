@@ -55,7 +55,7 @@ export async function noStore (_request: FastifyRequest, reply: FastifyReply): P
   reply.header('cache-control', 'no-store')
 }
 
-type Decorator = 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatPay' | 'wechatNotify'
+type Decorator = 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatPay' | 'wechatNotify' | 'wechatReconcile'
 
 /** Decorates the app, or adds a named account to the decorator that is there. */
 export function expose (app: FastifyInstance, name: Decorator, value: object, namespace: string | undefined): void {

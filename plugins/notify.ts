@@ -5,6 +5,8 @@ import { systemClock } from '../src/clock.ts'
 import { WechatConfigError, WechatError, WechatNotificationError } from '../src/errors.ts'
 import { createOnce } from '../src/once.ts'
 import { requireId, resolveEndpoints } from '../src/options.ts'
+import { createDelivery } from '../src/pay/deliver.ts'
+import type { Expected, HandlingContext, WechatEvent } from '../src/pay/deliver.ts'
 import { checkMerchant } from '../src/pay/merchant.ts'
 import type { Merchant } from '../src/pay/merchant.ts'
 import type { Payment } from '../src/pay/order.ts'
@@ -12,21 +14,15 @@ import type { Refund } from '../src/pay/refund.ts'
 import { v2Answer } from '../src/pay/v2/notification.ts'
 import { createV3Client } from '../src/pay/v3/client.ts'
 import { SignatureProbe, v3Refusal } from '../src/pay/v3/notification.ts'
-import { accountKey } from '../src/store/key.ts'
 import { expose, prefixOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 import { claimsV3, createNotificationReader } from './notification-reader.ts'
 import type { Notification } from './notification-reader.ts'
 import { rawBodies } from './raw-bodies.ts'
 
-/** What the host's own records say of an order. */
-export interface Expected {
-  /** Integer fen. */
-  amount: number
-  /** Default CNY. */
-  currency?: string
-  /** Who is to pay, under the appId or the subAppId; leave out if anybody may. */
-  openid?: string
+/** What handlers get beside the news: a key for the host's own transaction, and the request if it came by one. */
+export interface NotifyContext extends HandlingContext {
+  request?: FastifyRequest
 }
 
 export interface NotifyOptions extends CommonOptions {
@@ -36,9 +32,9 @@ export interface NotifyOptions extends CommonOptions {
    * Called once per payment; resolve only when it is safely recorded. A throw, or longer than `handlerTimeout`,
    * and WeChat will send it again.
    */
-  onPayment?: (payment: Payment, request: FastifyRequest) => unknown
+  onPayment?: (payment: Payment, context: NotifyContext) => unknown
   /** The same for what became of a refund: SUCCESS, CLOSED or ABNORMAL, each of them once. Without it, it is logged and acknowledged. */
-  onRefund?: (refund: Refund, request: FastifyRequest) => unknown
+  onRefund?: (refund: Refund, context: NotifyContext) => unknown
   /**
    * What the order should look like, or undefined if there is none. Recommended: without it a genuine payment of
    * another amount than the order's reaches `onPayment`.
@@ -50,20 +46,15 @@ export interface NotifyOptions extends CommonOptions {
   handlerTimeout?: number
   /** Seconds that a handled payment is remembered. Default seven days; WeChat gives up after about one. */
   remember?: number
-}
-
-/** What WeChat tells beside payments and refunds (APIv3 only). */
-export interface WechatEvent {
-  /** The same each time WeChat sends it. */
-  eventId: string
-  eventType: string
-  /** What was decrypted, by WeChat's own names. */
-  resource: Record<string, unknown>
+  /** While Redis is away: `refuse`, so that WeChat sends it again (default), or `process` without memory of what other processes handled. */
+  storeAway?: 'refuse' | 'process'
 }
 
 export interface WechatNotify {
   /** Hears of one more kind of event, such as MCHTRANSFER.BILL.FINISHED: once for each `eventId`. Call it before the server listens. */
-  on (eventType: string, handler: (event: WechatEvent, request: FastifyRequest) => unknown): void
+  on (eventType: string, handler: (event: WechatEvent, context: NotifyContext) => unknown): void
+  /** News that was found by a query: down the same road as a notification, and handled once whichever comes first. */
+  deliver (payment: Payment): Promise<void>
 }
 
 declare module 'fastify' {
@@ -77,7 +68,7 @@ declare module 'fastify' {
 }
 
 export const notify = fp<NotifyOptions>(async (app, options) => {
-  const { onPayment, onRefund, expected, onMismatch, handlerTimeout = 4500, remember = 7 * 86_400, namespace } = options
+  const { onPayment, onRefund, expected, onMismatch, handlerTimeout = 4500, remember = 7 * 86_400, storeAway, namespace } = options
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
   const merchant = checkMerchant(options.merchant, endpoints.pay)
@@ -86,60 +77,30 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
     if (handler !== undefined && typeof handler !== 'function') throw new WechatConfigError(option, 'must be a function')
   }
   if (!(handlerTimeout > 0 && handlerTimeout <= 5000)) throw new WechatConfigError('handlerTimeout', 'must be 1 to 5000 milliseconds')
+  if (storeAway !== undefined && storeAway !== 'refuse' && storeAway !== 'process') throw new WechatConfigError('storeAway', 'must be refuse or process')
 
   const store = storeOf(app, options)
-  const once = createOnce(store, { timeout: handlerTimeout, remember: remember * 1000 })
+  const once = createOnce(store, { timeout: handlerTimeout, remember: remember * 1000, storeAway })
+  const delivery = createDelivery<NotifyContext>(appId, merchant.mchId, once, { onPayment, onRefund, expected, onMismatch })
   const bases = [endpoints.pay, endpoints.payBackup]
   const keys = merchant.v3 && createV3Client({ http: options.http, bases, merchant: merchant.v3, store, clock: systemClock }).keys
   const read = createNotificationReader(appId, merchant, keys)
-  const handledKey = (event: string) => accountKey(appId, `handled:${merchant.mchId}:${event}`)
-
-  const handlers = new Map<string, Parameters<WechatNotify['on']>[1]>()
   const listening: WechatNotify = {
-    on (eventType, handler) {
-      if (typeof handler !== 'function') throw new WechatConfigError(`on(${eventType})`, 'needs a function')
-      handlers.set(eventType, handler)
-    }
+    on: delivery.on,
+    deliver: async payment => { await delivery.payment(payment, { source: 'query' }, app.log) }
   }
   // A second merchant under another prefix may do without a name: then only its events have nobody to hear them.
   if (namespace !== undefined || !app.hasDecorator('wechatNotify')) expose(app, 'wechatNotify', listening, namespace)
 
-  async function checkExpected (payment: Payment): Promise<void> {
-    if (!expected) return
-    const order = await expected(payment.outTradeNo)
-    if (order && order.amount === payment.amount && (order.currency ?? 'CNY') === payment.currency && isPayer(payment, order.openid)) return
-    app.log.error({ outTradeNo: payment.outTradeNo, transactionId: payment.transactionId, paid: payment.amount, expected: order?.amount }, 'fastify-wechat-pay: a genuine payment does not fit the order')
-    await onMismatch?.(payment, order)
-    throw new WechatNotificationError('the payment does not fit the order', 409)
-  }
-
-  async function handlePayment (payment: Payment, request: FastifyRequest): Promise<void> {
-    if (!onPayment) throw new WechatError('WECHAT_CONFIG', 'a payment came, and there is no onPayment to handle it', { statusCode: 501 })
-    await once(handledKey(payment.transactionId), async () => {
-      await checkExpected(payment)
-      await onPayment(payment, request)
-    })
-  }
-
-  async function handleRefund (refund: Refund, request: FastifyRequest): Promise<void> {
-    if (onRefund) await once(handledKey(`${refund.refundId}:${refund.state}`), async () => { await onRefund(refund, request) })
-    else request.log.warn({ outRefundNo: refund.outRefundNo, state: refund.state }, 'a refund ended, and there is no onRefund to hear of it')
-  }
-
-  async function handleEvent (event: WechatEvent, request: FastifyRequest): Promise<void> {
-    const handler = handlers.get(event.eventType)
-    if (handler) await once(handledKey(`event:${event.eventId}`), async () => { await handler(event, request) })
-    else request.log.warn({ eventType: event.eventType }, 'an event of WeChat Pay\'s, and nobody to hear of it: app.wechatNotify.on()')
-  }
-
   async function handle (notification: Notification, request: FastifyRequest): Promise<void> {
+    const source = { source: 'notification', request } as const
     switch (notification.kind) {
-      case 'payment': return await handlePayment(notification.payment, request)
+      case 'payment': return await delivery.payment(notification.payment, source, request.log)
       case 'payments':
-        for (const payment of notification.payments) await handlePayment(payment, request)
+        for (const payment of notification.payments) await delivery.payment(payment, source, request.log)
         return
-      case 'refund': return await handleRefund(notification.refund, request)
-      case 'event': return await handleEvent({ eventId: notification.eventId, eventType: notification.eventType, resource: notification.raw }, request)
+      case 'refund': return await delivery.refund(notification.refund, source, request.log)
+      case 'event': return await delivery.event({ eventId: notification.eventId, eventType: notification.eventType, resource: notification.raw }, source, request.log)
       case 'failure': request.log.info({ outTradeNo: notification.raw.out_trade_no }, 'an attempt to pay failed')
     }
   }
@@ -172,7 +133,5 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
 
 const XML = 'text/xml; charset=utf-8'
 
-const isPayer = ({ openid, subOpenid }: Payment, expected: string | undefined) => expected === undefined || expected === openid || expected === subOpenid
-
 export default notify
-export type { Merchant, Notification, Payment, Refund }
+export type { Expected, Merchant, Notification, Payment, Refund, WechatEvent }

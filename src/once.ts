@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WechatError } from './errors.ts'
+import { createMemoryStore } from './store/memory.ts'
 import type { Store } from './store/store.ts'
 
 export interface OnceOptions {
@@ -9,6 +10,8 @@ export interface OnceOptions {
   timeout: number
   /** Milliseconds a success is remembered. */
   remember: number
+  /** While the store is away: `refuse` (default), or `process` with no more memory than this process's own. */
+  storeAway?: 'refuse' | 'process' | undefined
 }
 
 /** Renewed while the work runs; a process that dies holds the others up no longer than this. */
@@ -19,26 +22,46 @@ export type Once = (key: string, work: () => Promise<void>) => Promise<void>
 /**
  * The returned function resolves once the work for `key` has succeeded, now or before, here or in another process;
  * work that fails, or whose process dies, is run again by the next who asks.
- * @throws whatever the work threw; WechatError `WECHAT_TIMEOUT` (503) when it did not end in time
+ * @throws whatever the work threw; WechatError `WECHAT_TIMEOUT` (503) when it did not end in time; `WECHAT_STORE` (503) while the store is away
  */
-export function createOnce (store: Store, { timeout, remember }: OnceOptions): Once {
-  return async function once (key, work) {
-    const owner = randomUUID()
-    const deadline = performance.now() + timeout
+export function createOnce (store: Store, { timeout, remember, storeAway = 'refuse' }: OnceOptions): Once {
+  // What could not be written down where all look, and what was handled while nobody could look.
+  const own = createMemoryStore()
+
+  /** Where the turn was taken: then it is finished there, too. Undefined if the work is done already. */
+  async function takeTurn (key: string, owner: string, deadline: number): Promise<Store | undefined> {
+    let where = store
     for (;;) {
-      const turn = await store.take(key, owner, LEASE)
-      if (turn.state === 'done') return
-      if (turn.state === 'mine') break
+      if (await own.read(key)) return undefined
+      let turn
+      try {
+        turn = await where.take(key, owner, LEASE)
+      } catch (error) {
+        if (storeAway !== 'process') throw error
+        where = own
+        continue
+      }
+      if (turn.state === 'done') return undefined
+      if (turn.state === 'mine') return where
       if (performance.now() > deadline) throw tooLate()
       await sleep(20 + 30 * Math.random())
     }
+  }
 
-    const beat = setInterval(() => { store.extend(key, owner, LEASE).catch(() => {}) }, LEASE / 3)
+  return async function once (key, work) {
+    const owner = randomUUID()
+    const deadline = performance.now() + timeout
+    const where = await takeTurn(key, owner, deadline)
+    if (!where) return
+
+    const beat = setInterval(() => { where.extend(key, owner, LEASE).catch(() => {}) }, LEASE / 3)
     const running = work().then(
       // Done is done, even if it came too late for this delivery or can no longer be written down.
-      async () => { await store.finish(key, owner, '1', remember).catch(() => false) },
+      async () => {
+        await where.finish(key, owner, '1', remember).catch(async () => { await own.note(key, '1', remember) })
+      },
       async error => {
-        await store.release(key, owner).catch(() => {})
+        await where.release(key, owner).catch(() => {})
         throw error
       }
     )

@@ -155,7 +155,7 @@ t.test('N12 N16 the host\'s routes, parsers, error handler and hooks are as they
   app.setErrorHandler(async (_error, _request, reply) => reply.code(418).send('the host\'s'))
   app.addHook('preValidation', async request => { if (request.body && typeof request.body === 'object' && !Buffer.isBuffer(request.body)) Object.assign(request.body, { touched: true }) })
   app.post('/mine', async request => request.body)
-  await app.register(notify, { appId, merchant, onPayment: (payment, request) => { handled.push(`${payment.outTradeNo} ${request.wechatNotification?.kind}`) } })
+  await app.register(notify, { appId, merchant, onPayment: (payment, { request }) => { handled.push(`${payment.outTradeNo} ${request?.wechatNotification?.kind}`) } })
   t.match(await app.inject({ method: 'POST', url: '/wechat/notify', payload: signed(payment()), headers: { 'content-type': 'text/xml' } }), { body: SUCCESS })
   t.same(handled, ['S1234567890 payment'])
   t.match((await app.inject({ method: 'POST', url: '/mine', payload: '<a/>', headers: { 'content-type': 'text/xml' } })).json(), { parsed: '<a/>', touched: true })
@@ -253,4 +253,16 @@ t.test('a refund\'s handler that fails is called again', async t => {
   t.match(await send(refundNotification()), { body: SUCCESS })
   t.match(await send(refundNotification()), { body: SUCCESS })
   t.equal(calls, 3)
+})
+
+t.test('N6 fifteen failures, then a fix: the sixteenth succeeds, and nothing is poisoned', async t => {
+  let calls = 0
+  const { send } = await host(t, { onPayment: () => { if (++calls <= 15) throw new Error('database away') } })
+  const document = signed(payment())
+  for (let at = 0; at < 15; at++) t.match(await send(document), { statusCode: 500, body: FAIL })
+  t.match(await send(document), { statusCode: 200, body: SUCCESS })
+  t.match(await send(document), { statusCode: 200, body: SUCCESS })
+  t.equal(calls, 16)
+  for (const storeAway of ['refuse', 'process'] as const) t.ok(await host(t, { storeAway }))
+  await t.rejects(host(t, { storeAway: 'ignore' as never }).then(({ app }) => app.ready()), { code: 'WECHAT_CONFIG', option: 'storeAway' })
 })

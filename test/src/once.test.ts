@@ -54,6 +54,30 @@ t.test('long work keeps its lease; a store that fails meanwhile does not undo su
   await t.rejects(once('other', async () => { throw new Error('the host\'s') }), { message: 'the host\'s' })
 })
 
+t.test('N5 processing without the store: once in this process, and shared again when it is back', async t => {
+  const shared = createMemoryStore()
+  let away = true
+  const guarded = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => async (...args: A) => {
+    if (away) throw new Error('away')
+    return await call(...args)
+  }
+  const store: Store = { ...shared, take: guarded(shared.take), finish: guarded(shared.finish), release: guarded(shared.release), extend: guarded(shared.extend) }
+  const once = createOnce(store, { timeout: 2000, remember: 10_000, storeAway: 'process' })
+  let runs = 0
+  const work = async () => { await sleep(20); runs++ }
+  await Promise.all(Array.from({ length: 20 }, () => once('key', work)))
+  t.equal(runs, 1)
+  let failed = 0
+  await t.rejects(once('other', async () => { failed++; throw new Error('not yet') }), { message: 'not yet' })
+  await once('other', async () => { failed++ })
+  t.equal(failed, 2)
+  away = false
+  await once('key', work)
+  t.equal(runs, 1, 'still remembered here')
+  await once('later', work)
+  t.match(await shared.read('later'), { value: '1' })
+})
+
 t.test('N5 no store, no work', async t => {
   const once = createOnce({ ...createMemoryStore(), take: async () => { throw new Error('away') } }, { timeout: 50, remember: 10_000 })
   await t.rejects(once('key', async () => { t.fail('the work ran') }), { message: 'away' })

@@ -1,0 +1,125 @@
+/** Orders always reach an end: unfinished ones are asked about on a schedule, by one process of the fleet. Decorates `app.wechatReconcile`. */
+import { randomUUID } from 'node:crypto'
+import fp from 'fastify-plugin'
+import { systemClock } from '../src/clock.ts'
+import { WechatConfigError } from '../src/errors.ts'
+import { requireId } from '../src/options.ts'
+import type { TradeBillRequest } from '../src/pay/bill.ts'
+import { compareBill } from '../src/pay/compare-bill.ts'
+import type { BookEntry, Comparison } from '../src/pay/compare-bill.ts'
+import { reconcileOrders } from '../src/pay/reconcile.ts'
+import type { ReconcileReport, UnfinishedOrder } from '../src/pay/reconcile.ts'
+import type { WechatPay } from '../src/pay/pay.ts'
+import { accountKey } from '../src/store/key.ts'
+import { expose, exposed, storeOf } from './common.ts'
+import type { Namespaced } from './common.ts'
+import { notify } from './notify.ts'
+import type { NotifyOptions, WechatNotify } from './notify.ts'
+import { pay } from './pay.ts'
+import type { PayPluginOptions } from './pay.ts'
+
+export interface ReconcileOptions extends Omit<PayPluginOptions, 'order' | 'product'>, NotifyOptions {
+  /** The host's orders that have not reached their end, oldest first: a query of its own database. */
+  unfinished: () => AsyncIterable<UnfinishedOrder> | Iterable<UnfinishedOrder>
+  /** Seconds from one run to the next, by whichever process. Default 60; 0: only when `run()` is called. */
+  every?: number
+  /** Queries a second, at most. Default 20. */
+  rate?: number
+  /** Hears how each run ended. */
+  onReport?: (report: ReconcileReport) => unknown
+}
+
+export interface WechatReconcile {
+  /** A run now, whatever the schedule. Undefined if another process is at it. */
+  run (): Promise<ReconcileReport | undefined>
+  /** A day's bill against the host's books (in the order of time): what is missing on either side, and what differs. */
+  compareBill (request: TradeBillRequest, entries: AsyncIterable<BookEntry> | Iterable<BookEntry>): Comparison
+  /** How the run that is under way here goes, or how the last one here went. */
+  status (): { running: boolean, report: ReconcileReport | undefined }
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    wechatReconcile: Namespaced<WechatReconcile>
+  }
+}
+
+/** Milliseconds: renewed while a run goes on; a process that dies holds the others up no longer than this. */
+const LEASE = 10_000
+
+export const reconcile = fp<ReconcileOptions>(async (app, options) => {
+  const { unfinished, every = 60, rate = 20, onReport, namespace } = options
+  if (typeof unfinished !== 'function') throw new WechatConfigError('unfinished', 'is required: a function that gives the orders without an end')
+  if (!(every >= 0)) throw new WechatConfigError('every', 'must be a number of seconds')
+  if (!(rate > 0)) throw new WechatConfigError('rate', 'must be more than 0')
+  const appId = requireId('appId', options.appId)
+  const orders = await have<WechatPay>('wechatPay', () => app.register(pay, withoutRoutes(options)))
+  const news = await have<WechatNotify>('wechatNotify', () => app.register(notify, options))
+  const store = storeOf(app, options)
+  const key = accountKey(appId, `reconcile:${options.merchant.mchId}`)
+  const ending = new AbortController()
+  let running: Promise<ReconcileReport | undefined> | undefined
+  let report: ReconcileReport | undefined
+
+  async function have<T extends object> (name: 'wechatPay' | 'wechatNotify', register: () => PromiseLike<unknown>): Promise<T> {
+    if (!exposed<T>(app, name, namespace)) await register()
+    return exposed<T>(app, name, namespace) as T
+  }
+
+  /** `rest`: milliseconds for which nobody runs again. */
+  async function once (rest: number): Promise<ReconcileReport | undefined> {
+    const owner = randomUUID()
+    if (rest === 0) await store.drop(key, DONE)
+    if ((await store.take(key, owner, LEASE)).state !== 'mine') return undefined
+    const beat = setInterval(() => { store.extend(key, owner, LEASE).catch(() => {}) }, LEASE / 3)
+    try {
+      report = await reconcileOrders(unfinished(), {
+        query: orders.query,
+        close: orders.close,
+        deliver: news.deliver,
+        clock: systemClock,
+        rate,
+        signal: ending.signal,
+        progress: current => { report = current }
+      })
+      app.log.info({ ...report, failures: undefined }, 'fastify-wechat-pay: orders reconciled')
+      await onReport?.(report)
+      return report
+    } finally {
+      clearInterval(beat)
+      await (rest > 0 ? store.finish(key, owner, DONE, rest) : store.release(key, owner)).catch(() => {})
+    }
+  }
+
+  function run (rest: number): Promise<ReconcileReport | undefined> {
+    running ??= once(rest).finally(() => { running = undefined })
+    return running
+  }
+
+  expose(app, 'wechatReconcile', {
+    run: () => run(0),
+    compareBill: (request, entries) => compareBill(orders.tradeBill(request), entries),
+    status: () => ({ running: running !== undefined, report })
+  } satisfies WechatReconcile, namespace)
+
+  if (every > 0) {
+    // A little less than the whole pause: whoever looks next shall find it over.
+    const timer = setInterval(() => {
+      run(every * 1000 * 0.9).catch((err: unknown) => { app.log.error({ err }, 'fastify-wechat-pay: orders could not be reconciled; the next run tries again') })
+    }, every * 1000)
+    timer.unref()
+    app.addHook('onClose', async () => { clearInterval(timer) })
+  }
+  app.addHook('onClose', async () => {
+    ending.abort()
+    await running?.catch(() => {})
+  })
+}, { fastify: '5.x', name: 'fastify-wechat-pay/reconcile' })
+
+const DONE = 'done'
+
+/** The host asked for reconciliation, not for a pay route. */
+const withoutRoutes = ({ unfinished: _unfinished, ...options }: ReconcileOptions): PayPluginOptions => options
+
+export default reconcile
+export type { BookEntry, Comparison, ReconcileReport, UnfinishedOrder }

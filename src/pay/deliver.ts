@@ -1,0 +1,98 @@
+/** News about money on its way to the host: compared with what the host expects, handled once, by whichever road it came. */
+import { WechatConfigError, WechatError, WechatNotificationError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Once } from '../once.ts'
+import { accountKey } from '../store/key.ts'
+import type { Payment } from './order.ts'
+import type { Refund } from './refund.ts'
+
+/** What the host's own records say of an order. */
+export interface Expected {
+  /** Integer fen. */
+  amount: number
+  /** Default CNY. */
+  currency?: string
+  /** Who is to pay, under the appId or the subAppId; leave out if anybody may. */
+  openid?: string
+}
+
+/** What WeChat tells beside payments and refunds (APIv3 only). */
+export interface WechatEvent {
+  /** The same each time WeChat sends it. */
+  eventId: string
+  eventType: string
+  /** What was decrypted, by WeChat's own names. */
+  resource: Record<string, unknown>
+}
+
+export interface HandlingContext {
+  /** The same for each piece of news however often and by whichever road it comes: a key for the host's own transaction. */
+  idempotencyKey: string
+  /** A message of WeChat's, or the answer to a query of ours. */
+  source: 'notification' | 'query'
+}
+
+export interface DeliveryHandlers<C extends HandlingContext> {
+  onPayment?: ((payment: Payment, context: C) => unknown) | undefined
+  onRefund?: ((refund: Refund, context: C) => unknown) | undefined
+  expected?: ((outTradeNo: string) => Expected | undefined | Promise<Expected | undefined>) | undefined
+  onMismatch?: ((payment: Payment, expected: Expected | undefined) => unknown) | undefined
+}
+
+/** What the caller adds to the context that handlers get. */
+export type Source<C extends HandlingContext> = Omit<C, 'idempotencyKey'>
+
+export interface Delivery<C extends HandlingContext> {
+  /**
+   * Resolves once the host has handled it, now or before.
+   * @throws WechatNotificationError (409) when it is not what the host expects; whatever the handler threw; WechatError `WECHAT_TIMEOUT` (503)
+   */
+  payment (payment: Payment, source: Source<C>, log: Log): Promise<void>
+  refund (refund: Refund, source: Source<C>, log: Log): Promise<void>
+  event (event: WechatEvent, source: Source<C>, log: Log): Promise<void>
+  on (eventType: string, handler: (event: WechatEvent, context: C) => unknown): void
+}
+
+export function createDelivery<C extends HandlingContext> (appId: string, mchId: string, once: Once, { onPayment, onRefund, expected, onMismatch }: DeliveryHandlers<C>): Delivery<C> {
+  const handlers = new Map<string, (event: WechatEvent, context: C) => unknown>()
+
+  const handled = async (idempotencyKey: string, source: Source<C>, work: (context: C) => Promise<void>) =>
+    await once(accountKey(appId, `handled:${mchId}:${idempotencyKey}`), async () => { await work({ ...source, idempotencyKey } as C) })
+
+  async function refuseUnexpected (payment: Payment, log: Log): Promise<void> {
+    if (!expected) return
+    const order = await expected(payment.outTradeNo)
+    if (order && order.amount === payment.amount && (order.currency ?? 'CNY') === payment.currency && isPayer(payment, order.openid)) return
+    log.error({ outTradeNo: payment.outTradeNo, transactionId: payment.transactionId, paid: payment.amount, expected: order?.amount }, 'fastify-wechat-pay: a genuine payment does not fit the order')
+    await onMismatch?.(payment, order)
+    throw new WechatNotificationError('the payment does not fit the order', 409)
+  }
+
+  return {
+    async payment (payment, source, log) {
+      if (!onPayment) throw new WechatError('WECHAT_CONFIG', 'a payment came, and there is no onPayment to handle it', { statusCode: 501 })
+      await handled(payment.transactionId, source, async context => {
+        await refuseUnexpected(payment, log)
+        await onPayment(payment, context)
+      })
+    },
+
+    async refund (refund, source, log) {
+      if (onRefund) await handled(`${refund.refundId}:${refund.state}`, source, async context => { await onRefund(refund, context) })
+      else log.warn({ outRefundNo: refund.outRefundNo, state: refund.state }, 'a refund ended, and there is no onRefund to hear of it')
+    },
+
+    async event (event, source, log) {
+      const handler = handlers.get(event.eventType)
+      if (handler) await handled(`event:${event.eventId}`, source, async context => { await handler(event, context) })
+      else log.warn({ eventType: event.eventType }, 'an event of WeChat Pay\'s, and nobody to hear of it: app.wechatNotify.on()')
+    },
+
+    on (eventType, handler) {
+      if (typeof handler !== 'function') throw new WechatConfigError(`on(${eventType})`, 'needs a function')
+      handlers.set(eventType, handler)
+    }
+  }
+}
+
+const isPayer = ({ openid, subOpenid }: Payment, expected: string | undefined) => expected === undefined || expected === openid || expected === subOpenid

@@ -1,0 +1,102 @@
+/** Orders that nobody has heard of again: each is asked about, until it is paid, closed, or known to be open still. */
+import type { Clock } from '../clock.ts'
+import { WechatError } from '../errors.ts'
+import type { Payment, UnpaidOrder } from './order.ts'
+
+/** An order of the host's that has not reached its end. */
+export interface UnfinishedOrder {
+  outTradeNo: string
+  /** After this moment an unpaid one is closed. Left out: it is only asked about. */
+  expiresAt?: Date
+}
+
+export interface ReconcileReport {
+  startedAt: Date
+  finishedAt: Date
+  /** How many were asked about, and what became of them. */
+  orders: number
+  /** Paid, and handled by `onPayment` now or before. */
+  paid: number
+  /** Closed now, since their time was over. */
+  closed: number
+  /** At their end without a payment: closed, reversed or failed before. */
+  ended: number
+  /** Not paid yet, and not expired. */
+  open: number
+  /** WeChat has never heard of them: the page did not get as far as placing them. */
+  unknown: number
+  /** Could not be asked about, or their payment could not be handled: they come up again next time. At most a hundred are listed. */
+  failed: number
+  failures: Array<{ outTradeNo: string, code: string, message: string }>
+}
+
+export interface ReconcileParts {
+  query (which: { outTradeNo: string }): Promise<Payment | UnpaidOrder>
+  close (outTradeNo: string): Promise<void>
+  /** What notifications go through, too. */
+  deliver (payment: Payment): Promise<void>
+  clock: Pick<Clock, 'now' | 'sleep'>
+  /** Queries a second, at most. */
+  rate: number
+  /** Ends the run early. */
+  signal: AbortSignal
+  /** Hears of each order once it has been dealt with. */
+  progress? (report: ReconcileReport): void
+}
+
+const LISTED = 100
+/** WeChat's codes for an order that was never placed. */
+const NEVER_PLACED = new Set(['ORDERNOTEXIST', 'ORDER_NOT_EXIST'])
+
+export async function reconcileOrders (orders: AsyncIterable<UnfinishedOrder> | Iterable<UnfinishedOrder>, parts: ReconcileParts): Promise<ReconcileReport> {
+  const { query, close, deliver, clock, rate, signal, progress } = parts
+  const report: ReconcileReport = { startedAt: new Date(), finishedAt: new Date(), orders: 0, paid: 0, closed: 0, ended: 0, open: 0, unknown: 0, failed: 0, failures: [] }
+  const pause = 1000 / rate
+  let next = clock.now()
+
+  async function settle ({ outTradeNo, expiresAt }: UnfinishedOrder): Promise<'paid' | 'closed' | 'ended' | 'open'> {
+    const order = await query({ outTradeNo })
+    if ('transactionId' in order) {
+      await deliver(order)
+      return 'paid'
+    }
+    if (order.state !== 'NOTPAY') return order.state === 'USERPAYING' ? 'open' : 'ended'
+    if (!expiresAt || expiresAt.getTime() > Date.now()) return 'open'
+    try {
+      await close(outTradeNo)
+      return 'closed'
+    } catch (error) {
+      // Paid between the question and the closing: the next look finds the payment.
+      if (!['ORDERPAID', 'ORDER_PAID'].includes(String((error as WechatError).wechatCode))) throw error
+      const paid = await query({ outTradeNo })
+      if (!('transactionId' in paid)) throw error
+      await deliver(paid)
+      return 'paid'
+    }
+  }
+
+  for await (const order of orders) {
+    if (signal.aborted) break
+    const wait = next - clock.now()
+    if (wait > 0) await clock.sleep(wait)
+    next = Math.max(next, clock.now() - pause) + pause
+    report.orders++
+    try {
+      report[await settle(order)]++
+    } catch (error) {
+      const { code, message, wechatCode } = error as WechatError
+      // An unsigned answer says nothing about an order.
+      if (NEVER_PLACED.has(String(wechatCode)) && (error as WechatError).signed !== false) report.unknown++
+      else {
+        report.failed++
+        if (report.failures.length < LISTED) report.failures.push({ outTradeNo: order.outTradeNo, code: String(wechatCode ?? code), message })
+        // WeChat asks for less: give it a while.
+        if (error instanceof WechatError && error.statusCode === 503 && error.retryable) next = clock.now() + 10 * pause
+      }
+    }
+    report.finishedAt = new Date()
+    progress?.(report)
+  }
+  report.finishedAt = new Date()
+  return report
+}

@@ -1,0 +1,116 @@
+/** Notifications to several real processes with one real Redis: none doubled, none lost, whatever dies. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { Test } from 'tap'
+import { request } from 'undici'
+import { appId, merchant, payment, signed } from '../helpers/notification.ts'
+import type { NotifyWorkerOptions } from '../helpers/notify-worker.ts'
+import { skip, startRedis } from '../helpers/redis.ts'
+import { unwatched } from '../helpers/unwatched.ts'
+
+const SUCCESS = /<return_code><!\[CDATA\[SUCCESS\]\]>/
+let number = 0
+const fresh = () => `42000000002026112312${String(++number).padStart(8, '0')}`
+const documentOf = (transactionId: string) => signed(payment({ transaction_id: transactionId }))
+
+async function send (port: number, body: string): Promise<'success' | 'refused' | 'lost'> {
+  try {
+    const { body: answer } = await request(`http://127.0.0.1:${port}/wechat/notify`, { method: 'POST', headers: { 'content-type': 'text/xml', connection: 'close' }, body, signal: AbortSignal.timeout(6000) })
+    return SUCCESS.test(await answer.text()) ? 'success' : 'refused'
+  } catch {
+    return 'lost'
+  }
+}
+
+t.test('a fleet that takes notifications', { skip, timeout: 110_000 }, async t => {
+  const [redis, books] = await Promise.all([startRedis(), startRedis()])
+  t.teardown(redis.stop)
+  t.teardown(books.stop)
+  const book = books.client()
+  const counted = async (what: 'begun' | 'succeeded', id: string) => Number(await book.get(`${what}:${id}`))
+
+  async function worker (t: Test, more: Partial<NotifyWorkerOptions> = {}) {
+    const options = { redisPort: redis.port, bookPort: books.port, takes: 50, options: { appId, merchant }, ...more }
+    const child = spawn('env', unwatched(process.execPath, ['--import', 'tsx', 'test/helpers/notify-worker.ts', JSON.stringify(options)]), { cwd: new URL('../../', import.meta.url), stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    t.teardown(() => child.kill('SIGKILL'))
+    const [{ port }] = await once(child, 'message') as [{ port: number }]
+    return { child, port, ended: once(child, 'close').then(([code]) => code as number | null) }
+  }
+
+  t.test('N1 two hundred at once to four processes: one handling, two hundred acknowledgements', async t => {
+    const workers = await Promise.all([1, 2, 3, 4].map(() => worker(t)))
+    const id = fresh()
+    const answers = await Promise.all(Array.from({ length: 200 }, (_none, at) => send(workers[at % 4]!.port, documentOf(id))))
+    t.same(new Set(answers), new Set(['success']))
+    t.same([await counted('begun', id), await counted('succeeded', id)], [1, 1])
+  })
+
+  t.test('N4 kill -9 inside the handler: nothing is lost, and one success after redelivery', async t => {
+    const [doomed, other] = await Promise.all([worker(t, { dies: 'in handler' }), worker(t)])
+    const id = fresh()
+    t.equal(await send(doomed.port, documentOf(id)), 'lost')
+    let answer
+    for (let tries = 0; tries < 10 && answer !== 'success'; tries++) {
+      answer = await send(other.port, documentOf(id))
+      if (answer !== 'success') await sleep(500)
+    }
+    t.equal(answer, 'success')
+    t.same([await counted('begun', id), await counted('succeeded', id)], [2, 1])
+    t.equal(await send(other.port, documentOf(id)), 'success')
+    t.equal(await counted('succeeded', id), 1)
+  })
+
+  t.test('N4 kill -9 after it, before the reply: remembered, and acknowledged without a second run', async t => {
+    const [doomed, other] = await Promise.all([worker(t, { dies: 'before reply' }), worker(t)])
+    const id = fresh()
+    t.equal(await send(doomed.port, documentOf(id)), 'lost')
+    t.equal(await send(other.port, documentOf(id)), 'success')
+    t.equal(await counted('succeeded', id), 1)
+  })
+
+  t.test('N8 SIGTERM with twenty running: each answered after success or refused, and the process ends soon', async t => {
+    const { child, port, ended } = await worker(t, { takes: 700 })
+    const ids = Array.from({ length: 20 }, fresh)
+    const answers = ids.map(id => send(port, documentOf(id)))
+    await sleep(250)
+    const begun = performance.now()
+    child.kill('SIGTERM')
+    t.equal(await ended, 0)
+    t.ok(performance.now() - begun < 6000, 'within the handlers\' time')
+    for (const [at, answer] of (await Promise.all(answers)).entries()) {
+      if (answer === 'success') t.equal(await counted('succeeded', ids[at]!), 1, 'no SUCCESS for unfinished work')
+      else t.pass(answer)
+    }
+    t.ok((await Promise.all(answers)).filter(answer => answer === 'success').length > 0)
+  })
+
+  t.test('N5 Redis gone between and after: never SUCCESS for unhandled; with `process` it goes on', async t => {
+    const own = await startRedis()
+    t.teardown(own.stop)
+    const careful = await worker(t, { redisPort: own.port, takes: 600 })
+    const bold = await worker(t, { redisPort: own.port, takes: 10, options: { appId, merchant, storeAway: 'process' } })
+    const [between, before] = [fresh(), fresh()]
+    const running = send(careful.port, documentOf(between))
+    await sleep(200)
+    await own.kill()
+    t.equal(await running, 'success', 'gone while the handler ran: it was handled')
+    t.equal(await counted('succeeded', between), 1)
+    t.equal(await send(careful.port, documentOf(between)), 'success', 'and is remembered here')
+    t.equal(await counted('succeeded', between), 1)
+    t.equal(await send(careful.port, documentOf(before)), 'refused', 'gone before')
+    t.equal(await counted('begun', before), 0)
+    t.equal(await send(bold.port, documentOf(before)), 'success')
+    t.equal(await send(bold.port, documentOf(before)), 'success')
+    t.equal(await counted('succeeded', before), 1)
+    await own.start()
+    const after = fresh()
+    let answer
+    for (let tries = 0; tries < 50 && answer !== 'success'; tries++) {
+      answer = await send(careful.port, documentOf(after))
+      if (answer !== 'success') await sleep(100)
+    }
+    t.equal(answer, 'success', 'and back again')
+  })
+})

@@ -1,0 +1,43 @@
+/** One process of a fleet that takes notifications: its handler writes down in Redis each time it begins and succeeds. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import Fastify from 'fastify'
+import { Redis } from 'ioredis'
+import { notify } from '../../plugins/notify.ts'
+
+export interface NotifyWorkerOptions {
+  redisPort: number
+  /** Where the handler's book is, which no test takes away. */
+  bookPort: number
+  options: object
+  /** Milliseconds the handler takes. */
+  takes: number
+  /** `in handler`: dies the first time it has begun; `before reply`: dies the first time it has succeeded. */
+  dies?: 'in handler' | 'before reply'
+}
+
+const { redisPort, bookPort, options, takes, dies } = JSON.parse(process.argv[2] ?? '{}') as NotifyWorkerOptions
+const redis = new Redis({ port: redisPort })
+redis.on('error', () => {})
+const book = new Redis({ port: bookPort })
+const app = Fastify()
+await app.register(notify, {
+  ...options as { appId: string, merchant: { mchId: string } },
+  redis,
+  async onPayment ({ transactionId }) {
+    const begun = await book.incr(`begun:${transactionId}`)
+    if (dies === 'in handler' && begun === 1) process.kill(process.pid, 'SIGKILL')
+    await sleep(takes)
+    await book.incr(`succeeded:${transactionId}`)
+  }
+})
+// Fastify answers after the handler: dying here is dying between success and reply.
+if (dies === 'before reply') {
+  app.addHook('onSend', async (_request, reply) => {
+    if (reply.statusCode < 300 && await book.incr('died') === 1) process.kill(process.pid, 'SIGKILL')
+  })
+}
+process.once('SIGTERM', () => {
+  app.close().then(() => process.exit(0), () => process.exit(1))
+})
+await app.listen({ port: 0, host: '127.0.0.1' })
+process.send?.({ port: (app.server.address() as { port: number }).port })
