@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Fault, Faults } from './faults.ts'
+import type { Chaos, Mishap, Mishaps } from './mishaps.ts'
 import type { Notifier } from './notifier.ts'
 import type { OfficialAccount } from './official-account.ts'
 import type { Pki } from './pki.ts'
@@ -19,6 +20,7 @@ export interface ControlParts {
   v3: PayV3
   notifier: Notifier
   faults: Faults
+  mishaps: Mishaps
   pki: Pki
   /** Where the mutual TLS listener is, if there is one. */
   secureOrigin (): string | undefined
@@ -26,7 +28,7 @@ export interface ControlParts {
 
 const pem = (key: KeyObject) => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }) as string
 
-export function control (app: FastifyInstance, world: World, { account, pay, v3, notifier, faults, pki, secureOrigin }: ControlParts): void {
+export function control (app: FastifyInstance, world: World, { account, pay, v3, notifier, faults, mishaps, pki, secureOrigin }: ControlParts): void {
   const { orders, refunds } = pay
 
   app.get('/_emulator/config', async request => {
@@ -110,8 +112,18 @@ export function control (app: FastifyInstance, world: World, { account, pay, v3,
     faults.add(bodyJson(request) as unknown as Fault)
     return { ok: true }
   })
+  // What happens to the next notifications, and what may happen to any of them.
+  app.post('/_emulator/notifications/mishaps', async request => {
+    mishaps.add(bodyJson(request) as unknown as Mishap)
+    return { ok: true }
+  })
+  app.post('/_emulator/notifications/chaos', async request => {
+    mishaps.setChaos(bodyJson(request) as unknown as Chaos)
+    return { ok: true }
+  })
   app.delete('/_emulator/faults', async () => {
     faults.clear()
+    mishaps.clear()
     return { ok: true }
   })
 

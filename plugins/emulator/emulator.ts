@@ -11,6 +11,9 @@ import { bridge } from './bridge.ts'
 import { control } from './control.ts'
 import { faults } from './faults.ts'
 import type { Fault } from './faults.ts'
+import { createMishaps } from './mishaps.ts'
+import type { Chaos, Mishap } from './mishaps.ts'
+import { testNotifications } from './notifications.ts'
 import { createNotifier } from './notifier.ts'
 import { officialAccount } from './official-account.ts'
 import { createPki } from './pki.ts'
@@ -40,7 +43,8 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const trouble = faults(app)
   const account = officialAccount(app, world)
   authorize(app, world)
-  const notifier = createNotifier(world, pki.v3, app.log)
+  const mishaps = createMishaps()
+  const notifier = createNotifier(world, pki.v3, mishaps, app.log)
   const merchantKey = createPublicKey(pki.v3.merchant.key)
   const pay = payV2(app, world, {
     origin: () => app.listeningOrigin + app.prefix,
@@ -52,7 +56,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   })
   const v3 = payV3(app, world, pki.v3, pay, notifier.combinedPaid)
   bridge(app, world, account, pay)
-  control(app, world, { account, pay, v3, notifier, faults: trouble, pki, secureOrigin: options.parts?.secureOrigin ?? (() => undefined) })
+  control(app, world, { account, pay, v3, notifier, faults: trouble, mishaps, pki, secureOrigin: options.parts?.secureOrigin ?? (() => undefined) })
   app.addHook('onClose', async () => {
     pay.refunds.close()
     await notifier.close()
@@ -109,6 +113,10 @@ export interface Emulator {
   /** The next calls of this path meet a fault. */
   fault (fault: Fault): Promise<void>
   clearFaults (): Promise<void>
+  /** What happens to the next notifications. */
+  mishap (mishap: Mishap): Promise<void>
+  /** What may happen to any notification, by chance, until `clearFaults()`. */
+  chaos (chaos: Chaos): Promise<void>
   notifications (): Delivery[]
   /** The next notification that this holds for, or one that has been sent already. */
   waitForNotification (which?: (delivery: Delivery) => boolean): Promise<Delivery>
@@ -165,6 +173,8 @@ export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.
     rotateCertificate: async () => (await ask<{ serial: string }>('POST', '/keys/rotate')).serial,
     probe: url => ask('POST', '/probe', { url }),
     fault: async fault => { await ask('POST', '/faults', fault) },
+    mishap: async mishap => { await ask('POST', '/notifications/mishaps', mishap) },
+    chaos: async chaos => { await ask('POST', '/notifications/chaos', chaos) },
     clearFaults: async () => { await ask('DELETE', '/faults') },
     notifications: () => world.deliveries,
     async waitForNotification (which = () => true) {
@@ -183,4 +193,7 @@ export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.
 }
 
 export default emulator
+export { testNotifications }
+export type { TestAccount, TestMessage, TestNotifications, TestPayment, TestRefund } from './notifications.ts'
+export type { Chaos, Mishap } from './mishaps.ts'
 export type { Account, AuthCodeBehaviour, Delivery, Fault, KeyMode, Order, Refund, WorldOptions }

@@ -1,14 +1,15 @@
 /** Tells the merchant about payments and refunds, again and again on WeChat's schedule until it is accepted. */
-import { createCipheriv, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { request } from 'undici'
 import type { SignType } from '../../src/pay/v2/sign.ts'
-import { refundCipherKey } from '../../src/pay/v2/refund-cipher.ts'
 import { paidFields } from './v2/orders.ts'
+import { refundXml } from './v2/refund-news.ts'
 import type { V3Keys } from './v3/keys.ts'
 import { combinedJson, orderJson } from './v3/orders.ts'
 import { refundNews } from './v3/refunds.ts'
 import { encryptResource, signedHeaders } from './v3/wire.ts'
+import type { Mishaps } from './mishaps.ts'
 import { signed, v2Xml } from './wire.ts'
 import { chinaTime, hex, rfc3339 } from './world.ts'
 import type { Delivery, Order, Refund, World } from './world.ts'
@@ -24,7 +25,7 @@ type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> &
 
 const V2_HEADERS = { 'content-type': 'text/xml', 'user-agent': 'Mozilla/4.0', pragma: 'no-cache' }
 
-export function createNotifier (world: World, keys: V3Keys, log: FastifyBaseLogger) {
+export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, log: FastifyBaseLogger) {
   const timers = new Set<NodeJS.Timeout>()
   const underWay = new Set<Promise<void>>()
   let closed = false
@@ -41,35 +42,6 @@ export function createNotifier (world: World, keys: V3Keys, log: FastifyBaseLogg
       ...(order.sign_type !== 'MD5' && { sign_type: order.sign_type }),
       ...paidFields(order)
     }))
-  }
-
-  /** Nothing outside is signed; what is inside is encrypted with the merchant's key. */
-  function refundXml (refund: Refund, order: Order): string {
-    const { appId, mchId, apiKey } = world.account
-    const inside = v2Xml({
-      out_refund_no: refund.out_refund_no,
-      out_trade_no: refund.out_trade_no,
-      refund_account: refund.refund_account,
-      refund_fee: String(refund.refund_fee),
-      refund_id: refund.refund_id,
-      refund_recv_accout: '支付用户零钱',
-      refund_request_source: 'API',
-      refund_status: refund.refund_status,
-      settlement_refund_fee: String(refund.refund_fee),
-      settlement_total_fee: String(refund.total_fee),
-      success_time: refund.success_time,
-      total_fee: String(refund.total_fee),
-      transaction_id: refund.transaction_id
-    }, 'root')
-    const cipher = createCipheriv('aes-256-ecb', refundCipherKey(apiKey), null)
-    return v2Xml({
-      return_code: 'SUCCESS',
-      appid: appId,
-      mch_id: mchId,
-      ...subOf(order).sub,
-      nonce_str: hex(16),
-      req_info: cipher.update(inside, 'utf8', 'base64') + cipher.final('base64')
-    })
   }
 
   /** An event as v3 sends it: what happened, encrypted for the merchant. */
@@ -91,14 +63,15 @@ export function createNotifier (world: World, keys: V3Keys, log: FastifyBaseLogg
     return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${hex(64)}` } : headers
   }
 
-  async function attempt (news: News, number: number): Promise<Delivery> {
-    const { body, v3, ...rest } = news
+  async function attempt (news: News, number: number, forged = false): Promise<Delivery> {
+    const { v3, ...rest } = news
+    const body = forged && !v3 ? news.body.replace(/<sign><!\[CDATA\[./, '$&0') : news.body
     const delivery: Delivery = {
       id: `n${++sent}`,
       ...rest,
       attempt: number,
       sent_at: new Date(world.now()).toISOString(),
-      request: { headers: headersOf(news), body },
+      request: { headers: headersOf(forged ? { ...news, about: 'probe' } : news), body },
       reply: null,
       error: null,
       accepted: false
@@ -120,11 +93,26 @@ export function createNotifier (world: World, keys: V3Keys, log: FastifyBaseLogg
 
   function start (news: News, number: number): void {
     if (closed || news.url === '') return
-    const running = attempt(news, number).then(({ accepted }) => {
+    const running = deliver(news, number).then(accepted => {
       const delay = SCHEDULE[number - 1]
       if (!accepted && delay !== undefined) later(delay, () => start(news, number + 1))
     }).finally(() => underWay.delete(running))
     underWay.add(running)
+  }
+
+  /** One attempt, with whatever mishap meets it. True if it was accepted. */
+  async function deliver (news: News, number: number): Promise<boolean> {
+    const { kind, ms = 1000, copies = 3 } = mishaps.next() ?? {}
+    if (kind === 'drop') return false
+    if (kind === 'delay') await new Promise(resolve => setTimeout(resolve, ms))
+    if (kind === 'hold') await mishaps.overtaken()
+    if (kind === 'forge') return (await attempt(news, number, true)).accepted
+    const first = kind === 'concurrent'
+      ? (await Promise.all(Array.from({ length: copies }, () => attempt(news, number))))[0] as Delivery
+      : await attempt(news, number)
+    if (kind === 'duplicate') for (let at = 1; at < copies; at++) await attempt(news, number)
+    mishaps.overtake()
+    return first.accepted
   }
 
   function later (seconds: number, run: () => void): void {
@@ -151,7 +139,7 @@ export function createNotifier (world: World, keys: V3Keys, log: FastifyBaseLogg
       const state = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL', PROCESSING: '' }[refund.refund_status]
       const body = refund.v3
         ? eventJson(`REFUND.${state}`, 'refund', '退款结果', refundNews(refund, world.account.mchId, order.sub_mch_id))
-        : refundXml(refund, order)
+        : refundXml(world, refund, subOf(order).sub)
       start({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body }, 1)
     },
     /** Anything else that v3 tells. */
