@@ -1,19 +1,22 @@
-/** `npm run bench` runs every benchmark, `npm run bench -- token` one. Peers are installed here, out of the package's way. */
+/** `npm run bench` runs every benchmark but the soak, `npm run bench -- token` one. Peers are installed here, out of the package's way. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
-const ALL = ['token', 'v2', 'v3', 'bills']
+const ALL = ['token', 'v2', 'v3', 'bills', 'notify', 'sale']
+/** Takes minutes: run when asked for by name. */
+const LONG = ['notify-soak']
 
 if (!existsSync(`${HERE}node_modules`)) run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`)
 const asked = process.argv.slice(2)
 for (const name of asked.length > 0 ? asked : ALL) {
-  if (!ALL.includes(name)) throw new Error(`there is no bench "${name}": ${ALL.join(', ')}`)
+  if (![...ALL, ...LONG].includes(name)) throw new Error(`there is no bench "${name}": ${[...ALL, ...LONG].join(', ')}`)
   console.log(`\n# ${name}`)
-  run('npx', ['tsx', `${name}.ts`])
+  const [file, ...how] = name.split('-')
+  run('npx', ['tsx', `${file}.ts`, ...how])
 }
 
 function run (command: string, args: string[]): void {
