@@ -107,7 +107,7 @@ function checkV2 (v2: MerchantV2, ids: MerchantIds, payEndpoint: string): Checke
 function checkV3 (v3: MerchantV3, ids: MerchantIds, payEndpoint: string): CheckedV3 {
   const privateKey = readPrivateKey('merchant.v3.privateKey', v3.privateKey)
   const apiV3Key = requireSecret('merchant.v3.apiV3Key', v3.apiV3Key, 32, payEndpoint)
-  const serialNo = v3.serialNo ?? (v3.certificate && serialOf('merchant.v3.certificate', v3.certificate))
+  const serialNo = v3.serialNo ?? (v3.certificate && serialOf('merchant.v3.certificate', v3.certificate, privateKey))
   if (serialNo?.startsWith('PUB_KEY_ID_')) throw new WechatConfigError('merchant.v3.serialNo', 'must be the serial number of the merchant\'s certificate and is the id of WeChat Pay\'s public key: that belongs into merchant.v3.publicKeyId')
   requireId('merchant.v3.serialNo', serialNo, /^[0-9A-F]{8,64}$/i)
   const { publicKeyId } = v3

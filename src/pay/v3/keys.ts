@@ -18,9 +18,20 @@ const LOOK_ALIKES: ReadonlyArray<readonly [RegExp, string]> = [
 /** What a text looks like, in words; a file's name is the commonest mistake. */
 function looksLike (pem: string): string {
   const found = LOOK_ALIKES.find(([mark]) => mark.test(pem))?.[1]
+  if (found === 'a certificate') return whoseCertificate(pem)
   if (found) return found
   if (/\.(?:pem|p12|key|crt|cer)$/i.test(pem.trim())) return 'the name of a file: read it and give what it holds'
   return pem.includes('BEGIN') ? 'no key that is known here' : 'not PEM (it has no BEGIN line)'
+}
+
+/** Its subject tells: WeChat Pay's bear Tenpay's name, a merchant's its number. */
+function whoseCertificate (pem: string): string {
+  try {
+    const { subject } = new X509Certificate(pem)
+    if (/tenpay/i.test(subject)) return 'a certificate of WeChat Pay\'s (a platform certificate)'
+    if (/CN=\d+$/m.test(subject)) return 'a certificate of a merchant\'s (apiclient_cert.pem)'
+  } catch { /* damaged */ }
+  return 'a certificate'
 }
 
 function textOf (option: string, value: unknown): string {
@@ -41,7 +52,7 @@ export function readPrivateKey (option: string, value: Pem | undefined): KeyObje
 export function readPublicKey (option: string, value: Pem | undefined): KeyObject {
   const pem = textOf(option, value)
   const seems = looksLike(pem)
-  if (seems === 'a certificate') throw new WechatConfigError(option, 'must be WeChat Pay\'s public key (pub_key.pem) and is a certificate: platform certificates are fetched, and the merchant\'s own belongs into merchant.v3.certificate')
+  if (seems.startsWith('a certificate')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem) and is ${seems}: platform certificates are fetched, and the merchant's own belongs into merchant.v3.certificate`)
   if (!seems.startsWith('a public key')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem) and is ${seems}`)
   return rsaKey(option, seems, () => createPublicKey(pem))
 }
@@ -53,12 +64,15 @@ function rsaKey (option: string, seems: string, read: () => KeyObject): KeyObjec
   return key
 }
 
-/** The serial number of the merchant's API certificate (apiclient_cert.pem): upper-case hex. */
-export function serialOf (option: string, value: Pem): string {
+/** The serial number of the merchant's API certificate (apiclient_cert.pem): upper-case hex. @throws WechatConfigError also if the key is another's */
+export function serialOf (option: string, value: Pem, privateKey: KeyObject): string {
   const pem = textOf(option, value)
+  let certificate: X509Certificate
   try {
-    return new X509Certificate(pem).serialNumber
+    certificate = new X509Certificate(pem)
   } catch {
     throw new WechatConfigError(option, `must be the merchant's certificate (apiclient_cert.pem) and is ${looksLike(pem)}`)
   }
+  if (!certificate.checkPrivateKey(privateKey)) throw new WechatConfigError(option, `does not belong to the private key: it is ${whoseCertificate(pem)}`)
+  return certificate.serialNumber
 }
