@@ -8,7 +8,7 @@ import type { EmulatorConfig } from '../plugins/emulator/emulator.ts'
 import { freePort, startRedis } from '../test/helpers/redis.ts'
 import { startWorker } from './worker.ts'
 
-const PURCHASES = Number(process.env.PURCHASES ?? 5000)
+const PURCHASES = 5000
 const AT_ONCE = 200
 
 const redis = await startRedis()
@@ -22,7 +22,7 @@ for (const [name, file] of Object.entries(shops)) {
   const [line] = await once(emulator.stdout, 'data')
   const origin = /http:\/\/[\d.:]+/.exec(String(line))![0]
   const config = await (await fetch(`${origin}/_emulator/config`)).json() as EmulatorConfig
-  await fetch(`${origin}/_emulator/notifications/chaos`, { method: 'POST', body: JSON.stringify({ seed: 1, duplicate: 0.2 }) })
+  await fetch(`${origin}/_emulator/chaos`, { method: 'POST', body: JSON.stringify({ seed: 1, notifications: { duplicate: 0.2 } }) })
   const ports = [await freePort(), await freePort()]
   const workers = await Promise.all(ports.map(port => startWorker(file, { config, redisPort: redis.port, port })))
   const pools = ports.map(port => new Pool(`http://127.0.0.1:${port}`, { connections: AT_ONCE / 2 }))

@@ -2,8 +2,9 @@
 import { randomInt } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { Fault, Faults } from './faults.ts'
-import type { Chaos, Mishap, Mishaps } from './mishaps.ts'
+import { createChance } from './chance.ts'
+import type { Fault, FaultOdds, Faults } from './faults.ts'
+import type { Mishap, MishapOdds, Mishaps } from './mishaps.ts'
 import type { Notifier } from './notifier.ts'
 import type { OfficialAccount } from './official-account.ts'
 import type { Pki } from './pki.ts'
@@ -25,6 +26,9 @@ export interface ControlParts {
   /** Where the mutual TLS listener is, if there is one. */
   secureOrigin (): string | undefined
 }
+
+/** A bad day by chance: how likely each fault of a call and each mishap of a notification is, from 0 to 1. The same seed gives the same draws. */
+export interface Chaos { seed: number, calls?: FaultOdds, notifications?: MishapOdds }
 
 const pem = (key: KeyObject) => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }) as string
 
@@ -117,8 +121,11 @@ export function control (app: FastifyInstance, world: World, { account, pay, v3,
     mishaps.add(bodyJson(request) as unknown as Mishap)
     return { ok: true }
   })
-  app.post('/_emulator/notifications/chaos', async request => {
-    mishaps.setChaos(bodyJson(request) as unknown as Chaos)
+  app.post('/_emulator/chaos', async request => {
+    const { seed, calls = {}, notifications = {} } = bodyJson(request) as unknown as Chaos
+    const chance = createChance(seed)
+    faults.setLuck(calls, chance)
+    mishaps.setLuck(notifications, chance)
     return { ok: true }
   })
   app.delete('/_emulator/faults', async () => {

@@ -9,10 +9,11 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { authorize } from './authorize.ts'
 import { bridge } from './bridge.ts'
 import { control } from './control.ts'
+import type { Chaos } from './control.ts'
 import { faults } from './faults.ts'
 import type { Fault } from './faults.ts'
 import { createMishaps } from './mishaps.ts'
-import type { Chaos, Mishap } from './mishaps.ts'
+import type { Mishap } from './mishaps.ts'
 import { testNotifications } from './notifications.ts'
 import { createNotifier } from './notifier.ts'
 import { officialAccount } from './official-account.ts'
@@ -115,7 +116,7 @@ export interface Emulator {
   clearFaults (): Promise<void>
   /** What happens to the next notifications. */
   mishap (mishap: Mishap): Promise<void>
-  /** What may happen to any notification, by chance, until `clearFaults()`. */
+  /** What may happen to any call and any notification, by chance, until `clearFaults()`. */
   chaos (chaos: Chaos): Promise<void>
   notifications (): Delivery[]
   /** The next notification that this holds for, or one that has been sent already. */
@@ -174,7 +175,7 @@ export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.
     probe: url => ask('POST', '/probe', { url }),
     fault: async fault => { await ask('POST', '/faults', fault) },
     mishap: async mishap => { await ask('POST', '/notifications/mishaps', mishap) },
-    chaos: async chaos => { await ask('POST', '/notifications/chaos', chaos) },
+    chaos: async chaos => { await ask('POST', '/chaos', chaos) },
     clearFaults: async () => { await ask('DELETE', '/faults') },
     notifications: () => world.deliveries,
     async waitForNotification (which = () => true) {
@@ -195,5 +196,6 @@ export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.
 export default emulator
 export { testNotifications }
 export type { TestAccount, TestMessage, TestNotifications, TestPayment, TestRefund } from './notifications.ts'
-export type { Chaos, Mishap } from './mishaps.ts'
+export type { Chaos } from './control.ts'
+export type { Mishap } from './mishaps.ts'
 export type { Account, AuthCodeBehaviour, Delivery, Fault, KeyMode, Order, Refund, WorldOptions }

@@ -1,5 +1,6 @@
 /** WeChat's bad days, on command: each fault meets the next calls of a path, before WeChat acts or after. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Chance } from './chance.ts'
 
 export interface Fault {
   /** The beginning of the calls' paths. Default: every call but the emulator's own. */
@@ -26,14 +27,24 @@ declare module 'fastify' {
 
 const OURS = new Set(['hang', 'reset', 'html', '502', 'garbage', 'slow'])
 
+/** How likely each fault of a call is, from 0 to 1. */
+export type FaultOdds = Partial<Record<Fault['kind'], number>>
+
 export function faults (app: FastifyInstance) {
   const waiting: Array<Fault & { times: number }> = []
+  let luck: { odds: FaultOdds, chance: Chance } | undefined
+
+  function byChance (url: string): Fault | undefined {
+    if (!luck || url.startsWith('/_emulator')) return undefined
+    const kind = luck.chance.draw(luck.odds as Record<string, number>)
+    return kind === undefined ? undefined : { kind, when: luck.chance.below(2) === 0 ? 'before' : 'after', ms: luck.chance.below(300) }
+  }
 
   function take (url: string): Fault | undefined {
     const at = waiting.findIndex(fault => fault.path === undefined ? !url.startsWith('/_emulator') : url.startsWith(fault.path))
     const fault = waiting[at]
     if (fault && --fault.times <= 0) waiting.splice(at, 1)
-    return fault
+    return fault ?? byChance(url)
   }
 
   app.addHook('preHandler', async (request, reply) => {
@@ -68,7 +79,11 @@ export function faults (app: FastifyInstance) {
 
   return {
     add: (fault: Fault) => { waiting.push({ times: 1, ...fault }) },
-    clear: () => { waiting.length = 0 }
+    setLuck (odds: FaultOdds, chance: Chance): void { luck = { odds, chance } },
+    clear (): void {
+      waiting.length = 0
+      luck = undefined
+    }
   }
 }
 

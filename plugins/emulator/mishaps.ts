@@ -1,5 +1,7 @@
 /** What can happen to a notification on its way, on command or by chance with a seed. */
 
+import type { Chance } from './chance.ts'
+
 export interface Mishap {
   /**
    * `drop`: it never arrives, and counts as a failure; `delay`: by `ms`; `hold`: until another has overtaken it (or a
@@ -15,31 +17,22 @@ export interface Mishap {
   times?: number
 }
 
-/** How likely each mishap is, from 0 to 1; the same seed gives the same bad day. */
-export type Chaos = { seed: number } & Partial<Record<Mishap['kind'], number>>
+/** How likely each mishap of a notification is, from 0 to 1. */
+export type MishapOdds = Partial<Record<Mishap['kind'], number>>
 
 export function createMishaps () {
   const waiting: Array<Mishap & { times: number }> = []
   const held = new Set<() => void>()
-  let chaos: Chaos | undefined
-  let random = () => 0
+  let luck: { odds: MishapOdds, chance: Chance } | undefined
 
   function byChance (): Mishap | undefined {
-    if (!chaos) return undefined
-    const { seed: _seed, ...odds } = chaos
-    let draw = random()
-    for (const [kind, probability] of Object.entries(odds)) {
-      draw -= probability
-      if (draw < 0) return { kind: kind as Mishap['kind'], ms: Math.floor(random() * 50), copies: 2 + Math.floor(random() * 3) }
-    }
+    const kind = luck?.chance.draw(luck.odds as Record<string, number>) as Mishap['kind'] | undefined
+    return kind && luck && { kind, ms: luck.chance.below(50), copies: 2 + luck.chance.below(3) }
   }
 
   return {
     add: (mishap: Mishap) => { waiting.push({ times: 1, ...mishap }) },
-    setChaos (wanted: Chaos | undefined): void {
-      chaos = wanted
-      random = wanted ? seeded(wanted.seed) : random
-    },
+    setLuck (odds: MishapOdds, chance: Chance): void { luck = { odds, chance } },
     next (): Mishap | undefined {
       const [first] = waiting
       if (!first) return byChance()
@@ -59,19 +52,8 @@ export function createMishaps () {
     overtake: () => { for (const go of held) go() },
     clear (): void {
       waiting.length = 0
-      chaos = undefined
+      luck = undefined
     }
-  }
-}
-
-/** mulberry32: small, and good enough for bad days. */
-function seeded (seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
 

@@ -266,3 +266,15 @@ t.test('N6 fifteen failures, then a fix: the sixteenth succeeds, and nothing is 
   for (const storeAway of ['refuse', 'process'] as const) t.ok(await host(t, { storeAway }))
   await t.rejects(host(t, { storeAway: 'ignore' as never }).then(({ app }) => app.ready()), { code: 'WECHAT_CONFIG', option: 'storeAway' })
 })
+
+t.test('N7 out of order and contradictory: each reaches the host distinctly', async t => {
+  const heard: string[] = []
+  const { send } = await host(t, { onPayment: ({ transactionId }) => { heard.push(`paid ${transactionId}`) }, onRefund: ({ refundId, state }) => { heard.push(`refund ${refundId} ${state}`) } })
+  const [first, second] = ['4200000000202611231234567890', '4200000000202611231234567891']
+  await send(refundNotification({ refund_status: 'CHANGE' }))
+  await send(refundNotification({ refund_status: 'SUCCESS' }))
+  await send(signed(payment({ transaction_id: first })))
+  await send(signed(payment({ transaction_id: second })))
+  const refund = 'refund 50000408942018111907145868882'
+  t.same(heard, [`${refund} ABNORMAL`, `${refund} SUCCESS`, `paid ${first}`, `paid ${second}`], 'a refund before its payment, and two transactions of one order')
+})
