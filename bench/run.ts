@@ -1,13 +1,13 @@
-/** `npm run bench` runs every benchmark but the soak, `npm run bench -- token` one. Peers are installed here, out of the package's way. */
+/** `npm run bench` runs every benchmark but the long ones, `npm run bench -- token` one. Peers are installed here, out of the package's way. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
-const ALL = ['token', 'v2', 'v3', 'bills', 'notify', 'sale']
+const ALL = ['token', 'v2', 'v3', 'bills', 'hostile', 'notify', 'sale']
 /** Takes minutes: run when asked for by name. */
-const LONG = ['notify-soak']
+const LONG = ['notify-soak', 'compare']
 
 if (!existsSync(`${HERE}node_modules`)) run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`)

@@ -120,13 +120,16 @@ function characters (text: string): string {
   return text
 }
 
+/** An ampersand that begins none of them. Looked for first: `replace` finds all matches before it looks at one. */
+const STRAY = /&(?!(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos);)/
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: '\'' }
 
 /** XML's five entities and character references; anything else would have to come from a DOCTYPE. */
 function plainText (text: string): string {
   if (text.includes(']]>')) throw new XmlShapeError('ends a CDATA section that it did not begin')
   if (!text.includes('&')) return characters(text)
-  return characters(text).replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(\w{1,5}));|&/gi, (_all, decimal?: string, hex?: string, name: string = '') => {
+  if (STRAY.test(text)) throw new XmlShapeError('holds an unknown entity')
+  return characters(text).replace(/&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(\w+));/g, (_all, decimal?: string, hex?: string, name: string = '') => {
     const point = decimal ? Number(decimal) : hex ? Number.parseInt(hex, 16) : NaN
     const char = Number.isNaN(point) ? ENTITIES[name] : point <= 0x10ffff ? String.fromCodePoint(point) : undefined
     if (char === undefined || ODD.test(char)) throw new XmlShapeError('holds an unknown entity')
