@@ -1,6 +1,5 @@
 /** The emulator's own interface: JSON under /_emulator. It plays the visitor and shows what WeChat knows. */
 import { randomInt } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { createChance } from './chance.ts'
 import type { Fault, FaultOdds, Faults } from './faults.ts'
@@ -9,6 +8,7 @@ import type { Notifier } from './notifier.ts'
 import type { OfficialAccount } from './official-account.ts'
 import type { Pki } from './pki.ts'
 import type { PayV2 } from './v2/v2.ts'
+import { pem } from './v3/keys.ts'
 import type { PayV3 } from './v3/v3.ts'
 import { scan } from './scan.ts'
 import { bodyJson } from './wire.ts'
@@ -29,8 +29,6 @@ export interface ControlParts {
 
 /** A bad day by chance: how likely each fault of a call and each mishap of a notification is, from 0 to 1. The same seed gives the same draws. */
 export interface Chaos { seed: number, calls?: FaultOdds, notifications?: MishapOdds }
-
-const pem = (key: KeyObject) => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }) as string
 
 export function control (app: FastifyInstance, world: World, { account, pay, v3, notifier, faults, mishaps, pki, secureOrigin }: ControlParts): void {
   const { orders, refunds } = pay

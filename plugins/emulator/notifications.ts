@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { signV2 } from '../../src/pay/v2/sign.ts'
 import type { SignType } from '../../src/pay/v2/sign.ts'
 import { refundXml } from './v2/refund-news.ts'
-import { createV3Keys } from './v3/keys.ts'
+import { createV3Keys, pem } from './v3/keys.ts'
 import { encryptResource, signedHeaders } from './v3/wire.ts'
 import { v2Xml } from './wire.ts'
 import { chinaTime, createWorld, digits, hex, rfc3339 } from './world.ts'
@@ -65,7 +65,6 @@ export function testNotifications ({ appId, mchId, apiKey = '', signType = 'MD5'
   const world = createWorld({ appId, mchId, apiKey, apiV3Key })
   const keys = createV3Keys(mchId)
   const transaction = () => `42000${digits(23)}`
-  const pem = (key: typeof keys.wechat.publicKey) => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }) as string
 
   function event (eventType: string, originalType: string, resource: object, eventId: string = randomUUID()): TestMessage {
     const payload = JSON.stringify({

@@ -23,6 +23,9 @@ export interface V3Keys {
   rotate (): PlatformCertificate
 }
 
+/** Private or public, as merchants keep it in their configuration. */
+export const pem = (key: KeyObject): string => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }) as string
+
 const DAY = 86_400_000
 
 const newRsa = () => generateKeyPairSync('rsa', { modulusLength: 2048 })

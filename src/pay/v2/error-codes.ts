@@ -1,18 +1,10 @@
 /** What the `err_code`s of v2 mean for a caller: WeChat Pay v2 documentation, and replies seen in public. */
 import type { CodeInfo } from '../../errors.ts'
-
-/** The caller's to mend, and no repeat helps before it is mended. */
-const caller = (advice: string, adviceZh: string, statusCode?: number): CodeInfo => ({ fault: 'caller', advice, adviceZh, ...(statusCode && { statusCode }) })
-/** Passes by itself: the same call with the same numbers may succeed. */
-const passing = (advice: string, adviceZh: string, statusCode?: number): CodeInfo => ({ fault: 'wechat', retryable: true, advice, adviceZh, ...(statusCode && { statusCode }) })
+import { caller, failing, parameter, passing, permission, tooOften } from '../advice.ts'
 
 const reused = caller(
   'The number was used before with other parameters (amount, description, trade type, openid). Use the same parameters, or a new order.',
   '该单号此前以不同参数提交过（金额、描述、交易类型或 openid）。请用原参数重试，或为新订单使用新单号。', 409)
-const permission = caller('The merchant lacks the permission: apply for the product in WeChat Pay\'s console.', '商户无此接口权限，请在商户平台开通对应产品。')
-const parameter = caller('A parameter is wrong: the message names it.', '参数错误，请按提示对照接口文档检查。')
-const failing = passing('WeChat failed: repeat with the SAME parameters and number, or query.', '微信系统异常，请用原单号原参数重试或先查单。')
-const tooOften = passing('Too many calls: slow down, then repeat with the same number.', '调用过于频繁，请降低频率后用原单号重试。', 503)
 const authCode = caller('The payment code is over a minute old, used or not one of WeChat\'s: ask the payer to refresh it, and take a new order number.', '付款码已过期、已使用或不是微信付款码：请顾客刷新后重新扫码，并使用新单号。', 400)
 const notFound = caller('WeChat has no such order: was it placed, by this merchant?', '查无此单：请确认该单已由本商户号成功下单。', 404)
 const balance = caller('The balance of the merchant\'s account is too low: top it up, then repeat with the same number.', '商户账户余额不足，请充值后用原单号重试。')

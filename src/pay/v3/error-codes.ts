@@ -1,14 +1,8 @@
 /** What v3's `code`s mean for a caller, and the inner codes at the end of Request-ID: WeChat Pay APIv3 documentation, and WeChat Pay's trouble-shooting guide. */
 import type { CodeInfo } from '../../errors.ts'
+import { caller, failing, parameter, passing, permission, tooOften } from '../advice.ts'
 
-const caller = (advice: string, adviceZh: string, statusCode?: number): CodeInfo => ({ fault: 'caller', advice, adviceZh, ...(statusCode && { statusCode }) })
-const passing = (advice: string, adviceZh: string, statusCode?: number): CodeInfo => ({ fault: 'wechat', retryable: true, advice, adviceZh, ...(statusCode && { statusCode }) })
-
-const failing = passing('WeChat failed: repeat with the SAME parameters and number, or query.', '微信系统异常，请用原单号原参数重试或先查单。')
-const tooOften = passing('Too many calls: slow down, then repeat with the same number.', '调用过于频繁，请降低频率后用原单号重试。', 503)
 const sign = caller('Check merchant.v3.serialNo and privateKey: do they belong together, and to this merchant? Is the server\'s clock right?', '请检查商户 API 证书序列号与私钥是否配套、是否属于该商户号，以及服务器时间是否准确。')
-const permission = caller('The merchant lacks the permission: apply for the product in WeChat Pay\'s console.', '商户无此接口权限，请在商户平台开通对应产品。')
-const parameter = caller('A parameter is wrong: the message names it.', '参数错误，请按提示对照接口文档检查。')
 const paid = caller('The order is paid: query it and deliver.', '订单已支付，请查单后发货，不要重复下单。', 409)
 const notFound = caller('WeChat has no such number: was it placed, by this merchant?', '查无此单：请确认该单已由本商户号成功提交。', 404)
 const reused = caller('The number was used before with other parameters. Use the same parameters, or a new number.', '该单号此前以不同参数提交过，请用原参数重试，或为新业务使用新单号。', 409)
