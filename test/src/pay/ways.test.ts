@@ -129,7 +129,7 @@ t.test('NATIVE, mode 1: WeChat asks what was scanned, and the payer pays', async
       merchant: { ...merchant, notifyUrl: NOTIFY, v2: { ...merchant.v2, signType } },
       product: scan => {
         scans.push(`${scan.productId} ${scan.openid} ${scan.isSubscribed}`)
-        if (scan.productId !== 'coffee') throw Object.assign(new Error(`secret reason ${emulator.account.apiKey}`), { statusCode: 404 })
+        if (scan.productId !== 'coffee') throw Object.assign(new Error('sold out in warehouse 7'), { statusCode: 404 })
         return { ...ORDER, outTradeNo: `N1-${scans.length}` }
       }
     })

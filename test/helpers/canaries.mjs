@@ -1,0 +1,48 @@
+/**
+ * E1 through the whole run: `tap --node-arg=--import=./test/helpers/canaries.mjs`. The tests' secrets are their canaries.
+ * In every test file it looks at each reply, each error and each log call, at every level, of each host's application.
+ */
+import { subscribe } from 'node:diagnostics_channel'
+import { createRequire } from 'node:module'
+import { inspect } from 'node:util'
+
+const require = createRequire(import.meta.url)
+
+const SECRETS = /c0ffee00c0ffee00c0ffee00c0ffee42|a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6|emulator[0-9A-Za-z]{24}|canary\w{20}|BEGIN (?:RSA |ENCRYPTED )?PRIVATE KEY/
+
+/** @param {string} where @param {unknown} what */
+function look (where, what) {
+  const text = typeof what === 'string' ? what : Buffer.isBuffer(what) ? String(what) : inspect(what, { depth: 10, showHidden: true })
+  const [secret] = SECRETS.exec(text) ?? []
+  if (secret === undefined) return
+  // A host's error handler could swallow an exception: the exit code it cannot.
+  process.exitCode = 1
+  console.error(`not ok - a secret (${secret.slice(0, 10)}…) in ${where}: ${text.slice(0, 2000)}`)
+}
+
+// Fastify's logger where a host has none: its calls are the lines that a host with a logger would write.
+const levels = Object.getPrototypeOf(require(require.resolve('abstract-logging', { paths: [require.resolve('fastify')] })))
+for (const level of Object.keys(levels)) levels[level] = (/** @type {unknown[]} */ ...line) => look(`a log line (${level})`, line.map(asWritten))
+
+/** As Fastify's serializers write requests and replies; errors whole. @param {any} part */
+function asWritten (part) {
+  if (typeof part !== 'object' || part === null || part instanceof Error) return part
+  const { req, res, ...rest } = part
+  return { ...rest, req: req && !isWechat(req.url) && [req.method, req.url, req.host, req.ip], res: res?.statusCode }
+}
+
+/** WeChat's own side, which is told the secrets and tells them to whoever tests with it. @param {string} url */
+function isWechat (url) {
+  return /^(?:\/[a-z]+)?\/(?:_emulator|cgi-bin|sns|xdc)\//.test(url)
+}
+
+subscribe('fastify.initialization', message => {
+  const { fastify: app } = /** @type {{ fastify: import('fastify').FastifyInstance }} */ (message)
+  app.addHook('onError', async (request, _reply, error) => { if (!isWechat(request.url)) look(`the error of ${request.url}`, error) })
+  app.addHook('onSend', async (request, reply, payload) => {
+    if (isWechat(request.url)) return payload
+    look(`the headers of ${request.url}`, reply.getHeaders())
+    if (typeof payload === 'string' || Buffer.isBuffer(payload)) look(`the reply to ${request.url}`, payload)
+    return payload
+  })
+})
