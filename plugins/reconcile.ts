@@ -53,7 +53,7 @@ export const reconcile = fp<ReconcileOptions>(async (app, options) => {
   if (!(every >= 0)) throw new WechatConfigError('every', 'must be a number of seconds')
   if (!(rate > 0)) throw new WechatConfigError('rate', 'must be more than 0')
   const appId = requireId('appId', options.appId)
-  const orders = await have<WechatPay>('wechatPay', () => app.register(pay, withoutRoutes(options)))
+  const orders = await have<WechatPay>('wechatPay', () => app.register(pay, options))
   const news = await have<WechatNotify>('wechatNotify', () => app.register(notify, options))
   const store = storeOf(app, options)
   const key = accountKey(appId, `reconcile:${options.merchant.mchId}`)
@@ -117,9 +117,6 @@ export const reconcile = fp<ReconcileOptions>(async (app, options) => {
 }, { fastify: '5.x', name: 'fastify-wechat-pay/reconcile' })
 
 const DONE = 'done'
-
-/** The host asked for reconciliation, not for a pay route. */
-const withoutRoutes = ({ unfinished: _unfinished, ...options }: ReconcileOptions): PayPluginOptions => options
 
 export default reconcile
 export type { BookEntry, Comparison, ReconcileReport, UnfinishedOrder }

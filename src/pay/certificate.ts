@@ -35,10 +35,14 @@ export function checkCertificate ({ pfx, passphrase, cert, key }: CertificateOpt
   return certificate
 }
 
-/** @throws WechatConfigError if it is past its time: then nothing is worth sending */
-export function refuseExpired (certificate: ClientCertificate, option: string): void {
+/** Its `validTo`. Opens the certificate, which takes milliseconds: ask once. */
+export function endOf (certificate: ClientCertificate): string {
   const { context } = createSecureContext(certificate)
-  const { validTo } = new X509Certificate((context as { getCertificate (): Buffer }).getCertificate())
+  return new X509Certificate((context as { getCertificate (): Buffer }).getCertificate()).validTo
+}
+
+/** @throws WechatConfigError if it is past its time: then nothing is worth sending */
+export function refuseExpired (validTo: string, option: string): void {
   if (new Date(validTo).getTime() > Date.now()) return
   throw new WechatConfigError(option, `has expired on ${validTo}: issue a new API certificate in WeChat Pay's console (Account centre, API security)`)
 }

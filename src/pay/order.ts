@@ -139,6 +139,12 @@ export function checkTransactionId (value: unknown): string {
   return value
 }
 
+/** The digits that a payer's phone shows at the till. */
+export function checkAuthCode (value: unknown): string {
+  if (typeof value !== 'string' || !/^1[0-5]\d{16}$/.test(value)) throw new WechatInputError('authCode', 'must be the 18 digits of a payment code')
+  return value
+}
+
 export function checkOpenid (value: unknown): string {
   if (typeof value !== 'string' || !OPENID.test(value)) throw new WechatInputError('openid', 'must be the payer\'s openid')
   return value

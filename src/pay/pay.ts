@@ -12,7 +12,7 @@ import type { Bill, FundFlowBillRequest, FundFlowBillRow, TradeBillRequest, Trad
 import { MAX_BILL_BYTES } from './bill-table.ts'
 import { checkMerchant } from './merchant.ts'
 import type { CheckedV2, CheckedV3, Merchant } from './merchant.ts'
-import { checkOpenid, checkOrder, checkTransactionId } from './order.ts'
+import { checkAuthCode, checkOpenid, checkOrder, checkTransactionId } from './order.ts'
 import type { H5Order, JsapiOrder, MicropayOrder, NativeOrder, Order, Payment, UnpaidOrder } from './order.ts'
 import { qrCode } from './qr-code.ts'
 import { checkOutRefundNo, checkRefund } from './refund.ts'
@@ -167,7 +167,7 @@ export function createPay (options: PayOptions): WechatPay {
 
     async micropay (order) {
       checkNumber(checkOrder(order).outTradeNo)
-      if (typeof order.authCode !== 'string' || !/^1[0-5]\d{16}$/.test(order.authCode)) throw new WechatInputError('authCode', 'must be the 18 digits of a payment code')
+      checkAuthCode(order.authCode)
       // APIv3 has no pay by code: it stays with v2, whichever version places the other orders.
       const { caller, own, pay } = need(v2, 'v2')
       return await together(`micropay ${JSON.stringify(order, ORDER_FIELDS)}`, () => micropay(order, caller, pay, appId, own, clock))

@@ -1,6 +1,7 @@
 /** What every v2 call goes through before its own rules: shape, merchant, certificate, signature. */
 import { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Endpoint } from '../../../src/pay/v2/endpoints.ts'
 import { verifyV2 } from '../../../src/pay/v2/sign.ts'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
 import { readXml } from '../../../src/pay/v2/xml.ts'
@@ -9,16 +10,8 @@ import { businessFailed, callFailed, sendV2, signed, v2Xml } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import type { World } from '../world.ts'
 
-export interface V2Route {
-  /** Only for those who show the merchant's certificate. */
-  cert?: boolean
-  /** How the ids are called here. */
-  appid?: 'appid' | 'wxappid' | 'mch_appid' | false
-  mchId?: 'mch_id' | 'mchid'
-  /** The only signature it takes. */
-  signType?: SignType
-  /** False where WeChat does not sign the answer. */
-  signedReply?: boolean
+/** The client's words for how calls differ, but what each call is like is written down here once more: two witnesses. */
+export interface V2Route extends Pick<Endpoint, 'cert' | 'appid' | 'mchId' | 'signType' | 'signedReply'> {
   /** The key that signs. Default the merchant's. */
   apiKey?: () => string
 }

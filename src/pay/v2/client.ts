@@ -4,7 +4,7 @@ import { createHttp } from '../../http.ts'
 import type { Http, HttpOptions, HttpRequest } from '../../http.ts'
 import { nonce } from '../../nonce.ts'
 import { retry } from '../../retry.ts'
-import { refuseExpired } from '../certificate.ts'
+import { endOf, refuseExpired } from '../certificate.ts'
 import type { CheckedV2 } from '../merchant.ts'
 import { endpointOf } from './endpoints.ts'
 import type { Endpoint } from './endpoints.ts'
@@ -51,7 +51,7 @@ export interface V2Caller extends V2Client {
 export function createV2Client ({ http: options, bases, appId, merchant }: V2ClientParts): V2Caller {
   const { mchId, subMchId, subAppId } = merchant
   const plain = createHttp(options)
-  let withCertificate: Http | undefined
+  let withCertificate: { http: Http, validTo: string } | undefined
   const sandbox = merchant.sandbox ? createSandbox(plain, bases, merchant) : undefined
   const apiKey = async () => sandbox ? await sandbox.key() : merchant.apiKey
 
@@ -59,9 +59,9 @@ export function createV2Client ({ http: options, bases, appId, merchant }: V2Cli
     if (!cert) return plain
     const { certificate } = merchant
     if (!certificate) throw new WechatConfigError('merchant.v2.pfx', '(or cert with key) is required for this call: it moves money out')
-    refuseExpired(certificate, 'pfx' in certificate ? 'merchant.v2.pfx' : 'merchant.v2.cert')
-    withCertificate ??= createHttp(options, certificate)
-    return withCertificate
+    withCertificate ??= { http: createHttp(options, certificate), validTo: endOf(certificate) }
+    refuseExpired(withCertificate.validTo, 'pfx' in certificate ? 'merchant.v2.pfx' : 'merchant.v2.cert')
+    return withCertificate.http
   }
 
   async function signedCall (path: string, params: V2Params, endpoint: Endpoint, repeatable: boolean): Promise<HttpRequest> {

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { WechatInputError, WechatReplyError } from '../../errors.ts'
 import { fromChinaTime } from '../china-time.ts'
 import type { CheckedV2 } from '../merchant.ts'
-import { checkAmount, checkOpenid, checkOrder, checkOutTradeNo, checkText } from '../order.ts'
+import { checkAmount, checkAuthCode, checkOpenid, checkOrder, checkOutTradeNo, checkText } from '../order.ts'
 import type { NativeOrder } from '../order.ts'
 import type { Refund } from '../refund.ts'
 import type { V2Caller, V2Client } from './client.ts'
@@ -89,8 +89,7 @@ export function createV2 (caller: V2Caller, appId: string, merchant: CheckedV2, 
     },
 
     async openidOf (authCode) {
-      if (typeof authCode !== 'string' || !/^1[0-5]\d{16}$/.test(authCode)) throw new WechatInputError('authCode', 'must be the 18 digits of a payment code')
-      return present('/tools/authcodetoopenid', await post('/tools/authcodetoopenid', { auth_code: authCode }), 'openid')
+      return present('/tools/authcodetoopenid', await post('/tools/authcodetoopenid', { auth_code: checkAuthCode(authCode) }), 'openid')
     },
 
     async refundsOf (which, offset) {

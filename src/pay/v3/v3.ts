@@ -1,8 +1,9 @@
 /** `app.wechatPay.v3`: any call of APIv3, and the usual ones beside payments in typed form. */
 import { WechatInputError, WechatReplyError } from '../../errors.ts'
 import { OPENID } from '../../official-account/oauth.ts'
+import { toRfc3339ChinaTime } from '../china-time.ts'
 import type { CheckedV3 } from '../merchant.ts'
-import { checkAmount, checkOutTradeNo, checkText, checkTransactionId } from '../order.ts'
+import { checkAmount, checkOpenid, checkOutTradeNo, checkText, checkTransactionId } from '../order.ts'
 import { checkOutRefundNo } from '../refund.ts'
 import type { Refund } from '../refund.ts'
 import type { AppParams, JsapiParams } from '../version.ts'
@@ -134,7 +135,7 @@ function combine ({ request }: V3Caller, appId: string, merchant: CheckedV3, not
         })),
         ...(openid && { combine_payer_info: { openid } }),
         ...((clientIp || way === 'h5') && { scene_info: { payer_client_ip: clientIp, ...(way === 'h5' && { h5_info: { type: 'Wap' } }) } }),
-        ...(expiresAt && { time_expire: expiresAt.toISOString().replace(/\.\d+Z$/, '+00:00') }),
+        ...(expiresAt && { time_expire: toRfc3339ChinaTime(expiresAt) }),
         notify_url: notifyUrl
       },
       repeatable: true
@@ -143,7 +144,7 @@ function combine ({ request }: V3Caller, appId: string, merchant: CheckedV3, not
 
   return {
     async jsapi (order) {
-      if (!OPENID.test(order.openid)) throw new WechatInputError('openid', 'must be the payer\'s openid')
+      checkOpenid(order.openid)
       return await jsapiParams(appId, await place('jsapi', 'prepay_id', order), merchant)
     },
     app: async order => await appParams(appId, await place('app', 'prepay_id', order), merchant),
