@@ -149,3 +149,10 @@ export function checkOpenid (value: unknown): string {
   if (typeof value !== 'string' || !OPENID.test(value)) throw new WechatInputError('openid', 'must be the payer\'s openid')
   return value
 }
+
+/** The page or app that an H5 payment starts from; how its address and its name are called differs from version to version. */
+export function h5Info ({ scene = { type: 'Wap' } }: H5Order, wapUrl: string, wapName: string): Record<string, string> {
+  const { type, ...rest } = scene
+  const names = { wapUrl, wapName, appName: 'app_name', bundleId: 'bundle_id', packageName: 'package_name' }
+  return { type, ...Object.fromEntries(Object.entries(rest).map(([name, value]) => [names[name as keyof typeof names], value])) }
+}

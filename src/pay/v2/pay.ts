@@ -2,6 +2,7 @@
 import { WechatReplyError } from '../../errors.ts'
 import { toCompactChinaTime } from '../china-time.ts'
 import type { CheckedV2 } from '../merchant.ts'
+import { h5Info } from '../order.ts'
 import type { H5Order, Payment, UnpaidOrder } from '../order.ts'
 import type { Refund } from '../refund.ts'
 import type { PayVersion, Placing } from '../version.ts'
@@ -125,9 +126,4 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
 const ACCOUNTS = { BASIC: 'Basic', OPERATION: 'Operation', FEES: 'Fees' } as const
 
 /** v2 wants the scene as JSON in a field. */
-function sceneInfo ({ scene = { type: 'Wap' } }: H5Order): string {
-  const { type, ...rest } = scene
-  const names = { wapUrl: 'wap_url', wapName: 'wap_name', appName: 'app_name', bundleId: 'bundle_id', packageName: 'package_name' } as const
-  const info = Object.fromEntries(Object.entries(rest).map(([name, value]) => [names[name as keyof typeof names], value]))
-  return JSON.stringify({ h5_info: { type, ...info } })
-}
+const sceneInfo = (order: H5Order) => JSON.stringify({ h5_info: h5Info(order, 'wap_url', 'wap_name') })

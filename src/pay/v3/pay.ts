@@ -2,7 +2,7 @@
 import { WechatInputError, WechatReplyError } from '../../errors.ts'
 import { toRfc3339ChinaTime } from '../china-time.ts'
 import type { CheckedV3 } from '../merchant.ts'
-import type { H5Order } from '../order.ts'
+import { h5Info } from '../order.ts'
 import type { PayVersion, Placing } from '../version.ts'
 import type { V3Caller } from './client.ts'
 import { appParams, jsapiParams } from './front-end.ts'
@@ -32,7 +32,7 @@ export function createV3Pay ({ request, download }: V3Caller, appId: string, mer
   function orderBody (placing: Placing): Json {
     const { outTradeNo, description, amount, attach, expiresAt, clientIp, deviceInfo, goodsTag, noCredit, profitSharing, supportFapiao } = placing.order
     if (noCredit) throw new WechatInputError('noCredit', 'is not offered by APIv3')
-    const h5 = placing.way === 'H5' ? h5Info(placing.order) : undefined
+    const h5 = placing.way === 'H5' ? h5Info(placing.order, 'app_url', 'app_name') : undefined
     const scene = { ...(clientIp && { payer_client_ip: clientIp }), ...(deviceInfo && { device_id: deviceInfo }), ...(h5 && { h5_info: h5 }) }
     return {
       ...(isPartner ? { sp_appid: appId, ...(subAppId && { sub_appid: subAppId }) } : { appid: appId }),
@@ -123,10 +123,4 @@ export function createV3Pay ({ request, download }: V3Caller, appId: string, mer
       open: async () => await openBill('/v3/bill/fundflowbill', { bill_date: date, account_type: account })
     })
   }
-}
-
-function h5Info ({ scene = { type: 'Wap' } }: H5Order): Json {
-  const { type, ...rest } = scene
-  const names = { wapUrl: 'app_url', wapName: 'app_name', appName: 'app_name', bundleId: 'bundle_id', packageName: 'package_name' } as const
-  return { type, ...Object.fromEntries(Object.entries(rest).map(([name, value]) => [names[name as keyof typeof names], value])) }
 }
