@@ -1,8 +1,7 @@
 /** open.weixin.qq.com's authorize page, and the sns calls that redeem what it hands out. */
 import type { FastifyInstance } from 'fastify'
 import { authorizePage, errorPage } from './pages.ts'
-import { refuse } from './wire.ts'
-import { hex } from './world.ts'
+import { refuse, withRid } from './wire.ts'
 import type { Timed, User, World } from './world.ts'
 
 type Query = Record<string, string | undefined>
@@ -14,9 +13,10 @@ const ACCESS_LIFE = 7200_000
 const REFRESH_LIFE = 30 * 86_400_000
 
 export function authorize (app: FastifyInstance, world: World): void {
-  const codes = new Map<string, Grant & { used: boolean }>()
-  const accesses = new Map<string, Grant>()
-  const refreshes = new Map<string, Grant>()
+  const { hex } = world.random
+  const codes = world.memory.table<Grant & { used: boolean }>('codes')
+  const accesses = world.memory.table<Grant>('visitorTokens')
+  const refreshes = world.memory.table<Grant>('refreshTokens')
 
   /** What WeChat checks before it shows the page; the answer is a page too. */
   function problem (query: Query): [code: number, text: string] | undefined {
@@ -119,6 +119,6 @@ export function authorize (app: FastifyInstance, world: World): void {
 
   /** These are the calls that come as text/plain. */
   function sns (path: string, answer: (query: Query) => object) {
-    app.get<{ Querystring: Query }>(path, async (request, reply) => reply.type('text/plain').send(JSON.stringify(answer(request.query))))
+    app.get<{ Querystring: Query }>(path, async (request, reply) => reply.type('text/plain').send(JSON.stringify(withRid(answer(request.query), world))))
   }
 }

@@ -1,65 +1,58 @@
 #!/usr/bin/env node
-/** `wechat-emulator --port N`: the emulator by itself. */
-import { parseArgs } from 'node:util'
+/** `wechat-emulator`: the emulator by itself, or around another command. */
+import { join, resolve } from 'node:path'
 import { createEmulator } from './emulator.ts'
-
-const USAGE = `wechat-emulator: WeChat's side of Official Account pages and payments, on this machine
-
-  --port N          default 8788; 0 takes a free one
-  --host ADDRESS    default 127.0.0.1
-  --time-scale X    multiplies the delays between notifications; 0.01 makes minutes of hours
-  --app-id, --app-secret, --mch-id, --api-key
-                    default: made up at each start
-  --allow-production
-                    and WECHAT_EMULATOR_IN_PRODUCTION=yes, where NODE_ENV is production`
-
-const text = { type: 'string' } as const
+import type { Emulator } from './emulator.ts'
+import { environmentOf, execute, temporaryData } from './exec.ts'
+import { readSettings, USAGE } from './settings.ts'
 
 try {
-  const { values } = parseArgs({
-    options: {
-      port: text,
-      host: text,
-      'time-scale': text,
-      'app-id': text,
-      'app-secret': text,
-      'mch-id': text,
-      'api-key': text,
-      'allow-production': { type: 'boolean' },
-      help: { type: 'boolean', short: 'h' }
-    }
-  })
-  if (values.help) {
-    console.log(USAGE)
-  } else {
-    await start(values)
-  }
+  const { options, command, help } = readSettings(process.argv.slice(2), process.env)
+  if (help) console.log(USAGE)
+  else if (command) process.exitCode = await run(command, options)
+  else await serve(options)
 } catch (error) {
   console.error((error as Error).message)
   process.exitCode = 1
 }
 
-async function start (values: Record<string, string | boolean | undefined>): Promise<void> {
-  const given = (name: string) => values[name] as string | undefined
-  const number = (name: string, fallback: number) => {
-    const value = Number(given(name) ?? fallback)
-    if (!(value >= 0)) throw new Error(`--${name} must be a number`)
-    return value
-  }
-  const names = { 'app-id': 'appId', 'app-secret': 'appSecret', 'mch-id': 'mchId', 'api-key': 'apiKey' }
-  const account = Object.fromEntries(Object.entries(names).flatMap(([flag, name]) => given(flag) ? [[name, given(flag)]] : []))
-  const emulator = await createEmulator({
-    ...account,
-    port: number('port', 8788),
-    host: given('host') ?? '127.0.0.1',
-    timeScale: number('time-scale', 1),
-    allowProduction: values['allow-production'] === true
-  })
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, emulator.close)
-  console.log(`WeChat emulator on ${emulator.origin}
+type Options = ReturnType<typeof readSettings>['options']
 
-account, keys and endpoints (made up, for this emulator only): ${emulator.origin}/_emulator/config
-orders:        ${emulator.origin}/_emulator/orders
-notifications: ${emulator.origin}/_emulator/notifications
-in your page:  <script src="${emulator.origin}/_emulator/bridge.js"></script>`)
+async function serve (options: Options): Promise<void> {
+  const emulator = await createEmulator(options)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, emulator.close)
+  console.log(greeting(emulator, options))
+}
+
+async function run (command: string[], options: Options): Promise<number> {
+  const temporary = options.data === undefined ? temporaryData() : undefined
+  const data = resolve(options.data ?? (temporary?.dir as string))
+  const emulator = await createEmulator({ ...options, data })
+  try {
+    console.error(`WeChat emulator: ${emulator.origin}/_emulator/dashboard`)
+    return await execute(command, environmentOf(emulator, data))
+  } finally {
+    await emulator.close()
+    temporary?.remove()
+  }
+}
+
+function greeting ({ origin, config, securePort }: Emulator, { data, accounts = [] }: Options): string {
+  const { appId, appSecret, merchant: { mchId, v2, v3 } } = config
+  return `WeChat emulator on ${origin}
+
+  dashboard      ${origin}/_emulator/dashboard
+  account        appId ${appId}   AppSecret ${appSecret}
+  merchant       mchId ${mchId}   v2 API key ${v2.apiKey}
+                 APIv3 key ${v3.apiV3Key}   serial_no ${v3.serialNo}
+                 public key id ${v3.publicKeyId ?? '(platform certificates)'}
+  key files      ${data === undefined ? `in ${origin}/_emulator/config, or as PEM with --data DIR` : join(resolve(data), '{ca,apiclient_cert,apiclient_key,pub_key}.pem')}${accounts.map(({ name }) => `\n  account ${name}  ${origin}/${name}/_emulator/config`).join('')}
+
+Made up, for this emulator only. To point an app at it:
+
+  this library   spread what ${origin}/_emulator/config answers into the plugins' options
+  base URL       api and open: ${origin}   payments: ${config.endpoints.pay} (trust its CA)
+  any Node app   wechat-emulator exec -- npm start
+  any client     HTTPS_PROXY=${origin}, or a hosts entry for WeChat's hosts and --secure-port 443 (now ${securePort})
+  in your page   <script src="${origin}/_emulator/bridge.js"></script> before WeChat's own script`
 }

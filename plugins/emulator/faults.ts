@@ -1,6 +1,7 @@
 /** WeChat's bad days, on command: each fault meets the next calls of a path, before WeChat acts or after. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Chance } from './chance.ts'
+import { isOwn } from './journal.ts'
 
 export interface Fault {
   /** The beginning of the calls' paths. Default: every call but the emulator's own. */
@@ -35,13 +36,13 @@ export function faults (app: FastifyInstance) {
   let luck: { odds: FaultOdds, chance: Chance } | undefined
 
   function byChance (url: string): Fault | undefined {
-    if (!luck || url.startsWith('/_emulator')) return undefined
+    if (!luck || isOwn(url)) return undefined
     const kind = luck.chance.draw(luck.odds as Record<string, number>)
     return kind === undefined ? undefined : { kind, when: luck.chance.below(2) === 0 ? 'before' : 'after', ms: luck.chance.below(300) }
   }
 
   function take (url: string): Fault | undefined {
-    const at = waiting.findIndex(fault => fault.path === undefined ? !url.startsWith('/_emulator') : url.startsWith(fault.path))
+    const at = waiting.findIndex(fault => fault.path === undefined ? !isOwn(url) : url.startsWith(app.prefix + fault.path))
     const fault = waiting[at]
     if (fault && --fault.times <= 0) waiting.splice(at, 1)
     return fault ?? byChance(url)
@@ -79,6 +80,7 @@ export function faults (app: FastifyInstance) {
 
   return {
     add: (fault: Fault) => { waiting.push({ times: 1, ...fault }) },
+    waiting: () => waiting.map(fault => ({ ...fault })),
     setLuck (odds: FaultOdds, chance: Chance): void { luck = { odds, chance } },
     clear (): void {
       waiting.length = 0

@@ -32,6 +32,7 @@ export function createMishaps () {
 
   return {
     add: (mishap: Mishap) => { waiting.push({ times: 1, ...mishap }) },
+    waiting: () => waiting.map(mishap => ({ ...mishap })),
     setLuck (odds: MishapOdds, chance: Chance): void { luck = { odds, chance } },
     next (): Mishap | undefined {
       const [first] = waiting

@@ -1,12 +1,11 @@
 /** Notifications for users' own tests: correctly signed for a given account, ready for `app.inject()`, without an emulator running. */
-import { randomUUID } from 'node:crypto'
 import { signV2 } from '../../src/pay/v2/sign.ts'
 import type { SignType } from '../../src/pay/v2/sign.ts'
 import { refundXml } from './v2/refund-news.ts'
 import { createV3Keys, pem } from './v3/keys.ts'
 import { encryptResource, signedHeaders } from './v3/wire.ts'
 import { v2Xml } from './wire.ts'
-import { chinaTime, createWorld, digits, hex, rfc3339 } from './world.ts'
+import { chinaTime, createWorld, rfc3339 } from './world.ts'
 
 export interface TestAccount {
   appId: string
@@ -64,9 +63,10 @@ const XML = { 'content-type': 'text/xml' }
 export function testNotifications ({ appId, mchId, apiKey = '', signType = 'MD5', apiV3Key = '' }: TestAccount): TestNotifications {
   const world = createWorld({ appId, mchId, apiKey, apiV3Key })
   const keys = createV3Keys(mchId)
+  const { digits, hex, uuid } = world.random
   const transaction = () => `42000${digits(23)}`
 
-  function event (eventType: string, originalType: string, resource: object, eventId: string = randomUUID()): TestMessage {
+  function event (eventType: string, originalType: string, resource: object, eventId: string = uuid()): TestMessage {
     const payload = JSON.stringify({
       id: eventId,
       create_time: rfc3339(chinaTime(Date.now())),

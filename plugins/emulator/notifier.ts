@@ -1,5 +1,4 @@
 /** Tells the merchant about payments and refunds, again and again on WeChat's schedule until it is accepted. */
-import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { request } from 'undici'
 import type { SignType } from '../../src/pay/v2/sign.ts'
@@ -11,7 +10,7 @@ import { refundNews } from './v3/refunds.ts'
 import { encryptResource, signedHeaders } from './v3/wire.ts'
 import type { Mishaps } from './mishaps.ts'
 import { signed, v2Xml } from './wire.ts'
-import { chinaTime, hex, rfc3339 } from './world.ts'
+import { chinaTime, rfc3339 } from './world.ts'
 import type { Delivery, Order, Refund, World } from './world.ts'
 
 const MINUTE = 60
@@ -28,8 +27,9 @@ const V2_HEADERS = { 'content-type': 'text/xml', 'user-agent': 'Mozilla/4.0', pr
 export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, log: FastifyBaseLogger) {
   const timers = new Set<NodeJS.Timeout>()
   const underWay = new Set<Promise<void>>()
+  /** What still has to be told, and when its turn comes. */
+  const pending = world.memory.table<{ news: News, number: number, due: number }>('pending')
   let closed = false
-  let sent = 0
 
   const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
 
@@ -47,27 +47,27 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
   /** An event as v3 sends it: what happened, encrypted for the merchant. */
   function eventJson (type: string, originalType: string, summary: string, content: object): string {
     return JSON.stringify({
-      id: randomUUID(),
+      id: world.random.uuid(),
       create_time: rfc3339(chinaTime(world.now())),
       resource_type: 'encrypt-resource',
       event_type: type,
       summary,
-      resource: { original_type: originalType, ...encryptResource(JSON.stringify(content), world.account.apiV3Key, originalType) }
+      resource: { original_type: originalType, ...encryptResource(JSON.stringify(content), world.account.apiV3Key, originalType, world.random) }
     })
   }
 
   /** Signed anew for each attempt: a timestamp lives five minutes. */
   function headersOf ({ about, body, v3 }: News): Record<string, string> {
     if (!v3) return V2_HEADERS
-    const headers = { 'content-type': 'application/json', 'user-agent': 'Mozilla/4.0', accept: '*/*', 'request-id': `${hex(16).toUpperCase()}-0`, ...signedHeaders(world, keys, body) }
-    return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${hex(64)}` } : headers
+    const headers = { 'content-type': 'application/json', 'user-agent': 'Mozilla/4.0', accept: '*/*', 'request-id': `${world.random.hex(16).toUpperCase()}-0`, ...signedHeaders(world, keys, body) }
+    return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${world.random.hex(64)}` } : headers
   }
 
   async function attempt (news: News, number: number, forged = false): Promise<Delivery> {
     const { v3, ...rest } = news
     const body = forged && !v3 ? news.body.replace(/<sign><!\[CDATA\[./, '$&0') : news.body
     const delivery: Delivery = {
-      id: `n${++sent}`,
+      id: `n${world.deliveries.length + 1}`,
       ...rest,
       attempt: number,
       sent_at: new Date(world.now()).toISOString(),
@@ -87,18 +87,32 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
       delivery.error = (error as Error).message
     }
     world.events.emit('delivery', delivery)
+    world.events.emit('change')
     log.debug({ out_trade_no: news.out_trade_no, attempt: number, accepted: delivery.accepted }, 'notification delivered')
     return delivery
   }
 
-  function start (news: News, number: number): void {
-    if (closed || news.url === '') return
+  function tell (news: News): void {
+    if (news.url !== '') start(world.random.hex(8), news, 1)
+  }
+
+  function start (key: string, news: News, number: number): void {
+    if (closed) return
+    pending.set(key, { news, number, due: Date.now() })
     const running = deliver(news, number).then(accepted => {
       const delay = SCHEDULE[number - 1]
-      if (!accepted && delay !== undefined) later(delay, () => start(news, number + 1))
+      if (accepted || delay === undefined) pending.delete(key)
+      else again(key, { news, number: number + 1, due: Date.now() + delay * 1000 * world.timeScale })
     }).finally(() => underWay.delete(running))
     underWay.add(running)
   }
+
+  function again (key: string, told: { news: News, number: number, due: number }): void {
+    pending.set(key, told)
+    later(told.due - Date.now(), () => start(key, told.news, told.number))
+  }
+  // What was not yet told when this WeChat was stopped.
+  for (const [key, told] of pending) again(key, told)
 
   /** One attempt, with whatever mishap meets it. True if it was accepted. */
   async function deliver (news: News, number: number): Promise<boolean> {
@@ -115,11 +129,11 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     return first.accepted
   }
 
-  function later (seconds: number, run: () => void): void {
+  function later (ms: number, run: () => void): void {
     const timer = setTimeout(() => {
       timers.delete(timer)
       run()
-    }, seconds * 1000 * world.timeScale)
+    }, ms)
     timer.unref()
     timers.add(timer)
   }
@@ -129,22 +143,22 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
   return {
     paid (order: Order): void {
       const v3 = order.sign_type === 'RSA'
-      start({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', orderJson(order)) : paymentXml(order) }, 1)
+      tell({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', orderJson(order)) : paymentXml(order) })
     },
     /** Orders that were paid together are told of together. */
     combinedPaid (orders: Order[]): void {
-      start({ about: 'payment', ...about(orders[0] as Order), v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', combinedJson(orders)) }, 1)
+      tell({ about: 'payment', ...about(orders[0] as Order), v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', combinedJson(orders)) })
     },
     refunded (refund: Refund, order: Order): void {
       const state = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL', PROCESSING: '' }[refund.refund_status]
       const body = refund.v3
         ? eventJson(`REFUND.${state}`, 'refund', '退款结果', refundNews(refund, world.account.mchId, order.sub_mch_id))
         : refundXml(world, refund, subOf(order).sub)
-      start({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body }, 1)
+      tell({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body })
     },
     /** Anything else that v3 tells. */
     event (url: string, type: string, originalType: string, content: object): void {
-      start({ about: 'event', out_trade_no: '', out_refund_no: '', url, v3: true, body: eventJson(type, originalType, type, content) }, 1)
+      tell({ about: 'event', out_trade_no: '', out_refund_no: '', url, v3: true, body: eventJson(type, originalType, type, content) })
     },
     /** A false signature, to see whether the merchant looks; not sent again. */
     async probe (url: string): Promise<Delivery> {

@@ -1,8 +1,7 @@
 /** api.weixin.qq.com: access_token, stable_token, tickets, and a few calls that need a token. */
 import type { FastifyInstance } from 'fastify'
-import { hex } from './world.ts'
 import type { Timed, World } from './world.ts'
-import { bodyJson, refuse } from './wire.ts'
+import { bodyJson, refuse, withRid } from './wire.ts'
 
 interface Token extends Timed { kind: 'plain' | 'stable' }
 
@@ -13,19 +12,26 @@ const RENEWED_EARLY = 300_000
 const DAY = 86_400_000
 
 export function officialAccount (app: FastifyInstance, world: World) {
-  const tokens = new Map<string, Token>()
-  const tickets = new Map<string, Timed & { type: string }>()
-  const issued = { tokens: 0, tickets: 0 }
-  const calls = { token: 0, stable_token: 0, getticket: 0 }
-  let stable: string | undefined
-  let forced: number[] = []
-  let plainToday: number[] = []
-  let stableLately: number[] = []
+  const { hex } = world.random
+  const tokens = world.memory.table<Token>('tokens')
+  const tickets = world.memory.table<Timed & { type: string }>('tickets')
+  const counts = world.memory.table<number>('counts')
+  const count = (name: string) => { counts.set(name, (counts.get(name) ?? 0) + 1) }
+  /** When calls with a quota were made. */
+  const quotas = world.memory.table<number[]>('quotas')
+  /** How many there were within the last `ms`, this one included. */
+  const within = (name: string, ms: number) => {
+    const times = quotas.get(name) ?? []
+    quotas.set(name, times)
+    while ((times[0] ?? Infinity) <= world.now() - ms) times.shift()
+    return times.push(world.now())
+  }
+  const current = world.memory.table<string>('stableToken')
 
   function issueToken (kind: Token['kind']): string {
     const value = `${kind === 'stable' ? '98' : '97'}_${hex(60)}`
     tokens.set(value, { kind, until: world.now() + world.tokenLifetime * 1000 })
-    issued.tokens++
+    count('tokens')
     return value
   }
 
@@ -42,12 +48,14 @@ export function officialAccount (app: FastifyInstance, world: World) {
     if (given.secret !== world.account.appSecret) return refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq')
   }
 
+  // Each answer of this host is JSON, and an error names the request.
+  app.addHook('preSerialization', async (request, _reply, payload) => request.url.includes('/cgi-bin/') ? withRid(payload as object, world) : payload)
+
   app.get<{ Querystring: Record<string, string> }>('/cgi-bin/token', async request => {
-    calls.token++
+    count('token')
     const problem = credentialProblem(request.query)
     if (problem) return problem
-    plainToday = plainToday.filter(at => at > world.now() - DAY)
-    if (plainToday.push(world.now()) > 2000) return refuse(45009, 'reach max api daily quota limit')
+    if (within('plain', DAY) > 2000) return refuse(45009, 'reach max api daily quota limit')
     const soon = world.now() + OVERLAP
     for (const token of tokens.values()) if (token.kind === 'plain') token.until = Math.min(token.until, soon)
     return tokenReply(issueToken('plain'))
@@ -55,27 +63,32 @@ export function officialAccount (app: FastifyInstance, world: World) {
 
   app.get('/cgi-bin/stable_token', async () => refuse(43002, 'require POST method'))
   app.post('/cgi-bin/stable_token', async request => {
-    calls.stable_token++
+    count('stable_token')
     const given = bodyJson(request)
     if (!given) return refuse(47001, 'data format error')
     const problem = credentialProblem(given)
     if (problem) return problem
     const now = world.now()
-    stableLately = stableLately.filter(at => at > now - 60_000)
-    if (stableLately.push(now) > 10_000) return refuse(45011, 'api minute-quota reach limit')
+    if (within('stable', 60_000) > 10_000) return refuse(45011, 'api minute-quota reach limit')
+    const stable = current.get('value')
     const held = stable === undefined ? undefined : tokens.get(stable)
+    const renewed = () => {
+      const value = issueToken('stable')
+      current.set('value', value)
+      return tokenReply(value)
+    }
     if (given.force_refresh === true) {
-      forced = forced.filter(at => at > now - DAY)
+      const forced = (quotas.get('forced') ?? []).filter(at => at > now - DAY)
       if (forced.length >= 20) return refuse(45009, 'reach max api daily quota limit')
       if (forced.some(at => at > now - 30_000)) return refuse(45011, 'api minute-quota reach limit')
-      forced.push(now)
+      quotas.set('forced', [...forced, now])
       if (held) held.until = now
-      return tokenReply(stable = issueToken('stable'))
+      return renewed()
     }
     // A life-time shorter than the platform's own lead (a test's) is renewed when it is over.
     const lead = Math.min(RENEWED_EARLY, world.tokenLifetime * 100)
     if (stable !== undefined && held && held.until - now > lead) return tokenReply(stable)
-    return tokenReply(stable = issueToken('stable'))
+    return renewed()
   })
 
   function tokenProblem (value: unknown) {
@@ -86,14 +99,14 @@ export function officialAccount (app: FastifyInstance, world: World) {
   }
 
   app.get<{ Querystring: Record<string, string> }>('/cgi-bin/ticket/getticket', async request => {
-    calls.getticket++
+    count('getticket')
     const { access_token: token, type } = request.query
     const problem = tokenProblem(token)
     if (problem) return problem
     if (type !== 'jsapi' && type !== 'wx_card') return refuse(40097, 'invalid args')
     const ticket = hex(43)
     tickets.set(ticket, { type, until: world.now() + world.ticketLifetime * 1000 })
-    issued.tickets++
+    count('tickets')
     return { errcode: 0, errmsg: 'ok', ticket, expires_in: world.ticketLifetime }
   })
 
@@ -102,15 +115,34 @@ export function officialAccount (app: FastifyInstance, world: World) {
       tokenProblem(request.query.access_token) ?? { ip_list: ['101.226.103.0', '140.207.54.0'] })
   }
 
+  const liveTickets = () => [...tickets].filter(([, { type, until }]) => type === 'jsapi' && until > world.now()).map(([ticket]) => ticket)
+  /** Killed on command. */
+  let dead: string[] = []
+
   return {
     /** What was issued so far, and how often it was asked for. */
-    counts: () => ({ ...issued, calls: { ...calls } }),
-    liveTickets: () => [...tickets].filter(([, { type, until }]) => type === 'jsapi' && until > world.now()).map(([ticket]) => ticket),
+    counts () {
+      const of = (name: string) => counts.get(name) ?? 0
+      return { tokens: of('tokens'), tickets: of('tickets'), calls: { token: of('token'), stable_token: of('stable_token'), getticket: of('getticket') } }
+    },
+    liveTickets,
+    /** A ticket that would have been right, and what else may have been signed with. */
+    ticketsForExplaining () {
+      const named = (id: 'ticket-dead' | 'ticket-card' | 'ticket-token', values: Iterable<string>) => [...values].map(value => ({ id, value }))
+      const live = liveTickets()
+      const those = (of: string) => [...tickets].filter(([value, { type }]) => type === of && !live.includes(value)).map(([value]) => value)
+      return {
+        ticket: live.at(-1) ?? '',
+        others: [...named('ticket-dead', [...those('jsapi'), ...dead]), ...named('ticket-card', those('wx_card')), ...named('ticket-token', tokens.keys())]
+      }
+    },
     /** Kills every token, as a reset of the secret or a foreign system would; tickets too if asked. */
     expire (alsoTickets: boolean) {
       tokens.clear()
-      stable = undefined
-      if (alsoTickets) tickets.clear()
+      current.clear()
+      if (!alsoTickets) return
+      dead = [...tickets.keys()]
+      tickets.clear()
     }
   }
 }

@@ -1,6 +1,8 @@
-/** The emulator's certificate authority, and what it issues: its own TLS certificate and the merchant's API certificate. */
-import { createV3Keys } from './v3/keys.ts'
-import type { V3Keys } from './v3/keys.ts'
+/** The emulator's certificate authority, and what it issues: its own TLS certificate and each merchant's API certificate. */
+import { createPrivateKey } from 'node:crypto'
+import type { Random } from './random.ts'
+import { createV3Keys, pem } from './v3/keys.ts'
+import type { SavedV3Keys, V3Keys } from './v3/keys.ts'
 import { issueCertificate, newKey } from './x509.ts'
 import type { Issuer } from './x509.ts'
 
@@ -11,33 +13,45 @@ export interface KeyAndCertificate {
   cert: string
 }
 
-export interface Pki {
+export interface Authority {
+  issuer: Issuer
   /** PEM: what clients have to trust. */
   ca: string
   server: KeyAndCertificate
-  /** apiclient_cert and apiclient_key of the merchant. */
+  /** What makes the same authority again. */
+  saved: SavedAuthority
+}
+
+export interface SavedAuthority { root: KeyAndCertificate, server: KeyAndCertificate }
+
+export interface Pki extends Pick<Authority, 'ca' | 'server'> {
+  /** apiclient_cert and apiclient_key of the merchant: they sign APIv3 and open v2's mutual TLS, as at WeChat. */
   merchant: KeyAndCertificate
   /** The RSA keys of APIv3. */
   v3: V3Keys
 }
 
-/** Names under which the emulator may be reached. */
-const HOSTS = ['localhost', '127.0.0.1', '::1', 'api.weixin.qq.com', 'open.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com']
+/** WeChat's hosts, all four of which this emulator can stand for. */
+export const WECHAT_HOSTS = ['api.weixin.qq.com', 'open.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com'] as const
+const HOSTS = ['localhost', '127.0.0.1', '::1', ...WECHAT_HOSTS]
 const DAY = 86_400_000
 
-export function createPki (mchId: string): Pki {
-  const authority: Issuer = { name: { commonName: 'WeChat emulator CA', organization: 'fastify-wechat-pay' }, key: newKey() }
+export function createAuthority (saved?: SavedAuthority): Authority {
+  const name = { commonName: 'WeChat emulator CA', organization: 'fastify-wechat-pay' }
+  const issuer: Issuer = { name, key: saved ? createPrivateKey(saved.root.key) : newKey() }
+  const { root, server } = saved ?? newCertificates(issuer)
+  return { issuer, ca: root.cert, server, saved: { root, server } }
+}
+
+function newCertificates (issuer: Issuer): SavedAuthority {
   const notBefore = new Date(Date.now() - DAY)
-  const notAfter = new Date(Date.now() + 365 * DAY)
-  const issue = (commonName: string, hosts?: string[]): KeyAndCertificate => {
-    const key = newKey()
-    const cert = issueCertificate({ subject: { commonName, organization: 'WeChat emulator' }, publicKey: key, issuer: authority, notBefore, notAfter, ...(hosts && { hosts }) })
-    return { key: key.export({ type: 'pkcs8', format: 'pem' }) as string, cert }
-  }
-  return {
-    ca: issueCertificate({ subject: authority.name, publicKey: authority.key, issuer: authority, authority: true, notBefore, notAfter }),
-    server: issue('localhost', HOSTS),
-    merchant: issue(mchId),
-    v3: createV3Keys(mchId)
-  }
+  const root = issueCertificate({ subject: issuer.name, publicKey: issuer.key, issuer, authority: true, notBefore, notAfter: new Date(Date.now() + 3650 * DAY) })
+  const key = newKey()
+  const server = issueCertificate({ subject: { commonName: 'localhost', organization: 'WeChat emulator' }, publicKey: key, issuer, notBefore, notAfter: new Date(Date.now() + 800 * DAY), hosts: HOSTS })
+  return { root: { key: pem(issuer.key), cert: root }, server: { key: pem(key), cert: server } }
+}
+
+export function createPki (mchId: string, { issuer, ca, server } = createAuthority(), random?: Random, saved?: SavedV3Keys): Pki {
+  const v3 = createV3Keys(mchId, { issuer, ...(random && { random }), ...(saved && { saved }) })
+  return { ca, server, merchant: { key: pem(v3.merchant.key), cert: v3.merchant.cert }, v3 }
 }

@@ -5,7 +5,7 @@ import { readXml } from '../../src/pay/v2/xml.ts'
 import type { Fields } from '../../src/pay/v2/xml.ts'
 import type { V2Orders } from './v2/orders.ts'
 import { v2Xml } from './wire.ts'
-import { hex, userOf } from './world.ts'
+import { userOf } from './world.ts'
 import type { Order, World } from './world.ts'
 
 /** The order to be paid, or why there is none, in WeChat's words. */
@@ -20,7 +20,7 @@ export async function scan (text: string, world: World, orders: V2Orders, openid
   if (code.appid !== account.appId || code.mch_id !== account.mchId || !verifyV2(code, account.apiKey, signType)) return '签名错误'
   if (!world.nativeUrl) return '商户未设置扫码支付回调URL'
 
-  const asked = { appid: account.appId, mch_id: account.mchId, openid: userOf(world, openid).openid, is_subscribe: 'Y', nonce_str: hex(16), product_id: String(code.product_id) }
+  const asked = { appid: account.appId, mch_id: account.mchId, openid: userOf(world, openid).openid, is_subscribe: 'Y', nonce_str: world.random.hex(16), product_id: String(code.product_id) }
   let answer: Fields
   try {
     const reply = await request(world.nativeUrl, { method: 'POST', headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...asked, sign: signV2(asked, account.apiKey, signType) }), signal: AbortSignal.timeout(5000) })

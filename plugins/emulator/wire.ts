@@ -2,12 +2,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { signV2 } from '../../src/pay/v2/sign.ts'
 import type { SignType } from '../../src/pay/v2/sign.ts'
-import { hex } from './world.ts'
 import type { World } from './world.ts'
 
-/** An Official Account error: HTTP 200, the code in the body, the request's id at the end of the message. */
-export function refuse (errcode: number, errmsg: string) {
-  return { errcode, errmsg: `${errmsg} rid: ${hex(4)}-${hex(4)}-${hex(4)}` }
+/** An Official Account error: HTTP 200, the code in the body. `withRid` completes it. */
+export const refuse = (errcode: number, errmsg: string) => ({ errcode, errmsg })
+
+/** The request's id stands at the end of an error's message. */
+export function withRid (answer: object, { random: { hex } }: World): object {
+  return 'errcode' in answer && 'errmsg' in answer && answer.errcode !== 0
+    ? { ...answer, errmsg: `${answer.errmsg} rid: ${hex(4)}-${hex(4)}-${hex(4)}` }
+    : answer
 }
 
 /** Undefined unless the body is a JSON object, whatever the content type says. */
@@ -49,7 +53,7 @@ export interface V2Signer {
 /** A verified call's answer, signed with the call's own algorithm. */
 export function signed ({ world, signType, apiKey, sub }: V2Signer, values: Values): Values {
   const { appId, mchId } = world.account
-  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', appid: appId, mch_id: mchId, ...sub, nonce_str: hex(8), ...values })
+  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', appid: appId, mch_id: mchId, ...sub, nonce_str: world.random.hex(8), ...values })
   return { ...all, sign: signV2(Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)])), apiKey, signType) }
 }
 

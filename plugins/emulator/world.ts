@@ -1,6 +1,8 @@
 /** Everything WeChat knows in this emulator: one account, one merchant, its visitors, what was issued and ordered. */
-import { randomBytes, randomInt } from 'node:crypto'
 import { EventEmitter } from 'node:events'
+import { createMemory } from './memory.ts'
+import type { MemorySnapshot } from './memory.ts'
+import { createRandom } from './random.ts'
 
 /** Every secret made up here begins so; the client refuses such keys while its endpoints are WeChat's own. */
 const MARK = 'emulator'
@@ -31,6 +33,8 @@ export interface WorldOptions extends Partial<Account> {
   subMerchants?: SubMerchant[]
   /** Where WeChat asks for the order of a NATIVE code of mode 1. */
   nativeUrl?: string
+  /** Makes ids and nonces, and the account's own where none is given, repeatable. */
+  seed?: string
   /** Hosts that may receive logins and use the JS-SDK, besides this machine's own. */
   domains?: string[]
 }
@@ -134,19 +138,32 @@ export interface Delivery {
 
 export interface Timed { until: number }
 
-export function createWorld (options: WorldOptions = {}) {
+export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot) {
+  const random = createRandom(options.seed)
+  const memory = createMemory(saved)
+  const secret = () => MARK + random.hex(12)
+  const remembered = memory.table<string>('account')
+  const known = (name: keyof Account, madeUp: () => string): string => {
+    const value = options[name] ?? remembered.get(name) ?? madeUp()
+    remembered.set(name, value)
+    return value
+  }
   const account: Account = {
-    appId: options.appId ?? `wx${randomBytes(8).toString('hex')}`,
-    appSecret: options.appSecret ?? secret(),
-    mchId: options.mchId ?? `19${digits(8)}`,
-    apiKey: options.apiKey ?? secret(),
-    apiV3Key: options.apiV3Key ?? secret()
+    appId: known('appId', () => `wx${random.hex(8)}`),
+    appSecret: known('appSecret', secret),
+    mchId: known('mchId', () => `19${random.digits(8)}`),
+    apiKey: known('apiKey', secret),
+    apiV3Key: known('apiV3Key', secret)
   }
   const { now = Date.now } = options
-  let offset = 0
+  const numbers = memory.table<number>('numbers')
+  const modes = memory.table<KeyMode>('modes')
+  if (options.keyMode) modes.set('keys', options.keyMode)
 
   return {
     account,
+    random,
+    memory,
     timeScale: options.timeScale ?? 1,
     tokenLifetime: options.tokenLifetime ?? 7200,
     ticketLifetime: options.ticketLifetime ?? 7200,
@@ -157,32 +174,31 @@ export function createWorld (options: WorldOptions = {}) {
       { openid: 'oForeignAppVisitor0000000000', nickname: '别处用户', foreign: true }
     ] as User[],
     /** By `orderKey`. */
-    orders: new Map<string, Order>(),
-    prepays: new Map<string, Timed & { out_trade_no: string, sub_mch_id: string }>(),
-    refunds: new Map<string, Refund>(),
-    payouts: new Map<string, Payout>(),
-    authCodes: new Map<string, { user: User, behaviour: AuthCodeBehaviour, usedFor: string }>(),
+    orders: memory.table<Order>('orders'),
+    prepays: memory.table<Timed & { out_trade_no: string, sub_mch_id: string }>('prepays'),
+    refunds: memory.table<Refund>('refunds'),
+    payouts: memory.table<Payout>('payouts'),
+    authCodes: memory.table<{ user: User, behaviour: AuthCodeBehaviour, usedFor: string }>('authCodes'),
     /** Integer fen. */
-    balance: options.balance ?? 10_000_000,
+    get balance () { return numbers.get('balance') ?? options.balance ?? 10_000_000 },
+    set balance (fen) { numbers.set('balance', fen) },
     /** Which keys this WeChat signs with: those of new merchants, of old ones, or both at once during a switch. */
-    keyMode: options.keyMode ?? 'public-key' as KeyMode,
+    get keyMode () { return modes.get('keys') ?? 'public-key' },
+    set keyMode (mode) { modes.set('keys', mode) },
     refundDelay: options.refundDelay ?? 1,
     subMerchants: options.subMerchants ?? [],
     nativeUrl: options.nativeUrl,
-    deliveries: [] as Delivery[],
-    events: new EventEmitter<{ delivery: [Delivery] }>(),
+    deliveries: memory.list<Delivery>('deliveries'),
+    /** `change`: something is to be seen, or saved, that was not before. */
+    events: new EventEmitter<{ delivery: [Delivery], change: [] }>(),
     /** Milliseconds since 1970, as this WeChat sees it. */
-    now: () => now() + offset,
-    advance: (ms: number) => { offset += ms },
+    now: () => now() + (numbers.get('ahead') ?? 0),
+    advance: (ms: number) => { numbers.set('ahead', (numbers.get('ahead') ?? 0) + ms) },
     isOurDomain: (host: string) => /^(?:localhost|127\.0\.0\.1|\[::1\])$/.test(host.replace(/:\d+$/, '')) || (options.domains ?? []).includes(host)
   }
 }
 
 export type World = ReturnType<typeof createWorld>
-
-export const hex = (bytes: number) => randomBytes(bytes).toString('hex')
-export const digits = (count: number) => Array.from({ length: count }, () => randomInt(10)).join('')
-const secret = () => MARK + hex(12)
 
 /** An openid that this account's visitors may have: known ones, and well-formed unknown ones, which count as new visitors. */
 export function openidProblem (world: World, openid: string): string | undefined {

@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib'
 import type { FastifyReply } from 'fastify'
 import { v2Xml } from '../wire.ts'
-import { chinaTime, digits } from '../world.ts'
+import { chinaTime } from '../world.ts'
 import type { Order, Refund, World } from '../world.ts'
 import type { V2Gate } from './gate.ts'
 import { spaced } from './refunds.ts'
@@ -83,7 +83,7 @@ export function fundFlowText (world: World, day: string): string | undefined {
   let balance = 0
   const rows = [...came, ...went].sort((one, other) => one.at < other.at ? -1 : 1).map(({ at, id, name, amount, voucher }) => {
     balance += amount
-    return row([spaced(at), id, digits(16), name, name, amount < 0 ? '支出' : '收入', yuan(Math.abs(amount)), yuan(balance), 'system', '', voucher])
+    return row([spaced(at), id, world.random.digits(16), name, name, amount < 0 ? '支出' : '收入', yuan(Math.abs(amount)), yuan(balance), 'system', '', voucher])
   })
   const sum = (moves: Array<{ amount: number }>) => yuan(Math.abs(moves.reduce((total, { amount }) => total + amount, 0)))
   return `${[FLOW_COLUMNS, ...rows, FLOW_TOTALS, row([`${rows.length}.0`, `${came.length}.0`, sum(came), `${went.length}.0`, sum(went)])].join('\r\n')}\r\n`

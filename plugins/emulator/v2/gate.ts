@@ -6,6 +6,7 @@ import { verifyV2 } from '../../../src/pay/v2/sign.ts'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
 import { readXml } from '../../../src/pay/v2/xml.ts'
 import type { Fields } from '../../../src/pay/v2/xml.ts'
+import { explainV2 } from '../explain/v2.ts'
 import { businessFailed, callFailed, sendV2, signed, v2Xml } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import type { World } from '../world.ts'
@@ -60,6 +61,7 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
       if (!sub) return sendV2(reply, callFailed('sub_mch_id与sub_appid不匹配'))
       const signType = only === 'MD5' ? 'MD5' : fields.sign_type || 'MD5'
       if ((signType !== 'MD5' && signType !== 'HMAC-SHA256') || (only && signType !== only) || !verifyV2(fields, apiKey(), signType)) {
+        request.wechatExplanation = () => explainV2({ about: 'v2', fields, signType: signType === 'HMAC-SHA256' ? signType : 'MD5', account, apiKey: apiKey() })
         return sendV2(reply, callFailed('签名错误，请检查后再试'))
       }
       if (!/^.{1,32}$/.test(fields.nonce_str ?? '')) return sendV2(reply, callFailed('nonce_str参数长度有误'))

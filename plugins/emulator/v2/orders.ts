@@ -4,7 +4,7 @@ import { verifyV2 } from '../../../src/pay/v2/sign.ts'
 import type { Fields } from '../../../src/pay/v2/xml.ts'
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import { chinaTime, digits, hex, openidProblem, orderKey, userOf } from '../world.ts'
+import { chinaTime, openidProblem, orderKey, userOf } from '../world.ts'
 import type { Order, World } from '../world.ts'
 import type { V2Gate, V2Handler, V2Request } from './gate.ts'
 
@@ -38,7 +38,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       prepay_id: prepay(order),
       trade_type: order.trade_type,
       ...(order.trade_type === 'NATIVE' && { code_url: order.code_url }),
-      ...(order.trade_type === 'MWEB' && { mweb_url: `${origin()}/_emulator/h5?prepay_id=${order.prepay_id}&package=${digits(10)}` })
+      ...(order.trade_type === 'MWEB' && { mweb_url: `${origin()}/_emulator/h5?prepay_id=${order.prepay_id}&package=${world.random.digits(10)}` })
     }
   })
 
@@ -149,11 +149,11 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
   /** A living prepay_id, the same as before if there is one. */
   function prepay (order: Order): string {
     if (!isAlive(order.prepay_id)) {
-      order.prepay_id = `wx${chinaTime(world.now())}${hex(10)}`
+      order.prepay_id = `wx${chinaTime(world.now())}${world.random.hex(10)}`
       world.prepays.set(order.prepay_id, { out_trade_no: order.out_trade_no, sub_mch_id: order.sub_mch_id, until: world.now() + PREPAY_LIFE })
     }
     // The code of an order that is placed again replaces the old one.
-    if (order.trade_type === 'NATIVE') order.code_url = `weixin://wxpay/bizpayurl?pr=${hex(4)}zz`
+    if (order.trade_type === 'NATIVE') order.code_url = `weixin://wxpay/bizpayurl?pr=${world.random.hex(4)}zz`
     return order.prepay_id
   }
 
@@ -174,8 +174,8 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
     endProblem,
     byPrepayId,
     byCodeUrl: (url: string) => [...world.orders.values()].find(order => order.code_url === url && order.code_url !== ''),
-    /** The parameters that a page handed to WeChat: why it cannot pay with them, or the order. */
-    atCashier ({ appId, timeStamp, nonceStr, package: pack, signType, paySign }: Record<string, unknown>): Order | string {
+    /** The parameters that a page handed to WeChat: why it cannot pay with them, or the order. `refused` hears of a wrong signature. */
+    atCashier ({ appId, timeStamp, nonceStr, package: pack, signType, paySign }: Record<string, unknown>, refused: (order: Order) => void): Order | string {
       const order = byPrepayId(/^prepay_id=(\S+)$/.exec(String(pack))?.[1] ?? '')
       if (!order) return '调用支付JSAPI缺少参数: total_fee'
       const fields = { appId, timeStamp, nonceStr, package: pack, signType, sign: paySign } as Record<string, string>
@@ -183,10 +183,11 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       const right = claimed && (order.sign_type === 'RSA'
         ? verifyRsa(`${appId}\n${timeStamp}\n${nonceStr}\n${pack}\n`, String(paySign))
         : verifyV2(fields, world.account.apiKey, order.sign_type))
+      if (!right) refused(order)
       return right ? order : '支付验证签名失败'
     },
     /** The same for what an app handed to WeChat's SDK: it signs the bare prepay_id. */
-    atCashierOfApp ({ appid, partnerid, prepayid, package: pack, noncestr, timestamp, sign }: Record<string, unknown>): Order | string {
+    atCashierOfApp ({ appid, partnerid, prepayid, package: pack, noncestr, timestamp, sign }: Record<string, unknown>, refused: (order: Order) => void): Order | string {
       const order = byPrepayId(String(prepayid))
       if (!order || order.trade_type !== 'APP') return '商户订单号不存在或已过期'
       const fields = { appid, partnerid, prepayid, package: pack, noncestr, timestamp, sign } as Record<string, string>
@@ -194,6 +195,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       const right = claimed && (order.sign_type === 'RSA'
         ? verifyRsa(`${appid}\n${timestamp}\n${noncestr}\n${prepayid}\n`, String(sign))
         : verifyV2(fields, world.account.apiKey, order.sign_type))
+      if (!right) refused(order)
       return right ? order : '支付验证签名失败'
     },
     /** The visitor pays. False if the order cannot be paid (any more). */
@@ -202,7 +204,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       if (state !== 'NOTPAY' && state !== 'USERPAYING') return false
       if (order.openid === '') order.openid = userOf(world, openid).openid
       order.trade_state = 'SUCCESS'
-      order.transaction_id = `42000${digits(5)}${chinaTime(world.now()).slice(0, 8)}${digits(10)}`
+      order.transaction_id = `42000${world.random.digits(5)}${chinaTime(world.now()).slice(0, 8)}${world.random.digits(10)}`
       order.time_end = chinaTime(world.now())
       world.balance += order.total_fee
       note(order, 'paid')

@@ -1,7 +1,7 @@
 /** Red packets, transfers to balance, and profit sharing. */
 import { businessFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import { chinaTime, digits, openidProblem } from '../world.ts'
+import { chinaTime, openidProblem } from '../world.ts'
 import type { Payout, World } from '../world.ts'
 import type { V2Gate, V2Handler } from './gate.ts'
 import type { V2Orders } from './orders.ts'
@@ -24,7 +24,7 @@ export function v2Payouts (route: V2Gate, world: World, orders: V2Orders): void 
     }
     if (wanted.amount > world.balance) return businessFailed(wanted.kind === 'redpack' ? 'NOTENOUGH' : 'NOTENOUGH', '帐号余额不足，请到商户平台充值后再重试')
     world.balance -= wanted.amount
-    const payout = { ...wanted, wechatNumber: `10000${digits(23)}`, at: world.now() }
+    const payout = { ...wanted, wechatNumber: `10000${world.random.digits(23)}`, at: world.now() }
     world.payouts.set(key, payout)
     return payout
   }
@@ -64,8 +64,8 @@ export function v2Payouts (route: V2Gate, world: World, orders: V2Orders): void 
     return { result_code: 'SUCCESS', partner_trade_no: payout.number, appid: world.account.appId, mch_id: world.account.mchId, detail_id: payout.wechatNumber, status: 'SUCCESS', openid: payout.openid, payment_amount: payout.amount, payment_time: spaced(chinaTime(payout.at)), desc: payout.description }
   }, OLD)
 
-  const receivers = new Set<string>()
-  const shared = new Map<string, { transaction_id: string, receivers: string, finished: boolean }>()
+  const receivers = world.memory.table<true>('receivers')
+  const shared = world.memory.table<{ transaction_id: string, receivers: string, finished: boolean }>('shared')
   const parsed = (text: string | undefined): unknown => {
     try { return JSON.parse(text ?? '') } catch { return undefined }
   }
@@ -73,7 +73,7 @@ export function v2Payouts (route: V2Gate, world: World, orders: V2Orders): void 
   route('/pay/profitsharingaddreceiver', ({ fields }) => {
     const receiver = parsed(fields.receiver) as { account?: string } | undefined
     if (!receiver?.account) return businessFailed('PARAM_ERROR', '参数错误:receiver')
-    receivers.add(receiver.account)
+    receivers.set(receiver.account, true)
     return { result_code: 'SUCCESS', receiver: fields.receiver as string }
   }, SHARING)
 
@@ -94,7 +94,7 @@ export function v2Payouts (route: V2Gate, world: World, orders: V2Orders): void 
     if (list.reduce((sum, { amount }) => sum + amount, 0) > order.total_fee * 0.3) return businessFailed('AMOUNT_OVERDUE', '分账金额超过最大可分账金额')
     shared.set(fields.out_order_no ?? '', { transaction_id: order.transaction_id, receivers: fields.receivers ?? '[]', finished })
     orders.note(order, 'profit shared')
-    return { result_code: 'SUCCESS', transaction_id: order.transaction_id, out_order_no: fields.out_order_no ?? '', order_id: `3008${digits(24)}`, status: 'PROCESSING' }
+    return { result_code: 'SUCCESS', transaction_id: order.transaction_id, out_order_no: fields.out_order_no ?? '', order_id: `3008${world.random.digits(24)}`, status: 'PROCESSING' }
   }
   route('/secapi/pay/profitsharing', share(true), { ...SHARING, cert: true })
   route('/secapi/pay/multiprofitsharing', share(false), { ...SHARING, cert: true })

@@ -2,12 +2,11 @@
 import { createCipheriv } from 'node:crypto'
 import { refundCipherKey } from '../../../src/pay/v2/refund-cipher.ts'
 import { v2Xml } from '../wire.ts'
-import { hex } from '../world.ts'
 import type { Refund, World } from '../world.ts'
 
 type Told = Pick<Refund, 'out_refund_no' | 'refund_id' | 'out_trade_no' | 'transaction_id' | 'refund_fee' | 'total_fee' | 'refund_account' | 'refund_status' | 'success_time'>
 
-export function refundXml ({ account: { appId, mchId, apiKey } }: Pick<World, 'account'>, refund: Told, sub: Record<string, string> = {}): string {
+export function refundXml ({ account: { appId, mchId, apiKey }, random }: Pick<World, 'account' | 'random'>, refund: Told, sub: Record<string, string> = {}): string {
   const inside = v2Xml({
     out_refund_no: refund.out_refund_no,
     out_trade_no: refund.out_trade_no,
@@ -24,5 +23,5 @@ export function refundXml ({ account: { appId, mchId, apiKey } }: Pick<World, 'a
     transaction_id: refund.transaction_id
   }, 'root')
   const cipher = createCipheriv('aes-256-ecb', refundCipherKey(apiKey), null)
-  return v2Xml({ return_code: 'SUCCESS', appid: appId, mch_id: mchId, ...sub, nonce_str: hex(16), req_info: cipher.update(inside, 'utf8', 'base64') + cipher.final('base64') })
+  return v2Xml({ return_code: 'SUCCESS', appid: appId, mch_id: mchId, ...sub, nonce_str: random.hex(16), req_info: cipher.update(inside, 'utf8', 'base64') + cipher.final('base64') })
 }

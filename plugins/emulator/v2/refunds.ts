@@ -1,7 +1,7 @@
 /** refund and refundquery. */
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import { chinaTime, digits } from '../world.ts'
+import { chinaTime } from '../world.ts'
 import type { Order, Refund, World } from '../world.ts'
 import type { V2Gate } from './gate.ts'
 import type { V2Orders } from './orders.ts'
@@ -47,7 +47,7 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
   function add (order: Order, { number, fee, reason, notifyUrl, account, v3 }: NewRefund): Refund {
     const refund: Refund = {
       out_refund_no: number,
-      refund_id: `50${digits(4)}${chinaTime(world.now()).slice(0, 8)}${digits(14)}`,
+      refund_id: `50${world.random.digits(4)}${chinaTime(world.now()).slice(0, 8)}${world.random.digits(14)}`,
       out_trade_no: order.out_trade_no,
       transaction_id: order.transaction_id,
       refund_fee: fee,
@@ -64,14 +64,20 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
     world.balance -= fee
     order.trade_state = 'REFUND'
     orders.note(order, `refund of ${fee} asked for`)
+    awaitEnd(refund)
+    return refund
+  }
+
+  function awaitEnd (refund: Refund): void {
     const timer = setTimeout(() => {
       timers.delete(timer)
       if (refund.refund_status === 'PROCESSING') settle(refund, 'SUCCESS')
     }, world.refundDelay * 1000 * world.timeScale)
     timer.unref()
     timers.add(timer)
-    return refund
   }
+  // Those that were under way when this WeChat was stopped.
+  for (const refund of world.refunds.values()) if (refund.refund_status === 'PROCESSING') awaitEnd(refund)
 
   function settle (refund: Refund, status: Exclude<Refund['refund_status'], 'PROCESSING'>): void {
     refund.refund_status = status

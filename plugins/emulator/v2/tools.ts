@@ -1,14 +1,14 @@
 /** The smaller calls: short addresses, who shows a code, reports, comments, and the official sandbox. */
 import type { FastifyInstance } from 'fastify'
 import { businessFailed, v2Xml } from '../wire.ts'
-import { hex, userOf } from '../world.ts'
+import { userOf } from '../world.ts'
 import type { World } from '../world.ts'
 import type { V2Gate, V2Handler } from './gate.ts'
 import { spaced } from './refunds.ts'
 
 export function v2Tools (app: FastifyInstance, route: V2Gate, world: World, { micropay, reverse, query }: Record<'micropay' | 'reverse' | 'query', V2Handler>): void {
   route('/tools/shorturl', ({ fields }) => fields.long_url?.startsWith('weixin://')
-    ? { result_code: 'SUCCESS', short_url: `weixin://wxpay/s/${hex(4)}` }
+    ? { result_code: 'SUCCESS', short_url: `weixin://wxpay/s/${world.random.hex(4)}` }
     : businessFailed('PARAM_ERROR', '参数错误:long_url'))
 
   route('/tools/authcodetoopenid', ({ fields: { auth_code: code = '' } }) => /^1[0-5]\d{16}$/.test(code)
@@ -26,7 +26,7 @@ export function v2Tools (app: FastifyInstance, route: V2Gate, world: World, { mi
   }, { cert: true, signType: 'HMAC-SHA256' })
 
   // The sandbox: the real key asks for another one, which signs from then on. Today pay by code is all it does.
-  const sandboxKey = `emulator${hex(12)}`
+  const sandboxKey = `emulator${world.random.hex(12)}`
   const sandbox = { apiKey: () => sandboxKey }
   route('/xdc/apiv2getsignkey/sign/getsignkey', () => ({ result_code: 'SUCCESS', sandbox_signkey: sandboxKey }), { appid: false, signedReply: false })
   route('/xdc/apiv2sandbox/pay/micropay', (call, reply) => call.fields.total_fee === '1'

@@ -1,5 +1,5 @@
 /** /v3/bill: first where it lies and what it hashes to, then the file, which is not signed. */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { billIsMade, fundFlowText, tradeBillText } from '../v2/bills.ts'
 import { chinaTime } from '../world.ts'
@@ -17,13 +17,13 @@ export function v3Bills (route: V3Gate, world: World): void {
     if (!billIsMade(world, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
     const bill = text(day)
     if (bill === undefined) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在', 268435461)
-    const token = randomBytes(24).toString('base64url')
+    const token = world.random.hex(24)
     files.set(token, { text: bill, gzip: type === 'GZIP' })
     return {
       hash_type: 'SHA1',
       // Of the text, packed or not.
       hash_value: createHash('sha1').update(bill).digest('hex'),
-      download_url: `${request.protocol}://${request.host}/v3/billdownload/file?token=${token}`
+      download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${token}`
     }
   }
 

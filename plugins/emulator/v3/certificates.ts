@@ -13,7 +13,7 @@ export function v3Certificates (route: V3Gate, world: World, keys: V3Keys): void
         serial_no: serial,
         effective_time: rfc3339(chinaTime(effective.getTime())),
         expire_time: rfc3339(chinaTime(expires.getTime())),
-        encrypt_certificate: encryptResource(cert, world.account.apiV3Key, 'certificate')
+        encrypt_certificate: encryptResource(cert, world.account.apiV3Key, 'certificate', world.random)
       }))
     }
   })

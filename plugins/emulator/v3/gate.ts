@@ -1,8 +1,8 @@
 /** What every v3 call goes through before its own rules: who signs it, what is signed, when; and how it is answered. */
 import { createPublicKey, verify } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { explainV3 } from '../explain/v3.ts'
 import { bodyJson } from '../wire.ts'
-import { hex } from '../world.ts'
 import type { World } from '../world.ts'
 import type { V3Keys } from './keys.ts'
 import { refuse, signedHeaders } from './wire.ts'
@@ -53,13 +53,16 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
     if (mchid !== world.account.mchId) return refuse(401, 'SIGN_ERROR', '商户号不存在或与证书不匹配', 268443699)
     if (serial.toUpperCase() !== keys.merchant.serial) return refuse(401, 'SIGN_ERROR', '商户证书序列号有误。请使用签名私钥匹配的证书序列号', 268443699)
     if (!/^\d{10}$/.test(timestamp) || Math.abs(world.now() / 1000 - Number(timestamp)) > WINDOW) return refuse(401, 'SIGN_ERROR', 'Http头Authorization中的timestamp与发起请求的时间不得超过5分钟', 268443699)
-    const message = `${request.method}\n${request.raw.url}\n${timestamp}\n${nonce}\n${signedBody(request)}\n`
+    const { method, originalUrl: url, host } = request
+    const body = signedBody(request)
+    const message = `${method}\n${url}\n${timestamp}\n${nonce}\n${body}\n`
     if (!verify('sha256', Buffer.from(message), merchantKey, Buffer.from(signature, 'base64'))) {
+      request.wechatExplanation = () => explainV3({ method, url, host, timestamp, nonce, body, signature, merchantKey })
       return refuse(401, 'SIGN_ERROR', '错误的签名，验签失败', 268443699, {
         detail: { issue: 'sign not match' },
         field: 'signature',
         location: 'authorization',
-        sign_information: { method: request.method, sign_message_length: message.length, truncated_sign_message: message.slice(0, 100), url: request.raw.url }
+        sign_information: { method, sign_message_length: message.length, truncated_sign_message: message.slice(0, 100), url }
       })
     }
     // Stricter than WeChat: a client that sends a signature twice has not understood what a nonce is for.
@@ -84,7 +87,7 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
     const said = refusal ? { code: refusal.code, message: refusal.message, ...(refusal.detail !== undefined && { detail: refusal.detail }) } : outcome
     const body = said === undefined ? '' : JSON.stringify(said)
     reply.headers({
-      'request-id': `${hex(16).toUpperCase()}-${refusal?.inner ?? 0}`,
+      'request-id': `${world.random.hex(16).toUpperCase()}-${refusal?.inner ?? 0}`,
       'content-language': 'zh-CN',
       // Who does not say so gets WeChat's default: a platform certificate.
       ...signedHeaders(world, keys, body, typeof asked === 'string' ? asked : 'none')

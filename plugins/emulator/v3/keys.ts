@@ -1,7 +1,10 @@
 /** The RSA keys of APIv3: the merchant's, WeChat's public key, and its platform certificates. Made once for each process, since they take a tenth of a second each. */
-import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { createRandom } from '../random.ts'
+import type { Random } from '../random.ts'
 import { issueCertificate } from '../x509.ts'
+import type { Issuer } from '../x509.ts'
 
 export interface PlatformCertificate {
   serial: string
@@ -21,6 +24,7 @@ export interface V3Keys {
   platform (): PlatformCertificate[]
   /** A new platform certificate, which signs from now on; the old ones stay on the list. */
   rotate (): PlatformCertificate
+  saved (): SavedV3Keys
 }
 
 /** Private or public, as merchants keep it in their configuration. */
@@ -28,44 +32,69 @@ export const pem = (key: KeyObject): string => key.export({ type: key.type === '
 
 const DAY = 86_400_000
 
-const newRsa = () => generateKeyPairSync('rsa', { modulusLength: 2048 })
+interface KeyPair { publicKey: KeyObject, privateKey: KeyObject }
+
 /** `role`: a key of its own for each. */
-const made = new Map<string, ReturnType<typeof newRsa>>()
-function rsa (role: string) {
-  const pair = made.get(role) ?? newRsa()
+const made = new Map<string, KeyPair>()
+function rsa (role: string): KeyPair {
+  const pair = made.get(role) ?? generateKeyPairSync('rsa', { modulusLength: 2048 })
   made.set(role, pair)
   return pair
 }
 
-export function createV3Keys (mchId: string): V3Keys {
+const pairOf = (key: string): KeyPair => ({ privateKey: createPrivateKey(key), publicKey: createPublicKey(key) })
+
+/** What makes the same keys again: PEM. */
+export interface SavedV3Keys {
+  merchant: { key: string, cert: string }
+  wechat: { id: string, key: string }
+  platform: Array<{ key: string, cert: string }>
+}
+
+interface V3KeysOptions {
+  /** Who issues the merchant's certificate. Default: an authority that nobody knows. */
+  issuer?: Issuer
+  random?: Pick<Random, 'hex'>
+  saved?: SavedV3Keys
+}
+
+export function createV3Keys (mchId: string, { issuer, random = createRandom(), saved }: V3KeysOptions = {}): V3Keys {
   const notBefore = new Date(Date.now() - DAY)
   const notAfter = new Date(Date.now() + 365 * DAY)
-  const certify = (commonName: string, organization: string, { publicKey, privateKey }: ReturnType<typeof newRsa>, until = notAfter) => {
-    const issuer = { name: { commonName: `${organization} CA` }, key: privateKey }
-    return issueCertificate({ subject: { commonName, organization }, publicKey, issuer, notBefore, notAfter: until })
-  }
-  const own = rsa('merchant')
-  const wechat = rsa('wechat')
-  const cert = certify(mchId, 'WeChat emulator merchant', own)
-  const certificates: PlatformCertificate[] = []
+  const certify = (commonName: string, organization: string, { publicKey, privateKey }: KeyPair, by: Issuer = { name: { commonName: `${organization} CA` }, key: privateKey }, until = notAfter) =>
+    issueCertificate({ subject: { commonName, organization }, publicKey, issuer: by, notBefore, notAfter: until })
+  const own = saved ? pairOf(saved.merchant.key) : rsa('merchant')
+  const wechat = saved ? pairOf(saved.wechat.key) : rsa('wechat')
+  const wechatId = saved?.wechat.id ?? `PUB_KEY_ID_0${random.hex(16).toUpperCase()}`
+  const cert = saved?.merchant.cert ?? certify(mchId, 'WeChat emulator merchant', own, issuer)
+  const certificates = (saved?.platform ?? []).map(({ key, cert }) => platformCertificate(pairOf(key), cert))
 
   function rotate (): PlatformCertificate {
     const pair = rsa(`platform ${certificates.length}`)
     // Each lives a day longer than the one before.
     const expires = new Date(notAfter.getTime() + certificates.length * DAY)
-    const cert = certify('Tenpay.com sign', 'WeChat emulator platform', pair, expires)
-    const made = { serial: new X509Certificate(cert).serialNumber, key: pair.privateKey, cert, effective: notBefore, expires }
+    const made = platformCertificate(pair, certify('Tenpay.com sign', 'WeChat emulator platform', pair, undefined, expires))
     certificates.push(made)
     return made
   }
 
   return {
     merchant: { key: own.privateKey, cert, serial: new X509Certificate(cert).serialNumber },
-    wechat: { id: `PUB_KEY_ID_0${randomBytes(16).toString('hex').toUpperCase()}`, key: wechat.privateKey, publicKey: wechat.publicKey },
+    wechat: { id: wechatId, key: wechat.privateKey, publicKey: wechat.publicKey },
     platform () {
       if (certificates.length === 0) rotate()
       return certificates
     },
-    rotate
+    rotate,
+    saved: () => ({
+      merchant: { key: pem(own.privateKey), cert },
+      wechat: { id: wechatId, key: pem(wechat.privateKey) },
+      platform: certificates.map(({ key, cert }) => ({ key: pem(key), cert }))
+    })
   }
+}
+
+function platformCertificate ({ privateKey }: KeyPair, cert: string): PlatformCertificate {
+  const { serialNumber, validFrom, validTo } = new X509Certificate(cert)
+  return { serial: serialNumber, key: privateKey, cert, effective: new Date(validFrom), expires: new Date(validTo) }
 }

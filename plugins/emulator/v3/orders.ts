@@ -1,6 +1,6 @@
 /** /v3/pay/transactions, the partner's, and combined orders. */
 import { businessEnd } from './order-end.ts'
-import { chinaTime, digits, openidProblem, rfc3339 } from '../world.ts'
+import { chinaTime, openidProblem, rfc3339 } from '../world.ts'
 import type { Order, World } from '../world.ts'
 import type { V2Orders } from '../v2/orders.ts'
 import type { Json, V3Call, V3Gate } from './gate.ts'
@@ -87,7 +87,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (
   function handedOut (order: Order, { request }: V3Call): Json {
     const prepayId = orders.prepay(order)
     if (order.trade_type === 'NATIVE') return { code_url: order.code_url }
-    if (order.trade_type === 'MWEB') return { h5_url: `${request.protocol}://${request.host}/_emulator/h5?prepay_id=${prepayId}&package=${digits(10)}` }
+    if (order.trade_type === 'MWEB') return { h5_url: `${request.protocol}://${request.host}${request.server.prefix}/_emulator/h5?prepay_id=${prepayId}&package=${world.random.digits(10)}` }
     return { prepay_id: prepayId }
   }
 

@@ -2,7 +2,7 @@
 import { constants, createHash, privateDecrypt } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { V2Orders } from '../v2/orders.ts'
-import { chinaTime, digits, hex, openidProblem, rfc3339 } from '../world.ts'
+import { chinaTime, openidProblem, rfc3339 } from '../world.ts'
 import type { World } from '../world.ts'
 import type { Json, V3Gate } from './gate.ts'
 import type { V3Keys } from './keys.ts'
@@ -23,7 +23,7 @@ export interface TransferBill {
 const text = (value: unknown) => typeof value === 'string' ? value : ''
 
 export function v3Payouts (route: V3Gate, world: World, keys: V3Keys, orders: V2Orders) {
-  const bills = new Map<string, TransferBill>()
+  const bills = world.memory.table<TransferBill>('transferBills')
 
   /** What was encrypted for one of WeChat's keys; undefined if it was not. */
   function opened (value: unknown): string | undefined {
@@ -51,7 +51,7 @@ export function v3Payouts (route: V3Gate, world: World, keys: V3Keys, orders: V2
     if (before) return before.amount === amount && before.openid === openid ? billJson(before) : refuse(400, 'ALREADY_EXISTS', '商户单号已存在，且参数与首次请求时不一致', 268498688)
     if ((amount as number) > world.balance) return refuse(403, 'NOT_ENOUGH', '账户余额不足', 268435461)
     world.balance -= amount as number
-    const bill: TransferBill = { out_bill_no: text(number), transfer_bill_no: `13300${digits(25)}`, openid: text(openid), user_name: name, amount: amount as number, remark: text(body.transfer_remark), notify_url: text(body.notify_url), state: 'WAIT_USER_CONFIRM', at: chinaTime(world.now()) }
+    const bill: TransferBill = { out_bill_no: text(number), transfer_bill_no: `13300${world.random.digits(25)}`, openid: text(openid), user_name: name, amount: amount as number, remark: text(body.transfer_remark), notify_url: text(body.notify_url), state: 'WAIT_USER_CONFIRM', at: chinaTime(world.now()) }
     bills.set(bill.out_bill_no, bill)
     return billJson(bill)
   }, { body: ['appid', 'out_bill_no', 'transfer_scene_id', 'openid', 'user_name', 'transfer_amount', 'transfer_remark', 'notify_url', 'user_recv_perception', 'transfer_scene_report_infos'], encrypted: ['user_name'] })
@@ -76,16 +76,16 @@ export function v3Payouts (route: V3Gate, world: World, keys: V3Keys, orders: V2
       transfer_bill_no: bill.transfer_bill_no,
       create_time: rfc3339(bill.at),
       state: bill.state,
-      ...(bill.state === 'WAIT_USER_CONFIRM' && { package_info: `affffddafdfafddffda==${hex(8)}` })
+      ...(bill.state === 'WAIT_USER_CONFIRM' && { package_info: `affffddafdfafddffda==${world.random.hex(8)}` })
     }
   }
 
-  const receivers = new Set<string>()
-  const shares = new Map<string, { transaction_id: string, receivers: Json[], finished: boolean }>()
+  const receivers = world.memory.table<true>('receivers')
+  const shares = world.memory.table<{ transaction_id: string, receivers: Json[], finished: boolean }>('shares')
 
   route('POST', '/v3/profitsharing/receivers/add', ({ body }) => {
     if (body.name !== undefined && opened(body.name) === undefined) return refuse(400, 'PARAM_ERROR', '敏感信息解密失败', 268435461)
-    receivers.add(text(body.account))
+    receivers.set(text(body.account), true)
     return { type: body.type, account: body.account, relation_type: body.relation_type }
   }, { body: ['sub_mchid', 'appid', 'sub_appid', 'type', 'account', 'name', 'relation_type', 'custom_relation'], encrypted: ['name'] })
 
@@ -126,7 +126,7 @@ export function v3Payouts (route: V3Gate, world: World, keys: V3Keys, orders: V2
   const shareJson = (number: string, { transaction_id: id, receivers: list, finished }: { transaction_id: string, receivers: Json[], finished: boolean }): Json => ({
     transaction_id: id,
     out_order_no: number,
-    order_id: `3008${digits(24)}`,
+    order_id: `3008${world.random.digits(24)}`,
     state: finished ? 'FINISHED' : 'PROCESSING',
     receivers: list.map(({ type, account, amount, description }) => ({ type, account, amount, description, result: 'SUCCESS' }))
   })
@@ -139,7 +139,7 @@ export function v3Payouts (route: V3Gate, world: World, keys: V3Keys, orders: V2
       const parts = bytes.split(`--${boundary}`)
       const content = (name: string) => Buffer.from(parts.find(part => part.includes(`name="${name}"`))?.split('\r\n\r\n').slice(1).join('\r\n\r\n').replace(/\r\n$/, '') ?? '', 'latin1')
       const { sha256 } = JSON.parse(content('meta').toString() || '{}') as { sha256?: string }
-      return createHash('sha256').update(content('file')).digest('hex') === sha256 ? { media_id: hex(32) } : refuse(400, 'PARAM_ERROR', '文件摘要与内容不一致', 268435461)
+      return createHash('sha256').update(content('file')).digest('hex') === sha256 ? { media_id: world.random.hex(32) } : refuse(400, 'PARAM_ERROR', '文件摘要与内容不一致', 268435461)
     })
   }
 

@@ -1,5 +1,7 @@
 /** How WeChat words, signs and encrypts what it sends in APIv3. */
-import { createCipheriv, randomBytes, sign } from 'node:crypto'
+import { createCipheriv, sign } from 'node:crypto'
+import { createRandom } from '../random.ts'
+import type { Random } from '../random.ts'
 import type { World } from '../world.ts'
 import type { V3Keys } from './keys.ts'
 
@@ -12,7 +14,7 @@ export const refuse = (status: number, code: string, message: string, inner = 26
 /** The headers that vouch for a body; `asked`: the Wechatpay-Serial of the request. */
 export function signedHeaders (world: World, keys: V3Keys, body: string, asked?: string): Record<string, string> {
   const timestamp = String(Math.floor(world.now() / 1000))
-  const nonce = randomBytes(16).toString('hex')
+  const nonce = world.random.hex(16)
   const { serial, key } = signerFor(world, keys, asked)
   return {
     'wechatpay-timestamp': timestamp,
@@ -32,8 +34,8 @@ function signerFor (world: World, keys: V3Keys, asked: string | undefined) {
 }
 
 /** AEAD_AES_256_GCM with the merchant's APIv3 key. */
-export function encryptResource (text: string, apiV3Key: string, associated: string) {
-  const nonce = randomBytes(6).toString('hex')
+export function encryptResource (text: string, apiV3Key: string, associated: string, { hex }: Pick<Random, 'hex'> = createRandom()) {
+  const nonce = hex(6)
   const cipher = createCipheriv('aes-256-gcm', apiV3Key, nonce).setAAD(Buffer.from(associated))
   const ciphertext = Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64')
   return { algorithm: 'AEAD_AES_256_GCM', ciphertext, nonce, associated_data: associated }

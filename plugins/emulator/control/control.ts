@@ -1,0 +1,37 @@
+/** The emulator's own interface: JSON under /_emulator. It plays the visitor and shows what WeChat knows. */
+import type { FastifyInstance } from 'fastify'
+import type { World } from '../world.ts'
+import { accountRoutes } from './account.ts'
+import type { AccountParts } from './account.ts'
+import { orderRoutes } from './orders.ts'
+import type { OrderParts } from './orders.ts'
+import { troubleRoutes } from './trouble.ts'
+import type { TroubleParts } from './trouble.ts'
+import { watchRoutes } from './watch.ts'
+import type { WatchParts } from './watch.ts'
+
+export type ControlParts = AccountParts & OrderParts & TroubleParts & WatchParts
+
+export function control (app: FastifyInstance, world: World, parts: ControlParts): void {
+  app.register(async scope => {
+    scope.removeAllContentTypeParsers()
+    // Whatever the content type says: `curl -d` says that it sends a form.
+    scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
+      try {
+        done(null, body === '' ? null : JSON.parse(body as string))
+      } catch {
+        done(Object.assign(new Error('the body must be JSON'), { statusCode: 400 }))
+      }
+    })
+    scope.setErrorHandler<Error & { statusCode?: number }>((error, _request, reply) => {
+      const status = error.statusCode ?? 500
+      return reply.code(status).send({ code: status === 500 ? 'SYSTEMERROR' : 'PARAM_ERROR', message: error.message })
+    })
+    accountRoutes(scope, world, parts)
+    orderRoutes(scope, world, parts)
+    troubleRoutes(scope, world, parts)
+    watchRoutes(scope, world, parts)
+    // The dashboard by its shortest address.
+    scope.get('/', async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))
+  }, { prefix: '/_emulator' })
+}

@@ -1,0 +1,98 @@
+/** What visitors do with orders, and how refunds and transfers end. */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Notifier } from '../notifier.ts'
+import { scan } from '../scan.ts'
+import type { PayV2 } from '../v2/v2.ts'
+import type { PayV3 } from '../v3/v3.ts'
+import { userOf } from '../world.ts'
+import type { AuthCodeBehaviour, Order, Refund, World } from '../world.ts'
+import { listOf, object, one, optional, schema, text } from './schemas.ts'
+
+export interface OrderParts { pay: PayV2, v3: PayV3, notifier: Notifier }
+
+type Named = { Params: { number: string } }
+type OrderRoute = Named & { Querystring: { sub_mch_id?: string }, Body: { openid?: string } | null }
+
+const SUB = { sub_mch_id: text('Of a service provider\'s merchant.') }
+const PAYER = optional(object({ openid: text('Who pays; a known visitor. Default: the order\'s own, or the first.') }))
+const ORDER = { tag: 'orders', params: { number: text('out_trade_no') }, query: SUB, answer: 'The order.' } as const
+
+export function orderRoutes (app: FastifyInstance, world: World, { pay: { orders, refunds }, v3, notifier }: OrderParts): void {
+  const missing = (reply: FastifyReply, code: string) => reply.code(404).send({ code, message: 'no such number' })
+
+  app.get('/orders', { schema: schema({ tag: 'orders', summary: 'All orders', answer: listOf('Orders, the oldest first.') }) }, async () =>
+    [...world.orders.values()].map(order => orders.find(order.out_trade_no, order.sub_mch_id)))
+
+  app.get<OrderRoute>('/orders/:number', { schema: schema({ ...ORDER, summary: 'One order, with its life line', refusals: [404] }) }, async ({ params, query }, reply) =>
+    orders.find(params.number, query.sub_mch_id) ?? missing(reply, 'ORDERNOTEXIST'))
+
+  app.post<OrderRoute>('/orders/:number/pay', { schema: schema({ ...ORDER, summary: 'The visitor pays', body: PAYER, refusals: [404, 409] }) }, async ({ params, query, body }, reply) => {
+    const order = orders.find(params.number, query.sub_mch_id)
+    if (!order) return missing(reply, 'ORDERNOTEXIST')
+    if (!orders.pay(order, body?.openid)) return reply.code(409).send({ code: order.trade_state === 'SUCCESS' ? 'ORDERPAID' : 'ORDERCLOSED', message: `the order is ${order.trade_state}` })
+    notifier.paid(order)
+    return order
+  })
+
+  app.post<OrderRoute>('/orders/:number/cancel', { schema: schema({ ...ORDER, summary: 'The visitor turns back at the cashier', refusals: [404] }) }, async ({ params, query }, reply) => {
+    const order = orders.find(params.number, query.sub_mch_id)
+    if (!order) return missing(reply, 'ORDERNOTEXIST')
+    orders.cancel(order)
+    return order
+  })
+
+  app.post<OrderRoute & { Body: { amount?: number } | null }>('/orders/:number/refund', {
+    schema: schema({ ...ORDER, summary: 'The merchant refunds in the web console', body: optional(object({ amount: { type: 'integer', minimum: 1, description: 'Fen. Default: what is left.' } })), answer: 'The refund.', refusals: [404, 409] })
+  }, async ({ params, query, body }, reply) => {
+    const order = orders.find(params.number, query.sub_mch_id)
+    if (!order) return missing(reply, 'ORDERNOTEXIST')
+    const left = order.transaction_id === '' ? 0 : refunds.left(order)
+    const fee = body?.amount ?? left
+    if (fee < 1 || fee > left) return reply.code(409).send({ code: 'REFUND_FEE_MISMATCH', message: `${left} fen can be refunded` })
+    return refunds.add(order, { number: `console${world.random.digits(20)}`, fee, reason: '商户平台退款', notifyUrl: order.notify_url, account: '', v3: order.sign_type === 'RSA' })
+  })
+
+  app.get('/refunds', { schema: schema({ tag: 'orders', summary: 'All refunds', answer: listOf('Refunds, the oldest first.') }) }, async () => [...world.refunds.values()])
+
+  app.post<Named & { Body: { status?: Exclude<Refund['refund_status'], 'PROCESSING'> } | null }>('/refunds/:number/settle', {
+    schema: schema({ tag: 'orders', summary: 'A refund\'s end, sooner or other than it would come by itself', params: { number: text('out_refund_no') }, body: optional(object({ status: one(['SUCCESS', 'REFUNDCLOSE', 'CHANGE'], 'Default SUCCESS.') })), answer: 'The refund.', refusals: [404] })
+  }, async ({ params, body }, reply) => {
+    const refund = world.refunds.get(params.number)
+    if (!refund) return missing(reply, 'REFUNDNOTEXIST')
+    refunds.settle(refund, body?.status ?? 'SUCCESS')
+    return refund
+  })
+
+  app.post<{ Body: { behaviour?: AuthCodeBehaviour, openid?: string } | null }>('/auth-codes', {
+    schema: schema({ tag: 'orders', summary: 'The code that a payer shows at the till', body: optional(object({ behaviour: one(['pays', 'asks', 'poor', 'expired'], 'What happens when it is scanned. Default pays.'), openid: text('Who shows it.') })), answer: 'The code.' })
+  }, async ({ body }) => {
+    const code = `1${world.random.below(6)}${world.random.digits(16)}`
+    world.authCodes.set(code, { user: userOf(world, body?.openid), behaviour: body?.behaviour ?? 'pays', usedFor: '' })
+    return { auth_code: code }
+  })
+
+  app.post<{ Body: { url: string, openid?: string } }>('/scan', {
+    schema: schema({ tag: 'orders', summary: 'A visitor scans a QR code of NATIVE payments', body: object({ url: text('What the code says.'), openid: text('Who scans it.') }, ['url']), answer: 'The order that it leads to.', refusals: [409] })
+  }, async ({ body }, reply) => {
+    const outcome = await scan(body.url, world, orders, body.openid)
+    return typeof outcome === 'string' ? reply.code(409).send({ code: 'CANNOT_PAY', message: outcome }) : outcome
+  })
+
+  app.post<Named & { Body: { openid?: string } | null }>('/combines/:number/pay', {
+    schema: schema({ tag: 'orders', summary: 'The visitor pays orders that were placed together', params: { number: text('combine_out_trade_no') }, body: PAYER, answer: listOf('Its orders.'), refusals: [404, 409] })
+  }, async ({ params, body }, reply) => {
+    const parts: Order[] = v3.combined.partsOf(params.number)
+    if (parts.length === 0) return missing(reply, 'ORDER_NOT_EXIST')
+    return v3.combined.payCombined(params.number, body?.openid) ? parts : reply.code(409).send({ code: 'ORDERPAID', message: 'the order cannot be paid' })
+  })
+
+  app.post<Named>('/transfers/:number/confirm', {
+    schema: schema({ tag: 'orders', summary: 'The receiver of a transfer confirms it', params: { number: text('out_bill_no') }, answer: 'The transfer.', refusals: [404] })
+  }, async ({ params }, reply) => {
+    const bill = v3.payouts.confirm(params.number)
+    if (!bill) return missing(reply, 'NOT_FOUND')
+    const { out_bill_no: number, transfer_bill_no: id, state, openid, amount } = bill
+    notifier.event(bill.notify_url, 'MCHTRANSFER.BILL.FINISHED', 'mch_payment', { out_bill_no: number, transfer_bill_no: id, state, mch_id: world.account.mchId, transfer_amount: amount, openid })
+    return bill
+  })
+}

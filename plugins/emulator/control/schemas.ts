@@ -1,0 +1,45 @@
+/** JSON Schemas of the control interface: they check what comes in, and are what its OpenAPI document is made of. */
+import type { FastifySchema } from 'fastify'
+
+type Schema = Record<string, unknown>
+
+export const text = (description: string): Schema => ({ type: 'string', description })
+export const number = (description: string, least = 0): Schema => ({ type: 'number', minimum: least, description })
+export const one = (values: readonly string[], description: string): Schema => ({ type: 'string', enum: values, description })
+
+/** Other members are refused: a name spelled wrong must not be taken for none. */
+export const object = (properties: Readonly<Record<string, Schema>>, required: string[] = []): Schema =>
+  ({ type: 'object', properties, required, additionalProperties: false })
+
+/** A body that may be left out. */
+export const optional = (schema: Schema): Schema => ({ ...schema, type: ['object', 'null'] })
+
+/** Said of an answer, which is sent whole. */
+const said = (description: string): Schema => ({ description, type: 'object', additionalProperties: true })
+export const listOf = (description: string): Schema => ({ description, type: 'array', items: { type: 'object', additionalProperties: true } })
+
+const PROBLEM = { ...object({ code: text('For programs.'), message: text('For people.') }, ['code', 'message']), description: 'Refused.' }
+
+interface Route {
+  summary: string
+  tag: 'account' | 'orders' | 'notifications' | 'trouble' | 'calls'
+  params?: Readonly<Record<string, Schema>>
+  query?: Readonly<Record<string, Schema>>
+  body?: Schema
+  /** Of the answer: words, or a schema. */
+  answer?: string | Schema
+  /** The statuses of its refusals. */
+  refusals?: readonly number[]
+}
+
+export function schema ({ summary, tag, params, query, body, answer = 'Done.', refusals = [] }: Route): FastifySchema & { summary: string, tags: string[] } {
+  const statuses = body ? [400, ...refusals] : refusals
+  return {
+    summary,
+    tags: [tag],
+    ...(params && { params: object(params, Object.keys(params)) }),
+    ...(query && { querystring: object(query) }),
+    ...(body && { body }),
+    response: { 200: typeof answer === 'string' ? said(answer) : answer, ...Object.fromEntries(statuses.map(status => [status, PROBLEM])) }
+  }
+}

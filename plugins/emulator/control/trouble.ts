@@ -1,0 +1,69 @@
+/** Bad days on command or by chance, and what was told to the merchant. */
+import type { FastifyInstance } from 'fastify'
+import { createChance } from '../chance.ts'
+import type { Fault, FaultOdds, Faults } from '../faults.ts'
+import type { Mishap, MishapOdds, Mishaps } from '../mishaps.ts'
+import type { Notifier } from '../notifier.ts'
+import type { World } from '../world.ts'
+import { listOf, number, object, one, schema, text } from './schemas.ts'
+
+export interface TroubleParts { notifier: Notifier, faults: Faults, mishaps: Mishaps }
+
+/** A bad day by chance: how likely each fault of a call and each mishap of a notification is, from 0 to 1. The same seed gives the same draws. */
+export interface Chaos { seed: number, calls?: FaultOdds, notifications?: MishapOdds }
+
+const ODDS = { type: 'object', additionalProperties: { type: 'number', minimum: 0, maximum: 1 }, description: 'Kinds and how likely they are.' }
+const TIMES = { type: 'integer', minimum: 1, description: 'How many it meets. Default 1.' }
+
+export function troubleRoutes (app: FastifyInstance, world: World, { notifier, faults, mishaps }: TroubleParts): void {
+  app.get('/notifications', { schema: schema({ tag: 'notifications', summary: 'Each attempt to tell the merchant, with its reply', answer: listOf('Deliveries, the oldest first.') }) }, async () => world.deliveries)
+
+  app.post<{ Params: { id: string } }>('/notifications/:id/resend', {
+    schema: schema({ tag: 'notifications', summary: 'Send a notification once more', params: { id: text('Of the delivery.') }, answer: 'The new delivery.', refusals: [404] })
+  }, async (request, reply) =>
+    await notifier.resend(request.params.id) ?? reply.code(404).send({ code: 'NOT_FOUND', message: 'no such notification' }))
+
+  app.post<{ Body: { url: string } }>('/probe', {
+    schema: schema({ tag: 'notifications', summary: 'A v3 notification with a signature that is false on purpose', body: object({ url: text('Where to.') }, ['url']), answer: 'The delivery.' })
+  }, async request => await notifier.probe(request.body.url))
+
+  app.post<{ Body: Mishap }>('/notifications/mishaps', {
+    schema: schema({
+      tag: 'trouble',
+      summary: 'What happens to the next notifications',
+      body: object({ kind: one(['drop', 'delay', 'hold', 'duplicate', 'concurrent', 'forge'], 'What happens.'), ms: number('Of delay: milliseconds. Default 1000.'), copies: { type: 'integer', minimum: 1, description: 'Default 3.' }, times: TIMES }, ['kind'])
+    })
+  }, async request => {
+    mishaps.add(request.body)
+    return { ok: true }
+  })
+
+  app.post<{ Body: Fault }>('/faults', {
+    schema: schema({
+      tag: 'trouble',
+      summary: 'The next calls meet a fault',
+      body: object({ path: text('The beginning of the calls\' paths. Default: any.'), kind: text('hang, reset, html, 502, garbage, slow, or one of WeChat\'s own codes.'), when: one(['before', 'after'], 'Whether WeChat has acted by then. Default before.'), times: TIMES, ms: number('Of slow: milliseconds. Default 1000.') }, ['kind'])
+    })
+  }, async request => {
+    faults.add(request.body)
+    return { ok: true }
+  })
+
+  app.post<{ Body: Chaos }>('/chaos', {
+    schema: schema({ tag: 'trouble', summary: 'A bad day by chance, until the faults are cleared', body: object({ seed: { type: 'number', description: 'The same seed gives the same draws.' }, calls: ODDS, notifications: ODDS }, ['seed']) })
+  }, async request => {
+    const { seed, calls = {}, notifications = {} } = request.body
+    const chance = createChance(seed)
+    faults.setLuck(calls, chance)
+    mishaps.setLuck(notifications, chance)
+    return { ok: true }
+  })
+
+  app.get('/faults', { schema: schema({ tag: 'trouble', summary: 'What still waits for calls and notifications', answer: 'Faults and mishaps.' }) }, async () => ({ faults: faults.waiting(), mishaps: mishaps.waiting() }))
+
+  app.delete('/faults', { schema: schema({ tag: 'trouble', summary: 'No more faults, mishaps and bad luck' }) }, async () => {
+    faults.clear()
+    mishaps.clear()
+    return { ok: true }
+  })
+}

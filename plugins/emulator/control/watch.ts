@@ -1,0 +1,88 @@
+/** What there is to see: each call with its verdict, the dashboard, and the news that keeps it live. */
+import { readFileSync } from 'node:fs'
+import type { FastifyInstance } from 'fastify'
+import type { Faults } from '../faults.ts'
+import type { Journal } from '../journal.ts'
+import type { Mishaps } from '../mishaps.ts'
+import type { OfficialAccount } from '../official-account.ts'
+import type { PayV2 } from '../v2/v2.ts'
+import type { World } from '../world.ts'
+import { listOf, schema, text } from './schemas.ts'
+
+export interface WatchParts { account: OfficialAccount, pay: PayV2, journal: Journal, faults: Faults, mishaps: Mishaps, names: string[] }
+
+const asset = (name: string) => readFileSync(new URL(`../static/${name}`, import.meta.url))
+const CALL = { tag: 'calls', params: { id: text('Of the call; or latest, the last one whose signature was refused.') }, refusals: [404] } as const
+const NO_CALL = { code: 'NOT_FOUND', message: 'no such call' }
+/** Milliseconds that news is gathered before it is told. */
+const GATHERED = 60
+/** Milliseconds between signs of life, so that nothing on the way hangs up. */
+const HEARTBEAT = 20_000
+/** How many of each the dashboard shows. */
+const SHOWN = 200
+
+export function watchRoutes (app: FastifyInstance, world: World, { account, pay, journal, faults, mishaps, names }: WatchParts): void {
+  app.get('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, the newest first', answer: listOf('Calls, without their bodies.') }) }, async () => journal.list())
+
+  app.get<{ Params: { id: string } }>('/calls/:id', { schema: schema({ ...CALL, summary: 'One call, with what was sent and answered', answer: 'The call.' }) }, async (request, reply) =>
+    journal.find(request.params.id) ?? reply.code(404).send(NO_CALL))
+
+  app.get<{ Params: { id: string } }>('/explain/:id', { schema: schema({ ...CALL, summary: 'Why a signature was refused: the text expected beside the one implied, and the mistake', answer: 'The explanation.' }) }, async (request, reply) => {
+    const call = journal.find(request.params.id)
+    if (!call) return reply.code(404).send(NO_CALL)
+    return call.explanation ?? reply.code(404).send({ code: 'NOT_FOUND', message: 'that call was not refused for its signature' })
+  })
+
+  app.get('/state', { schema: schema({ tag: 'calls', summary: 'What the dashboard shows', answer: 'All of it.' }) }, async () => ({
+    appId: world.account.appId,
+    mchId: world.account.mchId,
+    names,
+    now: new Date(world.now()).toISOString(),
+    balance: world.balance,
+    keyMode: world.keyMode,
+    tokens: account.counts(),
+    orders: [...world.orders.values()].map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).slice(-SHOWN).reverse(),
+    refunds: [...world.refunds.values()].slice(-SHOWN).reverse(),
+    notifications: world.deliveries.slice(-SHOWN).reverse(),
+    calls: journal.list().slice(0, SHOWN),
+    faults: faults.waiting(),
+    mishaps: mishaps.waiting()
+  }))
+
+  const listeners = new Set<() => void>()
+  let gathering: NodeJS.Timeout | undefined
+  const onChange = () => {
+    if (listeners.size > 0) gathering ??= setTimeout(tell, GATHERED)
+  }
+  function tell (): void {
+    gathering = undefined
+    for (const listener of listeners) listener()
+  }
+  world.events.on('change', onChange)
+
+  // Says that there is something new, not what: the page asks for the state then.
+  app.get('/events', async (request, reply) => {
+    reply.hijack()
+    reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+    reply.raw.write('data: hello\n\n')
+    const listener = () => reply.raw.write('data: change\n\n')
+    const heartbeat = setInterval(() => reply.raw.write(': here\n\n'), HEARTBEAT)
+    listeners.add(listener)
+    request.raw.once('close', () => {
+      listeners.delete(listener)
+      clearInterval(heartbeat)
+    })
+  })
+
+  app.addHook('preClose', async () => {
+    world.events.off('change', onChange)
+    clearTimeout(gathering)
+  })
+
+  // Nothing from elsewhere, and nothing inline: what an app sent to WeChat is shown here, and must stay text.
+  const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  for (const [path, name, type] of [['/dashboard.js', 'dashboard.js', 'text/javascript'], ['/words.js', 'words.js', 'text/javascript'], ['/dashboard.css', 'dashboard.css', 'text/css'], ['/dashboard', 'dashboard.html', 'text/html'], ['/openapi.json', 'openapi.json', 'application/json']] as const) {
+    app.get(path, async (_request, reply) =>
+      reply.type(`${type}; charset=utf-8`).header('cache-control', 'no-cache').header('content-security-policy', POLICY).send(asset(name)))
+  }
+}

@@ -1,0 +1,75 @@
+/** A refused paySign: what a page (WeixinJSBridge) or an app (PayReq) hands to the cashier. */
+import type { KeyObject } from 'node:crypto'
+import type { Account, Order } from '../world.ts'
+import { explain } from './explanation.ts'
+import type { Explanation, Mutation } from './explanation.ts'
+import { mistake } from './mistakes.ts'
+import type { MistakeId } from './mistakes.ts'
+import { openSignature, sha256 } from './rsa.ts'
+import { explainV2 } from './v2.ts'
+
+export interface RefusedPaySign {
+  /** As the page sent them. */
+  said: Record<string, unknown>
+  order: Order
+  account: Account
+  merchantKey: KeyObject
+  /** An app's, which signs the bare prepay_id. */
+  isApp?: boolean
+}
+
+export function explainPaySign ({ said, order, account, merchantKey, isApp = false }: RefusedPaySign): Explanation {
+  const text = (name: string) => said[name] === undefined ? '' : String(said[name])
+  const claims = claimProblems(said, order, isApp)
+  const explanation = order.sign_type === 'RSA'
+    ? explainRsa(isApp ? [text('appid'), text('timestamp'), text('noncestr'), text('prepayid')] : [text('appId'), text('timeStamp'), text('nonceStr'), text('package')], text(isApp ? 'sign' : 'paySign'), merchantKey)
+    : explainV2({
+      about: 'paySign',
+      fields: isApp
+        ? { appid: text('appid'), partnerid: text('partnerid'), prepayid: text('prepayid'), package: text('package'), noncestr: text('noncestr'), timestamp: text('timestamp'), sign: text('sign') }
+        : { appId: text('appId'), timeStamp: text('timeStamp'), nonceStr: text('nonceStr'), package: text('package'), signType: text('signType'), sign: text('paySign') },
+      signType: order.sign_type,
+      account,
+      apiKey: account.apiKey
+    })
+  // What is claimed wrongly explains enough: the signature may then be right in itself.
+  return claims.length === 0 ? explanation : { ...explanation, mistakes: [...claims.map(mistake), ...explanation.mistakes.filter(({ id }) => id !== 'unknown' && id !== 'other-text')] }
+}
+
+function claimProblems (said: Record<string, unknown>, order: Order, isApp: boolean): MistakeId[] {
+  const appId = order.sub_appid || order.appid
+  return [
+    ...(said[isApp ? 'appid' : 'appId'] === appId ? [] : ['another-app-id' as const]),
+    ...(isApp || said.signType === order.sign_type ? [] : ['sign-type-other' as const]),
+    ...(isApp || typeof said.timeStamp === 'string' ? [] : ['timestamp-number' as const])
+  ]
+}
+
+interface Recipe { lines: string[], end: string, eol: string }
+
+function explainRsa (lines: string[], signature: string, merchantKey: KeyObject): Explanation {
+  const { digest, otherwise } = openSignature(Buffer.from(signature, 'base64'), merchantKey)
+  const joined = ({ lines, end, eol }: Recipe) => lines.join(eol) + end
+  const prepayId = (id: MistakeId, change: (value: string) => string): Mutation<Recipe> => ({
+    id,
+    change (recipe) {
+      const before = recipe.lines[3] as string
+      return change(before) === before ? undefined : { ...recipe, lines: recipe.lines.with(3, change(before)) }
+    }
+  })
+  return explain<Recipe>({
+    about: 'paySign',
+    algorithm: 'RSA with SHA-256 (PKCS#1 v1.5), Base64',
+    right: { lines, end: '\n', eol: '\n' },
+    mutations: [
+      prepayId('bare-prepay-id', value => value.replace(/^prepay_id=/, '')),
+      prepayId('prefixed-prepay-id', value => value.startsWith('prepay_id=') ? value : `prepay_id=${value}`),
+      { id: 'no-last-newline', change: recipe => ({ ...recipe, end: '' }) },
+      { id: 'crlf-lines', change: recipe => ({ ...recipe, eol: '\r\n', end: recipe.end && '\r\n' }) }
+    ],
+    signature,
+    show: joined,
+    makes: recipe => sha256(joined(recipe)) === digest,
+    otherwise: /^[0-9A-F]{32}$|^[0-9A-F]{64}$/i.test(signature) ? 'signed-as-v2' : otherwise
+  })
+}

@@ -1,0 +1,27 @@
+/** What an RSA signature tells to whoever has the public key: whether its key made it, and the digest of what it signed. */
+import { constants, createHash, publicDecrypt } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import type { MistakeId } from './mistakes.ts'
+
+/** DER in front of a SHA-256 digest in PKCS#1 v1.5. */
+const SHA256_INFO = '3031300d060960864801650304020105000420'
+
+export interface OpenedSignature {
+  /** Hex; undefined unless it is a SHA-256 digest that this key signed. */
+  digest: string | undefined
+  /** What is known where the digest is of no known text. */
+  otherwise: MistakeId
+}
+
+export function openSignature (signature: Buffer, key: KeyObject): OpenedSignature {
+  let info: string
+  try {
+    info = publicDecrypt({ key, padding: constants.RSA_PKCS1_PADDING }, signature).toString('hex')
+  } catch {
+    return { digest: undefined, otherwise: 'wrong-key' }
+  }
+  if (!info.startsWith(SHA256_INFO)) return { digest: undefined, otherwise: 'other-hash' }
+  return { digest: info.slice(SHA256_INFO.length), otherwise: 'other-text' }
+}
+
+export const sha256 = (text: string | Buffer) => createHash('sha256').update(text).digest('hex')

@@ -1,0 +1,44 @@
+/** Where ids and nonces come from: the system's random source, or a seed that makes a run repeatable. */
+import { createHash, randomBytes } from 'node:crypto'
+
+export interface Random {
+  /** Twice as many characters as bytes. */
+  hex (bytes: number): string
+  digits (count: number): string
+  /** An integer from 0 up to, but not including, `limit` (at most 256). */
+  below (limit: number): number
+  /** As in RFC 9562, version 4. */
+  uuid (): string
+}
+
+/** The same seed, the same draws in the same order. Keys are never made of it: a key that can be made again is none. */
+export function createRandom (seed?: string): Random {
+  const bytes = seed === undefined ? randomBytes : seeded(seed)
+  const hex = (count: number) => bytes(count).toString('hex')
+
+  function below (limit: number): number {
+    // A byte that would favour the smaller numbers is drawn again.
+    for (;;) {
+      const [drawn = 0] = bytes(1)
+      if (drawn < 256 - 256 % limit) return drawn % limit
+    }
+  }
+
+  return {
+    hex,
+    below,
+    digits: count => Array.from({ length: count }, () => below(10)).join(''),
+    uuid: () => hex(16).replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-a$4-$5')
+  }
+}
+
+function seeded (seed: string): (count: number) => Buffer {
+  let block = 0
+  let pool = Buffer.alloc(0)
+  return count => {
+    while (pool.length < count) pool = Buffer.concat([pool, createHash('sha256').update(`${seed}/${block++}`).digest()])
+    const drawn = pool.subarray(0, count)
+    pool = pool.subarray(count)
+    return drawn
+  }
+}

@@ -1,0 +1,27 @@
+/** The control interface as OpenAPI, made of its routes' schemas by @fastify/swagger. With `--write`: into the file that the emulator serves. */
+import { writeFileSync } from 'node:fs'
+import swagger from '@fastify/swagger'
+import Fastify from 'fastify'
+import { emulator } from '../../plugins/emulator/emulator.ts'
+
+export const FILE = new URL('../../plugins/emulator/static/openapi.json', import.meta.url)
+
+export async function controlDocument (): Promise<string> {
+  const app = Fastify()
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'WeChat emulator: control interface', description: 'Plays the visitor, provokes faults, and shows what WeChat knows. WeChat\'s own paths are not in here: WeChat documents them.', version: '1' },
+      servers: [{ url: 'http://127.0.0.1:8788' }]
+    },
+    // WeChat's own paths have no schemas, and are WeChat's to describe.
+    hideUntagged: true
+  })
+  await app.register(emulator)
+  await app.ready()
+  const document = JSON.stringify(app.swagger(), null, 2)
+  await app.close()
+  return `${document}\n`
+}
+
+if (process.argv.includes('--write')) writeFileSync(FILE, await controlDocument())
