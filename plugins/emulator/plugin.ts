@@ -52,6 +52,8 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   bridge(app, world, account, pay, merchantKey)
   const { secureOrigin = () => undefined, names = [] } = options.parts ?? {}
   control(app, world, { account, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })
+  // Where nobody else is here, a call that this WeChat does not know is worth seeing among the others.
+  if (options.parts) app.setNotFoundHandler(async (request, reply) => reply.code(404).send({ code: 'NOT_FOUND', message: `the emulator has no ${request.method} ${request.url.split('?')[0]}` }))
   app.addHook('onClose', async () => {
     pay.refunds.close()
     await notifier.close()

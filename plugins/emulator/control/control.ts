@@ -27,6 +27,12 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
       const status = error.statusCode ?? 500
       return reply.code(status).send({ code: status === 500 ? 'SYSTEMERROR' : 'PARAM_ERROR', message: error.message })
     })
+    // Fastify drops members that a schema does not know: here a name spelled wrong is said to be so.
+    scope.addHook('preValidation', async request => {
+      const { properties } = (request.routeOptions.schema?.body ?? {}) as { properties?: object }
+      const odd = properties && Object.keys(request.body ?? {}).find(name => !(name in properties))
+      if (odd !== undefined) throw Object.assign(new Error(`there is no ${odd} here`), { statusCode: 400 })
+    })
     accountRoutes(scope, world, parts)
     orderRoutes(scope, world, parts)
     troubleRoutes(scope, world, parts)

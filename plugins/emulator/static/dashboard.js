@@ -79,9 +79,15 @@ function sync (parent, items, keyOf, render, empty) {
   if (items.length === 0) parent.append(h('p', { class: 'empty', 'data-key': 'empty' }, empty))
 }
 
+function happened (what) {
+  const [, fen] = /^refund of (\d+) asked for$/.exec(what) ?? []
+  if (fen) return `${say('refundAsked')} ${yuan(fen)}`
+  return language ? HAPPENED[what] ?? what : what
+}
+
 function lifeLine (order) {
   const events = [
-    ...order.history.map(({ at, what }) => ({ at, what: language ? HAPPENED[what] ?? what.replace(/^refund of (\d+) asked for$/, '申请退款 $1 分') : what, kind: /paid/.test(what) ? 'good' : /cancel|closed|expired/.test(what) ? 'bad' : '' })),
+    ...order.history.map(({ at, what }) => ({ at, what: happened(what), kind: /paid/.test(what) ? 'good' : /cancel|closed|expired/.test(what) ? 'bad' : '' })),
     ...order.news.map(news => ({ at: news.sent_at, what: `${say(news.accepted ? 'notified' : 'notNotified')} (${news.about})`, kind: news.accepted ? 'good' : 'bad' })),
     ...order.refunds.map(refund => ({ at: refund.at, what: `${STATES.REFUND[language]} ${yuan(refund.refund_fee)} ${refund.refund_status}`, kind: refund.refund_status === 'SUCCESS' ? 'good' : '' }))
   ].sort((one, other) => one.at < other.at ? -1 : 1)

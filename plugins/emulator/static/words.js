@@ -14,6 +14,7 @@ export const WORDS = {
   pay: ['Pay', '支付'],
   cancel: ['Cancel', '取消支付'],
   refund: ['Refund', '退款'],
+  refundAsked: ['refund asked for', '申请退款'],
   resend: ['Send again', '再发一次'],
   accepted: ['accepted', '成功'],
   refused: ['refused', '拒绝'],

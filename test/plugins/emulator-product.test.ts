@@ -1,0 +1,249 @@
+/** The emulator by itself: repeatable, kept, for several accounts, behind WeChat's own names, and watched. */
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { join } from 'node:path'
+import { connect as tlsConnect } from 'node:tls'
+import { once } from 'node:events'
+import Fastify from 'fastify'
+import t from 'tap'
+import { createEmulator } from '../../plugins/emulator/emulator.ts'
+import { environmentOf } from '../../plugins/emulator/exec.ts'
+import { createRandom } from '../../plugins/emulator/random.ts'
+import { readSettings } from '../../plugins/emulator/settings.ts'
+import { wechatPay } from '../../plugins/wechat-pay.ts'
+import { OPENID, testEmulator } from '../helpers/account.ts'
+import { controlDocument, FILE } from '../helpers/openapi.ts'
+import { freePort } from '../helpers/redis.ts'
+
+type Emulator = Awaited<ReturnType<typeof createEmulator>>
+type Tap = Parameters<typeof testEmulator>[0]
+
+/** An app of an account here, with what it heard of; `deaf` refuses all that WeChat tells it. */
+async function appOf (t: Tap, config: Emulator['config'], version: 'v2' | 'v3', deaf = false) {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const paid: string[] = []
+  const port = await freePort()
+  const notifyUrl = `http://127.0.0.1:${port}/wechat/notify`
+  if (deaf) app.addHook('onRequest', async (_request, reply) => reply.code(503).send(''))
+  app.register(wechatPay, {
+    ...config,
+    version,
+    merchant: { ...config.merchant, notifyUrl },
+    onPayment: payment => { paid.push(payment.outTradeNo) }
+  })
+  await app.listen({ port, host: '127.0.0.1' })
+  return { app, paid, notifyUrl }
+}
+
+t.test('the same seed, the same ids and nonces; another seed, others', async t => {
+  const run = async (seed: string) => {
+    const emulator = await testEmulator(t, { seed, now: () => Date.UTC(2026, 0, 1) })
+    const { app } = await appOf(t, emulator.config as Emulator['config'], 'v2')
+    const token = await app.wechatToken.get()
+    const params = await app.wechatPay.jsapi({ outTradeNo: 'SEED-1', description: 'x', amount: 1, openid: OPENID })
+    return [emulator.account, token, params.package, (await emulator.pay('SEED-1')).transaction_id]
+  }
+  t.same(await run('a'), await run('a'))
+  const [one, other] = [await run('a'), await run('b')]
+  for (const [at, value] of one.entries()) t.notSame(value, other[at])
+  const { below, uuid, digits } = createRandom('a')
+  t.same([...new Set(Array.from({ length: 2000 }, () => below(6)))].sort(), [0, 1, 2, 3, 4, 5])
+  t.match(uuid(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/)
+  t.match(digits(8), /^\d{8}$/)
+})
+
+t.test('--data: after a restart it is the same WeChat, with its keys, orders, tokens, and what was not yet told', async t => {
+  const data = join(t.testdir({}), 'kept')
+  const first = await createEmulator({ data, timeScale: 0.001, refundDelay: 60_000 })
+  const deaf = await appOf(t, first.config, 'v3', true)
+  const order = { description: 'x', amount: 5, openid: OPENID }
+  await deaf.app.wechatPay.jsapi({ ...order, outTradeNo: 'KEPT-1' })
+  const { transaction_id: id } = await first.pay('KEPT-1')
+  await first.waitForNotification(({ accepted }) => !accepted)
+  await first.refundInConsole('KEPT-1', 2)
+  const token = await deaf.app.wechatToken.get()
+  await first.advance(1000)
+  const before = first.config
+  await first.close()
+  await deaf.app.close()
+  t.equal(statSync(join(data, 'state.json')).mode & 0o777, 0o600)
+  t.equal(readFileSync(join(data, 'apiclient_key.pem'), 'utf8'), before.merchant.v3.privateKey)
+  t.equal(readFileSync(join(data, 'pub_key.pem'), 'utf8'), before.merchant.v3.publicKey)
+
+  // The merchant's address is another one after its own restart, here: orders keep the one they were placed with.
+  const state = join(data, 'state.json')
+  const heard = Fastify()
+  t.teardown(() => heard.close())
+  const bodies: unknown[] = []
+  heard.post('/wechat/notify', async request => { bodies.push(request.body); return {} })
+  const origin = await heard.listen({ port: 0, host: '127.0.0.1' })
+  writeFileSync(state, readFileSync(state, 'utf8').replaceAll(deaf.notifyUrl, `${origin}/wechat/notify`))
+
+  const second = await createEmulator({ data, timeScale: 0.001, refundDelay: 0 })
+  t.teardown(second.close)
+  const { endpoints: _old, ...kept } = before
+  t.match(second.config, kept, 'account, keys and CA')
+  t.match(second.order('KEPT-1'), { trade_state: 'REFUND', transaction_id: id })
+  await second.waitForNotification(({ accepted, about }) => accepted && about === 'payment')
+  await second.waitForNotification(({ accepted, about }) => accepted && about === 'refund')
+  t.ok(bodies.length >= 2, 'what was pending went out, and the refund came to its end')
+  t.match(second.refunds(), [{ refund_status: 'SUCCESS', refund_fee: 2 }])
+  const { app } = await appOf(t, second.config, 'v3')
+  t.match(await app.wechatPay.query({ outTradeNo: 'KEPT-1' }), { transactionId: id, amount: 5 }, 'keys of before are accepted')
+  t.match((await second.app.inject(`/cgi-bin/getcallbackip?access_token=${token}`)).json(), { ip_list: [/./, /./] }, 'so is a token')
+  t.equal(await app.wechatToken.get(), token, 'the stable token is the same')
+  await second.close()
+
+  writeFileSync(state, '{"version":2}')
+  await t.rejects(createEmulator({ data }), { message: /state\.json is not this emulator's/ })
+  writeFileSync(state, '{')
+  await t.rejects(createEmulator({ data }), { message: /state\.json is not this emulator's/ })
+})
+
+t.test('several accounts at one address, told apart by their ids', async t => {
+  const emulator = await testEmulator(t, { accounts: [{ name: 'second', appId: 'wx00000000000000bb', mchId: '1900000002' }] })
+  const second = emulator.named('second')
+  t.match(second.config, { appId: 'wx00000000000000bb', merchant: { mchId: '1900000002' }, endpoints: { api: `${emulator.origin}/second`, pay: /^https:\/\/127\.0\.0\.1:\d+\/second$/ } })
+  const { config } = emulator as unknown as Emulator
+  for (const version of ['v2', 'v3'] as const) {
+    // By its ids only, at the common address; and by its own place.
+    for (const [where, endpoints] of [['common', emulator.config.endpoints], ['own', second.config.endpoints]] as const) {
+      const { app, paid } = await appOf(t, { ...second.config, endpoints }, version)
+      const outTradeNo = `TWO-${version}-${where}`
+      const params = await app.wechatPay.jsapi({ outTradeNo, description: 'x', amount: 7, openid: OPENID })
+      t.equal(emulator.order(outTradeNo), undefined, 'the first account knows nothing of it')
+      t.match(second.order(outTradeNo), { mch_id: '1900000002', total_fee: 7 })
+      t.match(await app.wechatPay.query({ outTradeNo }), { state: 'NOTPAY' })
+      const cashier = await fetch(`${emulator.origin}/_emulator/bridge/getBrandWCPayRequest`, { method: 'POST', body: JSON.stringify(params) })
+      const { cashier: path } = await cashier.json() as { cashier: string }
+      t.match(await (await fetch(emulator.origin + path)).text(), /\/second\/_emulator\/orders\//, 'the cashier is its own')
+      await second.pay(outTradeNo)
+      await second.waitForNotification(({ accepted, out_trade_no: number }) => accepted && number === outTradeNo)
+      t.same(paid, [outTradeNo])
+      const token = await app.wechatToken.get()
+      t.match(await app.wechatToken.request('/cgi-bin/getcallbackip'), { ip_list: [/./, /./] })
+      t.match(await (await fetch(`${emulator.origin}/cgi-bin/getcallbackip?access_token=${token}`)).json(), { ip_list: [/./, /./] })
+    }
+  }
+  const { app } = await appOf(t, config, 'v2')
+  await app.wechatPay.jsapi({ outTradeNo: 'ONE-1', description: 'x', amount: 7, openid: OPENID })
+  t.equal(second.order('ONE-1'), undefined)
+  t.match(emulator.order('ONE-1'), { mch_id: emulator.account.mchId })
+  t.throws(() => emulator.named('third'), { message: 'no account is named third' })
+  for (const [accounts, message] of [
+    [[{ name: 'a b' }], /letters, digits/], [[{ name: 'a' }, { name: 'a' }], /two accounts are named a/],
+    [[{ name: 'a', appId: 'wx1' }, { name: 'b', appId: 'wx1' }], /appId wx1/], [[{ name: 'a', mchId: '19' }, { name: 'b', mchId: '19' }], /mchId 19/]
+  ] as const) await t.rejects(createEmulator({ accounts: [...accounts] }), { message })
+})
+
+t.test('as an HTTPS proxy: WeChat\'s hosts with certificates for their names, and no other host', async t => {
+  const emulator = await testEmulator(t)
+  const { hostname, port } = new URL(emulator.origin)
+  const open = async (target: string) => {
+    const request = httpRequest({ host: hostname, port, method: 'CONNECT', path: target }).end()
+    const [reply, socket] = await once(request, 'connect')
+    return { status: reply.statusCode as number, socket }
+  }
+  for (const host of ['api.weixin.qq.com', 'open.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com']) {
+    const { status, socket } = await open(`${host}:443`)
+    t.equal(status, 200)
+    const tls = tlsConnect({ socket, servername: host, ca: emulator.config.http.ca })
+    await once(tls, 'secureConnect')
+    t.ok(tls.authorized, host)
+    tls.end('GET /cgi-bin/stable_token HTTP/1.1\r\nHost: api.weixin.qq.com\r\nConnection: close\r\n\r\n')
+    let said = ''
+    for await (const chunk of tls) said += chunk
+    t.match(said, /43002/)
+  }
+  for (const target of ['example.com:443', 'api.weixin.qq.com:80', '127.0.0.1:22']) {
+    const { status, socket } = await open(target)
+    t.equal(status, 403, target)
+    socket.destroy()
+  }
+})
+
+t.test('watching: calls with their verdicts, and news of each change', async t => {
+  const emulator = await testEmulator(t)
+  const events = await fetch(`${emulator.origin}/_emulator/events`)
+  const reader = (events.body as ReadableStream<Uint8Array>).getReader()
+  const next = async () => new TextDecoder().decode((await reader.read()).value)
+  t.equal(await next(), 'data: hello\n\n')
+  await emulator.app.inject('/cgi-bin/token?appid=wx1&secret=do-not-show&grant_type=client_credential')
+  t.equal(await next(), 'data: change\n\n')
+  await emulator.app.inject({ method: 'POST', url: '/cgi-bin/stable_token', payload: { grant_type: 'client_credential', appid: 'x', secret: 'do-not-show' } })
+  await emulator.app.inject('/nowhere')
+  await emulator.app.inject('/connect/oauth2/authorize?appid=wx1')
+  await emulator.app.inject({ method: 'POST', url: '/pay/orderquery', payload: '{}' })
+  await emulator.fault({ kind: '502', path: '/cgi-bin' })
+  await emulator.app.inject('/cgi-bin/token')
+  const calls = await emulator.calls()
+  t.match(calls, [
+    { verdict: 'broken', reason: '502', status: 502 },
+    { verdict: 'refused', reason: 'xml格式错误' },
+    { verdict: 'refused', reason: '错误码 · code 10013', url: '/connect/oauth2/authorize?appid=wx1' },
+    { verdict: 'refused', reason: 'NOT_FOUND the emulator has no GET /nowhere', url: '/nowhere' },
+    { verdict: 'refused', reason: /^40013 invalid appid/, method: 'POST' },
+    { verdict: 'refused', reason: /^40013 invalid appid rid: /, url: /secret=…/, status: 200 }
+  ])
+  t.notMatch(JSON.stringify(await Promise.all(calls.map(({ id }) => emulator.app.inject(`/_emulator/calls/${id}`).then(reply => reply.json())))), /do-not-show/)
+  t.equal((await emulator.app.inject('/_emulator/calls/c999')).statusCode, 404)
+  t.equal((await emulator.app.inject('/_emulator/explain/latest')).statusCode, 404)
+  t.match((await emulator.app.inject('/_emulator/state')).json(), { appId: emulator.account.appId, orders: [], calls: { length: 6 }, names: [''] })
+  t.match((await emulator.app.inject('/')).headers.location, '/_emulator/dashboard')
+  t.match((await emulator.app.inject('/_emulator/')).headers.location, '/_emulator/dashboard')
+  const page = await emulator.app.inject('/_emulator/dashboard')
+  t.match(page.headers, { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': /^default-src 'none'; script-src 'self'/ })
+  await reader.cancel()
+  for (let at = 0; at < 510; at++) await emulator.app.inject('/nowhere')
+  t.equal((await emulator.calls()).length, 500, 'the last ones are kept')
+})
+
+t.test('the control interface refuses what it does not know, and its OpenAPI document is up to date', async t => {
+  const emulator = await testEmulator(t)
+  const post = (url: string, payload?: object | string) => emulator.app.inject({ method: 'POST', url: `/_emulator/${url}`, ...(payload !== undefined && { payload }) })
+  for (const [url, payload, words] of [
+    ['faults', { kind: 'hang', tymes: 2 }, /there is no tymes here/], ['faults', {}, /required property 'kind'/], ['faults', undefined, /must be object/],
+    ['notifications/mishaps', { kind: 'burn' }, /allowed values/], ['keys/mode', { mode: 'none' }, /allowed values/], ['chaos', { seed: 1, calls: { hang: 2 } }, /<= 1/],
+    ['refunds/x/settle', { status: 'LOST' }, /allowed values/], ['clock/advance', { ms: -1 }, />= 0/], ['tokens/expire', '{', /must be JSON/]
+  ] as const) {
+    t.match(await post(url, payload).then(reply => [reply.statusCode, reply.json()]), [400, { code: 'PARAM_ERROR', message: words }], url)
+  }
+  t.match((await post('clock/advance', { ms: 3600_000 })).json(), { now: new RegExp(`^${new Date(Date.now() + 3600_000).toISOString().slice(0, 13)}`) })
+  t.match((await post('orders/none/refund')).json(), { code: 'ORDERNOTEXIST' })
+  const { app } = await appOf(t, emulator.config as Emulator['config'], 'v2')
+  await app.wechatPay.jsapi({ outTradeNo: 'CTL-1', description: 'x', amount: 9, openid: OPENID })
+  t.match((await post('orders/CTL-1/refund')).json(), { code: 'REFUND_FEE_MISMATCH', message: '0 fen can be refunded' })
+  await emulator.pay('CTL-1')
+  await emulator.refundInConsole('CTL-1', 4)
+  await t.rejects(emulator.refundInConsole('CTL-1', 6), { message: '5 fen can be refunded' })
+  t.match(await emulator.refundInConsole('CTL-1'), { refund_fee: 5 })
+  await emulator.fault({ kind: 'slow', ms: 1, times: 3 })
+  await emulator.mishap({ kind: 'drop' })
+  t.match((await emulator.app.inject('/_emulator/faults')).json(), { faults: [{ kind: 'slow', times: 3 }], mishaps: [{ kind: 'drop', times: 1 }] })
+  t.equal(readFileSync(FILE, 'utf8'), await controlDocument(), 'npm run openapi writes it anew')
+  t.match(JSON.parse((await emulator.app.inject('/_emulator/openapi.json')).body), { openapi: '3.1.0', paths: { '/_emulator/orders/{number}/pay': { post: { tags: ['orders'] } } } })
+})
+
+t.test('settings: flag before environment before file, each checked by name', async t => {
+  const dir = t.testdir({
+    'a.json': JSON.stringify({ port: 1, appId: 'wx1', mchId: '19', accounts: [{ name: 'b', appId: 'wx2' }] }),
+    'odd.json': '{"prot":1}',
+    'broken.json': '{',
+    'odd-account.json': '{"accounts":[{"name":"b","appid":"wx2"}]}',
+    'no-list.json': '{"accounts":{}}'
+  })
+  const file = join(dir, 'a.json')
+  t.match(readSettings(['--config', file, '--port', '3'], { WECHAT_EMULATOR_PORT: '2', WECHAT_EMULATOR_APP_ID: 'wx3' }), { options: { port: 3, securePort: 8789, appId: 'wx3', mchId: '19', accounts: [{ name: 'b' }] }, command: undefined })
+  t.match(readSettings([], { WECHAT_EMULATOR_CONFIG: file, WECHAT_EMULATOR_ALLOW_PRODUCTION: 'yes' }), { options: { port: 1, allowProduction: true } })
+  t.match(readSettings(['exec', '--seed', 's', '--', 'npm', 'start', '--', '--port', '1'], {}), { options: { seed: 's', port: 8788 }, command: ['npm', 'start', '--', '--port', '1'] })
+  t.match(readSettings(['-h'], {}), { help: true })
+  for (const [args, message] of [
+    [['--port', 'x'], '--port must be a number'], [['--port', ''], '--port must be a number'], [['--seed', ''], '--seed must be a text'], [['--key-mode', 'x'], /--key-mode must be/],
+    [['exec'], /exec wants a command/], [['exec', '--'], /exec wants a command/], [['--wrong'], /Unknown option '--wrong'/],
+    [['--config', join(dir, 'none.json')], /cannot read .*none\.json/], [['--config', join(dir, 'odd.json')], /there is no setting prot/], [['--config', join(dir, 'broken.json')], /is not JSON/],
+    [['--config', join(dir, 'odd-account.json')], /there is no setting appid/], [['--config', join(dir, 'no-list.json')], /accounts must be a list/]
+  ] as const) t.throws(() => readSettings([...args], {}), { message })
+  const emulator = await testEmulator(t, { keyMode: 'certificate' })
+  t.match(environmentOf({ ...emulator, config: emulator.bothConfig }, '/keys'), { WECHAT_KEYS: '/keys', NODE_EXTRA_CA_CERTS: '/keys/ca.pem', WECHAT_MCH_ID: emulator.account.mchId, WECHAT_PUBLIC_KEY_ID: '' })
+})
