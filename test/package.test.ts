@@ -1,27 +1,19 @@
 /** The package as its users get it: packed, installed beside fastify, imported and required. */
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { unwatched } from './helpers/unwatched.ts'
-
-const root = fileURLToPath(new URL('..', import.meta.url))
-const run = (command: string, args: string[], cwd: string) => execFileSync('env', unwatched(command, args), { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+import { pack, root, run } from './helpers/packed.ts'
 
 t.test('packed, imported and required', async t => {
   const dir = t.testdir()
-  run('npm', ['run', 'build', '--silent'], root)
-  const [{ filename, files }] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], root)) as [{ filename: string, files: Array<{ path: string }> }]
-  const paths = files.map(({ path }) => path)
-  const allowed = /^(?:dist\/(?:src|plugins)\/.*\.(?:js|d\.ts)|package\.json|README\.md|README\.zh-CN\.md|CHANGELOG\.md|LICENSE)$/
+  const { tarball, paths, manifest } = pack(dir)
+  const allowed = /^(?:dist\/(?:src|plugins)\/.*\.(?:js|d\.ts)|dist\/plugins\/emulator\/static\/[\w.]+|package\.json|README\.md|README\.zh-CN\.md|CHANGELOG\.md|LICENSE)$/
   t.same(paths.filter(path => !allowed.test(path)), [], 'E3 holds only what users need')
-  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   for (const script of ['preinstall', 'install', 'postinstall']) t.notOk(script in manifest.scripts, `E3 no ${script} script`)
 
   const modules = join(dir, 'node_modules')
   mkdirSync(join(modules, 'fastify-wechat-pay'), { recursive: true })
-  run('tar', ['-xzf', join(dir, filename), '--strip-components=1', '-C', join(modules, 'fastify-wechat-pay')], dir)
+  run('tar', ['-xzf', tarball, '--strip-components=1', '-C', join(modules, 'fastify-wechat-pay')], dir)
   const installed = paths.map(path => readFileSync(join(modules, 'fastify-wechat-pay', path), 'utf8')).join('\n')
   t.notMatch(installed, /BEGIN [A-Z ]*PRIVATE KEY-----\s+[0-9A-Za-z+/]{16}/, 'E3 holds no key')
   mkdirSync(join(modules, '@fastify'), { recursive: true })

@@ -37,7 +37,7 @@ try {
 Open it in any browser: log in (Allow), press Buy, pay at the cashier, and watch the order page turn to "Paid"
 when the notification arrives. Nothing leaves this machine and no money moves.
 
-What WeChat sees: ${emulator.origin}/_emulator/orders  and  ${emulator.origin}/_emulator/notifications
+What WeChat sees: ${emulator.origin}/_emulator/dashboard
 Stop with Ctrl+C.`)
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, close)
   }

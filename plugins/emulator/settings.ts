@@ -9,7 +9,7 @@ type Kind = 'text' | 'count' | 'switch'
 /** Each setting: as a flag `--app-id`, as `WECHAT_EMULATOR_APP_ID`, and as `appId` in the file. */
 const SETTINGS: Record<string, [kind: Kind, help: string]> = {
   port: ['count', 'default 8788; 0 takes a free one'],
-  'secure-port': ['count', 'where TLS listens, for payments and for WeChat\'s own host names; default 8789. 443 with a hosts entry'],
+  'secure-port': ['count', 'where TLS listens, for payments and for WeChat\'s own host names; default 8789 (free where --port is). 443 with a hosts entry'],
   host: ['text', 'default 127.0.0.1: only this machine'],
   data: ['text', 'a folder: accounts, keys and orders are kept there, and PEM files for other SDKs'],
   seed: ['text', 'makes account, ids and nonces repeatable (keys never are)'],
@@ -57,11 +57,12 @@ export function readSettings (args: string[], env: NodeJS.ProcessEnv): Settings 
   })
   const given = values as Record<string, string | boolean | undefined>
   const file = readFile(given.config as string | undefined ?? env.WECHAT_EMULATOR_CONFIG)
-  const options: Record<string, unknown> = { port: 8788, securePort: 8789, ...(file.accounts !== undefined && { accounts: accountsOf(file.accounts) }) }
+  const options: Record<string, unknown> = { port: 8788, ...(file.accounts !== undefined && { accounts: accountsOf(file.accounts) }) }
   for (const [name, [kind]] of Object.entries(SETTINGS)) {
     const value = given[name] ?? env[`WECHAT_EMULATOR_${name.replaceAll('-', '_').toUpperCase()}`] ?? file[camel(name)]
     if (value !== undefined) options[camel(name)] = checked(name, kind, value)
   }
+  options.securePort ??= options.port === 0 ? 0 : 8789
   const { keyMode } = options
   if (keyMode !== undefined && !['public-key', 'certificate', 'both'].includes(keyMode as string)) throw new Error('--key-mode must be public-key, certificate or both')
   return { options: options as CreateEmulatorOptions, command: isExec ? args.slice(end + 1) : undefined, help: given.help === true }

@@ -61,10 +61,19 @@ t.test('the emulator\'s command', async t => {
   emulator.child.kill('SIGINT')
   t.equal(await emulator.ended, 0)
 
+  const shown = 'console.log(process.env.WECHAT_MCH_ID, Object.keys(process.env).filter(name => name.startsWith("WECHAT_")).length); process.exit(7)'
+  const around = run('plugins/emulator/cli.ts', ['exec', '--port', '0', '--mch-id', '1900000009', '--', process.execPath, '-e', shown])
+  t.equal(await around.ended, 7, 'the command\'s exit code')
+  t.match(around.said.out, /^1900000009 \d+\n$/)
+  const stopped = run('plugins/emulator/cli.ts', ['exec', '--port', '0', '--', process.execPath, '-e', 'console.log("up"); setInterval(() => {}, 1000)'])
+  await stopped.says(/up/)
+  stopped.child.kill('SIGTERM')
+  t.equal(await stopped.ended, 143)
+
   const help = run('plugins/emulator/cli.ts', ['--help'])
   t.equal(await help.ended, 0)
   t.match(help.said.out, /--time-scale/)
-  for (const [args, env, words] of [[['--port', 'x'], {}, /--port must be a number/], [['--nonsense'], {}, /nonsense/], [['--port', '0'], { NODE_ENV: 'production' }, /NODE_ENV=production/]] as Array<[string[], object, RegExp]>) {
+  for (const [args, env, words] of [[['--port', 'x'], {}, /--port must be a number/], [['--nonsense'], {}, /nonsense/], [['exec', '--port', '0', '--', 'no-such-command'], {}, /cannot run no-such-command/], [['--port', '0'], { NODE_ENV: 'production' }, /NODE_ENV=production/]] as Array<[string[], object, RegExp]>) {
     const wrong = run('plugins/emulator/cli.ts', args, env as NodeJS.ProcessEnv)
     t.equal(await wrong.ended, 1)
     t.match(wrong.said.err, words)

@@ -1,0 +1,27 @@
+/** The code blocks of the documentation, so that they can be run. */
+import { readFileSync } from 'node:fs'
+
+export interface Sample {
+  file: string
+  /** Where the block begins, for messages. */
+  line: number
+  language: string
+  /** What the comment before it says: `file: NAME`, `run: NAME`, `test: NAME`; '' without one. */
+  mark: string
+  code: string
+}
+
+const root = new URL('../../', import.meta.url)
+
+export function samplesOf (file: string): Sample[] {
+  const text = readFileSync(new URL(file, root), 'utf8')
+  return [...text.matchAll(/(?:<!-- ([^>]+) -->\n)?^```(\w+)\n([\s\S]*?)^```$/gm)].map(({ 1: mark = '', 2: language = '', 3: code = '', index }) =>
+    ({ file, line: text.slice(0, index).split('\n').length, language, mark, code }))
+}
+
+/** The one that is marked so. @throws Error where there is none */
+export function sample (file: string, mark: string): string {
+  const found = samplesOf(file).find(sample => sample.mark === mark)
+  if (!found) throw new Error(`${file} has no block marked “${mark}”`)
+  return found.code
+}
