@@ -1,6 +1,6 @@
 /** What every piece of the package understands, and the few steps that all of them take. */
 import cluster from 'node:cluster'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, preHandlerAsyncHookHandler } from 'fastify'
 import { WechatConfigError } from '../src/errors.ts'
 import { createEncryptedStore } from '../src/store/encrypted.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
@@ -22,9 +22,16 @@ export interface CommonOptions {
   http?: HttpOptions
   /** Where the routes live. Default `/wechat`, or `/wechat/<namespace>`. */
   prefix?: string
+  /** The host's own say on every route of this piece, before anything is done: a session, a quota. */
+  preHandler?: PreHandler | PreHandler[]
+  /** `config` of every route of this piece, such as `{ rateLimit: { max: 20, timeWindow: '1 minute' } }` for @fastify/rate-limit. */
+  routeConfig?: FastifyContextConfig & Record<string, unknown>
   /** A second account in the same scope: its decorators are members of that name, as with @fastify/redis. */
   namespace?: string
 }
+
+/** Return `reply` if you have answered. */
+type PreHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
 /** A decorator, and beside it those of the named accounts. */
 export type Namespaced<T> = T & { readonly [namespace: string]: T }
@@ -48,6 +55,16 @@ export function storeOf (app: FastifyInstance, { redis, encryptionKey }: Pick<Co
 function runsBesideOthers (): boolean {
   const { NODE_APP_INSTANCE, WEB_CONCURRENCY } = process.env
   return cluster.isWorker || NODE_APP_INSTANCE !== undefined || Number(WEB_CONCURRENCY) > 1
+}
+
+/** What all routes have: the host's say, and a schema that describes (@fastify/swagger shows it) but leaves the checking to us, whose errors say more. */
+export function routeOf ({ preHandler, routeConfig }: Pick<CommonOptions, 'preHandler' | 'routeConfig'>, schema: FastifySchema) {
+  return {
+    schema,
+    validatorCompiler: () => () => true,
+    ...(preHandler && { preHandler: preHandler as preHandlerAsyncHookHandler | preHandlerAsyncHookHandler[] }),
+    ...(routeConfig && { config: routeConfig })
+  }
 }
 
 /** An onSend hook: the answer is for this visitor and this moment only. */

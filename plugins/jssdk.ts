@@ -6,9 +6,10 @@ import { createAccessToken } from '../src/official-account/access-token.ts'
 import type { WechatToken } from '../src/official-account/access-token.ts'
 import { jssdkConfig, pageHost } from '../src/official-account/jssdk.ts'
 import type { JssdkConfig, JssdkConfigOptions } from '../src/official-account/jssdk.ts'
-import { expose, exposed, noStore, prefixOf, storeOf } from './common.ts'
+import { expose, exposed, noStore, prefixOf, routeOf, storeOf } from './common.ts'
 import type { Namespaced } from './common.ts'
 import { acceptForms } from './forms.ts'
+import { JSSDK_GET, JSSDK_POST } from './schemas.ts'
 import { token } from './token.ts'
 import type { TokenOptions } from './token.ts'
 
@@ -62,8 +63,8 @@ export const jssdk = fp<JssdkOptions>(async (app, options) => {
   app.register(async scope => {
     await acceptForms(scope)
     scope.addHook('onSend', noStore)
-    scope.get<{ Querystring: { url?: unknown } }>('/jssdk', async request => await sign(request.query.url, request))
-    scope.post<{ Body: { url?: unknown } | null }>('/jssdk', async request => await sign(request.body?.url, request))
+    scope.get<{ Querystring: { url?: unknown } }>('/jssdk', routeOf(options, JSSDK_GET), async request => await sign(request.query.url, request))
+    scope.post<{ Body: { url?: unknown } | null }>('/jssdk', routeOf(options, JSSDK_POST), async request => await sign(request.body?.url, request))
   }, { prefix: prefixOf(options) })
 }, { fastify: '5.x', name: 'fastify-wechat-pay/jssdk' })
 

@@ -6,6 +6,7 @@ import type { NativeOrder } from '../src/pay/order.ts'
 import type { WechatPay } from '../src/pay/pay.ts'
 import { nativeAnswer, readNativeScan } from '../src/pay/v2/native.ts'
 import type { NativeScan } from '../src/pay/v2/native.ts'
+import type { routeOf } from './common.ts'
 import { rawBodies } from './raw-bodies.ts'
 
 /** The order for this article and this payer, from the host's own records. What it throws, the payer reads as "cannot be bought". */
@@ -16,11 +17,12 @@ export interface NativeCallbackOptions {
   merchant: CheckedV2
   product: ProductHandler
   client: WechatPay
+  route: ReturnType<typeof routeOf>
 }
 
 const XML = 'text/xml; charset=utf-8'
 
-export async function nativeCallback (scope: FastifyInstance, { appId, merchant, product, client }: NativeCallbackOptions): Promise<void> {
+export async function nativeCallback (scope: FastifyInstance, { appId, merchant, product, client, route }: NativeCallbackOptions): Promise<void> {
   rawBodies(scope)
 
   async function prepayIdFor (scan: NativeScan, request: FastifyRequest): Promise<string> {
@@ -28,7 +30,7 @@ export async function nativeCallback (scope: FastifyInstance, { appId, merchant,
     return await client.v2.nativePrepay({ ...order, productId: scan.productId })
   }
 
-  scope.post('/native', async (request: FastifyRequest, reply: FastifyReply) => {
+  scope.post('/native', route, async (request: FastifyRequest, reply: FastifyReply) => {
     if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('there is no body')
     const scan = readNativeScan(request.body, appId, merchant)
     reply.type(XML)

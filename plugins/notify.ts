@@ -2,6 +2,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { systemClock } from '../src/clock.ts'
+import { notificationChannel, traced } from '../src/diagnostics.ts'
+import type { NotificationTrace } from '../src/diagnostics.ts'
 import { WechatConfigError, WechatError, WechatNotificationError } from '../src/errors.ts'
 import { createOnce } from '../src/once.ts'
 import { requireId, resolveEndpoints } from '../src/options.ts'
@@ -14,11 +16,12 @@ import type { Refund } from '../src/pay/refund.ts'
 import { v2Answer } from '../src/pay/v2/notification.ts'
 import { createV3Client } from '../src/pay/v3/client.ts'
 import { SignatureProbe, v3Refusal } from '../src/pay/v3/notification.ts'
-import { expose, prefixOf, storeOf } from './common.ts'
+import { expose, prefixOf, routeOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 import { claimsV3, createNotificationReader } from './notification-reader.ts'
 import type { Notification } from './notification-reader.ts'
 import { rawBodies } from './raw-bodies.ts'
+import { NOTIFY } from './schemas.ts'
 
 /** What handlers get beside the news: a key for the host's own transaction, and the request if it came by one. */
 export interface NotifyContext extends HandlingContext {
@@ -122,16 +125,29 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
       return claimsV3(request) ? reply.type('application/json; charset=utf-8').send(v3Refusal) : reply.type(XML).send(v2Answer('FAIL'))
     })
 
-    scope.post('/notify', async (request: FastifyRequest, reply: FastifyReply) => {
-      if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('there is no body')
-      const notification = request.wechatNotification = await read(request.headers, request.body)
-      await handle(notification, request)
+    scope.post('/notify', routeOf(options, NOTIFY), async (request: FastifyRequest, reply: FastifyReply) => {
+      const trace: NotificationTrace = {}
+      const notification = await traced(notificationChannel, trace, async () => {
+        if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('there is no body')
+        const verified = request.wechatNotification = await read(request.headers, request.body)
+        Object.assign(trace, { version: verified.version, kind: verified.kind, ...numberOf(verified) })
+        await handle(verified, request)
+        return verified
+      })
       return notification.version === 'v3' ? reply.code(204).send() : reply.type(XML).send(v2Answer('SUCCESS'))
     })
   }, { prefix: prefixOf(options) })
 }, { fastify: '5.x', name: 'fastify-wechat-pay/notify' })
 
 const XML = 'text/xml; charset=utf-8'
+
+function numberOf (notification: Notification): { outTradeNo?: string } {
+  switch (notification.kind) {
+    case 'payment': return { outTradeNo: notification.payment.outTradeNo }
+    case 'refund': return { outTradeNo: notification.refund.outTradeNo }
+    default: return {}
+  }
+}
 
 export default notify
 export type { Expected, Merchant, Notification, Payment, Refund, WechatEvent }

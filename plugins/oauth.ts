@@ -11,8 +11,9 @@ import { createOAuth, isCode } from '../src/official-account/oauth.ts'
 import type { OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { accountKey } from '../src/store/key.ts'
-import { expose, noStore, prefixOf, storeOf } from './common.ts'
+import { expose, noStore, prefixOf, routeOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
+import { AUTHORIZE, CALLBACK } from './schemas.ts'
 
 /** The visitor, as the host gets to know them. The two tokens are there, but stay out of JSON. */
 export interface WechatUser extends Partial<OAuthUserinfo> {
@@ -177,9 +178,9 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
     if (!scope.hasReplyDecorator('setCookie')) await scope.register(cookie)
     scope.addHook('onSend', noStore)
     // No HEAD: a code works once, and a link checker must not use it up.
-    scope.get('/oauth/authorize', { exposeHeadRoute: false }, authorize)
+    scope.get<{ Querystring: Record<string, unknown> }>('/oauth/authorize', { ...routeOf(options, AUTHORIZE), exposeHeadRoute: false }, authorize)
     // Nor its code in the request log: until it is redeemed it is worth a login.
-    scope.get('/oauth/callback', { exposeHeadRoute: false, logSerializers: { req: withoutQuery } }, callback)
+    scope.get<{ Querystring: Record<string, unknown> }>('/oauth/callback', { ...routeOf(options, CALLBACK), exposeHeadRoute: false, logSerializers: { req: withoutQuery } }, callback)
   }, { prefix })
 }, { fastify: '5.x', name: 'fastify-wechat-pay/oauth' })
 

@@ -8,11 +8,12 @@ import type { Merchant } from '../src/pay/merchant.ts'
 import type { H5Order, JsapiOrder, NativeOrder, Order } from '../src/pay/order.ts'
 import { createPay } from '../src/pay/pay.ts'
 import type { WechatPay } from '../src/pay/pay.ts'
-import { expose, noStore, prefixOf, storeOf } from './common.ts'
+import { expose, noStore, prefixOf, routeOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 import { acceptForms } from './forms.ts'
 import { nativeCallback } from './native-callback.ts'
 import type { ProductHandler } from './native-callback.ts'
+import { NATIVE, PAY } from './schemas.ts'
 
 /** How the page pays; the route answers with what that way needs. Default `jsapi`. */
 export type PayableOrder =
@@ -52,7 +53,7 @@ export const pay = fp<PayPluginOptions>(async (app, options) => {
     app.register(async scope => {
       await acceptForms(scope)
       scope.addHook('onSend', noStore)
-      scope.post('/pay', async (request, reply) => {
+      scope.post('/pay', routeOf(options, PAY), async (request, reply) => {
         const { way = 'jsapi', ...order } = await orderOf(request, reply) ?? {}
         if (!WAYS.includes(way)) throw new WechatConfigError('order', `must give a way among ${WAYS.join(', ')}`)
         // WeChat wants the payer's address; Fastify's trustProxy decides whose it is.
@@ -66,7 +67,7 @@ export const pay = fp<PayPluginOptions>(async (app, options) => {
     const appId = requireId('appId', options.appId)
     const { v2 } = checkMerchant(options.merchant, resolveEndpoints(options.endpoints).pay)
     if (!v2) throw new WechatConfigError('merchant.v2', 'is required by product: NATIVE mode 1 exists in v2 only')
-    app.register(nativeCallback, { prefix, appId, merchant: v2, product, client })
+    app.register(nativeCallback, { prefix, appId, merchant: v2, product, client, route: routeOf(options, NATIVE) })
   }
 }, { fastify: '5.x', name: 'fastify-wechat-pay/pay' })
 

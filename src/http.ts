@@ -2,6 +2,8 @@
 import { rootCertificates } from 'node:tls'
 import { Agent, request } from 'undici'
 import type { Dispatcher } from 'undici'
+import { callChannel, traced } from './diagnostics.ts'
+import type { CallTrace } from './diagnostics.ts'
 import { WechatNetworkError, WechatReplyError } from './errors.ts'
 import { createHosts } from './hosts.ts'
 import { retry } from './retry.ts'
@@ -92,13 +94,16 @@ export function createHttp ({ timeout = 5000, retries = 1, dispatcher, ca }: Htt
   }
 
   /** One host after the other, the healthy ones first. */
-  async function anyHost<T> (call: HttpRequest, attempt: (base: string) => Promise<T>): Promise<T> {
+  async function anyHost<T extends { status: number }> (call: HttpRequest, attempt: (base: string) => Promise<T>): Promise<T> {
     const bases = hosts.healthyFirst(call.bases)
-    return await retry(async count => {
+    const trace: CallTrace = { name: call.name, method: call.method, host: new URL(bases[0] as string).host, attempts: 0 }
+    return await traced(callChannel, trace, () => retry(async count => {
       const base = bases[count % bases.length] as string
+      trace.attempts++
       try {
         const answer = await attempt(base)
         hosts.answered(base)
+        trace.status = answer.status
         return answer
       } catch (error) {
         if (error instanceof WechatNetworkError) hosts.failed(base)
@@ -108,7 +113,7 @@ export function createHttp ({ timeout = 5000, retries = 1, dispatcher, ca }: Htt
       retries,
       delay: 100,
       again: error => error instanceof WechatNetworkError && error.retryable && (error.outcome === 'not_sent' || call.repeatable)
-    })
+    }))
   }
 
   async function whole (call: HttpRequest, base: string): Promise<HttpReply> {

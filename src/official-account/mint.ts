@@ -1,6 +1,8 @@
 /** One usable value from WeChat: checked, and never one that the processes have already seen fail. */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
+import { tokenChannel, traced } from '../diagnostics.ts'
+import type { TokenTrace } from '../diagnostics.ts'
 import { WechatError, WechatReplyError } from '../errors.ts'
 import type { StoreGuard } from '../store/guard.ts'
 import type { Store } from '../store/store.ts'
@@ -51,6 +53,15 @@ export function createMint ({ name, key, store, guard, clock, issue }: MintParts
   const deadKey = `${key}:dead`
 
   async function checked (force: boolean): Promise<Minted> {
+    const trace: TokenTrace = { name, forced: force }
+    return await traced(tokenChannel, trace, async () => {
+      const minted = await fetched(force)
+      trace.ttl = minted.ttl
+      return minted
+    })
+  }
+
+  async function fetched (force: boolean): Promise<Minted> {
     // Life counts from before the request: WeChat's clock started somewhere between then and the answer.
     const asked = clock.now()
     const { value, expiresIn } = await issue(force)

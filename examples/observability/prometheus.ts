@@ -1,0 +1,48 @@
+/** The same as Prometheus metrics: how many calls, how long, how they ended; tokens fetched; notifications. */
+import { tracingChannel } from 'node:diagnostics_channel'
+import { Counter, Histogram } from 'prom-client'
+import type { Registry } from 'prom-client'
+
+interface CallMessage { name: string, status?: number, error?: { code?: string } }
+interface TokenMessage { name: string, error?: unknown }
+interface NotificationMessage { version?: string, kind?: string, error?: { statusCode?: number } }
+
+/** A call without the numbers in its path: each label value is a time series of its own. */
+const route = (name: string) => name.replace(/(out-trade-no|out-bill-no|\/id|refunds|orders)\/[^/]+/, '$1/:number')
+
+/** Returns what ends it. */
+export function measureWechat (registry: Registry): () => void {
+  const registers = [registry]
+  const calls = new Histogram({ name: 'wechat_call_seconds', help: 'Calls to WeChat, repeats included', labelNames: ['name', 'outcome'], registers })
+  const tokens = new Counter({ name: 'wechat_tokens_fetched_total', help: 'Tokens and tickets fetched from WeChat', labelNames: ['name', 'outcome'], registers })
+  const notifications = new Counter({ name: 'wechat_notifications_total', help: 'Deliveries at the notify route', labelNames: ['version', 'kind', 'outcome'], registers })
+  const begun = new WeakMap<object, number>()
+
+  const subscribers = {
+    call: {
+      start: (message: unknown) => { begun.set(message as object, performance.now()) },
+      asyncEnd (message: unknown) {
+        const { name, status, error } = message as CallMessage
+        const seconds = (performance.now() - (begun.get(message as object) as number)) / 1000
+        calls.observe({ name: route(name), outcome: error?.code ?? String(status) }, seconds)
+      }
+    },
+    token: {
+      asyncEnd (message: unknown) {
+        const { name, error } = message as TokenMessage
+        tokens.inc({ name, outcome: error ? 'failed' : 'fetched' })
+      }
+    },
+    notification: {
+      asyncEnd (message: unknown) {
+        const { version = 'unverified', kind = 'unknown', error } = message as NotificationMessage
+        notifications.inc({ version, kind, outcome: error ? `refused ${error.statusCode ?? 500}` : 'handled' })
+      }
+    }
+  }
+  // Only what is given is subscribed to, whatever the type says.
+  type Subscribers = Parameters<ReturnType<typeof tracingChannel>['subscribe']>[0]
+  const pairs = Object.entries(subscribers).map(([name, handlers]) => [tracingChannel(`fastify-wechat-pay:${name}`), handlers as unknown as Subscribers] as const)
+  for (const [channel, handlers] of pairs) channel.subscribe(handlers)
+  return () => { for (const [channel, handlers] of pairs) channel.unsubscribe(handlers) }
+}

@@ -1,0 +1,78 @@
+/** The routes for @fastify/swagger and whoever else reads schemas. Answers are sent by them, too: what is not named here is not sent. */
+import type { FastifySchema } from 'fastify'
+
+const TAGS = ['wechat']
+const text = (description: string) => ({ type: 'string', description })
+const texts = (description: string) => ({ type: 'array', items: { type: 'string' }, description })
+const described = (schema: object): FastifySchema => schema as FastifySchema
+
+const ERROR = {
+  description: 'Refused: `code` for programs, `message` for people.',
+  type: 'object',
+  properties: { statusCode: { type: 'integer' }, code: text('Such as WECHAT_INPUT.'), error: { type: 'string' }, message: { type: 'string' } },
+  additionalProperties: true
+}
+
+const CONFIG = {
+  description: 'What the page hands to wx.config.',
+  type: 'object',
+  properties: {
+    appId: { type: 'string' },
+    timestamp: { type: 'integer', description: 'Seconds since 1970.' },
+    nonceStr: { type: 'string' },
+    signature: { type: 'string' },
+    jsApiList: texts('Functions that the page may call.'),
+    openTagList: texts('Open tags that the page may use.'),
+    debug: { type: 'boolean' }
+  },
+  required: ['appId', 'timestamp', 'nonceStr', 'signature', 'jsApiList']
+}
+
+const URL = { type: 'object', properties: { url: text('location.href of the page; what follows # is cut.') }, required: ['url'] }
+
+export const JSSDK_GET = described({ tags: TAGS, summary: 'Sign a page for wx.config', querystring: URL, response: { 200: CONFIG, '4xx': ERROR } })
+export const JSSDK_POST = described({ tags: TAGS, summary: 'Sign a page for wx.config', consumes: ['application/json', 'application/x-www-form-urlencoded'], body: URL, response: { 200: CONFIG, '4xx': ERROR } })
+
+export const PAY = described({
+  tags: TAGS,
+  summary: 'Place the order of this request, and sign what the page pays with',
+  consumes: ['application/json', 'application/x-www-form-urlencoded'],
+  body: { type: ['object', 'null'], description: 'Whatever the host looks its order up by; amounts in it are ignored.', additionalProperties: true },
+  response: {
+    200: {
+      description: 'JSAPI: what wx.chooseWXPay and WeixinJSBridge take; other ways to pay: what they need.',
+      type: 'object',
+      properties: {
+        appId: { type: 'string' },
+        timeStamp: text('For WeixinJSBridge and mini programs.'),
+        timestamp: text('The same, for wx.chooseWXPay.'),
+        nonceStr: { type: 'string' },
+        package: text('prepay_id=…'),
+        signType: text('MD5, HMAC-SHA256 or RSA.'),
+        paySign: { type: 'string' },
+        codeUrl: text('NATIVE: what the QR code says.'),
+        h5Url: text('H5: where to send the browser.')
+      },
+      additionalProperties: true
+    },
+    '4xx': ERROR,
+    '5xx': ERROR
+  }
+})
+
+export const AUTHORIZE = described({
+  tags: TAGS,
+  summary: 'Send the visitor to WeChat',
+  querystring: { type: 'object', properties: { returnTo: text('A path of this site.'), scope: { type: 'string', enum: ['snsapi_base', 'snsapi_userinfo'] } } },
+  response: { 302: { description: 'To WeChat.', type: 'null' }, '4xx': ERROR }
+})
+export const CALLBACK = described({
+  tags: TAGS,
+  summary: 'Where WeChat sends the visitor back to',
+  querystring: { type: 'object', properties: { code: text('Good for one exchange, five minutes.'), state: text('Of the login that this browser began.') } },
+  response: { 302: { description: 'To where the visitor wanted to go, unless onLogin answers.', type: 'null' }, '4xx': ERROR }
+})
+
+const MESSAGES = ['text/xml', 'application/xml', 'application/json']
+export const NOTIFY = described({ tags: TAGS, summary: 'For WeChat: payments, refunds and other events', consumes: MESSAGES, description: 'Verified, handled once, and answered after it was handled.' })
+export const NATIVE = described({ tags: TAGS, summary: 'For WeChat: which order a scanned article stands for (NATIVE mode 1)', consumes: ['text/xml'] })
