@@ -1,5 +1,7 @@
-/** The shop's own records: what an order costs and who ordered it. A real shop keeps them in its database. */
+/** The shop's own records, in SQLite: what an order costs, who ordered it, whether it is paid. They are the only truth about it. */
 import { randomUUID } from 'node:crypto'
+import { createClient } from '@libsql/client'
+import type { Row } from '@libsql/client'
 
 export interface ShopOrder {
   outTradeNo: string
@@ -18,14 +20,59 @@ export const PRODUCT = {
   amount: 6800
 }
 
-export function createOrders () {
-  const orders = new Map<string, ShopOrder>()
+const TABLE = `CREATE TABLE IF NOT EXISTS orders (
+  out_trade_no TEXT PRIMARY KEY,
+  title TEXT NOT NULL,
+  amount INTEGER NOT NULL CHECK (amount > 0),
+  openid TEXT NOT NULL,
+  placed_at INTEGER NOT NULL,
+  transaction_id TEXT UNIQUE,
+  paid_at INTEGER,
+  handled INTEGER NOT NULL DEFAULT 0
+)`
+
+/** Milliseconds after which an unpaid order is closed. */
+const PATIENCE = 30 * 60_000
+/** Milliseconds for which it is asked about: closed orders stay closed. */
+const WATCHED = 86_400_000
+
+/** `url`: `file:shop.db`, or `:memory:`. */
+export async function createOrders (url = ':memory:') {
+  const db = createClient({ url })
+  await db.execute(TABLE)
+
   return {
-    place (openid: string): ShopOrder {
+    async place (openid: string): Promise<ShopOrder> {
       const order = { outTradeNo: `S${randomUUID().replaceAll('-', '').slice(0, 27)}`, title: PRODUCT.title.zh, amount: PRODUCT.amount, openid, handled: 0 }
-      orders.set(order.outTradeNo, order)
+      await db.execute('INSERT INTO orders (out_trade_no, title, amount, openid, placed_at) VALUES (?, ?, ?, ?, ?)', [order.outTradeNo, order.title, order.amount, openid, Date.now()])
       return order
     },
-    find: (outTradeNo: string) => orders.get(outTradeNo)
+    async find (outTradeNo: string): Promise<ShopOrder | undefined> {
+      const { rows: [row] } = await db.execute('SELECT * FROM orders WHERE out_trade_no = ?', [outTradeNo])
+      return row && orderOf(row)
+    },
+    /** In one statement, so that a second run of the handler, after a crash, changes nothing. */
+    async markPaid (outTradeNo: string, { transactionId, paidAt }: { transactionId: string, paidAt: Date }): Promise<void> {
+      await db.execute('UPDATE orders SET transaction_id = ?, paid_at = ?, handled = handled + 1 WHERE out_trade_no = ? AND transaction_id IS NULL', [transactionId, paidAt.getTime(), outTradeNo])
+    },
+    /** For the reconcile plugin: the oldest first. */
+    async * unfinished () {
+      const { rows } = await db.execute('SELECT out_trade_no, placed_at FROM orders WHERE transaction_id IS NULL AND placed_at > ? ORDER BY placed_at', [Date.now() - WATCHED])
+      for (const row of rows) yield { outTradeNo: String(row.out_trade_no), expiresAt: new Date(Number(row.placed_at) + PATIENCE) }
+    },
+    close: () => db.close()
+  }
+}
+
+export type Orders = Awaited<ReturnType<typeof createOrders>>
+
+function orderOf (row: Row): ShopOrder {
+  return {
+    outTradeNo: String(row.out_trade_no),
+    title: String(row.title),
+    amount: Number(row.amount),
+    openid: String(row.openid),
+    ...(row.transaction_id !== null && { paid: { transactionId: String(row.transaction_id), at: new Date(Number(row.paid_at)) } }),
+    handled: Number(row.handled)
   }
 }

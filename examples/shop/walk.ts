@@ -66,7 +66,7 @@ export async function walk (emulator: Emulator, { app, orders }: Shop, origin: s
     await emulator.pay(outTradeNo)
     const delivery = await emulator.waitForNotification(delivery => delivery.out_trade_no === outTradeNo)
     if (!delivery.accepted) fail(`the notification was answered with HTTP ${delivery.reply?.status ?? delivery.error}`)
-    const order = orders.find(outTradeNo)
+    const order = await orders.find(outTradeNo)
     const { paid } = await json<{ paid: boolean }>(`${origin}/orders/${outTradeNo}/state`)
     if (!order?.paid || !paid) fail('the order page does not say paid')
     print(`5 payment: notification ${fingerprint(delivery.request.body)} verified, answered ${delivery.reply?.status} SUCCESS, order page says paid`)

@@ -55,7 +55,7 @@ t.test('in a browser', { skip, timeout: 110_000 }, async t => {
       await page.waitForSelector('#outcome[data-state=paid]')
       await picture(page, `5-paid-${language}`)
       const [order] = (await emulator.app.inject('/_emulator/orders')).json()
-      t.match(orders.find(order.out_trade_no), { handled: 1, amount: 6800, paid: { transactionId: order.transaction_id } })
+      t.match(await orders.find(order.out_trade_no), { handled: 1, amount: 6800, paid: { transactionId: order.transaction_id } })
       t.match(await page.textContent('#outcome'), new RegExp(order.transaction_id))
     }
   })
