@@ -1,7 +1,6 @@
 /** The one way out to WeChat: time-outs, bounded repeats where a repeat is safe, bounded replies, verified certificates. */
 import { rootCertificates } from 'node:tls'
-import { Agent, request } from 'undici'
-import type { Dispatcher } from 'undici'
+import type { Agent, Dispatcher } from 'undici'
 import { callChannel, traced } from './diagnostics.ts'
 import type { CallTrace } from './diagnostics.ts'
 import { WechatNetworkError, WechatReplyError } from './errors.ts'
@@ -61,15 +60,20 @@ export interface Http {
 
 const CONNECT_TIMEOUT = 3000
 
+// Loaded by the first call: importing it takes longer than all else of the package together.
+const undici = () => import('undici')
+
 // rejectUnauthorized is named so that NODE_TLS_REJECT_UNAUTHORIZED=0 in somebody's shell cannot switch it off.
 let shared: Agent | undefined
-function sharedAgent (): Agent {
+async function sharedAgent (): Promise<Agent> {
+  const { Agent } = await undici()
   shared ??= new Agent({ connect: { timeout: CONNECT_TIMEOUT, rejectUnauthorized: true } })
   return shared
 }
 
 /** Never shared: a connection that has shown one merchant's certificate must not carry another's calls. */
-function ownAgent (ca: HttpOptions['ca'], certificate: ClientCertificate | undefined): Agent {
+async function ownAgent (ca: HttpOptions['ca'], certificate: ClientCertificate | undefined): Promise<Agent> {
+  const { Agent } = await undici()
   const trusted = ca === undefined ? {} : { ca: [...rootCertificates, ...[ca].flat()] }
   return new Agent({ connect: { timeout: CONNECT_TIMEOUT, rejectUnauthorized: true, ...trusted, ...certificate } })
 }
@@ -79,16 +83,18 @@ const UNREACHED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREA
 /** `certificate`: shown to WeChat on every call. */
 export function createHttp ({ timeout = 5000, retries = 1, dispatcher, ca }: HttpOptions = {}, certificate?: ClientCertificate): Http {
   const hosts = createHosts()
-  let agent = dispatcher
+  let agent: Promise<Dispatcher> | undefined = dispatcher && Promise.resolve(dispatcher)
 
   async function begin (call: HttpRequest, base: string, limits: Partial<Dispatcher.RequestOptions>): Promise<Dispatcher.ResponseData> {
     agent ??= ca === undefined && !certificate ? sharedAgent() : ownAgent(ca, certificate)
+    // Before the headers are made: their timestamp shall be young.
+    const [{ request }, own] = [await undici(), await agent]
     const fresh = await call.freshHeaders?.(base)
     return await request(base + pathOf(call), {
       method: call.method,
       headers: { 'user-agent': 'fastify-wechat-pay', 'accept-encoding': 'identity', ...call.headers, ...fresh },
       body: call.body ?? null,
-      dispatcher: agent,
+      dispatcher: own,
       ...limits
     })
   }

@@ -43,4 +43,54 @@ t.test('packed, imported and required', async t => {
     const { default: { _cache } } = await import('node:module')
     console.log(Object.keys(_cache).filter(path => /fast-xml-parser|emulator/.test(path)).length)`)
   t.equal(run(process.execPath, ['loaded.mjs'], dir).trim(), '0', 'jssdk alone loads no XML, payment or emulator code')
+
+  // Types, as each kind of project resolves them; checked whole, our declarations included.
+  mkdirSync(join(modules, '@types'), { recursive: true })
+  symlinkSync(join(root, 'node_modules/@types/node'), join(modules, '@types/node'))
+  const use = `
+    const app = Fastify()
+    async function start (): Promise<void> {
+      await app.register(wechatPay, { appId: 'wx1', appSecret: 's', onLogin: user => { const openid: string = user.openid; return openid.length } })
+      await app.register(jssdk, { appId: 'wx1', appSecret: 's', namespace: 'second' })
+      const config: JssdkConfig = await app.wechatJssdk.config('https://shop.test/')
+      const token: string = await app.wechatToken.get()
+      const signature: string = signV2({ a: token }, 'key', 'MD5')
+      const emulator: Emulator = await createEmulator({ seed: 'x' })
+      // @ts-expect-error an amount is a number
+      await app.wechatPay.jsapi({ outTradeNo: 'A1', description: 'x', amount: '1', openid: 'o' })
+      console.log(config.signature, signature, emulator.origin)
+    }
+    export { start }`
+  const imports = `
+    import Fastify from 'fastify'
+    import wechatPay from 'fastify-wechat-pay'
+    import jssdk from 'fastify-wechat-pay/jssdk'
+    import type { JssdkConfig } from 'fastify-wechat-pay/jssdk'
+    import { signV2 } from 'fastify-wechat-pay/core'
+    import { createEmulator } from 'fastify-wechat-pay/emulator'
+    import type { Emulator } from 'fastify-wechat-pay/emulator'`
+  const requires = `
+    import Fastify = require('fastify')
+    import wechatPayModule = require('fastify-wechat-pay')
+    import jssdkModule = require('fastify-wechat-pay/jssdk')
+    import core = require('fastify-wechat-pay/core')
+    import emulatorModule = require('fastify-wechat-pay/emulator')
+    const { default: wechatPay } = wechatPayModule
+    const { default: jssdk } = jssdkModule
+    const { signV2 } = core
+    const { createEmulator } = emulatorModule
+    type JssdkConfig = jssdkModule.JssdkConfig
+    type Emulator = emulatorModule.Emulator`
+  writeFileSync(join(dir, 'types.mts'), imports + use)
+  writeFileSync(join(dir, 'types.cts'), requires + use)
+  writeFileSync(join(dir, 'bundled.ts'), imports + use)
+  const tsc = (...args: string[]) => run(join(root, 'node_modules/.bin/tsc'), ['--strict', '--noEmit', '--target', 'es2023', '--types', 'node', '--skipLibCheck', 'false', ...args], dir)
+  for (const [name, args] of [['nodenext, ESM', ['--module', 'nodenext', 'types.mts']], ['nodenext, CommonJS', ['--module', 'nodenext', 'types.cts']], ['bundler', ['--module', 'esnext', '--moduleResolution', 'bundler', 'bundled.ts']]] as const) {
+    try {
+      tsc(...args)
+      t.pass(name)
+    } catch (error) {
+      t.fail(`${name}: ${(error as { stdout: string }).stdout.slice(0, 2000)}`)
+    }
+  }
 })
