@@ -1,0 +1,94 @@
+/** Every code sample of the documentation compiles; links lead somewhere; both languages say the same in code. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import t from 'tap'
+import { root } from './helpers/packed.ts'
+import { samplesOf } from './helpers/samples.ts'
+import type { Sample } from './helpers/samples.ts'
+
+const pages = [
+  'README.md', 'README.zh-CN.md', 'CONTRIBUTING.md', 'SECURITY.md', 'bench/README.md',
+  ...['docs', 'docs/zh-CN'].flatMap(folder => readdirSync(join(root, folder)).filter(name => name.endsWith('.md')).map(name => `${folder}/${name}`))
+]
+
+/** Packages that a sample names and that are not installed here, since only their users have them. */
+const ELSEWHERE = `
+declare module '@nestjs/core' { export const NestFactory: { create (module: unknown, adapter: unknown): Promise<any> } }
+declare module '@nestjs/platform-fastify' { export class FastifyAdapter {} }
+declare module '@fastify/aws-lambda' { const wrap: (app: unknown) => (event: unknown) => Promise<unknown>; export default wrap }
+declare const AppModule: unknown, OrderService: unknown`
+
+t.test('samples compile', t => {
+  // Inside the repository, so that what they import is found.
+  const dir = join(root, '.tap/samples')
+  rmSync(dir, { recursive: true, force: true })
+  mkdirSync(dir, { recursive: true })
+  const samples = pages.flatMap(samplesOf).filter(({ language }) => language === 'js' || language === 'ts')
+  // Those with a mark are run by other tests.
+  const compiled = samples.filter(({ mark }) => mark === '')
+  const byFile = new Map<string, Sample>()
+  for (const [at, sample] of compiled.entries()) {
+    const name = `sample-${at}.ts`
+    byFile.set(name, sample)
+    writeFileSync(join(dir, name), `${sample.code.replaceAll('{ … }', '{ /* … */ }')}\nexport {}\n`)
+  }
+  writeFileSync(join(dir, 'elsewhere.d.ts'), ELSEWHERE)
+  writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify({
+    extends: '../../tsconfig.json',
+    compilerOptions: {
+      noImplicitAny: false,
+      noUnusedLocals: false,
+      noUnusedParameters: false,
+      useUnknownInCatchVariables: false,
+      noUncheckedIndexedAccess: false,
+      strictNullChecks: false,
+      allowImportingTsExtensions: true,
+      rewriteRelativeImportExtensions: false,
+      types: ['node'],
+      paths: { 'fastify-wechat-pay': ['../../plugins/wechat-pay.ts'], 'fastify-wechat-pay/core': ['../../src/index.ts'], 'fastify-wechat-pay/emulator': ['../../plugins/emulator/emulator.ts'], 'fastify-wechat-pay/*': ['../../plugins/*.ts'] }
+    },
+    include: ['*.ts', '../../test/helpers/samples.d.ts']
+  }))
+  let said = ''
+  try {
+    execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', dir], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  } catch (error) {
+    said = (error as { stdout: string }).stdout
+  }
+  const problems = said.split('\n').filter(line => /sample-\d+\.ts.*error TS/.test(line)).map(line => {
+    const { file, line: begins } = byFile.get(/sample-\d+\.ts/.exec(line)?.[0] ?? '') ?? { file: '', line: 0 }
+    return `${file}:${begins} ${line}`
+  })
+  t.same(problems, [])
+  t.ok(compiled.length > 30, `${compiled.length} samples`)
+  t.end()
+})
+
+t.test('links lead to files and headings that are there', t => {
+  const anchors = (text: string) => [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) => title.toLowerCase().replace(/[^\p{L}\p{N}\- ]/gu, '').replaceAll(' ', '-'))
+  for (const page of pages) {
+    const text = readFileSync(join(root, page), 'utf8')
+    for (const [, link = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue
+      const [path = '', anchor] = link.split('#')
+      const target = path === '' ? page : normalize(join(dirname(page), path))
+      const isThere = existsSync(join(root, target))
+      t.ok(isThere, `${page} → ${link}`)
+      if (isThere && anchor !== undefined) t.ok(anchors(readFileSync(join(root, target), 'utf8')).includes(decodeURIComponent(anchor)), `${page} → ${link}: the heading`)
+    }
+  }
+  t.end()
+})
+
+t.test('every page is there in both languages, with the same code', t => {
+  // Comments may be translated, and so may texts.
+  const bones = ({ code }: Sample) => code.replace(/\/\/.*|#.*|'[^']*'|"[^"]*"|\/\*[\s\S]*?\*\/|`[^`]*`/g, '').replace(/\s+/g, ' ').trim()
+  for (const page of readdirSync(join(root, 'docs')).filter(name => name.endsWith('.md'))) {
+    const [english, chinese] = [`docs/${page}`, `docs/zh-CN/${page}`]
+    if (!t.ok(existsSync(join(root, chinese)), chinese)) continue
+    const code = (file: string) => samplesOf(file).filter(({ language }) => /^(?:js|ts|sh|nginx)$/.test(language)).map(bones)
+    t.same(code(chinese), code(english), page)
+  }
+  t.end()
+})

@@ -1,0 +1,55 @@
+/** What the documentation's samples take for given: the host's own app, records and session. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Redis } from 'ioredis'
+import type { Expected, Payment, Refund } from '../../plugins/notify.ts'
+import type { JsapiOrder, Merchant } from '../../plugins/pay.ts'
+import type { WechatPayOptions } from '../../plugins/wechat-pay.ts'
+import type { BookEntry, UnfinishedOrder } from '../../plugins/reconcile.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance { redis: Redis }
+}
+
+interface Transaction {
+  insertOnce (table: string, key: string, payment: Payment | Refund): Promise<boolean>
+  ship (outTradeNo: string): Promise<void>
+}
+
+declare global {
+  const app: FastifyInstance
+  const request: FastifyRequest<{ Body: { outTradeNo: string } }>
+  const appId: string, appSecret: string, openid: string, outTradeNo: string, notifyUrl: string
+  const apiKey: string, apiV3Key: string, mchId: string, serialNo: string, publicKeyId: string, outRefundNo: string
+  const pfx: Buffer, privateKey: string, certificate: string, publicKey: string
+  const wechatPay: typeof import('../../plugins/wechat-pay.ts').wechatPay
+  const pay: typeof import('../../plugins/pay.ts').pay
+  const notify: typeof import('../../plugins/notify.ts').notify
+  const reconcile: typeof import('../../plugins/reconcile.ts').reconcile
+  const merchant: Merchant
+  const redis: Redis
+  const order: JsapiOrder
+  const secondAccount: WechatPayOptions
+  const accounts: Record<string, WechatPayOptions>
+  const onPayment: (payment: Payment) => Promise<void>
+  const expected: (outTradeNo: string) => Promise<Expected | undefined>
+  const books: AsyncIterable<BookEntry>
+  const metrics: { set (what: unknown): void }
+  function report (what: unknown): void
+  function compare (...what: unknown[]): Promise<void>
+  const readFileSync: typeof import('node:fs').readFileSync
+  const db: { stream (sql: string, values: unknown[]): AsyncIterable<UnfinishedOrder>, transaction (work: (tx: Transaction) => Promise<void>): Promise<void> }
+  const orders: {
+    find (outTradeNo: string): Promise<Expected | undefined>
+    forPayment (body: unknown): Promise<JsapiOrder>
+    markPaid (outTradeNo: string, transactionId: string): Promise<void>
+    unfinished (): AsyncIterable<UnfinishedOrder>
+    booked (day: string): AsyncIterable<BookEntry>
+  }
+  function startSession (reply: FastifyReply, openid: string): void
+  function isBlocked (ip: string): boolean
+  function alert (...what: unknown[]): void
+  /** Of a page in WeChat. */
+  const location: { href: string }
+  const navigator: { userAgent: string }
+  const wx: { config (options: unknown): void, chooseWXPay (options: unknown): void }
+}
