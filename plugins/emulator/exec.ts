@@ -35,8 +35,9 @@ export async function execute (command: string[], env: Record<string, string>): 
   const redirect = fileURLToPath(new URL('./static/redirect.js', import.meta.url))
   const options = `${process.env.NODE_OPTIONS ?? ''} --import ${JSON.stringify(redirect)}`.trim()
   const child = spawn(command[0] as string, command.slice(1), { stdio: 'inherit', env: { ...process.env, ...env, NODE_OPTIONS: options } })
-  // The terminal's Ctrl+C reaches both: the command ends first.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+  // The terminal's Ctrl+C reaches both by itself, and a second one would be taken for impatience. Either way the command ends first.
+  process.on('SIGINT', () => { if (!process.stdin.isTTY) child.kill('SIGINT') })
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
   return await new Promise((resolve, reject) => {
     child.once('error', error => reject(new Error(`cannot run ${command[0]}: ${error.message}`)))
     child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)))

@@ -35,6 +35,12 @@ for (const [version, signed] of [[[], 'HMAC-SHA256'], [['--v3'], 'RSA']] as cons
   })
 }
 
+t.test('no deprecation warning of ours or of what we use', async t => {
+  const { said, ended } = run('--throw-deprecation', ['--import', 'tsx', 'examples/shop/demo.ts', '--once', '--v3'])
+  t.equal(await ended, 0, said.err)
+  t.equal(said.err, '')
+})
+
 t.test('demo: a failure names its step and exits 1', async t => {
   const taken = createServer().listen(0, 'localhost')
   t.teardown(() => taken.close())

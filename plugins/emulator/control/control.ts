@@ -1,4 +1,5 @@
 /** The emulator's own interface: JSON under /_emulator. It plays the visitor and shows what WeChat knows. */
+import { isIP } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { World } from '../world.ts'
 import { accountRoutes } from './account.ts'
@@ -9,6 +10,12 @@ import { troubleRoutes } from './trouble.ts'
 import type { TroubleParts } from './trouble.ts'
 import { watchRoutes } from './watch.ts'
 import type { WatchParts } from './watch.ts'
+
+/**
+ * An address, a name without a dot, or one that no registry hands out: a page of the internet that has its own name lead
+ * to this machine (DNS rebinding) must not read the keys.
+ */
+const isHere = (host: string) => isIP(host.replace(/^\[|\]$/g, '')) !== 0 || !host.includes('.') || /\.(?:localhost|local|test|internal|lan)$/.test(host)
 
 export type ControlParts = AccountParts & OrderParts & TroubleParts & WatchParts
 
@@ -26,6 +33,9 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
     scope.setErrorHandler<Error & { statusCode?: number }>((error, _request, reply) => {
       const status = error.statusCode ?? 500
       return reply.code(status).send({ code: status === 500 ? 'SYSTEMERROR' : 'PARAM_ERROR', message: error.message })
+    })
+    scope.addHook('onRequest', async (request, reply) => {
+      if (!isHere(request.hostname)) return reply.code(403).send({ code: 'FORBIDDEN', message: `the emulator's own interface is not for pages of ${request.hostname}` })
     })
     // Fastify drops members that a schema does not know: here a name spelled wrong is said to be so.
     scope.addHook('preValidation', async request => {
