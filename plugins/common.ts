@@ -45,11 +45,18 @@ export function storeOf (app: FastifyInstance, { redis, encryptionKey }: Pick<Co
     const store = createRedisStore(redis)
     return encryptionKey === undefined ? store : createEncryptedStore(store, encryptionKey)
   }
+  const shared = memories.get(app.server)
+  if (shared) return shared
   if (runsBesideOthers()) {
     app.log.warn('fastify-wechat-pay: several processes but no redis option: each keeps its own tokens and handled notifications, and they kill each other\'s')
   }
-  return createMemoryStore()
+  const memory = createMemoryStore()
+  memories.set(app.server, memory)
+  return memory
 }
+
+/** One for all pieces of a server, as one Redis would be: what one of them knows, the others need not fetch. */
+const memories = new WeakMap<object, Store>()
 
 /** node:cluster, pm2, or a platform that says how many processes it starts. */
 function runsBesideOthers (): boolean {

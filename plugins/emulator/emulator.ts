@@ -14,6 +14,7 @@ import { createAuthority, createPki } from './pki.ts'
 import { emulator, refuseProduction } from './plugin.ts'
 import type { EmulatorOptions } from './plugin.ts'
 import { listenSecurely, proxyWechat } from './tls.ts'
+import { prepareKeys } from './v3/keys.ts'
 import { createWorld } from './world.ts'
 import type { WorldOptions } from './world.ts'
 
@@ -44,6 +45,7 @@ export interface CreateEmulatorOptions extends EmulatorOptions {
 export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.0.1', logger = false, data, accounts = [], ...options }: CreateEmulatorOptions = {}): Promise<Emulator> {
   refuseProduction(options.allowProduction)
   const saved = data === undefined ? undefined : readState(data)
+  if (!saved) await prepareKeys()
   const authority = createAuthority(saved?.authority)
   const sides = [{ name: '', ...options }, ...accounts].map(({ name, ...options }) => {
     const before = saved?.accounts[name]

@@ -6,6 +6,7 @@ import type { WechatPayOptions } from '../../plugins/wechat-pay.ts'
 import { ACCOUNT, OPENID, testEmulator } from '../helpers/account.ts'
 import { fakeServer } from '../helpers/fake-server.ts'
 import { signed, payment } from '../helpers/notification.ts'
+import { freePort } from '../helpers/redis.ts'
 
 t.test('registers the pieces that its options call for', async t => {
   const { appId, appSecret, merchant } = ACCOUNT
@@ -113,4 +114,19 @@ t.test('E1 canary secrets appear nowhere, whatever goes wrong', async t => {
   const value = await live.wechatToken.get()
   t.notMatch(inspect(live) + inspect(live.wechatToken, { depth: 10, showHidden: false }), new RegExp(value))
   await live.close()
+})
+
+t.test('without Redis the pieces share one memory: platform certificates are fetched once for orders and notifications', async t => {
+  const emulator = await testEmulator(t, { keyMode: 'certificate' })
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const port = await freePort()
+  const paid: string[] = []
+  await app.register(wechatPay, { ...emulator.v3Config, merchant: { ...emulator.v3Config.merchant, notifyUrl: `http://127.0.0.1:${port}/wechat/notify` }, onPayment: payment => { paid.push(payment.outTradeNo) } })
+  await app.listen({ port, host: '127.0.0.1' })
+  await app.wechatPay.jsapi({ outTradeNo: 'MEM-0001', description: 'x', amount: 1, openid: OPENID })
+  await emulator.pay('MEM-0001')
+  await emulator.waitForNotification(({ accepted }) => accepted)
+  t.same(paid, ['MEM-0001'])
+  t.equal((await emulator.calls()).filter(({ url }) => url === '/v3/certificates').length, 1)
 })

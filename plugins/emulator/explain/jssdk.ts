@@ -1,5 +1,6 @@
 /** A refused signature of wx.config. */
 import { createHash } from 'node:crypto'
+import { decoded } from './decoded.ts'
 import { explain } from './explanation.ts'
 import type { Explanation, Mutation } from './explanation.ts'
 
@@ -81,12 +82,4 @@ function urls (url: string, address: string, earlierPages: string[]): Array<Muta
     other('url-origin', `${origin}/`),
     ...earlierPages.map(page => other('url-other-page', page))
   ]
-}
-
-function decoded (url: string): string | undefined {
-  try {
-    return decodeURIComponent(url)
-  } catch {
-    return undefined
-  }
 }

@@ -2,10 +2,11 @@
 import type { KeyObject } from 'node:crypto'
 import type { Account, Order } from '../world.ts'
 import { explain } from './explanation.ts'
-import type { Explanation, Mutation } from './explanation.ts'
+import type { Explanation } from './explanation.ts'
 import { mistake } from './mistakes.ts'
 import type { MistakeId } from './mistakes.ts'
-import { openSignature, sha256 } from './rsa.ts'
+import { joined, line, lineEnds, openSignature, rightLines, sha256 } from './rsa.ts'
+import type { Lines } from './rsa.ts'
 import { explainV2 } from './v2.ts'
 
 export interface RefusedPaySign {
@@ -45,27 +46,16 @@ function claimProblems (said: Record<string, unknown>, order: Order, isApp: bool
   ]
 }
 
-interface Recipe { lines: string[], end: string, eol: string }
-
 function explainRsa (lines: string[], signature: string, merchantKey: KeyObject): Explanation {
   const { digest, otherwise } = openSignature(Buffer.from(signature, 'base64'), merchantKey)
-  const joined = ({ lines, end, eol }: Recipe) => lines.join(eol) + end
-  const prepayId = (id: MistakeId, change: (value: string) => string): Mutation<Recipe> => ({
-    id,
-    change (recipe) {
-      const before = recipe.lines[3] as string
-      return change(before) === before ? undefined : { ...recipe, lines: recipe.lines.with(3, change(before)) }
-    }
-  })
-  return explain<Recipe>({
+  return explain<Lines>({
     about: 'paySign',
     algorithm: 'RSA with SHA-256 (PKCS#1 v1.5), Base64',
-    right: { lines, end: '\n', eol: '\n' },
+    right: rightLines(lines),
     mutations: [
-      prepayId('bare-prepay-id', value => value.replace(/^prepay_id=/, '')),
-      prepayId('prefixed-prepay-id', value => value.startsWith('prepay_id=') ? value : `prepay_id=${value}`),
-      { id: 'no-last-newline', change: recipe => ({ ...recipe, end: '' }) },
-      { id: 'crlf-lines', change: recipe => ({ ...recipe, eol: '\r\n', end: recipe.end && '\r\n' }) }
+      line(3, 'bare-prepay-id', value => value.replace(/^prepay_id=/, '')),
+      line(3, 'prefixed-prepay-id', value => value.startsWith('prepay_id=') ? value : `prepay_id=${value}`),
+      ...lineEnds()
     ],
     signature,
     show: joined,

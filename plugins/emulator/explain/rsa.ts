@@ -1,6 +1,7 @@
-/** What an RSA signature tells to whoever has the public key: whether its key made it, and the digest of what it signed. */
+/** APIv3 signs lines. What an RSA signature tells to whoever has the public key: whether its key made it, and the digest of what it signed. */
 import { constants, createHash, publicDecrypt } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import type { Mutation } from './explanation.ts'
 import type { MistakeId } from './mistakes.ts'
 
 /** DER in front of a SHA-256 digest in PKCS#1 v1.5. */
@@ -22,6 +23,29 @@ export function openSignature (signature: Buffer, key: KeyObject): OpenedSignatu
   }
   if (!info.startsWith(SHA256_INFO)) return { digest: undefined, otherwise: 'other-hash' }
   return { digest: info.slice(SHA256_INFO.length), otherwise: 'other-text' }
+}
+
+/** A text of lines, each with its end. */
+export interface Lines { lines: string[], end: string, eol: string }
+
+export const rightLines = (lines: string[]): Lines => ({ lines, end: '\n', eol: '\n' })
+export const joined = ({ lines, end, eol }: Lines): string => lines.join(eol) + end
+
+export const lineEnds = <T extends Lines>(): Array<Mutation<T>> => [
+  { id: 'no-last-newline', change: recipe => ({ ...recipe, end: '' }) },
+  { id: 'crlf-lines', change: recipe => ({ ...recipe, eol: '\r\n', end: recipe.end && '\r\n' }) }
+]
+
+/** Another text in one of the lines. */
+export function line<T extends Lines> (at: number, id: MistakeId, change: (before: string) => string | undefined): Mutation<T> {
+  return {
+    id,
+    change (recipe) {
+      const before = recipe.lines[at] as string
+      const after = change(before)
+      return after === undefined || after === before ? undefined : { ...recipe, lines: recipe.lines.with(at, after) }
+    }
+  }
 }
 
 export const sha256 = (text: string | Buffer) => createHash('sha256').update(text).digest('hex')

@@ -1,10 +1,12 @@
 /** A refused Authorization of APIv3. */
 import type { KeyObject } from 'node:crypto'
+import { decoded } from './decoded.ts'
 import { explain } from './explanation.ts'
 import type { Explanation, Mutation } from './explanation.ts'
-import { openSignature, sha256 } from './rsa.ts'
+import { joined, line, lineEnds, openSignature, rightLines, sha256 } from './rsa.ts'
+import type { Lines } from './rsa.ts'
 
-interface Recipe { lines: string[], end: string, eol: string, hex: boolean }
+interface Recipe extends Lines { hex: boolean }
 
 export interface RefusedV3 {
   method: string
@@ -22,50 +24,36 @@ export interface RefusedV3 {
 export function explainV3 ({ method, url, host, timestamp, nonce, body, signature, merchantKey }: RefusedV3): Explanation {
   const asBase64 = openSignature(Buffer.from(signature, 'base64'), merchantKey)
   const asHex = /^[0-9a-f]+$/i.test(signature) ? openSignature(Buffer.from(signature, 'hex'), merchantKey) : undefined
-  const text = ({ lines, end, eol }: Recipe) => lines.join(eol) + end
   return explain<Recipe>({
     about: 'v3',
     algorithm: 'RSA with SHA-256 (PKCS#1 v1.5), Base64',
-    right: { lines: [method, url, timestamp, nonce, body], end: '\n', eol: '\n', hex: false },
+    right: { ...rightLines([method, url, timestamp, nonce, body]), hex: false },
     mutations: [
       { id: 'signature-hex', change: recipe => asHex && { ...recipe, hex: true } },
-      { id: 'no-last-newline', change: recipe => ({ ...recipe, end: '' }) },
-      { id: 'crlf-lines', change: recipe => ({ ...recipe, eol: '\r\n', end: recipe.end && '\r\n' }) },
-      line(0, 'lower-case-method', () => method.toLowerCase()),
+      ...lineEnds<Recipe>(),
+      line<Recipe>(0, 'lower-case-method', () => method.toLowerCase()),
       ...urls(url, host),
       ...bodies(body)
     ],
     signature,
-    show: text,
-    makes: recipe => sha256(text(recipe)) === (recipe.hex ? asHex : asBase64)?.digest,
+    show: joined,
+    makes: recipe => sha256(joined(recipe)) === (recipe.hex ? asHex : asBase64)?.digest,
     otherwise: asHex?.digest ? asHex.otherwise : asBase64.otherwise
   })
-}
-
-/** Another text in one of the five lines. */
-function line (at: number, id: Mutation<Recipe>['id'], change: (before: string) => string | undefined): Mutation<Recipe> {
-  return {
-    id,
-    change (recipe) {
-      const before = recipe.lines[at] as string
-      const after = change(before)
-      return after === undefined || after === before ? undefined : { ...recipe, lines: recipe.lines.with(at, after) }
-    }
-  }
 }
 
 function urls (url: string, host: string): Array<Mutation<Recipe>> {
   const [path = ''] = url.split('?')
   return [
-    line(1, 'query-left-out', () => path),
-    line(1, 'path-decoded', () => decoded(url)),
-    ...[`https://${host}`, `http://${host}`, 'https://api.mch.weixin.qq.com'].map(origin => line(1, 'whole-url', () => origin + url))
+    line<Recipe>(1, 'query-left-out', () => path),
+    line<Recipe>(1, 'path-decoded', () => decoded(url)),
+    ...[`https://${host}`, `http://${host}`, 'https://api.mch.weixin.qq.com'].map(origin => line<Recipe>(1, 'whole-url', () => origin + url))
   ]
 }
 
 function bodies (body: string): Array<Mutation<Recipe>> {
-  if (body === '') return ['{}', 'null', '""', '[]'].map(text => line(4, 'body-invented', () => text))
-  return [line(4, 'body-left-out', () => ''), ...otherJson(body).map(text => line(4, 'body-reserialized', () => text))]
+  if (body === '') return ['{}', 'null', '""', '[]'].map(text => line<Recipe>(4, 'body-invented', () => text))
+  return [line<Recipe>(4, 'body-left-out', () => ''), ...otherJson(body).map(text => line<Recipe>(4, 'body-reserialized', () => text))]
 }
 
 /** The same JSON as other languages' libraries write it. */
@@ -88,12 +76,4 @@ function sorted (value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (value === null || typeof value !== 'object') return value
   return Object.fromEntries(Object.entries(value).sort(([one], [other]) => one < other ? -1 : 1).map(([name, inner]) => [name, sorted(inner)]))
-}
-
-function decoded (url: string): string | undefined {
-  try {
-    return decodeURIComponent(url)
-  } catch {
-    return undefined
-  }
 }
