@@ -202,8 +202,8 @@ t.test('watching: calls with their verdicts, and news of each change', async t =
 t.test('the control interface is not for pages whose own name leads here', async t => {
   const emulator = await testEmulator(t)
   const status = async (host: string) => (await emulator.app.inject({ url: '/_emulator/config', headers: { host } })).statusCode
-  for (const host of ['localhost', '127.0.0.1:8788', '[::1]:8788', '192.168.1.7:8788', 'emulator:8788', 'laptop.local', 'shop.test']) t.equal(await status(host), 200, host)
-  for (const host of ['evil.example.com', '127.0.0.1.evil.com:8788', 'localhost.evil.com']) t.equal(await status(host), 403, host)
+  for (const host of ['localhost', '127.0.0.1:8788', '[::1]:8788', '192.168.1.7:8788', 'emulator:8788', 'laptop.local', 'shop.test', 'api.mch.weixin.qq.com']) t.equal(await status(host), 200, host)
+  for (const host of ['evil.example.com', '127.0.0.1.evil.com:8788', 'localhost.evil.com', 'mch.weixin.qq.com']) t.equal(await status(host), 403, host)
 })
 
 t.test('the control interface refuses what it does not know, and its OpenAPI document is up to date', async t => {

@@ -1,6 +1,7 @@
 /** The emulator's own interface: JSON under /_emulator. It plays the visitor and shows what WeChat knows. */
 import { isIP } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { WECHAT_HOSTS } from '../pki.ts'
 import type { World } from '../world.ts'
 import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
@@ -11,11 +12,13 @@ import type { TroubleParts } from './trouble.ts'
 import { watchRoutes } from './watch.ts'
 import type { WatchParts } from './watch.ts'
 
+const HOSTS = new Set<string>(WECHAT_HOSTS)
+
 /**
  * An address, a name without a dot, or one that no registry hands out: a page of the internet that has its own name lead
- * to this machine (DNS rebinding) must not read the keys.
+ * to this machine (DNS rebinding) must not read the keys. WeChat's own names come by a hosts entry.
  */
-const isHere = (host: string) => isIP(host.replace(/^\[|\]$/g, '')) !== 0 || !host.includes('.') || /\.(?:localhost|local|test|internal|lan)$/.test(host)
+const isHere = (host: string) => HOSTS.has(host) || isIP(host.replace(/^\[|\]$/g, '')) !== 0 || !host.includes('.') || /\.(?:localhost|local|test|internal|lan)$/.test(host)
 
 export type ControlParts = AccountParts & OrderParts & TroubleParts & WatchParts
 
