@@ -23,7 +23,7 @@ const WECHAT: Required<Endpoints> = {
 export const WECHAT_PAY = [WECHAT.pay, WECHAT.payBackup] as const
 
 /** Every secret that the emulator makes up begins so; WeChat's own never do (they are hex, or chosen by the merchant). */
-export const EMULATOR_MARK = 'emulator'
+const EMULATOR_MARK = 'emulator'
 
 /** @throws WechatConfigError if a base URL is not absolute http(s). */
 export function resolveEndpoints (given: Endpoints = {}): Required<Endpoints> {

@@ -139,8 +139,12 @@ export interface Delivery {
 export interface Timed { until: number }
 
 export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot) {
-  const random = createRandom(options.seed)
   const memory = createMemory(saved)
+  const numbers = memory.table<number>('numbers')
+  // A kept WeChat goes on with other ids after each restart, and not with those that it has given out.
+  const starts = (numbers.get('starts') ?? 0) + 1
+  numbers.set('starts', starts)
+  const random = createRandom(options.seed === undefined ? undefined : `${options.seed}/${starts}`)
   const secret = () => MARK + random.hex(12)
   const remembered = memory.table<string>('account')
   const known = (name: keyof Account, madeUp: () => string): string => {
@@ -156,7 +160,6 @@ export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot)
     apiV3Key: known('apiV3Key', secret)
   }
   const { now = Date.now } = options
-  const numbers = memory.table<number>('numbers')
   const modes = memory.table<KeyMode>('modes')
   if (options.keyMode) modes.set('keys', options.keyMode)
 

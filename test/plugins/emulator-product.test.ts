@@ -101,6 +101,22 @@ t.test('--data: after a restart it is the same WeChat, with its keys, orders, to
   await t.rejects(createEmulator({ data }), { message: /state\.json is not this emulator's/ })
 })
 
+t.test('--data with --seed: other ids after a restart, the same ones in another run', async t => {
+  const run = async (data: string) => {
+    const ids = []
+    for (let at = 0; at < 2; at++) {
+      const emulator = await createEmulator({ data, seed: 's' })
+      ids.push(emulator.account.appId, await emulator.authCode())
+      await emulator.close()
+    }
+    return ids
+  }
+  const [appId, code, again, other] = await run(join(t.testdir({}), 'a'))
+  t.equal(again, appId)
+  t.not(other, code)
+  t.same(await run(join(t.testdir({}), 'b')), [appId, code, again, other])
+})
+
 t.test('several accounts at one address, told apart by their ids', async t => {
   const emulator = await testEmulator(t, { accounts: [{ name: 'second', appId: 'wx00000000000000bb', mchId: '1900000002' }] })
   const second = emulator.named('second')

@@ -219,5 +219,3 @@ export function combinedJson (parts: Order[]): Json {
     combine_payer_info: { openid: first.openid }
   }
 }
-
-export type V3Orders = ReturnType<typeof v3Orders>

@@ -49,7 +49,7 @@ export function v3Refunds (route: V3Gate, world: World, orders: V2Orders, refund
   }, { body: ['out_refund_no', 'type', 'bank_type', 'bank_account', 'real_name'], encrypted: ['bank_account', 'real_name'] })
 }
 
-export function refundJson (refund: Refund): Json {
+function refundJson (refund: Refund): Json {
   return {
     refund_id: refund.refund_id,
     out_refund_no: refund.out_refund_no,

@@ -10,7 +10,7 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 const object = (value: unknown): Json => value !== null && typeof value === 'object' ? value as Json : {}
 
 /** WeChat's own members, each as text: strings as they are, the rest as JSON. */
-export function rawOf (json: Json): Readonly<Record<string, string>> {
+function rawOf (json: Json): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]))
 }
 
