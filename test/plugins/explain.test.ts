@@ -57,6 +57,9 @@ t.test('v2: each usual mistake by its name', async t => {
   await send(emulator, { ...withHmac, sign: hmac(`${text}&key=${apiKey}`, apiKey) })
   t.same(await idsOf(emulator), ['left-out:sign_type'])
 
+  await send(emulator, { ...withHmac, sign: hmac(`${joined(byName({ ...withHmac, sign_type: 'MD5' }))}&key=${apiKey}`, apiKey) })
+  t.same(await idsOf(emulator), ['sign-type-changed'])
+
   // Empty values are sent, and must not be signed.
   const empty = { ...fields, attach: '' }
   const emptySign = md5(`${joined(byName(empty))}&key=${apiKey}`)
