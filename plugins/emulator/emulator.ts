@@ -3,6 +3,7 @@
  * It refuses what WeChat refuses, with WeChat's codes and words. For development and tests only.
  */
 import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { checkSides, createFront } from './accounts.ts'
@@ -72,7 +73,12 @@ export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.
     app.addHook('onClose', async () => kept.close())
   }
   const origin = await app.listen({ port, host })
-  const listening = await listenSecurely(app, authority, { port: securePort, host, handle: (request, reply) => front.peek(request, () => app.routing(request, reply)) })
+  const handle = (request: IncomingMessage, reply: ServerResponse) => front.peek(request, () => app.routing(request, reply))
+  const listening = await listenSecurely(app, authority, { port: securePort, host, handle }).catch(async (error: Error) => {
+    // Half an emulator would keep the process alive.
+    await app.close()
+    throw error
+  })
   secure.origin = `https://${host === '127.0.0.1' ? host : 'localhost'}:${listening}`
   proxyWechat(app, listening, host)
 

@@ -76,6 +76,16 @@ t.test('the emulator\'s command', async t => {
   stopped.child.kill('SIGTERM')
   t.equal(await stopped.ended, 143)
 
+  const taken = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+  for (const args of [['--port', String(port)], ['--port', '0', '--secure-port', String(port)]]) {
+    const busy = run('plugins/emulator/cli.ts', args)
+    t.equal(await busy.ended, 1, `ends where ${args[args.length - 2]} is taken`)
+    t.match(busy.said.err, new RegExp(`EADDRINUSE.*${port}`))
+  }
+
   const help = run('plugins/emulator/cli.ts', ['--help'])
   t.equal(await help.ended, 0)
   t.match(help.said.out, /--time-scale/)
