@@ -61,7 +61,8 @@ export interface Http {
 const CONNECT_TIMEOUT = 3000
 
 // Loaded by the first call: importing it takes longer than all else of the package together.
-const undici = () => import('undici')
+let loaded: Promise<typeof import('undici')> | undefined
+const undici = () => loaded ??= import('undici')
 
 // rejectUnauthorized is named so that NODE_TLS_REJECT_UNAUTHORIZED=0 in somebody's shell cannot switch it off.
 let shared: Agent | undefined
