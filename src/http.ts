@@ -62,7 +62,10 @@ const CONNECT_TIMEOUT = 3000
 
 // Loaded by the first call: importing it takes longer than all else of the package together.
 let loaded: Promise<typeof import('undici')> | undefined
-const undici = () => loaded ??= import('undici')
+async function undici () {
+  loaded ??= import('undici')
+  return await loaded
+}
 
 // rejectUnauthorized is named so that NODE_TLS_REJECT_UNAUTHORIZED=0 in somebody's shell cannot switch it off.
 let shared: Agent | undefined
