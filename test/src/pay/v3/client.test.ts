@@ -257,3 +257,17 @@ t.test('sensitive fields, uploads, and calls beside payments, at the emulator', 
   t.throws(() => createPay({ ...emulator.config, version: 'v3', merchant: { ...emulator.config.merchant, notifyUrl: 'http://127.0.0.1:1/n' } }), { code: 'WECHAT_CONFIG', option: 'merchant.v3' })
   t.throws(() => createPay({ ...emulator.config, version: 'v4' as 'v3', merchant: { ...emulator.config.merchant, notifyUrl: 'http://127.0.0.1:1/n' } }), { code: 'WECHAT_CONFIG', option: 'version' })
 })
+
+t.test('P6 quotes and line breaks in what goes into headers: refused before any call', async t => {
+  const emulator = await testEmulator(t)
+  const { merchant } = emulator.v3Config
+  const pay = (change: object) => createPay({ ...emulator.v3Config, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/n', ...change } })
+  for (const odd of ['A"B', 'AB\r\nX: 1', 'AB\n']) {
+    t.throws(() => pay({ mchId: odd }), { code: 'WECHAT_CONFIG', option: 'merchant.mchId' })
+    t.throws(() => pay({ v3: { ...merchant.v3, serialNo: odd } }), { code: 'WECHAT_CONFIG', option: 'merchant.v3.serialNo' })
+    t.throws(() => pay({ v3: { ...merchant.v3, publicKeyId: `PUB_KEY_ID_${odd}` } }), { code: 'WECHAT_CONFIG', option: 'merchant.v3.publicKeyId' })
+    await t.rejects(pay({}).v3.upload('/v3/merchant/media/upload', { filename: odd, content: Buffer.from('x') }), { code: 'WECHAT_INPUT', field: 'filename' })
+    await t.rejects(pay({}).v3.upload('/v3/merchant/media/upload', { filename: 'a', content: Buffer.from('x'), contentType: `image/png${odd}` }), { code: 'WECHAT_INPUT', field: 'contentType' })
+  }
+  t.same(await emulator.calls(), [])
+})
