@@ -1,6 +1,7 @@
 /** Each call that reached this WeChat, what it was answered, and why it was refused. The last ones are kept, in memory only. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Explanation } from './explain/explanation.ts'
+import { jsonObject } from './wire.ts'
 import type { World } from './world.ts'
 
 export interface Call {
@@ -75,7 +76,7 @@ export function journal (app: FastifyInstance, world: World) {
       out_trade_no: numberIn(request, body),
       request: body.replace(/("secret"\s*:\s*")[^"]*/, '$1…').slice(0, LONGEST),
       reply: reply.slice(0, LONGEST),
-      explain: request.wechatExplanation
+      explain: request.wechatExplanation && lazily(request.wechatExplanation)
     })
     if (calls.length > KEPT) calls.shift()
   }
@@ -104,7 +105,7 @@ function refusalIn (reply: string, status: number): string {
     if (element('return_code') !== 'SUCCESS') return element('return_msg') || element('retmsg')
     return element('result_code') === 'FAIL' ? `${element('err_code')} ${element('err_code_des')}` : ''
   }
-  const said = parsed(reply)
+  const said = jsonObject(reply)
   if (said?.errcode) return `${said.errcode} ${said.errmsg}`
   if (/:(?!ok)/.test(String(said?.err_msg ?? ''))) return `${said?.err_msg} ${said?.err_desc ?? ''}`.trim()
   if (status >= 400) return said?.code ? `${said.code} ${said.message}` : `HTTP ${status}`
@@ -112,12 +113,12 @@ function refusalIn (reply: string, status: number): string {
   return /错误码 · code (\d+)/.exec(reply)?.[0] ?? ''
 }
 
-function parsed (text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return value !== null && typeof value === 'object' ? value as Record<string, unknown> : undefined
-  } catch {
-    return undefined
+/** Worked out when first asked for, and not again: the dashboard asks at each change. */
+function lazily<T> (work: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= work()
+    return made
   }
 }
 

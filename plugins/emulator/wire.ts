@@ -15,9 +15,11 @@ export function withRid (answer: object, { random: { hex } }: World): object {
 }
 
 /** Undefined unless the body is a JSON object, whatever the content type says. */
-export function bodyJson (request: FastifyRequest): Record<string, unknown> | undefined {
+export const bodyJson = (request: FastifyRequest) => jsonObject(String(request.body))
+
+export function jsonObject (text: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(String(request.body))
+    const value: unknown = JSON.parse(text)
     return value !== null && typeof value === 'object' ? value as Record<string, unknown> : undefined
   } catch {
     return undefined
