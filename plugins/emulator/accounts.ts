@@ -21,6 +21,7 @@ export function checkSides (sides: readonly Side[]): void {
 }
 
 export function createFront (sides: readonly Side[]) {
+  const isAlone = sides.length === 1
   const chosen = new WeakMap<IncomingMessage, string>()
 
   const by = (text: string, pattern: RegExp, has: (side: Side, id: string) => boolean) => {
@@ -44,7 +45,7 @@ export function createFront (sides: readonly Side[]) {
     /** For Fastify's `rewriteUrl`: the account's own place. */
     rewriteUrl (request: IncomingMessage): string {
       const { url = '/' } = request
-      if (isNamed(url)) return url
+      if (isAlone || isNamed(url)) return url
       const name = chosen.get(request) ?? nameIn(headOf(request))
       return name === '' ? url : `/${name}${url}`
     },
@@ -52,7 +53,7 @@ export function createFront (sides: readonly Side[]) {
     peek (request: IncomingMessage, goOn: () => void): void {
       const { url = '', headers } = request
       const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-      if (!hasBody || isNamed(url) || nameIn(headOf(request)) !== '') return goOn()
+      if (isAlone || !hasBody || isNamed(url) || nameIn(headOf(request)) !== '') return goOn()
       request.once('readable', () => {
         const start = request.read() as Buffer | null
         if (start) {
