@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import { Pool } from 'undici'
 import { jssdk } from '../plugins/jssdk.ts'
-import { createEmulator } from '../plugins/emulator/emulator.ts'
+import { createEmulator } from '../plugins/emulator/server/emulator.ts'
 import { jssdkConfig } from '../src/official-account/jssdk.ts'
 import { measure, table } from './measure.ts'
 

@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import { notify } from '../plugins/notify.ts'
 import { pay } from '../plugins/pay.ts'
-import type { EmulatorConfig } from '../plugins/emulator/emulator.ts'
+import type { EmulatorConfig } from '../plugins/emulator/server/emulator.ts'
 
 const { config, redisPort, port } = JSON.parse(process.argv[2] ?? '{}') as { config: EmulatorConfig, redisPort: number, port: number }
 const { appId, merchant: { mchId, v2: { apiKey } }, endpoints: { api } } = config

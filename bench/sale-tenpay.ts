@@ -1,7 +1,7 @@
 /** The same shop on Express with tenpay: orders placed, notifications verified, each order marked once in this process. */
 import { createRequire } from 'node:module'
 import type { Server } from 'node:http'
-import type { EmulatorConfig } from '../plugins/emulator/emulator.ts'
+import type { EmulatorConfig } from '../plugins/emulator/server/emulator.ts'
 
 interface Tenpay { urls: Record<string, string>, getPayParams (order: object): Promise<object>, middlewareForExpress (type: string): unknown }
 interface Reply { json (value: object): void, reply (message: string): void, status (code: number): Reply }

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Pool } from 'undici'
-import type { EmulatorConfig } from '../plugins/emulator/emulator.ts'
+import type { EmulatorConfig } from '../plugins/emulator/server/emulator.ts'
 import { freePort, startRedis } from '../test/helpers/redis.ts'
 import { startWorker } from './worker.ts'
 
@@ -18,7 +18,7 @@ const shops = {
 }
 console.log(`${PURCHASES} purchases, ${AT_ONCE} at a time, two processes a shop, every fifth notification doubled`)
 for (const [name, file] of Object.entries(shops)) {
-  const emulator = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../plugins/emulator/cli.ts', import.meta.url)), '--port', '0', '--time-scale', '0.01'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const emulator = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../plugins/emulator/cli/cli.ts', import.meta.url)), '--port', '0', '--time-scale', '0.01'], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [line] = await once(emulator.stdout, 'data')
   const origin = /http:\/\/[\d.:]+/.exec(String(line))![0]
   const config = await (await fetch(`${origin}/_emulator/config`)).json() as EmulatorConfig

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
-import type { EmulatorConfig } from '../plugins/emulator/emulator.ts'
+import type { EmulatorConfig } from '../plugins/emulator/server/emulator.ts'
 import { createPay } from '../src/pay/pay.ts'
 import { OPENID } from '../test/helpers/account.ts'
 import { median } from './measure.ts'
@@ -20,7 +20,7 @@ const { PayRequest } = require('wechatpay-node-v3/dist/lib/pay-request') as { Pa
 const { Wechatpay, Rsa, Formatter } = require('wechatpay-axios-plugin') as { Wechatpay: new (config: object) => AxiosClient, Rsa: { sign (message: string, key: unknown): string }, Formatter: { request (...parts: string[]): string } }
 
 // WeChat runs in a process of its own: its work must not be counted.
-const emulator = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../plugins/emulator/cli.ts', import.meta.url)), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
+const emulator = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../plugins/emulator/cli/cli.ts', import.meta.url)), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
 const [line] = await once(emulator.stdout, 'data')
 const origin = /http:\/\/[\d.:]+/.exec(String(line))![0]
 const config = await (await fetch(`${origin}/_emulator/config`)).json() as EmulatorConfig

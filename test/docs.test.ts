@@ -46,7 +46,7 @@ t.test('samples compile', t => {
       allowImportingTsExtensions: true,
       rewriteRelativeImportExtensions: false,
       types: ['node'],
-      paths: { 'fastify-wechat-pay': ['../../plugins/wechat-pay.ts'], 'fastify-wechat-pay/core': ['../../src/index.ts'], 'fastify-wechat-pay/emulator': ['../../plugins/emulator/emulator.ts'], 'fastify-wechat-pay/*': ['../../plugins/*.ts'] }
+      paths: { 'fastify-wechat-pay': ['../../plugins/wechat-pay.ts'], 'fastify-wechat-pay/core': ['../../src/index.ts'], 'fastify-wechat-pay/emulator': ['../../plugins/emulator/server/emulator.ts'], 'fastify-wechat-pay/*': ['../../plugins/*.ts'] }
     },
     include: ['*.ts', '../../test/helpers/samples.d.ts']
   }))

@@ -1,7 +1,7 @@
 /** `REDIS_URL=redis://127.0.0.1:6379 npx tsx examples/cluster/main.ts`: four processes, one Redis, one token. */
 import cluster from 'node:cluster'
 import { once } from 'node:events'
-import { createEmulator } from '../../plugins/emulator/emulator.ts'
+import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
 import { createWorker } from './worker.ts'
 import type { WorkerOptions } from './worker.ts'
 

@@ -1,6 +1,6 @@
 /** `npm run demo`: emulator and shop side by side. With `--once`, one purchase without a browser; with `--v3`, paid by APIv3. */
 import { parseArgs } from 'node:util'
-import { createEmulator } from '../../plugins/emulator/emulator.ts'
+import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
 import { createShop } from './shop.ts'
 import { walk } from './walk.ts'
 

@@ -1,6 +1,6 @@
 /** The same purchase without a browser: every request that the page, the visitor and WeChat's app would make. */
 import { createHash } from 'node:crypto'
-import type { Emulator } from '../../plugins/emulator/emulator.ts'
+import type { Emulator } from '../../plugins/emulator/server/emulator.ts'
 import type { createShop } from './shop.ts'
 
 type Shop = Awaited<ReturnType<typeof createShop>>

@@ -60,7 +60,7 @@ t.test('demo: prints the URL and what to do; ends at a signal', async t => {
 })
 
 t.test('the emulator\'s command', async t => {
-  const emulator = run('plugins/emulator/cli.ts', ['--port', '0', '--app-id', 'wx00000000000000aa', '--time-scale', '0.1'])
+  const emulator = run('plugins/emulator/cli/cli.ts', ['--port', '0', '--app-id', 'wx00000000000000aa', '--time-scale', '0.1'])
   await emulator.says(/bridge\.js/)
   const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(emulator.said.out)?.[0]
   t.match(await (await fetch(`${origin}/_emulator/config`)).json(), { appId: 'wx00000000000000aa', appSecret: /^emulator[0-9a-f]{24}$/, endpoints: { api: origin } })
@@ -68,10 +68,10 @@ t.test('the emulator\'s command', async t => {
   t.equal(await emulator.ended, 0)
 
   const shown = 'console.log(process.env.WECHAT_MCH_ID, Object.keys(process.env).filter(name => name.startsWith("WECHAT_")).length); process.exit(7)'
-  const around = run('plugins/emulator/cli.ts', ['exec', '--port', '0', '--mch-id', '1900000009', '--', process.execPath, '-e', shown])
+  const around = run('plugins/emulator/cli/cli.ts', ['exec', '--port', '0', '--mch-id', '1900000009', '--', process.execPath, '-e', shown])
   t.equal(await around.ended, 7, 'the command\'s exit code')
   t.match(around.said.out, /^1900000009 \d+\n$/)
-  const stopped = run('plugins/emulator/cli.ts', ['exec', '--port', '0', '--', process.execPath, '-e', 'console.log("up"); setInterval(() => {}, 1000)'])
+  const stopped = run('plugins/emulator/cli/cli.ts', ['exec', '--port', '0', '--', process.execPath, '-e', 'console.log("up"); setInterval(() => {}, 1000)'])
   await stopped.says(/up/)
   stopped.child.kill('SIGTERM')
   t.equal(await stopped.ended, 143)
@@ -81,16 +81,16 @@ t.test('the emulator\'s command', async t => {
   await once(taken, 'listening')
   const { port } = taken.address() as AddressInfo
   for (const args of [['--port', String(port)], ['--port', '0', '--secure-port', String(port)]]) {
-    const busy = run('plugins/emulator/cli.ts', args)
+    const busy = run('plugins/emulator/cli/cli.ts', args)
     t.equal(await busy.ended, 1, `ends where ${args[args.length - 2]} is taken`)
     t.match(busy.said.err, new RegExp(`EADDRINUSE.*${port}`))
   }
 
-  const help = run('plugins/emulator/cli.ts', ['--help'])
+  const help = run('plugins/emulator/cli/cli.ts', ['--help'])
   t.equal(await help.ended, 0)
   t.match(help.said.out, /--time-scale/)
   for (const [args, env, words] of [[['--port', 'x'], {}, /--port must be a number/], [['--nonsense'], {}, /nonsense/], [['exec', '--port', '0', '--', 'no-such-command'], {}, /cannot run no-such-command/], [['--port', '0'], { NODE_ENV: 'production' }, /NODE_ENV=production/]] as Array<[string[], object, RegExp]>) {
-    const wrong = run('plugins/emulator/cli.ts', args, env as NodeJS.ProcessEnv)
+    const wrong = run('plugins/emulator/cli/cli.ts', args, env as NodeJS.ProcessEnv)
     t.equal(await wrong.ended, 1)
     t.match(wrong.said.err, words)
   }

@@ -16,7 +16,7 @@ const KEYS = ['--app-id', 'wx0123456789abcdef', '--app-secret', 'c0ffee00c0ffee0
 
 async function openShop (t: { teardown (end: () => unknown): unknown }, dir: string, port: number) {
   const origin = `http://127.0.0.1:${port}`
-  const line = ['--import', 'tsx', 'plugins/emulator/cli.ts', 'exec', '--port', '0', '--data', join(dir, 'wechat'), '--time-scale', '0.01', ...KEYS, '--', process.execPath, '--import', 'tsx', 'examples/shop/main.ts']
+  const line = ['--import', 'tsx', 'plugins/emulator/cli/cli.ts', 'exec', '--port', '0', '--data', join(dir, 'wechat'), '--time-scale', '0.01', ...KEYS, '--', process.execPath, '--import', 'tsx', 'examples/shop/main.ts']
   const env = { PATH: process.env.PATH, PORT: String(port), ORIGIN: origin, SESSION_SECRET: 's'.repeat(32), DATABASE: `file:${join(dir, 'shop.db')}` }
   const child = spawn('env', unwatched(process.execPath, line), { cwd: root, env, detached: true })
   let said = ''

@@ -1,7 +1,7 @@
 /** A simulated day of two hundred processes on one store. */
 import Fastify from 'fastify'
 import t from 'tap'
-import { emulator } from '../../plugins/emulator/emulator.ts'
+import { emulator } from '../../plugins/emulator/server/emulator.ts'
 import { createCredential } from '../../src/official-account/credential.ts'
 import { silent } from '../../src/log.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'

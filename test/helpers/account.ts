@@ -1,6 +1,6 @@
 /** Accounts and a clock for tests. */
-import { createEmulator } from '../../plugins/emulator/emulator.ts'
-import type { CreateEmulatorOptions } from '../../plugins/emulator/emulator.ts'
+import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
+import type { CreateEmulatorOptions } from '../../plugins/emulator/server/emulator.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { Log } from '../../src/log.ts'

@@ -2,9 +2,9 @@
 import { writeFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
-import { emulator } from '../../plugins/emulator/emulator.ts'
+import { emulator } from '../../plugins/emulator/server/emulator.ts'
 
-export const FILE = new URL('../../plugins/emulator/static/openapi.json', import.meta.url)
+export const FILE = new URL('../../plugins/emulator/control/static/openapi.json', import.meta.url)
 
 export async function controlDocument (): Promise<string> {
   const app = Fastify()

@@ -1,7 +1,7 @@
 /** A refused signature is explained: by the call that was made wrongly, not by what the emulator supposes. */
 import { createHash, createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import t from 'tap'
-import type { Emulator } from '../../plugins/emulator/emulator.ts'
+import type { Emulator } from '../../plugins/emulator/server/emulator.ts'
 import { signV2 } from '../../src/pay/v2/sign.ts'
 import { writeXml } from '../../src/pay/v2/xml.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'

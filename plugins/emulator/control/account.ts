@@ -1,9 +1,9 @@
 /** Who this WeChat's account is, its tokens, its keys and its clock. */
 import type { FastifyInstance } from 'fastify'
-import type { OfficialAccount } from '../official-account.ts'
-import type { Pki } from '../pki.ts'
-import { pem } from '../v3/keys.ts'
-import type { KeyMode, World } from '../world.ts'
+import type { OfficialAccount } from '../wechat/official-account.ts'
+import type { Pki } from '../keys/pki.ts'
+import { pem } from '../keys/v3-keys.ts'
+import type { KeyMode, World } from '../state/world.ts'
 import { number, object, one, optional, schema } from './schemas.ts'
 
 export interface AccountParts {

@@ -1,8 +1,8 @@
 /** The emulator's own interface: JSON under /_emulator. It plays the visitor and shows what WeChat knows. */
 import { isIP } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { WECHAT_HOSTS } from '../pki.ts'
-import type { World } from '../world.ts'
+import { WECHAT_HOSTS } from '../keys/pki.ts'
+import type { World } from '../state/world.ts'
 import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
 import { orderRoutes } from './orders.ts'

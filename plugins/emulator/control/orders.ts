@@ -1,11 +1,11 @@
 /** What visitors do with orders, and how refunds and transfers end. */
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { Notifier } from '../notifier.ts'
-import { scan } from '../scan.ts'
-import type { PayV2 } from '../v2/v2.ts'
-import type { PayV3 } from '../v3/v3.ts'
-import { userOf } from '../world.ts'
-import type { AuthCodeBehaviour, Order, Refund, World } from '../world.ts'
+import type { Notifier } from '../notifications/notifier.ts'
+import { scan } from '../wechat/browser/scan.ts'
+import type { PayV2 } from '../wechat/v2/v2.ts'
+import type { PayV3 } from '../wechat/v3/v3.ts'
+import { userOf } from '../state/world.ts'
+import type { AuthCodeBehaviour, Order, Refund, World } from '../state/world.ts'
 import { listOf, object, one, optional, schema, text } from './schemas.ts'
 
 export interface OrderParts { pay: PayV2, v3: PayV3, notifier: Notifier }

@@ -1,10 +1,10 @@
 /** Bad days on command or by chance, and what was told to the merchant. */
 import type { FastifyInstance } from 'fastify'
-import { createChance } from '../chance.ts'
-import type { Fault, FaultOdds, Faults } from '../faults.ts'
-import type { Mishap, MishapOdds, Mishaps } from '../mishaps.ts'
-import type { Notifier } from '../notifier.ts'
-import type { World } from '../world.ts'
+import { createChance } from '../faults/chance.ts'
+import type { Fault, FaultOdds, Faults } from '../faults/faults.ts'
+import type { Mishap, MishapOdds, Mishaps } from '../faults/mishaps.ts'
+import type { Notifier } from '../notifications/notifier.ts'
+import type { World } from '../state/world.ts'
 import { listOf, number, object, one, schema, text } from './schemas.ts'
 
 export interface TroubleParts { notifier: Notifier, faults: Faults, mishaps: Mishaps }

@@ -1,17 +1,17 @@
 /** What there is to see: each call with its verdict, the dashboard, and the news that keeps it live. */
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
-import type { Faults } from '../faults.ts'
-import type { Journal } from '../journal.ts'
-import type { Mishaps } from '../mishaps.ts'
-import type { OfficialAccount } from '../official-account.ts'
-import type { PayV2 } from '../v2/v2.ts'
-import type { World } from '../world.ts'
+import type { Faults } from '../faults/faults.ts'
+import type { Journal } from './journal.ts'
+import type { Mishaps } from '../faults/mishaps.ts'
+import type { OfficialAccount } from '../wechat/official-account.ts'
+import type { PayV2 } from '../wechat/v2/v2.ts'
+import type { World } from '../state/world.ts'
 import { listOf, schema, text } from './schemas.ts'
 
 export interface WatchParts { account: OfficialAccount, pay: PayV2, journal: Journal, faults: Faults, mishaps: Mishaps, names: string[] }
 
-const asset = (name: string) => readFileSync(new URL(`../static/${name}`, import.meta.url))
+const asset = (name: string) => readFileSync(new URL(`./static/${name}`, import.meta.url))
 const CALL = { tag: 'calls', params: { id: text('Of the call; or latest, the last one whose signature was refused.') }, refusals: [404] } as const
 const NO_CALL = { code: 'NOT_FOUND', message: 'no such call' }
 /** Milliseconds that news is gathered before it is told. */

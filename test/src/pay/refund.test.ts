@@ -1,8 +1,8 @@
 /** Giving money back: mutual TLS, the same number for the same refund, and what becomes of it. */
 import t from 'tap'
 import type { Test } from 'tap'
-import { issueCertificate, newKey } from '../../../plugins/emulator/x509.ts'
-import type { CreateEmulatorOptions } from '../../../plugins/emulator/emulator.ts'
+import { issueCertificate, newKey } from '../../../plugins/emulator/keys/x509.ts'
+import type { CreateEmulatorOptions } from '../../../plugins/emulator/server/emulator.ts'
 import { checkMerchant } from '../../../src/pay/merchant.ts'
 import type { MerchantV2 } from '../../../src/pay/merchant.ts'
 import { createPay } from '../../../src/pay/pay.ts'

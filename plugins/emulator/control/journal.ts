@@ -1,0 +1,125 @@
+/** Each call that reached this WeChat, what it was answered, and why it was refused. The last ones are kept, in memory only. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Explanation } from '../explain/explanation.ts'
+import { jsonObject } from '../wechat/wire.ts'
+import type { World } from '../state/world.ts'
+
+export interface Call {
+  id: string
+  /** ISO 8601. */
+  at: string
+  method: string
+  /** With its query; an AppSecret in it is cut out. */
+  url: string
+  /** HTTP status. */
+  status: number
+  /** `broken`: a fault that was asked for. */
+  verdict: 'accepted' | 'refused' | 'broken'
+  /** WeChat's code and words for a refusal. */
+  reason: string
+  out_trade_no: string
+  request: string
+  reply: string
+  /** Of a refused signature. */
+  explanation?: Explanation
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Why this call's signature was refused; worked out when somebody asks. */
+    wechatExplanation?: (() => Explanation) | undefined
+  }
+}
+
+/** How many calls are kept. */
+const KEPT = 500
+/** Characters of a body that are kept. */
+const LONGEST = 8000
+
+/** This WeChat's own interface, which is no call of WeChat's. */
+export const isOwn = (url: string): boolean => /^(?:\/[\w-]+)?\/_emulator\b/.test(url)
+
+/** What WeChat's browser asks on behalf of a page. */
+const isBridge = (url: string) => /\/_emulator\/bridge\//.test(url)
+
+const isCall = (url: string) => !isOwn(url) || isBridge(url)
+
+export function journal (app: FastifyInstance, world: World) {
+  const calls: Array<Omit<Call, 'explanation'> & { explain?: (() => Explanation) | undefined }> = []
+  const replies = new WeakMap<FastifyRequest, string>()
+  let count = 0
+
+  app.addHook('onSend', async (request, _reply, payload) => {
+    if (typeof payload === 'string' && isCall(request.url)) replies.set(request, payload)
+    return payload
+  })
+
+  app.addHook('onResponse', async (request, reply) => {
+    if (isCall(request.url)) record(request, reply.statusCode)
+    // Whatever is asked of the emulator itself may have changed something, too.
+    if (isCall(request.url) || request.method !== 'GET') world.events.emit('change')
+  })
+
+  function record (request: FastifyRequest, status: number): void {
+    const reply = replies.get(request) ?? ''
+    const body = Buffer.isBuffer(request.body) ? request.body.toString() : ''
+    const reason = refusalIn(reply, status)
+    const isBroken = request.wechatFault !== undefined
+    calls.push({
+      id: `c${++count}`,
+      at: new Date(world.now()).toISOString(),
+      method: request.method,
+      url: request.originalUrl.replace(/([?&]secret=)[^&]*/, '$1…'),
+      status,
+      verdict: isBroken ? 'broken' : reason === '' ? 'accepted' : 'refused',
+      reason: isBroken ? `${request.wechatFault?.kind}` : reason,
+      out_trade_no: numberIn(request, body),
+      request: body.replace(/("secret"\s*:\s*")[^"]*/, '$1…').slice(0, LONGEST),
+      reply: reply.slice(0, LONGEST),
+      explain: request.wechatExplanation && lazily(request.wechatExplanation)
+    })
+    if (calls.length > KEPT) calls.shift()
+  }
+
+  const whole = ({ explain, ...call }: typeof calls[number]): Call => ({ ...call, ...(explain && { explanation: explain() }) })
+
+  return {
+    /** The newest first, without their bodies. */
+    list: () => calls.map(call => ({ ...whole(call), request: '', reply: '' })).reverse(),
+    find (id: string): Call | undefined {
+      const call = id === 'latest' ? calls.findLast(({ explain }) => explain) : calls.find(call => call.id === id)
+      return call && whole(call)
+    }
+  }
+}
+
+/** Which order a call is about, as far as one can tell without knowing the call. */
+function numberIn (request: FastifyRequest, body: string): string {
+  return /\/out-trade-no\/([^/?]+)/.exec(request.originalUrl)?.[1] ?? /<out_trade_no>(?:<!\[CDATA\[)?([^<\]]+)|"out_trade_no"\s*:\s*"([^"]+)"/.exec(body)?.slice(1).find(Boolean) ?? ''
+}
+
+/** WeChat's code and words, in whichever of its four ways it refused; '' if it did not. */
+function refusalIn (reply: string, status: number): string {
+  const element = (name: string) => new RegExp(`<${name}>(?:<!\\[CDATA\\[)?([^<\\]]*)`).exec(reply)?.[1] ?? ''
+  if (reply.startsWith('<xml>')) {
+    if (element('return_code') !== 'SUCCESS') return element('return_msg') || element('retmsg')
+    return element('result_code') === 'FAIL' ? `${element('err_code')} ${element('err_code_des')}` : ''
+  }
+  const said = jsonObject(reply)
+  if (said?.errcode) return `${said.errcode} ${said.errmsg}`
+  if (/:(?!ok)/.test(String(said?.err_msg ?? ''))) return `${said?.err_msg} ${said?.err_desc ?? ''}`.trim()
+  if (status >= 400) return said?.code ? `${said.code} ${said.message}` : `HTTP ${status}`
+  // The consent page is a page when it refuses, too.
+  return /错误码 · code (\d+)/.exec(reply)?.[0] ?? ''
+}
+
+/** Worked out when first asked for, and not again: the dashboard asks at each change. */
+function lazily<T> (work: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= work()
+    return made
+  }
+}
+
+export type Journal = ReturnType<typeof journal>

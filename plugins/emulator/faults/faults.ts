@@ -1,0 +1,92 @@
+/** WeChat's bad days, on command: each fault meets the next calls of a path, before WeChat acts or after. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Chance } from './chance.ts'
+import { isOwn } from '../control/journal.ts'
+
+export interface Fault {
+  /** The beginning of the calls' paths. Default: every call but the emulator's own. */
+  path?: string
+  /**
+   * `hang`: no answer; `reset`: the connection is cut; `html`: a gateway's page with HTTP 200; `502`: the same with 502;
+   * `garbage`: no XML and no JSON; `slow`: answered after `ms`; or one of WeChat's own codes, such as SYSTEMERROR.
+   */
+  kind: 'hang' | 'reset' | 'html' | '502' | 'garbage' | 'slow' | (string & {})
+  /** Before WeChat has acted, or after: then the answer is lost, and not what it says. Default `before`. */
+  when?: 'before' | 'after'
+  /** How many calls it meets. Default 1. */
+  times?: number
+  /** Of `slow`: milliseconds. Default 1000. */
+  ms?: number
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The fault that this call of the emulator meets. */
+    wechatFault?: (Fault & { /** One of WeChat's own. */ code: string | undefined }) | undefined
+  }
+}
+
+const OURS = new Set(['hang', 'reset', 'html', '502', 'garbage', 'slow'])
+
+/** How likely each fault of a call is, from 0 to 1. */
+export type FaultOdds = Partial<Record<Fault['kind'], number>>
+
+export function faults (app: FastifyInstance) {
+  const waiting: Array<Fault & { times: number }> = []
+  let luck: { odds: FaultOdds, chance: Chance } | undefined
+
+  function byChance (url: string): Fault | undefined {
+    if (!luck || isOwn(url)) return undefined
+    const kind = luck.chance.draw(luck.odds as Record<string, number>)
+    return kind === undefined ? undefined : { kind, when: luck.chance.below(2) === 0 ? 'before' : 'after', ms: luck.chance.below(300) }
+  }
+
+  function take (url: string): Fault | undefined {
+    const at = waiting.findIndex(fault => fault.path === undefined ? !isOwn(url) : url.startsWith(app.prefix + fault.path))
+    const fault = waiting[at]
+    if (fault && --fault.times <= 0) waiting.splice(at, 1)
+    return fault ?? byChance(url)
+  }
+
+  app.addHook('preHandler', async (request, reply) => {
+    const fault = take(request.url)
+    if (!fault) return
+    request.wechatFault = { ...fault, code: OURS.has(fault.kind) ? undefined : fault.kind }
+    if (fault.kind === 'slow') await new Promise(resolve => setTimeout(resolve, fault.ms ?? 1000))
+    else if (OURS.has(fault.kind) && fault.when !== 'after') return bad(fault.kind, request, reply)
+  })
+
+  app.addHook('onSend', async (request, reply, payload) => {
+    const { kind = '', when } = request.wechatFault ?? {}
+    if (when !== 'after' || kind === 'slow' || !OURS.has(kind)) return payload
+    if (kind === 'hang') await new Promise(() => {})
+    if (kind === 'reset') request.raw.socket.destroy()
+    return kind === 'reset' ? payload : page(kind, reply)
+  })
+
+  function bad (kind: string, request: FastifyRequest, reply: FastifyReply) {
+    if (kind !== 'hang' && kind !== 'reset') return reply.send(page(kind, reply))
+    reply.hijack()
+    if (kind === 'reset') request.raw.socket.destroy()
+    return reply
+  }
+
+  function page (kind: string, reply: FastifyReply): string {
+    if (kind === 'garbage') return '\u0000\u0001{{{<'
+    reply.removeHeader('content-length')
+    reply.type('text/html').code(kind === '502' ? 502 : 200)
+    return '<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>'
+  }
+
+  return {
+    add: (fault: Fault) => { waiting.push({ times: 1, ...fault }) },
+    waiting: () => waiting.map(fault => ({ ...fault })),
+    setLuck (odds: FaultOdds, chance: Chance): void { luck = { odds, chance } },
+    clear (): void {
+      waiting.length = 0
+      luck = undefined
+    }
+  }
+}
+
+export type Faults = ReturnType<typeof faults>

@@ -1,0 +1,108 @@
+/** The RSA keys of APIv3: the merchant's, WeChat's public key, and its platform certificates. Made once for each process, since they take a tenth of a second each. */
+import { createPrivateKey, createPublicKey, generateKeyPair, generateKeyPairSync, X509Certificate } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { promisify } from 'node:util'
+import { createRandom } from '../state/random.ts'
+import type { Random } from '../state/random.ts'
+import { issueCertificate } from './x509.ts'
+import type { Issuer } from './x509.ts'
+
+export interface PlatformCertificate {
+  serial: string
+  key: KeyObject
+  /** PEM. */
+  cert: string
+  effective: Date
+  expires: Date
+}
+
+export interface V3Keys {
+  /** The merchant's: signs requests, and opens what is encrypted for the merchant. */
+  merchant: { key: KeyObject, cert: string, serial: string }
+  /** WeChat Pay's public key, the way of new merchants. */
+  wechat: { id: string, key: KeyObject, publicKey: KeyObject }
+  /** The newest last. */
+  platform (): PlatformCertificate[]
+  /** A new platform certificate, which signs from now on; the old ones stay on the list. */
+  rotate (): PlatformCertificate
+  saved (): SavedV3Keys
+}
+
+/** Private or public, as merchants keep it in their configuration. */
+export const pem = (key: KeyObject): string => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }) as string
+
+const DAY = 86_400_000
+
+interface KeyPair { publicKey: KeyObject, privateKey: KeyObject }
+
+/** `role`: a key of its own for each. */
+const made = new Map<string, KeyPair>()
+function rsa (role: string): KeyPair {
+  const pair = made.get(role) ?? generateKeyPairSync('rsa', { modulusLength: 2048 })
+  made.set(role, pair)
+  return pair
+}
+
+/** Makes the keys that every account needs side by side, so that the first emulator of a process starts sooner. */
+export async function prepareKeys (): Promise<void> {
+  await Promise.all(['merchant', 'wechat'].map(async role => {
+    if (!made.has(role)) made.set(role, await promisify(generateKeyPair)('rsa', { modulusLength: 2048 }))
+  }))
+}
+
+const pairOf = (key: string): KeyPair => ({ privateKey: createPrivateKey(key), publicKey: createPublicKey(key) })
+
+/** What makes the same keys again: PEM. */
+export interface SavedV3Keys {
+  merchant: { key: string, cert: string }
+  wechat: { id: string, key: string }
+  platform: Array<{ key: string, cert: string }>
+}
+
+interface V3KeysOptions {
+  /** Who issues the merchant's certificate. Default: an authority that nobody knows. */
+  issuer?: Issuer
+  random?: Pick<Random, 'hex'>
+  saved?: SavedV3Keys
+}
+
+export function createV3Keys (mchId: string, { issuer, random = createRandom(), saved }: V3KeysOptions = {}): V3Keys {
+  const notBefore = new Date(Date.now() - DAY)
+  const notAfter = new Date(Date.now() + 365 * DAY)
+  const certify = (commonName: string, organization: string, { publicKey, privateKey }: KeyPair, by: Issuer = { name: { commonName: `${organization} CA` }, key: privateKey }, until = notAfter) =>
+    issueCertificate({ subject: { commonName, organization }, publicKey, issuer: by, notBefore, notAfter: until })
+  const own = saved ? pairOf(saved.merchant.key) : rsa('merchant')
+  const wechat = saved ? pairOf(saved.wechat.key) : rsa('wechat')
+  const wechatId = saved?.wechat.id ?? `PUB_KEY_ID_0${random.hex(16).toUpperCase()}`
+  const cert = saved?.merchant.cert ?? certify(mchId, 'WeChat emulator merchant', own, issuer)
+  const certificates = (saved?.platform ?? []).map(({ key, cert }) => platformCertificate(pairOf(key), cert))
+
+  function rotate (): PlatformCertificate {
+    const pair = rsa(`platform ${certificates.length}`)
+    // Each lives a day longer than the one before.
+    const expires = new Date(notAfter.getTime() + certificates.length * DAY)
+    const made = platformCertificate(pair, certify('Tenpay.com sign', 'WeChat emulator platform', pair, undefined, expires))
+    certificates.push(made)
+    return made
+  }
+
+  return {
+    merchant: { key: own.privateKey, cert, serial: new X509Certificate(cert).serialNumber },
+    wechat: { id: wechatId, key: wechat.privateKey, publicKey: wechat.publicKey },
+    platform () {
+      if (certificates.length === 0) rotate()
+      return certificates
+    },
+    rotate,
+    saved: () => ({
+      merchant: { key: pem(own.privateKey), cert },
+      wechat: { id: wechatId, key: pem(wechat.privateKey) },
+      platform: certificates.map(({ key, cert }) => ({ key: pem(key), cert }))
+    })
+  }
+}
+
+function platformCertificate ({ privateKey }: KeyPair, cert: string): PlatformCertificate {
+  const { serialNumber, validFrom, validTo } = new X509Certificate(cert)
+  return { serial: serialNumber, key: privateKey, cert, effective: new Date(validFrom), expires: new Date(validTo) }
+}

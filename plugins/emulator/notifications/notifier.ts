@@ -1,0 +1,182 @@
+/** Tells the merchant about payments and refunds, again and again on WeChat's schedule until it is accepted. */
+import type { FastifyBaseLogger } from 'fastify'
+import { request } from 'undici'
+import type { SignType } from '../../../src/pay/v2/sign.ts'
+import { paidFields } from '../wechat/v2/orders.ts'
+import { refundXml } from './refund-message.ts'
+import type { V3Keys } from '../keys/v3-keys.ts'
+import { combinedJson, orderJson } from '../wechat/v3/orders.ts'
+import { refundNews } from '../wechat/v3/refunds.ts'
+import { encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
+import type { Mishaps } from '../faults/mishaps.ts'
+import { signed, v2Xml } from '../wechat/wire.ts'
+import { chinaTime, rfc3339 } from '../state/world.ts'
+import type { Delivery, Order, Refund, World } from '../state/world.ts'
+
+const MINUTE = 60
+/** Seconds from one attempt to the next. */
+const SCHEDULE = [15, 15, 30, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 180 * MINUTE, 180 * MINUTE, 360 * MINUTE, 360 * MINUTE]
+/** Milliseconds the merchant has to answer. */
+const PATIENCE = 5000
+
+/** What is told, and to whom. */
+type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string, v3: boolean }
+
+const V2_HEADERS = { 'content-type': 'text/xml', 'user-agent': 'Mozilla/4.0', pragma: 'no-cache' }
+
+export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, log: FastifyBaseLogger) {
+  const timers = new Set<NodeJS.Timeout>()
+  const underWay = new Set<Promise<void>>()
+  /** What still has to be told, and when its turn comes. */
+  const pending = world.memory.table<{ news: News, number: number, due: number }>('pending')
+  let closed = false
+
+  const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
+
+  function paymentXml (order: Order): string {
+    return v2Xml(signed({ world, signType: order.sign_type as SignType, apiKey: world.account.apiKey, ...subOf(order) }, {
+      result_code: 'SUCCESS',
+      out_trade_no: order.out_trade_no,
+      attach: order.attach,
+      device_info: order.device_info,
+      ...(order.sign_type !== 'MD5' && { sign_type: order.sign_type }),
+      ...paidFields(order)
+    }))
+  }
+
+  /** An event as v3 sends it: what happened, encrypted for the merchant. */
+  function eventJson (type: string, originalType: string, summary: string, content: object): string {
+    return JSON.stringify({
+      id: world.random.uuid(),
+      create_time: rfc3339(chinaTime(world.now())),
+      resource_type: 'encrypt-resource',
+      event_type: type,
+      summary,
+      resource: { original_type: originalType, ...encryptResource(JSON.stringify(content), world.account.apiV3Key, originalType, world.random) }
+    })
+  }
+
+  /** Signed anew for each attempt: a timestamp lives five minutes. */
+  function headersOf ({ about, body, v3 }: News): Record<string, string> {
+    if (!v3) return V2_HEADERS
+    const headers = { 'content-type': 'application/json', 'user-agent': 'Mozilla/4.0', accept: '*/*', 'request-id': `${world.random.hex(16).toUpperCase()}-0`, ...signedHeaders(world, keys, body) }
+    return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${world.random.hex(64)}` } : headers
+  }
+
+  async function attempt (news: News, number: number, forged = false): Promise<Delivery> {
+    const { v3, ...rest } = news
+    const body = forged && !v3 ? news.body.replace(/<sign><!\[CDATA\[./, '$&0') : news.body
+    const delivery: Delivery = {
+      id: `n${world.deliveries.length + 1}`,
+      ...rest,
+      attempt: number,
+      sent_at: new Date(world.now()).toISOString(),
+      request: { headers: headersOf(forged ? { ...news, about: 'probe' } : news), body },
+      reply: null,
+      error: null,
+      accepted: false
+    }
+    world.deliveries.push(delivery)
+    try {
+      const reply = await request(delivery.url, { method: 'POST', headers: delivery.request.headers, body, signal: AbortSignal.timeout(PATIENCE) })
+      delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
+      delivery.accepted = v3
+        ? reply.statusCode === 200 || reply.statusCode === 204
+        : reply.statusCode === 200 && /<return_code>(?:<!\[CDATA\[)?SUCCESS\b/.test(delivery.reply.body)
+    } catch (error) {
+      delivery.error = (error as Error).message
+    }
+    world.events.emit('delivery', delivery)
+    world.events.emit('change')
+    log.debug({ out_trade_no: news.out_trade_no, attempt: number, accepted: delivery.accepted }, 'notification delivered')
+    return delivery
+  }
+
+  function tell (news: News): void {
+    if (news.url !== '') start(world.random.hex(8), news, 1)
+  }
+
+  function start (key: string, news: News, number: number): void {
+    if (closed) return
+    pending.set(key, { news, number, due: Date.now() })
+    const running = deliver(news, number).then(accepted => {
+      const delay = SCHEDULE[number - 1]
+      if (accepted || delay === undefined) pending.delete(key)
+      else again(key, { news, number: number + 1, due: Date.now() + delay * 1000 * world.timeScale })
+    }).finally(() => underWay.delete(running))
+    underWay.add(running)
+  }
+
+  function again (key: string, told: { news: News, number: number, due: number }): void {
+    pending.set(key, told)
+    later(told.due - Date.now(), () => start(key, told.news, told.number))
+  }
+  // What was not yet told when this WeChat was stopped.
+  for (const [key, told] of pending) again(key, told)
+
+  /** One attempt, with whatever mishap meets it. True if it was accepted. */
+  async function deliver (news: News, number: number): Promise<boolean> {
+    const { kind, ms = 1000, copies = 3 } = mishaps.next() ?? {}
+    if (kind === 'drop') return false
+    if (kind === 'delay') await new Promise(resolve => setTimeout(resolve, ms))
+    if (kind === 'hold') await mishaps.overtaken()
+    if (kind === 'forge') return (await attempt(news, number, true)).accepted
+    const first = kind === 'concurrent'
+      ? (await Promise.all(Array.from({ length: copies }, () => attempt(news, number))))[0] as Delivery
+      : await attempt(news, number)
+    if (kind === 'duplicate') for (let at = 1; at < copies; at++) await attempt(news, number)
+    mishaps.overtake()
+    return first.accepted
+  }
+
+  function later (ms: number, run: () => void): void {
+    const timer = setTimeout(() => {
+      timers.delete(timer)
+      run()
+    }, ms)
+    timer.unref()
+    timers.add(timer)
+  }
+
+  const about = (order: Order) => ({ out_trade_no: order.out_trade_no, out_refund_no: '', url: order.notify_url })
+
+  return {
+    paid (order: Order): void {
+      const v3 = order.sign_type === 'RSA'
+      tell({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', orderJson(order)) : paymentXml(order) })
+    },
+    /** Orders that were paid together are told of together. */
+    combinedPaid (orders: Order[]): void {
+      tell({ about: 'payment', ...about(orders[0] as Order), v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', combinedJson(orders)) })
+    },
+    refunded (refund: Refund, order: Order): void {
+      const state = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL', PROCESSING: '' }[refund.refund_status]
+      const body = refund.v3
+        ? eventJson(`REFUND.${state}`, 'refund', '退款结果', refundNews(refund, world.account.mchId, order.sub_mch_id))
+        : refundXml(world, refund, subOf(order).sub)
+      tell({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body })
+    },
+    /** Anything else that v3 tells. */
+    event (url: string, type: string, originalType: string, content: object): void {
+      tell({ about: 'event', out_trade_no: '', out_refund_no: '', url, v3: true, body: eventJson(type, originalType, type, content) })
+    },
+    /** A false signature, to see whether the merchant looks; not sent again. */
+    async probe (url: string): Promise<Delivery> {
+      return await attempt({ about: 'probe', out_trade_no: '', out_refund_no: '', url, v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', { probe: true }) }, 1)
+    },
+    /** Sends once more what was sent before, byte for byte, outside the schedule; v3's headers are signed anew. */
+    async resend (id: string): Promise<Delivery | undefined> {
+      const before = world.deliveries.find(delivery => delivery.id === id)
+      return before && await attempt({ ...pick(before), body: before.request.body, v3: 'wechatpay-signature' in before.request.headers }, before.attempt)
+    },
+    async close (): Promise<void> {
+      closed = true
+      for (const timer of timers) clearTimeout(timer)
+      await Promise.all(underWay)
+    }
+  }
+}
+
+const pick = ({ about, out_trade_no: number, out_refund_no: refund, url }: Delivery) => ({ about, out_trade_no: number, out_refund_no: refund, url })
+
+export type Notifier = ReturnType<typeof createNotifier>

@@ -1,0 +1,67 @@
+/** Several accounts at one address: whose a call is, told by the ids in it, as WeChat tells it. */
+import type { IncomingMessage } from 'node:http'
+import type { World } from '../state/world.ts'
+
+export interface Side {
+  /** '' for the one that was there first; the others live under `/<name>`, too. */
+  name: string
+  world: World
+}
+
+/** @throws Error where two accounts could not be told apart */
+export function checkSides (sides: readonly Side[]): void {
+  for (const [index, { name, world: { account } }] of sides.entries()) {
+    if (index > 0 && !/^[\w-]+$/.test(name)) throw new Error('an account\'s name must be of letters, digits, _ and -')
+    for (const other of sides.slice(0, index)) {
+      if (other.name === name) throw new Error(`two accounts are named ${name}`)
+      if (other.world.account.appId === account.appId) throw new Error(`two accounts have the appId ${account.appId}`)
+      if (other.world.account.mchId === account.mchId) throw new Error(`two accounts have the mchId ${account.mchId}`)
+    }
+  }
+}
+
+export function createFront (sides: readonly Side[]) {
+  const isAlone = sides.length === 1
+  const chosen = new WeakMap<IncomingMessage, string>()
+
+  const by = (text: string, pattern: RegExp, has: (side: Side, id: string) => boolean) => {
+    const id = pattern.exec(text)?.[1]
+    return id === undefined ? undefined : sides.find(side => has(side, id))
+  }
+
+  /** '' where nothing tells: then it is the first account's. */
+  function nameIn (text: string): string {
+    const side = by(text, /mch_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(\d+)/i, ({ world }, id) => world.account.mchId === id) ??
+      by(text, /app_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(wx\w+)/i, ({ world }, id) => world.account.appId === id) ??
+      by(text, /access_token=([\w-]+)/, ({ world: { memory } }, id) => memory.table('tokens').has(id) || memory.table('visitorTokens').has(id)) ??
+      by(text, /(?:prepay_?id["'=>:\s]+(?:prepay_id=)?|cashier\/)(\w+)/i, ({ world }, id) => world.prepays.has(id))
+    return side?.name ?? ''
+  }
+
+  const isNamed = (url: string) => sides.some(({ name }) => name !== '' && (url === `/${name}` || url.startsWith(`/${name}/`)))
+  const headOf = ({ url = '', headers }: IncomingMessage) => `${url} ${headers.authorization ?? ''}`
+
+  return {
+    /** For Fastify's `rewriteUrl`: the account's own place. */
+    rewriteUrl (request: IncomingMessage): string {
+      const { url = '/' } = request
+      if (isAlone || isNamed(url)) return url
+      const name = chosen.get(request) ?? nameIn(headOf(request))
+      return name === '' ? url : `/${name}${url}`
+    },
+    /** Looks into the beginning of a body, which stays there to be read, and then goes on. */
+    peek (request: IncomingMessage, goOn: () => void): void {
+      const { url = '', headers } = request
+      const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+      if (isAlone || !hasBody || isNamed(url) || nameIn(headOf(request)) !== '') return goOn()
+      request.once('readable', () => {
+        const start = request.read() as Buffer | null
+        if (start) {
+          request.unshift(start)
+          chosen.set(request, nameIn(`${headOf(request)} ${start.toString()}`))
+        }
+        goOn()
+      })
+    }
+  }
+}

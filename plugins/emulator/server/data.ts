@@ -1,0 +1,76 @@
+/** What `--data DIR` keeps: all that this WeChat knows, and its keys, so that it is the same one after a restart. */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Side } from './accounts.ts'
+import type { MemorySnapshot } from '../state/memory.ts'
+import type { Authority, Pki, SavedAuthority } from '../keys/pki.ts'
+import { pem } from '../keys/v3-keys.ts'
+import type { SavedV3Keys } from '../keys/v3-keys.ts'
+
+interface State {
+  version: 1
+  authority: SavedAuthority
+  accounts: Record<string, { memory: MemorySnapshot, keys: SavedV3Keys }>
+}
+
+/** Milliseconds that changes are gathered before they are written. */
+const GATHERED = 50
+
+/** @throws Error where the file is there but cannot be read */
+export function readState (dir: string): State | undefined {
+  let text: string
+  try {
+    text = readFileSync(join(dir, 'state.json'), 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  try {
+    const state = JSON.parse(text) as State
+    if (state.version === 1) return state
+  } catch { /* said below */ }
+  throw new Error(`${join(dir, 'state.json')} is not this emulator's: move it away to begin anew`)
+}
+
+export interface Kept { authority: Authority, sides: ReadonlyArray<Side & { pki: Pki }> }
+
+/** Writes what changes, and at the end once more. */
+export function keepState (dir: string, { authority, sides }: Kept): { close (): void } {
+  let timer: NodeJS.Timeout | undefined
+
+  function write (): void {
+    clearTimeout(timer)
+    timer = undefined
+    const accounts = Object.fromEntries(sides.map(({ name, world, pki }) => [name, { memory: world.memory.snapshot(), keys: pki.v3.saved() }]))
+    const state: State = { version: 1, authority: authority.saved, accounts }
+    // Never half a file, whenever the power goes.
+    const file = join(dir, 'state.json')
+    writeFileSync(`${file}.new`, JSON.stringify(state), { mode: 0o600 })
+    renameSync(`${file}.new`, file)
+  }
+
+  const soon = () => { timer ??= setTimeout(write, GATHERED) }
+  for (const { world } of sides) world.events.on('change', soon)
+  write()
+  return {
+    close () {
+      for (const { world } of sides) world.events.off('change', soon)
+      write()
+    }
+  }
+}
+
+/** The files that SDKs in any language want to read, under the names that WeChat gives them. */
+export function writeKeyFiles (dir: string, { authority, sides }: Kept): void {
+  for (const { name, pki } of sides) {
+    const folder = join(dir, name)
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const files = {
+      'ca.pem': authority.ca,
+      'apiclient_cert.pem': pki.merchant.cert,
+      'apiclient_key.pem': pki.merchant.key,
+      'pub_key.pem': pem(pki.v3.wechat.publicKey)
+    }
+    for (const [file, content] of Object.entries(files)) writeFileSync(join(folder, file), content, { mode: 0o600 })
+  }
+}

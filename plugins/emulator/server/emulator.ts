@@ -1,0 +1,111 @@
+/**
+ * WeChat's side on your own machine: a Fastify plugin, and `createEmulator()` that starts one by itself.
+ * It refuses what WeChat refuses, with WeChat's codes and words. For development and tests only.
+ */
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import { checkSides, createFront } from './accounts.ts'
+import { createControls } from './controls.ts'
+import type { EmulatorControls } from './controls.ts'
+import { keepState, readState, writeKeyFiles } from './data.ts'
+import { testNotifications } from '../notifications/samples.ts'
+import { createAuthority, createPki } from '../keys/pki.ts'
+import { emulator, refuseProduction } from './plugin.ts'
+import type { EmulatorOptions } from './plugin.ts'
+import { listenSecurely, proxyWechat } from './tls.ts'
+import { prepareKeys } from '../keys/v3-keys.ts'
+import { createWorld } from '../state/world.ts'
+import type { WorldOptions } from '../state/world.ts'
+
+export interface Emulator extends EmulatorControls {
+  readonly app: FastifyInstance
+  /** Where TLS listens, for WeChat's own host names too. */
+  readonly securePort: number
+  /** The controls of an account that `accounts` named. Throws if there is none. */
+  named (name: string): EmulatorControls
+  close (): Promise<void>
+}
+
+export interface CreateEmulatorOptions extends EmulatorOptions {
+  /** Default: any free one. */
+  port?: number
+  /** Where TLS listens. Default: any free one. */
+  securePort?: number
+  /** Default 127.0.0.1: only this machine. */
+  host?: string
+  /** A folder in which everything is kept: the next emulator there is the same one. Default: nothing is kept. */
+  data?: string
+  /** More accounts, each with a merchant of its own: at the same address, told apart by their ids, and under `/<name>`. */
+  accounts?: Array<WorldOptions & { name: string }>
+  logger?: FastifyServerOptions['logger']
+}
+
+/** Starts an emulator on a port of its own and hands out its controls. */
+export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.0.1', logger = false, data, accounts = [], ...options }: CreateEmulatorOptions = {}): Promise<Emulator> {
+  refuseProduction(options.allowProduction)
+  const saved = data === undefined ? undefined : readState(data)
+  if (!saved) await prepareKeys()
+  const authority = createAuthority(saved?.authority)
+  const sides = [{ name: '', ...options }, ...accounts].map(({ name, ...options }) => {
+    const before = saved?.accounts[name]
+    const world = createWorld(options, before?.memory)
+    return { name, world, pki: createPki(world.account.mchId, authority, world.random, before?.keys) }
+  })
+  checkSides(sides)
+  const front = createFront(sides)
+  const app = Fastify({
+    logger: logger as boolean,
+    forceCloseConnections: true,
+    rewriteUrl: request => front.rewriteUrl(request as Parameters<typeof front.rewriteUrl>[0]),
+    serverFactory: handler => createServer((request, reply) => front.peek(request, () => handler(request, reply)))
+  })
+  app.get('/', async (_request, reply) => reply.redirect('/_emulator/dashboard'))
+  const secure: { origin?: string } = {}
+  const names = sides.map(({ name }) => name)
+  for (const { name, world, pki } of sides) {
+    app.register(emulator, { ...options, prefix: name && `/${name}`, parts: { world, pki, secureOrigin: () => secure.origin, names } })
+  }
+  if (data !== undefined) {
+    writeKeyFiles(data, { authority, sides })
+    const kept = keepState(data, { authority, sides })
+    app.addHook('onClose', async () => kept.close())
+  }
+  const origin = await app.listen({ port, host })
+  const handle = (request: IncomingMessage, reply: ServerResponse) => front.peek(request, () => app.routing(request, reply))
+  const listening = await listenSecurely(app, authority, { port: securePort, host, handle }).catch(async (error: Error) => {
+    // Half an emulator would keep the process alive.
+    await app.close()
+    throw error
+  })
+  secure.origin = `https://${host === '127.0.0.1' ? host : 'localhost'}:${listening}`
+  proxyWechat(app, listening, host)
+
+  const controls = new Map<string, EmulatorControls>()
+  for (const { name, world } of sides) controls.set(name, await createControls(app, world, origin + (name && `/${name}`)))
+  return {
+    ...controls.get('') as EmulatorControls,
+    app,
+    securePort: listening,
+    named (name) {
+      const found = controls.get(name)
+      if (!found) throw new Error(`no account is named ${name}`)
+      return found
+    },
+    close: () => app.close()
+  }
+}
+
+export default emulator
+export { emulator, testNotifications }
+export type { EmulatorConfig, EmulatorControls } from './controls.ts'
+export type { Chaos } from '../control/trouble.ts'
+export type { Difference, Explanation } from '../explain/explanation.ts'
+export type { Mistake } from '../explain/mistakes.ts'
+export type { Fault } from '../faults/faults.ts'
+export type { Call } from '../control/journal.ts'
+export type { Mishap } from '../faults/mishaps.ts'
+export type { TestAccount, TestMessage, TestNotifications, TestPayment, TestRefund } from '../notifications/samples.ts'
+export type { EmulatorOptions } from './plugin.ts'
+export type { Account, AuthCodeBehaviour, Delivery, KeyMode, Order, Refund, WorldOptions } from '../state/world.ts'

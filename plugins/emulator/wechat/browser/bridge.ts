@@ -1,0 +1,155 @@
+/** What WeChat's browser does for a page: a script that gives it WeixinJSBridge, and the checks behind it, made here and not in the page. */
+import type { KeyObject } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { signJssdk } from '../../../../src/official-account/jssdk.ts'
+import { explainJssdk } from '../../explain/jssdk.ts'
+import { explainPaySign } from '../../explain/pay-sign.ts'
+import type { OfficialAccount } from '../official-account.ts'
+import { cashierPage, errorPage } from './pages.ts'
+import type { PayV2 } from '../v2/v2.ts'
+import { bodyJson } from '../wire.ts'
+import type { Order, World } from '../../state/world.ts'
+
+type Said = Record<string, unknown>
+
+/** Pages whose config was asked for, so that a signature for an earlier one is recognized. */
+const PAGES_KEPT = 20
+
+export function bridge (app: FastifyInstance, world: World, account: OfficialAccount, pay: PayV2, merchantKey: KeyObject): void {
+  const pages: string[] = []
+
+  app.get('/_emulator/bridge.js', async (_request, reply) =>
+    reply.type('text/javascript; charset=utf-8').header('cache-control', 'no-store').send(SCRIPT))
+
+  function verifyConfig (request: FastifyRequest, said: Said): string {
+    const address = String(said.url)
+    const url = address.split('#')[0] as string
+    if (said.appId !== world.account.appId) return 'invalid appid'
+    if (!URL.canParse(url) || !world.isOurDomain(new URL(url).host)) return 'invalid url domain'
+    const right = account.liveTickets().some(ticket => signJssdk({
+      jsapi_ticket: ticket,
+      noncestr: String(said.verifyNonceStr),
+      timestamp: Number(said.verifyTimestamp),
+      url
+    }) === said.verifySignature)
+    if (!right) {
+      const earlierPages = pages.filter(page => page !== url)
+      request.wechatExplanation = () => explainJssdk({ nonce: String(said.verifyNonceStr), timestamp: String(said.verifyTimestamp), url, address, signature: String(said.verifySignature), earlierPages, ...account.ticketsForExplaining() })
+    }
+    if (pages.push(url) > PAGES_KEPT) pages.shift()
+    return right ? 'ok' : 'invalid signature'
+  }
+
+  /** The path of the cashier, or why there is none. */
+  function verifyPayment (request: FastifyRequest, said: Said): { cashier: string } | { problem: string } {
+    const order = pay.orders.atCashier(said, order => explainLater(request, said, order))
+    if (typeof order === 'string') return { problem: order }
+    if (order.trade_state !== 'NOTPAY') return { problem: order.trade_state === 'CLOSED' ? '订单已关闭' : '该订单已支付' }
+    return { cashier: `/_emulator/cashier/${order.prepay_id}` }
+  }
+
+  function explainLater (request: FastifyRequest, said: Said, order: Order, isApp = false): void {
+    request.wechatExplanation = () => explainPaySign({ said, order, account: world.account, merchantKey, isApp })
+  }
+
+  // A page of any host may ask, as in WeChat's browser; the body comes as text so that no preflight is needed.
+  const open = (reply: FastifyReply) => reply.header('access-control-allow-origin', '*')
+
+  app.post('/_emulator/bridge/preVerifyJSAPI', async (request, reply) => {
+    open(reply)
+    return { err_msg: `preVerifyJSAPI:${verifyConfig(request, bodyJson(request) ?? {})}` }
+  })
+
+  app.post('/_emulator/bridge/getBrandWCPayRequest', async (request, reply) => {
+    open(reply)
+    const verdict = verifyPayment(request, bodyJson(request) ?? {})
+    return 'cashier' in verdict ? verdict : { err_msg: 'get_brand_wcpay_request:fail', err_desc: verdict.problem }
+  })
+
+  // What an app hands to WeChat's SDK (PayReq).
+  app.post('/_emulator/bridge/sendPayReq', async request => {
+    const said = bodyJson(request) ?? {}
+    const order = pay.orders.atCashierOfApp(said, order => explainLater(request, said, order, true))
+    return typeof order === 'string' ? { errCode: -1, errStr: order } : { errCode: 0, cashier: `/_emulator/cashier/${order.prepay_id}` }
+  })
+
+  app.get<{ Params: { prepayId: string } }>('/_emulator/cashier/:prepayId', async (request, reply) =>
+    reply.type(HTML).send(cashierFor(request.params.prepayId)))
+
+  // Where a phone's browser is sent for an H5 order; the payer comes back by `redirect_url`.
+  app.get<{ Querystring: { prepay_id?: string, redirect_url?: string } }>('/_emulator/h5', async (request, reply) => {
+    const { prepay_id: id = '', redirect_url: back } = request.query
+    // WeChat looks at where the browser comes from: an H5 payment begins on the merchant's own page.
+    if (!request.headers.referer) return reply.type(HTML).send(errorPage(-1, '商家参数格式有误，请联系商家解决'))
+    return reply.type(HTML).send(cashierFor(id, back))
+  })
+
+  function cashierFor (prepayId: string, back?: string): string {
+    const order = pay.orders.byPrepayId(prepayId)
+    if (!order) return errorPage(404, '订单不存在或已过期')
+    const path = `${app.prefix}/_emulator/orders/${encodeURIComponent(order.out_trade_no)}`
+    const query = order.sub_mch_id === '' ? '' : `?sub_mch_id=${order.sub_mch_id}`
+    return cashierPage(order, `${path}/pay${query}`, `${path}/cancel${query}`, back)
+  }
+}
+
+const HTML = 'text/html; charset=utf-8'
+
+/** Runs in the merchant's page, before WeChat's own jweixin script. */
+const SCRIPT = `(() => {
+  const base = document.currentScript.src.replace(/\\/_emulator\\/bridge\\.js.*$/, '')
+  if (!/MicroMessenger/.test(navigator.userAgent)) {
+    const userAgent = navigator.userAgent + ' MicroMessenger/8.0.50'
+    Object.defineProperty(navigator, 'userAgent', { get: () => userAgent, configurable: true })
+  }
+  const post = async (name, body) =>
+    (await fetch(base + '/_emulator/bridge/' + name, { method: 'POST', body: JSON.stringify(body) })).json()
+
+  function cashier (path) {
+    return new Promise(resolve => {
+      const frame = document.createElement('iframe')
+      frame.src = base + path
+      frame.title = 'WeChat Pay'
+      frame.style.cssText = 'position:fixed;inset:0;width:100%;height:100%;border:0;z-index:2147483647;background:Canvas'
+      const hear = event => {
+        if (event.source !== frame.contentWindow || !event.data || !event.data.wechatEmulator) return
+        window.removeEventListener('message', hear)
+        frame.remove()
+        resolve(event.data.wechatEmulator)
+      }
+      window.addEventListener('message', hear)
+      document.body.append(frame)
+    })
+  }
+
+  // WeChat's app shows the reason itself; the page hears no more than "fail".
+  function tell (reason) {
+    const notice = document.createElement('div')
+    notice.setAttribute('role', 'alert')
+    notice.textContent = reason
+    notice.style.cssText = 'position:fixed;left:50%;top:40%;transform:translateX(-50%);max-width:80%;padding:16px 24px;border-radius:8px;background:#000c;color:#fff;font:16px/1.5 system-ui,sans-serif;z-index:2147483647'
+    document.body.append(notice)
+    setTimeout(() => notice.remove(), 3000)
+  }
+
+  const calls = {
+    preVerifyJSAPI: params => post('preVerifyJSAPI', { ...params, url: location.href }),
+    async getBrandWCPayRequest (params) {
+      const verdict = await post('getBrandWCPayRequest', params)
+      if (verdict.err_desc) tell(verdict.err_desc)
+      return verdict.cashier ? { err_msg: 'get_brand_wcpay_request:' + await cashier(verdict.cashier) } : verdict
+    }
+  }
+
+  window.WeixinJSBridge = {
+    invoke (name, params, callback) {
+      const call = calls[name] || (async () => ({ err_msg: name + ':fail, the emulator does not offer it' }))
+      call(params || {}).catch(error => ({ err_msg: name + ':fail', err_desc: String(error) })).then(reply => { if (callback) callback(reply) })
+    },
+    call () {},
+    on () {},
+    log () {}
+  }
+  document.addEventListener('DOMContentLoaded', () => document.dispatchEvent(new Event('WeixinJSBridgeReady')))
+})()
+`

@@ -1,0 +1,34 @@
+/** What WeChat does with a scanned QR code: a NATIVE order of mode 2, or mode 1, where it asks the merchant first. */
+import { request } from 'undici'
+import { signV2, verifyV2 } from '../../../../src/pay/v2/sign.ts'
+import { readXml } from '../../../../src/pay/v2/xml.ts'
+import type { Fields } from '../../../../src/pay/v2/xml.ts'
+import type { V2Orders } from '../v2/orders.ts'
+import { v2Xml } from '../wire.ts'
+import { userOf } from '../../state/world.ts'
+import type { Order, World } from '../../state/world.ts'
+
+/** The order to be paid, or why there is none, in WeChat's words. */
+export async function scan (text: string, world: World, orders: V2Orders, openid: string | undefined): Promise<Order | string> {
+  const order = orders.byCodeUrl(text)
+  if (order) return order.trade_state === 'NOTPAY' ? order : '订单已支付或已关闭'
+  const query = /^weixin:\/\/wxpay\/bizpayurl\?(.*sign=.*)$/.exec(text)?.[1]
+  if (!query) return '二维码已失效'
+  const { account } = world
+  const code = Object.fromEntries(new URLSearchParams(query)) as Fields
+  const signType = code.sign?.length === 64 ? 'HMAC-SHA256' : 'MD5'
+  if (code.appid !== account.appId || code.mch_id !== account.mchId || !verifyV2(code, account.apiKey, signType)) return '签名错误'
+  if (!world.nativeUrl) return '商户未设置扫码支付回调URL'
+
+  const asked = { appid: account.appId, mch_id: account.mchId, openid: userOf(world, openid).openid, is_subscribe: 'Y', nonce_str: world.random.hex(16), product_id: String(code.product_id) }
+  let answer: Fields
+  try {
+    const reply = await request(world.nativeUrl, { method: 'POST', headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...asked, sign: signV2(asked, account.apiKey, signType) }), signal: AbortSignal.timeout(5000) })
+    answer = readXml(Buffer.from(await reply.body.arrayBuffer()))
+  } catch {
+    return '商户应答异常'
+  }
+  if (answer.return_code !== 'SUCCESS' || !verifyV2(answer, account.apiKey, signType)) return '商户应答异常'
+  if (answer.result_code !== 'SUCCESS') return answer.err_code_des ?? '商户应答异常'
+  return orders.byPrepayId(answer.prepay_id ?? '') ?? '订单不存在或已过期'
+}

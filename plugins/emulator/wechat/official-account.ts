@@ -1,0 +1,150 @@
+/** api.weixin.qq.com: access_token, stable_token, tickets, and a few calls that need a token. */
+import type { FastifyInstance } from 'fastify'
+import type { Timed, World } from '../state/world.ts'
+import { bodyJson, refuse, withRid } from './wire.ts'
+
+interface Token extends Timed { kind: 'plain' | 'stable' }
+
+/** Milliseconds an old plain token goes on working after a new one was issued. */
+const OVERLAP = 300_000
+/** Milliseconds before its end that the platform renews a stable token by itself. */
+const RENEWED_EARLY = 300_000
+const DAY = 86_400_000
+
+export function officialAccount (app: FastifyInstance, world: World) {
+  const { hex } = world.random
+  const tokens = world.memory.table<Token>('tokens')
+  const tickets = world.memory.table<Timed & { type: string }>('tickets')
+  const counts = world.memory.table<number>('counts')
+  const count = (name: string) => { counts.set(name, (counts.get(name) ?? 0) + 1) }
+  /** When calls with a quota were made. */
+  const quotas = world.memory.table<number[]>('quotas')
+  /** How many there were within the last `ms`, this one included. */
+  const within = (name: string, ms: number) => {
+    const times = quotas.get(name) ?? []
+    quotas.set(name, times)
+    while ((times[0] ?? Infinity) <= world.now() - ms) times.shift()
+    return times.push(world.now())
+  }
+  const current = world.memory.table<string>('stableToken')
+
+  function issueToken (kind: Token['kind']): string {
+    const value = `${kind === 'stable' ? '98' : '97'}_${hex(60)}`
+    tokens.set(value, { kind, until: world.now() + world.tokenLifetime * 1000 })
+    count('tokens')
+    return value
+  }
+
+  function tokenReply (value: string) {
+    const left = (tokens.get(value) as Token).until - world.now()
+    return { access_token: value, expires_in: Math.round(left / 1000) }
+  }
+
+  function credentialProblem (given: { grant_type?: unknown, appid?: unknown, secret?: unknown }) {
+    if (given.grant_type !== 'client_credential') return refuse(40002, 'invalid grant_type')
+    if (!given.appid) return refuse(41002, 'appid missing')
+    if (!given.secret) return refuse(41004, 'appsecret missing')
+    if (given.appid !== world.account.appId) return refuse(40013, 'invalid appid')
+    if (given.secret !== world.account.appSecret) return refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq')
+  }
+
+  // Each answer of this host is JSON, and an error names the request.
+  app.addHook('preSerialization', async (request, _reply, payload) => request.url.includes('/cgi-bin/') ? withRid(payload as object, world) : payload)
+
+  app.get<{ Querystring: Record<string, string> }>('/cgi-bin/token', async request => {
+    count('token')
+    const problem = credentialProblem(request.query)
+    if (problem) return problem
+    if (within('plain', DAY) > 2000) return refuse(45009, 'reach max api daily quota limit')
+    const soon = world.now() + OVERLAP
+    for (const token of tokens.values()) if (token.kind === 'plain') token.until = Math.min(token.until, soon)
+    return tokenReply(issueToken('plain'))
+  })
+
+  app.get('/cgi-bin/stable_token', async () => refuse(43002, 'require POST method'))
+  app.post('/cgi-bin/stable_token', async request => {
+    count('stable_token')
+    const given = bodyJson(request)
+    if (!given) return refuse(47001, 'data format error')
+    const problem = credentialProblem(given)
+    if (problem) return problem
+    const now = world.now()
+    if (within('stable', 60_000) > 10_000) return refuse(45011, 'api minute-quota reach limit')
+    const stable = current.get('value')
+    const held = stable === undefined ? undefined : tokens.get(stable)
+    const renewed = () => {
+      const value = issueToken('stable')
+      current.set('value', value)
+      return tokenReply(value)
+    }
+    if (given.force_refresh === true) {
+      const forced = (quotas.get('forced') ?? []).filter(at => at > now - DAY)
+      if (forced.length >= 20) return refuse(45009, 'reach max api daily quota limit')
+      if (forced.some(at => at > now - 30_000)) return refuse(45011, 'api minute-quota reach limit')
+      quotas.set('forced', [...forced, now])
+      if (held) held.until = now
+      return renewed()
+    }
+    // A life-time shorter than the platform's own lead (a test's) is renewed when it is over.
+    const lead = Math.min(RENEWED_EARLY, world.tokenLifetime * 100)
+    if (stable !== undefined && held && held.until - now > lead) return tokenReply(stable)
+    return renewed()
+  })
+
+  function tokenProblem (value: unknown) {
+    if (!value) return refuse(41001, 'access_token missing')
+    const token = tokens.get(String(value))
+    if (!token) return refuse(40001, 'invalid credential, access_token is invalid or not latest, could get access_token by getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r')
+    if (token.until <= world.now()) return refuse(42001, 'access_token expired')
+  }
+
+  app.get<{ Querystring: Record<string, string> }>('/cgi-bin/ticket/getticket', async request => {
+    count('getticket')
+    const { access_token: token, type } = request.query
+    const problem = tokenProblem(token)
+    if (problem) return problem
+    if (type !== 'jsapi' && type !== 'wx_card') return refuse(40097, 'invalid args')
+    const ticket = hex(43)
+    tickets.set(ticket, { type, until: world.now() + world.ticketLifetime * 1000 })
+    count('tickets')
+    return { errcode: 0, errmsg: 'ok', ticket, expires_in: world.ticketLifetime }
+  })
+
+  for (const path of ['/cgi-bin/getcallbackip', '/cgi-bin/get_api_domain_ip']) {
+    app.get<{ Querystring: Record<string, string> }>(path, async request =>
+      tokenProblem(request.query.access_token) ?? { ip_list: ['101.226.103.0', '140.207.54.0'] })
+  }
+
+  const liveTickets = () => [...tickets].filter(([, { type, until }]) => type === 'jsapi' && until > world.now()).map(([ticket]) => ticket)
+  /** Killed on command. */
+  let dead: string[] = []
+
+  return {
+    /** What was issued so far, and how often it was asked for. */
+    counts () {
+      const of = (name: string) => counts.get(name) ?? 0
+      return { tokens: of('tokens'), tickets: of('tickets'), calls: { token: of('token'), stable_token: of('stable_token'), getticket: of('getticket') } }
+    },
+    liveTickets,
+    /** A ticket that would have been right, and what else may have been signed with. */
+    ticketsForExplaining () {
+      const named = (id: 'ticket-dead' | 'ticket-card' | 'ticket-token', values: Iterable<string>) => [...values].map(value => ({ id, value }))
+      const live = liveTickets()
+      const those = (of: string) => [...tickets].filter(([value, { type }]) => type === of && !live.includes(value)).map(([value]) => value)
+      return {
+        ticket: live.at(-1) ?? '',
+        others: [...named('ticket-dead', [...those('jsapi'), ...dead]), ...named('ticket-card', those('wx_card')), ...named('ticket-token', tokens.keys())]
+      }
+    },
+    /** Kills every token, as a reset of the secret or a foreign system would; tickets too if asked. */
+    expire (alsoTickets: boolean) {
+      tokens.clear()
+      current.clear()
+      if (!alsoTickets) return
+      dead = [...tickets.keys()]
+      tickets.clear()
+    }
+  }
+}
+
+export type OfficialAccount = ReturnType<typeof officialAccount>

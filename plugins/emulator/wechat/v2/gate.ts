@@ -1,0 +1,79 @@
+/** What every v2 call goes through before its own rules: shape, merchant, certificate, signature. */
+import { TLSSocket } from 'node:tls'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Endpoint } from '../../../../src/pay/v2/endpoints.ts'
+import { verifyV2 } from '../../../../src/pay/v2/sign.ts'
+import type { SignType } from '../../../../src/pay/v2/sign.ts'
+import { readXml } from '../../../../src/pay/v2/xml.ts'
+import type { Fields } from '../../../../src/pay/v2/xml.ts'
+import { explainV2 } from '../../explain/v2.ts'
+import { businessFailed, callFailed, sendV2, signed, v2Xml } from '../wire.ts'
+import type { Values } from '../wire.ts'
+import type { World } from '../../state/world.ts'
+
+/** The client's words for how calls differ, but what each call is like is written down here once more: two witnesses. */
+export interface V2Route extends Pick<Endpoint, 'cert' | 'appid' | 'mchId' | 'signType' | 'signedReply'> {
+  /** The key that signs. Default the merchant's. */
+  apiKey?: () => string
+}
+
+/** Fields verified, and who is asking. */
+export interface V2Request {
+  fields: Fields
+  signType: SignType
+  sub: { sub_mch_id: string, sub_appid: string }
+}
+
+/** Answers fields to be signed and sent, or a reply of its own. */
+export type V2Handler = (call: V2Request, reply: FastifyReply) => Values | FastifyReply | Promise<Values | FastifyReply>
+
+/** nginx speaks here, not WeChat Pay. */
+const NO_CERTIFICATE = '<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n<center>No required SSL certificate was sent</center>\r\n</body>\r\n</html>\r\n'
+
+export type V2Gate = (path: string, handler: V2Handler, route?: V2Route) => void
+
+export function v2Gate (app: FastifyInstance, world: World): V2Gate {
+  const { account } = world
+
+  function showsCertificate ({ raw: { socket } }: FastifyRequest): boolean {
+    return socket instanceof TLSSocket && socket.authorized && socket.getPeerCertificate().subject?.CN === account.mchId
+  }
+
+  function subOf ({ sub_mch_id: id = '', sub_appid: appId = '' }: Fields) {
+    if (id === '') return { sub_mch_id: '', sub_appid: '' }
+    const sub = world.subMerchants.find(({ subMchId }) => subMchId === id)
+    return sub && (appId === '' || appId === sub.subAppId) ? { sub_mch_id: id, sub_appid: appId } : undefined
+  }
+
+  return (path, handler, { cert = false, appid = 'appid', mchId = 'mch_id', signType: only, signedReply = true, apiKey = () => account.apiKey } = {}) => {
+    app.post(path, async (request, reply) => {
+      if (cert && !showsCertificate(request)) return reply.code(400).type('text/html').send(NO_CERTIFICATE)
+      let fields: Fields
+      try {
+        fields = readXml(request.body as Buffer)
+      } catch {
+        return sendV2(reply, { return_code: 'FAIL', retmsg: 'xml格式错误', retcode: 1 })
+      }
+      if (!/^\d{1,32}$/.test(fields[mchId] ?? '')) return sendV2(reply, callFailed(`${mchId}参数格式错误`))
+      if (fields[mchId] !== account.mchId) return sendV2(reply, callFailed('商户号mch_id不存在'))
+      if (appid && fields[appid] !== account.appId) return sendV2(reply, callFailed('appid和mch_id不匹配'))
+      const sub = subOf(fields)
+      if (!sub) return sendV2(reply, callFailed('sub_mch_id与sub_appid不匹配'))
+      const signType = only === 'MD5' ? 'MD5' : fields.sign_type || 'MD5'
+      if ((signType !== 'MD5' && signType !== 'HMAC-SHA256') || (only && signType !== only) || !verifyV2(fields, apiKey(), signType)) {
+        request.wechatExplanation = () => explainV2({ about: 'v2', fields, signType: signType === 'HMAC-SHA256' ? signType : 'MD5', account, apiKey: apiKey() })
+        return sendV2(reply, callFailed('签名错误，请检查后再试'))
+      }
+      if (!/^.{1,32}$/.test(fields.nonce_str ?? '')) return sendV2(reply, callFailed('nonce_str参数长度有误'))
+      const fault = request.wechatFault?.code
+      const answer = fault ? businessFailed(fault, '系统超时') : await handler({ fields, signType, sub }, reply)
+      if (isReply(answer)) return answer
+      if (answer.return_code === 'FAIL') return sendV2(reply, answer)
+      return signedReply
+        ? sendV2(reply, signed({ world, signType, apiKey: apiKey(), ...(sub.sub_mch_id && { sub }) }, answer))
+        : reply.type('text/plain').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', ...answer }))
+    })
+  }
+}
+
+const isReply = (answer: Values | FastifyReply): answer is FastifyReply => 'raw' in answer && 'hijack' in answer

@@ -1,0 +1,251 @@
+/** unifiedorder, orderquery, closeorder, and what happens to an order at the cashier. */
+import { isIP } from 'node:net'
+import { verifyV2 } from '../../../../src/pay/v2/sign.ts'
+import type { Fields } from '../../../../src/pay/v2/xml.ts'
+import { businessFailed, callFailed } from '../wire.ts'
+import type { Values } from '../wire.ts'
+import { chinaTime, openidProblem, orderKey, userOf } from '../../state/world.ts'
+import type { Order, World } from '../../state/world.ts'
+import type { V2Gate, V2Handler, V2Request } from './gate.ts'
+
+/** Milliseconds a prepay_id, and an order without time_expire, lives. */
+const PREPAY_LIFE = 2 * 3600_000
+const ORDER_LIFE = 7 * 86_400_000
+
+const TRADE_TYPES = new Set(['JSAPI', 'APP', 'NATIVE', 'MWEB'])
+
+/** `origin`: where this emulator is reached, for the addresses it hands out. */
+export function v2Orders (route: V2Gate, world: World, origin: () => string, verifyRsa: (text: string, signature: string) => boolean) {
+  route('/pay/unifiedorder', ({ fields, signType, sub }) => {
+    const problem = orderProblem(fields)
+    if (problem) return problem
+    const wanted = {
+      ...orderFields(fields),
+      trade_type: fields.trade_type as string,
+      openid: fields.openid ?? '',
+      sub_openid: fields.sub_openid ?? '',
+      product_id: fields.product_id ?? ''
+    }
+    let order = find(fields.out_trade_no, sub.sub_mch_id)
+    const over = order && endProblem(order)
+    if (over) return over
+    if (order && Object.entries(wanted).some(([name, value]) => order?.[name as keyof Order] !== value)) {
+      return businessFailed('INVALID_REQUEST', '201 商户订单号重复')
+    }
+    order ??= add({ ...wanted, ...sub, sign_type: signType, out_trade_no: fields.out_trade_no as string, notify_url: fields.notify_url as string, time_expire: fields.time_expire ?? '' }, 'placed')
+    return {
+      result_code: 'SUCCESS',
+      prepay_id: prepay(order),
+      trade_type: order.trade_type,
+      ...(order.trade_type === 'NATIVE' && { code_url: order.code_url }),
+      ...(order.trade_type === 'MWEB' && { mweb_url: `${origin()}/_emulator/h5?prepay_id=${order.prepay_id}&package=${world.random.digits(10)}` })
+    }
+  })
+
+  function orderProblem (fields: Fields): Values | undefined {
+    for (const name of ['body', 'out_trade_no', 'total_fee', 'spbill_create_ip', 'notify_url', 'trade_type']) {
+      if (!fields[name]) return businessFailed('LACK_PARAMS', `缺少参数${name}`)
+    }
+    const { trade_type: type = '', openid, sub_openid: subOpenid } = fields
+    if (!TRADE_TYPES.has(type)) return callFailed(`您没有${type}支付权限`)
+    const payer = openid || subOpenid
+    if (type === 'JSAPI' && !payer) return callFailed('JSAPI支付必须传openid')
+    const stranger = payer && openidProblem(world, payer)
+    if (stranger) return callFailed(stranger)
+    if (type === 'NATIVE' && !fields.product_id) return businessFailed('LACK_PARAMS', '缺少参数product_id')
+    if (type === 'MWEB' && !fields.scene_info) return businessFailed('LACK_PARAMS', '缺少参数scene_info')
+    return paramProblem(fields) ?? (/^https?:\/\/[^?#]+$/.test(fields.notify_url as string) ? undefined : bad('notify_url'))
+  }
+
+  function paramProblem (fields: Fields): Values | undefined {
+    const { time_expire: expire } = fields
+    if (!/^[0-9A-Za-z_\-|*@]{1,32}$/.test(fields.out_trade_no as string)) return bad('out_trade_no')
+    if (!/^[1-9]\d{0,9}$/.test(fields.total_fee as string)) return bad('total_fee')
+    if (Buffer.byteLength(fields.body as string) > 127) return bad('body')
+    if (Buffer.byteLength(fields.attach ?? '') > 127) return bad('attach')
+    if (!isIP(fields.spbill_create_ip as string)) return bad('spbill_create_ip')
+    if (expire && (!/^\d{14}$/.test(expire) || expire <= chinaTime(world.now()))) return bad('time_expire')
+  }
+
+  const bad = (name: string) => businessFailed('PARAM_ERROR', `参数错误:${name}`)
+
+  /** Why an order cannot be paid any more. */
+  function endProblem (order: Order): Values | undefined {
+    if (order.trade_state === 'SUCCESS' || order.trade_state === 'REFUND') return businessFailed('ORDERPAID', '该订单已支付')
+    if (order.trade_state === 'CLOSED') return businessFailed('ORDERCLOSED', '订单已关闭')
+    if (order.trade_state === 'REVOKED') return businessFailed('ORDERREVERSED', '订单已撤销')
+  }
+
+  const query: V2Handler = ({ fields, sub }) => {
+    const order = named(fields, sub.sub_mch_id)
+    if (!order) return businessFailed('ORDERNOTEXIST', 'order not exist')
+    const common = { result_code: 'SUCCESS', out_trade_no: order.out_trade_no, attach: order.attach, device_info: order.device_info, trade_state: order.trade_state, trade_state_desc: STATE_WORDS[order.trade_state] }
+    return order.transaction_id === '' ? { ...common, total_fee: order.total_fee } : { ...common, ...paidFields(order) }
+  }
+  route('/pay/orderquery', query)
+
+  route('/pay/closeorder', ({ fields, sub }) => {
+    const order = find(fields.out_trade_no, sub.sub_mch_id)
+    if (!order) return businessFailed('ORDERNOTEXIST', 'order not exist')
+    if (order.trade_type === 'MICROPAY') return businessFailed('INVALID_REQUEST', '当前交易不允许进行普通关单（只能撤销）')
+    if (order.trade_state === 'SUCCESS' || order.trade_state === 'REFUND') return businessFailed('ORDERPAID', '该订单已支付')
+    if (order.trade_state === 'NOTPAY') {
+      order.trade_state = 'CLOSED'
+      note(order, 'closed')
+    }
+    return { result_code: 'SUCCESS', result_msg: 'OK' }
+  })
+
+  function add (given: Partial<Order> & Pick<Order, 'out_trade_no' | 'total_fee' | 'body' | 'trade_type' | 'sign_type'>, what: string): Order {
+    const order: Order = {
+      appid: world.account.appId,
+      mch_id: world.account.mchId,
+      sub_appid: '',
+      sub_mch_id: '',
+      attach: '',
+      device_info: '',
+      fee_type: 'CNY',
+      openid: '',
+      sub_openid: '',
+      product_id: '',
+      notify_url: '',
+      combine_out_trade_no: '',
+      prepay_id: '',
+      code_url: '',
+      profit_sharing: false,
+      trade_state: 'NOTPAY',
+      transaction_id: '',
+      time_end: '',
+      history: [],
+      ...given,
+      time_expire: given.time_expire || chinaTime(world.now() + ORDER_LIFE)
+    }
+    world.orders.set(orderKey(order.out_trade_no, order.sub_mch_id), order)
+    note(order, what)
+    return order
+  }
+
+  function find (number: string | undefined, subMchId = ''): Order | undefined {
+    const order = world.orders.get(orderKey(number ?? '', subMchId))
+    if (order?.trade_state === 'NOTPAY' && order.time_expire <= chinaTime(world.now())) {
+      order.trade_state = 'CLOSED'
+      note(order, 'expired')
+    }
+    return order
+  }
+
+  /** The order that a call names, by either number. */
+  function named ({ transaction_id: id, out_trade_no: number }: Fields, subMchId = ''): Order | undefined {
+    const all = [...world.orders.values()].filter(order => order.sub_mch_id === subMchId)
+    return id ? all.find(order => order.transaction_id === id) : find(number, subMchId)
+  }
+
+  function note (order: Order, what: string) {
+    order.history.push({ at: new Date(world.now()).toISOString(), what })
+  }
+
+  const isAlive = (prepayId: string) => (world.prepays.get(prepayId)?.until ?? 0) > world.now()
+
+  /** A living prepay_id, the same as before if there is one. */
+  function prepay (order: Order): string {
+    if (!isAlive(order.prepay_id)) {
+      order.prepay_id = `wx${chinaTime(world.now())}${world.random.hex(10)}`
+      world.prepays.set(order.prepay_id, { out_trade_no: order.out_trade_no, sub_mch_id: order.sub_mch_id, until: world.now() + PREPAY_LIFE })
+    }
+    // The code of an order that is placed again replaces the old one.
+    if (order.trade_type === 'NATIVE') order.code_url = `weixin://wxpay/bizpayurl?pr=${world.random.hex(4)}zz`
+    return order.prepay_id
+  }
+
+  /** The order a living prepay_id stands for. */
+  function byPrepayId (id: string): Order | undefined {
+    const { out_trade_no: number, sub_mch_id: sub } = world.prepays.get(id) ?? {}
+    return isAlive(id) ? find(number, sub) : undefined
+  }
+
+  return {
+    query,
+    add,
+    prepay,
+    find,
+    named,
+    note,
+    paramProblem,
+    endProblem,
+    byPrepayId,
+    byCodeUrl: (url: string) => [...world.orders.values()].find(order => order.code_url === url && order.code_url !== ''),
+    /** The parameters that a page handed to WeChat: why it cannot pay with them, or the order. `refused` hears of a wrong signature. */
+    atCashier ({ appId, timeStamp, nonceStr, package: pack, signType, paySign }: Record<string, unknown>, refused: (order: Order) => void): Order | string {
+      const order = byPrepayId(/^prepay_id=(\S+)$/.exec(String(pack))?.[1] ?? '')
+      if (!order) return '调用支付JSAPI缺少参数: total_fee'
+      const fields = { appId, timeStamp, nonceStr, package: pack, signType, sign: paySign } as Record<string, string>
+      const claimed = typeof timeStamp === 'string' && appId === (order.sub_appid || order.appid) && signType === order.sign_type
+      const right = claimed && (order.sign_type === 'RSA'
+        ? verifyRsa(`${appId}\n${timeStamp}\n${nonceStr}\n${pack}\n`, String(paySign))
+        : verifyV2(fields, world.account.apiKey, order.sign_type))
+      if (!right) refused(order)
+      return right ? order : '支付验证签名失败'
+    },
+    /** The same for what an app handed to WeChat's SDK: it signs the bare prepay_id. */
+    atCashierOfApp ({ appid, partnerid, prepayid, package: pack, noncestr, timestamp, sign }: Record<string, unknown>, refused: (order: Order) => void): Order | string {
+      const order = byPrepayId(String(prepayid))
+      if (!order || order.trade_type !== 'APP') return '商户订单号不存在或已过期'
+      const fields = { appid, partnerid, prepayid, package: pack, noncestr, timestamp, sign } as Record<string, string>
+      const claimed = pack === 'Sign=WXPay' && appid === (order.sub_appid || order.appid) && partnerid === (order.sub_mch_id || order.mch_id)
+      const right = claimed && (order.sign_type === 'RSA'
+        ? verifyRsa(`${appid}\n${timestamp}\n${noncestr}\n${prepayid}\n`, String(sign))
+        : verifyV2(fields, world.account.apiKey, order.sign_type))
+      if (!right) refused(order)
+      return right ? order : '支付验证签名失败'
+    },
+    /** The visitor pays. False if the order cannot be paid (any more). */
+    pay (order: Order, openid?: string): boolean {
+      const state = find(order.out_trade_no, order.sub_mch_id)?.trade_state
+      if (state !== 'NOTPAY' && state !== 'USERPAYING') return false
+      if (order.openid === '') order.openid = userOf(world, openid).openid
+      order.trade_state = 'SUCCESS'
+      order.transaction_id = `42000${world.random.digits(5)}${chinaTime(world.now()).slice(0, 8)}${world.random.digits(10)}`
+      order.time_end = chinaTime(world.now())
+      world.balance += order.total_fee
+      note(order, 'paid')
+      return true
+    },
+    cancel (order: Order): void {
+      if (order.trade_state === 'USERPAYING') order.trade_state = 'PAYERROR'
+      note(order, 'cancelled at the cashier')
+    }
+  }
+}
+
+const STATE_WORDS = { NOTPAY: '订单未支付', USERPAYING: '需要用户输入支付密码', SUCCESS: '支付成功', REFUND: '转入退款', CLOSED: '订单已关闭', REVOKED: '订单已撤销', PAYERROR: '支付失败' } as const
+
+/** The fields of an order that all ways to pay have. */
+export function orderFields (fields: V2Request['fields']) {
+  return {
+    body: fields.body as string,
+    attach: fields.attach ?? '',
+    device_info: fields.device_info ?? '',
+    total_fee: Number(fields.total_fee),
+    fee_type: fields.fee_type || 'CNY',
+    profit_sharing: fields.profit_sharing === 'Y'
+  }
+}
+
+/** What a query and a notification both say of a paid order. */
+export function paidFields (order: Order): Values {
+  return {
+    openid: order.openid,
+    is_subscribe: 'Y',
+    sub_openid: order.sub_openid,
+    trade_type: order.trade_type,
+    bank_type: 'OTHERS',
+    total_fee: order.total_fee,
+    fee_type: order.fee_type,
+    // Numbers come in CDATA in one place and bare in the next.
+    cash_fee: String(order.total_fee),
+    transaction_id: order.transaction_id,
+    time_end: order.time_end
+  }
+}
+
+export type V2Orders = ReturnType<typeof v2Orders>

@@ -1,0 +1,221 @@
+/** /v3/pay/transactions, the partner's, and combined orders. */
+import { businessEnd } from './order-end.ts'
+import { chinaTime, openidProblem, rfc3339 } from '../../state/world.ts'
+import type { Order, World } from '../../state/world.ts'
+import type { V2Orders } from '../v2/orders.ts'
+import type { Json, V3Call, V3Gate } from './gate.ts'
+import { refuse } from './wire.ts'
+import type { V3Refusal } from './wire.ts'
+
+const COMMON = ['description', 'out_trade_no', 'time_expire', 'attach', 'notify_url', 'goods_tag', 'support_fapiao', 'amount', 'payer', 'detail', 'scene_info', 'settle_info']
+const WAYS = { jsapi: 'JSAPI', app: 'APP', native: 'NATIVE', h5: 'MWEB' } as const
+
+const object = (value: unknown): Json => value !== null && typeof value === 'object' ? value as Json : {}
+const text = (value: unknown) => typeof value === 'string' ? value : ''
+
+export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (orders: Order[]) => void) {
+  const { account } = world
+
+  /** Who asks, and for whom; direct merchants and providers spell it differently. */
+  function idsProblem (given: Json, isPartner: boolean): V3Refusal | undefined {
+    const [mchid, appid] = isPartner ? [given.sp_mchid, given.sp_appid] : [given.mchid, given.appid]
+    if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
+    if (appid !== undefined && appid !== account.appId) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
+    if (isPartner && !world.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
+  }
+
+  function orderProblem (body: Json, way: keyof typeof WAYS, isPartner: boolean): V3Refusal | undefined {
+    for (const name of ['description', 'out_trade_no', 'notify_url', 'amount', ...(way === 'jsapi' ? ['payer'] : []), ...(way === 'h5' ? ['scene_info'] : []), ...(isPartner ? ['sp_appid'] : ['appid'])]) {
+      if (body[name] === undefined || body[name] === '') return missing(name)
+    }
+    const bad = (name: string) => refuse(400, 'PARAM_ERROR', `参数错误：${name}`, 268435464, { field: `/body/${name}`, location: 'body' })
+    const { total, currency = 'CNY' } = object(body.amount)
+    if (!/^[0-9A-Za-z_\-|*]{6,32}$/.test(text(body.out_trade_no))) return bad('out_trade_no')
+    if (!Number.isInteger(total) || (total as number) < 1) return bad('amount/total')
+    if (currency !== 'CNY') return bad('amount/currency')
+    if (text(body.description) === '' || Buffer.byteLength(text(body.description)) > 127) return bad('description')
+    if (Buffer.byteLength(text(body.attach)) > 128) return bad('attach')
+    if (!/^https?:\/\/[^?#]+$/.test(text(body.notify_url))) return bad('notify_url')
+    if (body.time_expire !== undefined && !(Date.parse(text(body.time_expire)) > world.now())) return bad('time_expire')
+    const { payer_client_ip: ip, h5_info: h5 } = object(body.scene_info)
+    if (body.scene_info !== undefined && !ip) return missing('scene_info/payer_client_ip')
+    if (way === 'h5' && !object(h5).type) return missing('scene_info/h5_info')
+    if (way !== 'jsapi') return undefined
+    const payer = object(body.payer)
+    const openid = text(isPartner ? payer.sp_openid ?? payer.sub_openid : payer.openid)
+    if (openid === '') return refuse(400, 'PARAM_ERROR', 'JSAPI支付必须传openid', 268501013)
+    const stranger = openidProblem(world, openid)
+    if (stranger) return refuse(400, 'PARAM_ERROR', stranger === 'invalid openid' ? '无效的openid' : 'appid和openid不匹配', 268445527)
+  }
+
+  const missing = (name: string) => refuse(400, 'PARAM_ERROR', `输入源“/body/${name}”映射到值字段“${name}”必填性规则校验失败，此字段为必填项`, 268435461)
+
+  function placed (body: Json, way: keyof typeof WAYS, isPartner: boolean): Order | V3Refusal {
+    const problem = idsProblem(body, isPartner) ?? orderProblem(body, way, isPartner)
+    if (problem) return problem
+    const payer = object(body.payer)
+    const subMchId = isPartner ? text(body.sub_mchid) : ''
+    const wanted = {
+      trade_type: WAYS[way],
+      body: text(body.description),
+      attach: text(body.attach),
+      device_info: text(object(body.scene_info).device_id),
+      total_fee: object(body.amount).total as number,
+      fee_type: 'CNY',
+      openid: text(isPartner ? payer.sp_openid : payer.openid),
+      sub_openid: text(payer.sub_openid),
+      profit_sharing: object(body.settle_info).profit_sharing === true
+    }
+    const order = orders.find(text(body.out_trade_no), subMchId)
+    const over = order && businessEnd(order)
+    if (over) return over
+    if (order && Object.entries(wanted).some(([name, value]) => order[name as keyof Order] !== value)) {
+      return refuse(400, 'INVALID_REQUEST', '请求重入时，参数与首次请求时不一致', 268498688)
+    }
+    return order ?? orders.add({
+      ...wanted,
+      sub_mch_id: subMchId,
+      sub_appid: text(body.sub_appid),
+      sign_type: 'RSA',
+      out_trade_no: text(body.out_trade_no),
+      notify_url: text(body.notify_url),
+      time_expire: body.time_expire === undefined ? '' : chinaTime(Date.parse(text(body.time_expire)))
+    }, 'placed')
+  }
+
+  /** `orders.prepay` gives a NATIVE order its code. */
+  function handedOut (order: Order, { request }: V3Call): Json {
+    const prepayId = orders.prepay(order)
+    if (order.trade_type === 'NATIVE') return { code_url: order.code_url }
+    if (order.trade_type === 'MWEB') return { h5_url: `${request.protocol}://${request.host}${request.server.prefix}/_emulator/h5?prepay_id=${prepayId}&package=${world.random.digits(10)}` }
+    return { prepay_id: prepayId }
+  }
+
+  for (const [base, isPartner] of [['/v3/pay/transactions', false], ['/v3/pay/partner/transactions', true]] as const) {
+    const ids = isPartner ? ['sp_appid', 'sp_mchid', 'sub_appid', 'sub_mchid'] : ['appid', 'mchid']
+    const subOf = (given: Json) => isPartner ? text(given.sub_mchid) : ''
+
+    for (const way of Object.keys(WAYS) as Array<keyof typeof WAYS>) {
+      route('POST', `${base}/${way}`, call => {
+        const order = placed(call.body, way, isPartner)
+        return 'inner' in order ? order : handedOut(order, call)
+      }, { body: [...ids, ...COMMON] })
+    }
+
+    const queried = ({ query }: V3Call, find: () => Order | undefined) => {
+      const problem = idsProblem(query, isPartner)
+      if (problem) return problem
+      const order = find()
+      return order ? orderJson(order) : refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771)
+    }
+    route('GET', `${base}/out-trade-no/:number`, call => queried(call, () => orders.find(call.params.number, subOf(call.query))))
+    route('GET', `${base}/id/:id`, call => queried(call, () => orders.named({ transaction_id: call.params.id as string }, subOf(call.query))))
+
+    route('POST', `${base}/out-trade-no/:number/close`, ({ params, body }) => {
+      const problem = idsProblem(body, isPartner)
+      if (problem) return problem
+      const order = orders.find(params.number, subOf(body))
+      if (!order) return refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771)
+      return closed(order)
+    }, { body: ids.filter(name => name.endsWith('mchid')) })
+  }
+
+  function closed (order: Order): V3Refusal | undefined {
+    if (order.trade_type === 'MICROPAY') return refuse(400, 'INVALID_REQUEST', '当前交易不允许进行普通关单（只能撤销）', 268449641)
+    if (order.transaction_id !== '') return refuse(400, 'ORDERPAID', '订单已支付', 268449538)
+    if (order.trade_state === 'NOTPAY') {
+      order.trade_state = 'CLOSED'
+      orders.note(order, 'closed')
+    }
+    return undefined
+  }
+
+  // Orders that are paid together: each a part with a number of its own, one prepay_id for all.
+  const partsOf = (number: string) => [...world.orders.values()].filter(order => order.combine_out_trade_no === number)
+
+  for (const way of Object.keys(WAYS) as Array<keyof typeof WAYS>) {
+    route('POST', `/v3/combine-transactions/${way}`, call => {
+      const { combine_appid: appid, combine_mchid: mchid, combine_out_trade_no: number, sub_orders: given, combine_payer_info: payer, scene_info: scene, notify_url: notifyUrl, time_expire: expire } = call.body
+      if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
+      const parts = (Array.isArray(given) ? given : []).map(object)
+      if (parts.length < 2) return missing('sub_orders')
+      const made: Order[] = []
+      for (const part of parts) {
+        const order = placed({
+          appid,
+          mchid: part.mchid,
+          description: part.description,
+          out_trade_no: part.out_trade_no,
+          attach: part.attach,
+          notify_url: notifyUrl,
+          amount: { total: object(part.amount).total_amount },
+          ...(payer !== undefined && { payer }),
+          ...(scene !== undefined && { scene_info: scene }),
+          ...(expire !== undefined && { time_expire: expire })
+        }, way, false)
+        if ('inner' in order) return order
+        order.combine_out_trade_no = text(number)
+        made.push(order)
+      }
+      return handedOut(made[0] as Order, call)
+    }, { body: ['combine_appid', 'combine_mchid', 'combine_out_trade_no', 'sub_orders', 'combine_payer_info', 'scene_info', 'notify_url', 'time_expire'] })
+  }
+
+  route('GET', '/v3/combine-transactions/out-trade-no/:number', ({ params }) => {
+    const parts = partsOf(params.number as string)
+    return parts.length > 0 ? combinedJson(parts) : refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771)
+  })
+
+  route('POST', '/v3/combine-transactions/out-trade-no/:number/close', ({ params }) => {
+    const parts = partsOf(params.number as string)
+    if (parts.length === 0) return refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771)
+    return parts.map(closed).find(Boolean)
+  }, { body: ['combine_appid', 'sub_orders'] })
+
+  return {
+    /** The visitor pays a combined order: all of it. False if it cannot be paid. */
+    payCombined (number: string, openid?: string): boolean {
+      const parts = partsOf(number)
+      if (parts.length === 0 || !parts.every(order => orders.pay(order, openid))) return false
+      paid(parts)
+      return true
+    },
+    partsOf
+  }
+}
+
+/** What a query and a notification both say of an order. */
+export function orderJson (order: Order): Json {
+  const isPartner = order.sub_mch_id !== ''
+  const isPaid = order.transaction_id !== ''
+  return {
+    ...(isPartner
+      ? { sp_appid: order.appid, sp_mchid: order.mch_id, sub_mchid: order.sub_mch_id, ...(order.sub_appid && { sub_appid: order.sub_appid }) }
+      : { appid: order.appid, mchid: order.mch_id }),
+    out_trade_no: order.out_trade_no,
+    ...(isPaid && { transaction_id: order.transaction_id, trade_type: order.trade_type, bank_type: 'OTHERS', success_time: rfc3339(order.time_end) }),
+    trade_state: order.trade_state,
+    trade_state_desc: order.trade_state === 'SUCCESS' ? '支付成功' : order.trade_state,
+    attach: order.attach,
+    ...((order.openid || order.sub_openid) && { payer: isPartner ? { ...(order.openid && { sp_openid: order.openid }), ...(order.sub_openid && { sub_openid: order.sub_openid }) } : { openid: order.openid } }),
+    amount: { total: order.total_fee, currency: order.fee_type, ...(isPaid && { payer_total: order.total_fee, payer_currency: order.fee_type }) }
+  }
+}
+
+export function combinedJson (parts: Order[]): Json {
+  const first = parts[0] as Order
+  return {
+    combine_appid: first.appid,
+    combine_mchid: first.mch_id,
+    combine_out_trade_no: first.combine_out_trade_no,
+    sub_orders: parts.map(order => ({
+      mchid: order.mch_id,
+      out_trade_no: order.out_trade_no,
+      trade_state: order.trade_state,
+      attach: order.attach,
+      amount: { total_amount: order.total_fee, currency: order.fee_type, payer_amount: order.total_fee, payer_currency: order.fee_type },
+      ...(order.transaction_id && { transaction_id: order.transaction_id, trade_type: order.trade_type, bank_type: 'OTHERS', success_time: rfc3339(order.time_end) })
+    })),
+    combine_payer_info: { openid: first.openid }
+  }
+}

@@ -1,0 +1,64 @@
+/** How WeChat words its replies. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { signV2 } from '../../../src/pay/v2/sign.ts'
+import type { SignType } from '../../../src/pay/v2/sign.ts'
+import type { World } from '../state/world.ts'
+
+/** An Official Account error: HTTP 200, the code in the body. `withRid` completes it. */
+export const refuse = (errcode: number, errmsg: string) => ({ errcode, errmsg })
+
+/** The request's id stands at the end of an error's message. */
+export function withRid (answer: object, { random: { hex } }: World): object {
+  return 'errcode' in answer && 'errmsg' in answer && answer.errcode !== 0
+    ? { ...answer, errmsg: `${answer.errmsg} rid: ${hex(4)}-${hex(4)}-${hex(4)}` }
+    : answer
+}
+
+/** Undefined unless the body is a JSON object, whatever the content type says. */
+export const bodyJson = (request: FastifyRequest) => jsonObject(String(request.body))
+
+export function jsonObject (text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return value !== null && typeof value === 'object' ? value as Record<string, unknown> : undefined
+  } catch {
+    return undefined
+  }
+}
+
+export type Values = Record<string, string | number>
+
+/** v2's XML as WeChat writes it: text in CDATA, numbers with and without. */
+export function v2Xml (values: Values, root = 'xml'): string {
+  const cdata = (value: string) => `<![CDATA[${value.replaceAll(']]>', ']]]]><![CDATA[>')}]]>`
+  const elements = Object.entries(values).map(([name, value]) => `<${name}>${typeof value === 'number' ? value : cdata(value)}</${name}>`)
+  return `<${root}>${elements.join('\n')}</${root}>`
+}
+
+/** WeChat sends its XML as text/plain. */
+export function sendV2 (reply: FastifyReply, values: Values) {
+  return reply.type('text/plain').send(v2Xml(values))
+}
+
+/** The call itself failed: nothing else is said, and nothing is signed. */
+export const callFailed = (message: string): Values => ({ return_code: 'FAIL', return_msg: message })
+
+/** What is signed and said in every answer and notification of v2. */
+export interface V2Signer {
+  world: World
+  signType: SignType
+  /** The merchant's, or the sandbox's. */
+  apiKey: string
+  sub?: { sub_mch_id: string, sub_appid: string }
+}
+
+/** A verified call's answer, signed with the call's own algorithm. */
+export function signed ({ world, signType, apiKey, sub }: V2Signer, values: Values): Values {
+  const { appId, mchId } = world.account
+  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', appid: appId, mch_id: mchId, ...sub, nonce_str: world.random.hex(8), ...values })
+  return { ...all, sign: signV2(Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)])), apiKey, signType) }
+}
+
+const withoutEmpty = (values: Values): Values => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''))
+
+export const businessFailed = (code: string, description: string): Values => ({ result_code: 'FAIL', err_code: code, err_code_des: description })
