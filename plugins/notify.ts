@@ -45,9 +45,11 @@ export interface NotifyOptions extends CommonOptions {
   expected?: (outTradeNo: string) => Expected | undefined | Promise<Expected | undefined>
   /** Called instead of `onPayment` for a genuine payment that is not what `expected` says. WeChat will send it again. */
   onMismatch?: (payment: Payment, expected: Expected | undefined) => unknown
-  /** Milliseconds; WeChat waits 5000. Default 4500. */
+  /** Milliseconds a delivery waits for its handler; WeChat waits 5000. A slower handler goes on, and is not run a second time beside. Default 4500. */
   handlerTimeout?: number
-  /** Seconds that a handled payment is remembered. Default seven days; WeChat gives up after about one. */
+  /** Milliseconds a handler may go on in all; then it counts as hung, and the next delivery runs it again. At most a day. Default 600000: ten minutes. */
+  handlerLimit?: number
+  /** Seconds that a handled payment is remembered, at most a year. Default seven days; WeChat gives up after about one. */
   remember?: number
   /** While Redis is away: `refuse`, so that WeChat sends it again (default), or `process` without memory of what other processes handled. */
   storeAway?: 'refuse' | 'process'
@@ -71,7 +73,7 @@ declare module 'fastify' {
 }
 
 export const notify = fp<NotifyOptions>(async (app, options) => {
-  const { onPayment, onRefund, expected, onMismatch, handlerTimeout = 4500, remember = 7 * 86_400, storeAway, namespace } = options
+  const { onPayment, onRefund, expected, onMismatch, handlerTimeout = 4500, handlerLimit = 600_000, remember = 7 * DAY, storeAway, namespace } = options
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
   const merchant = checkMerchant(options.merchant, endpoints.pay)
@@ -79,11 +81,14 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
   for (const [option, handler] of Object.entries({ onPayment, onRefund, onMismatch, expected })) {
     if (handler !== undefined && typeof handler !== 'function') throw new WechatConfigError(option, 'must be a function')
   }
-  if (!(handlerTimeout > 0 && handlerTimeout <= 5000)) throw new WechatConfigError('handlerTimeout', 'must be 1 to 5000 milliseconds')
+  requireNumber('handlerTimeout', handlerTimeout, 1, 5000, 'milliseconds')
+  requireNumber('handlerLimit', handlerLimit, handlerTimeout, DAY * 1000, 'milliseconds, and not below handlerTimeout')
+  requireNumber('remember', remember, 0.001, 366 * DAY, 'seconds')
   if (storeAway !== undefined && storeAway !== 'refuse' && storeAway !== 'process') throw new WechatConfigError('storeAway', 'must be refuse or process')
 
   const store = storeOf(app, options)
-  const once = createOnce(store, { timeout: handlerTimeout, remember: remember * 1000, storeAway })
+  if (remember < DAY) app.log.warn({ remember }, 'fastify-wechat-pay: option remember is in seconds, and WeChat repeats a notification for about a day: handlers may run again')
+  const once = createOnce(store, { timeout: handlerTimeout, limit: handlerLimit, remember: remember * 1000, storeAway, log: app.log })
   const delivery = createDelivery<NotifyContext>(appId, merchant.mchId, once, { onPayment, onRefund, expected, onMismatch })
   const bases = [endpoints.pay, endpoints.payBackup]
   const keys = merchant.v3 && createV3Client({ http: options.http, bases, merchant: merchant.v3, store, clock: systemClock }).keys
@@ -107,6 +112,11 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
       case 'failure': request.log.info({ outTradeNo: notification.raw.out_trade_no }, 'an attempt to pay failed')
     }
   }
+
+  // What began before the end shall have its time, and no more: slower work dies with the process, and is run again elsewhere.
+  let end = 0
+  app.addHook('preClose', async () => { end = performance.now() + handlerTimeout })
+  app.addHook('onClose', async () => { await once.close(Math.max(0, end - performance.now())) })
 
   if (!app.hasRequestDecorator('wechatNotification')) app.decorateRequest('wechatNotification', null)
 
@@ -140,6 +150,12 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
 }, { fastify: '5.x', name: 'fastify-wechat-pay/notify' })
 
 const XML = 'text/xml; charset=utf-8'
+/** Seconds. */
+const DAY = 86_400
+
+function requireNumber (option: string, value: unknown, least: number, most: number, unit: string): void {
+  if (!(typeof value === 'number' && value >= least && value <= most)) throw new WechatConfigError(option, `must be ${least} to ${most} ${unit}`)
+}
 
 function numberOf (notification: Notification): { outTradeNo?: string } {
   switch (notification.kind) {

@@ -11,6 +11,7 @@ import { createOAuth, isCode } from '../src/official-account/oauth.ts'
 import type { OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { accountKey } from '../src/store/key.ts'
+import { keepLease } from '../src/store/lease.ts'
 import { expose, noStore, prefixOf, routeOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 import { AUTHORIZE, CALLBACK } from './schemas.ts'
@@ -135,10 +136,13 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
         continue
       }
       if (turn.state === 'mine') {
-        const outcome = await visitor(code).catch(async (error: unknown) => {
+        // However slow WeChat is: a twin that redeemed the code a second time would be told that it is used.
+        const letGo = keepLease(store, key, id, TWIN_WAIT)
+        const outcome = await visitor(code).finally(letGo).catch(async (error: unknown) => {
           await store.finish(key, id, FAILED, LOGIN_TIME * 1000).catch(() => {})
           throw error
         })
+        // Not written, it costs a twin its answer and no more: WeChat redeems a code once.
         await store.finish(key, id, outcome, LOGIN_TIME * 1000).catch(() => {})
         return outcome
       }

@@ -11,6 +11,7 @@ import { reconcileOrders } from '../src/pay/reconcile.ts'
 import type { ReconcileReport, UnfinishedOrder } from '../src/pay/reconcile.ts'
 import type { WechatPay } from '../src/pay/pay.ts'
 import { accountKey } from '../src/store/key.ts'
+import { keepLease } from '../src/store/lease.ts'
 import { expose, exposed, storeOf } from './common.ts'
 import type { Namespaced } from './common.ts'
 import { notify } from './notify.ts'
@@ -71,7 +72,7 @@ export const reconcile = fp<ReconcileOptions>(async (app, options) => {
     const owner = randomUUID()
     if (rest === 0) await store.drop(key, DONE)
     if ((await store.take(key, owner, LEASE)).state !== 'mine') return undefined
-    const beat = setInterval(() => { store.extend(key, owner, LEASE).catch(() => {}) }, LEASE / 3)
+    const letGo = keepLease(store, key, owner, LEASE)
     try {
       report = await reconcileOrders(unfinished(), {
         query: orders.query,
@@ -86,7 +87,8 @@ export const reconcile = fp<ReconcileOptions>(async (app, options) => {
       await onReport?.(report)
       return report
     } finally {
-      clearInterval(beat)
+      letGo()
+      // Lost on the way, it costs one run too many: payments are handled once whatever the number of runs.
       await (rest > 0 ? store.finish(key, owner, DONE, rest) : store.release(key, owner)).catch(() => {})
     }
   }

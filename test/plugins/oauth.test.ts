@@ -250,3 +250,21 @@ t.test('a twin waits for a slow WeChat, but not for ever', async t => {
   t.equal(slow.seen.length, 1)
   t.match(users, [{ unionid: 'u' }, { unionid: 'u' }])
 })
+
+t.test('a WeChat that takes longer than a twin waits: the code is redeemed once', async t => {
+  let asked = 0
+  const slow = await fakeServer(async (_seen, reply) => {
+    asked++
+    await sleep(11_500)
+    reply.end(JSON.stringify({ openid: OPENID, access_token: 'x', scope: 'snsapi_base' }))
+  })
+  t.teardown(slow.close)
+  const { begin, visit } = await host(t, { endpoints: slow.endpoints, http: { timeout: 20_000 } })
+  const { consent: url, cookies } = await begin()
+  const path = `/wechat/oauth/callback?code=abc&state=${/state=([0-9a-f]{32})/.exec(url)?.[1]}`
+  const first = visit(path, cookies)
+  await sleep(3000)
+  const twin = visit(path, cookies)
+  t.same((await Promise.all([first, twin])).map(reply => reply.statusCode), [302, 302])
+  t.equal(asked, 1)
+})
