@@ -5,7 +5,7 @@ import { WechatConfigError } from '../src/errors.ts'
 import { createEncryptedStore } from '../src/store/encrypted.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { createRedisStore } from '../src/store/redis.ts'
-import type { RedisClient } from '../src/store/redis.ts'
+import type { RedisClient } from '../src/store/redis-client.ts'
 import type { Endpoints } from '../src/options.ts'
 import type { HttpOptions } from '../src/http.ts'
 import type { Store } from '../src/store/store.ts'
@@ -14,9 +14,9 @@ export interface CommonOptions {
   appId: string
   /** WeChat's hosts; leave out in production, point them at the emulator in development. */
   endpoints?: Endpoints
-  /** An ioredis client or cluster (`app.redis`), shared by all processes. Default: the memory of this process. */
+  /** A client or cluster of ioredis (`app.redis`) or of the package `redis`, shared by all processes. Default: the memory of this process. */
   redis?: RedisClient
-  /** Encrypts what lies in Redis: 32 random bytes, as a Buffer or as their hex or base64, the same in all processes. */
+  /** Encrypts tokens, tickets, logins and certificates in Redis: 32 random bytes, as a Buffer or as their hex or base64, the same in all processes. */
   encryptionKey?: string | Uint8Array
   /** Time-out and retries of calls to WeChat. */
   http?: HttpOptions
@@ -41,7 +41,7 @@ export function prefixOf ({ prefix, namespace }: Pick<CommonOptions, 'prefix' | 
 }
 
 export function storeOf (app: FastifyInstance, { redis, encryptionKey }: Pick<CommonOptions, 'redis' | 'encryptionKey'>): Store {
-  if (redis) {
+  if (redis !== undefined) {
     const store = createRedisStore(redis)
     return encryptionKey === undefined ? store : createEncryptedStore(store, encryptionKey)
   }

@@ -72,6 +72,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
   const token = createCredential({
     name: 'access_token',
     key: accountKey(appId, 'access_token'),
+    secret: appSecret,
     store,
     clock,
     log,
@@ -115,6 +116,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
       tickets.set(type, ticket = createCredential({
         name: `${type}_ticket`,
         key: accountKey(appId, `ticket:${type}`),
+        secret: appSecret,
         store,
         clock,
         log,
