@@ -11,6 +11,7 @@ import { createNotifier } from './notifier.ts'
 import { officialAccount } from './official-account.ts'
 import { createPki } from './pki.ts'
 import type { Pki } from './pki.ts'
+import { checkPluginOptions } from './options.ts'
 import { payV2 } from './v2/v2.ts'
 import { payV3 } from './v3/v3.ts'
 import { createWorld } from './world.ts'
@@ -27,6 +28,7 @@ const BODY_LIMIT = 1 << 20
 
 /** @throws Error where NODE_ENV is production, unless told twice */
 export async function emulator (app: FastifyInstance, options: EmulatorOptions): Promise<void> {
+  checkPluginOptions(options)
   refuseProduction(options.allowProduction)
   const world = options.parts?.world ?? createWorld(options)
   const pki = options.parts?.pki ?? createPki(world.account.mchId)
