@@ -8,7 +8,7 @@ import { WechatConfigError, WechatError, WechatNotificationError } from '../src/
 import { createOnce } from '../src/once.ts'
 import { requireId, resolveEndpoints } from '../src/options.ts'
 import { createDelivery } from '../src/pay/deliver.ts'
-import type { Expected, HandlingContext, WechatEvent } from '../src/pay/deliver.ts'
+import type { Expected, ExpectedOf, HandlingContext, WechatEvent } from '../src/pay/deliver.ts'
 import { checkMerchant } from '../src/pay/merchant.ts'
 import type { Merchant } from '../src/pay/merchant.ts'
 import type { Payment } from '../src/pay/order.ts'
@@ -16,7 +16,7 @@ import type { Refund } from '../src/pay/refund.ts'
 import { v2Answer } from '../src/pay/v2/notification.ts'
 import { createV3Client } from '../src/pay/v3/client.ts'
 import { SignatureProbe, v3Refusal } from '../src/pay/v3/notification.ts'
-import { expose, prefixOf, routeOf, storeOf } from './common.ts'
+import { checkPluginOptions, expose, routeOf, scopeOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 import { claimsV3, createNotificationReader } from './notification-reader.ts'
 import type { Notification } from './notification-reader.ts'
@@ -39,10 +39,10 @@ export interface NotifyOptions extends CommonOptions {
   /** The same for what became of a refund: SUCCESS, CLOSED or ABNORMAL, each of them once. Without it, it is logged and acknowledged. */
   onRefund?: (refund: Refund, context: NotifyContext) => unknown
   /**
-   * What the order should look like, or undefined if there is none. Recommended: without it a genuine payment of
+   * What the order should look like, or null or undefined if there is none. Recommended: without it a genuine payment of
    * another amount than the order's reaches `onPayment`.
    */
-  expected?: (outTradeNo: string) => Expected | undefined | Promise<Expected | undefined>
+  expected?: ExpectedOf
   /** Called instead of `onPayment` for a genuine payment that is not what `expected` says. WeChat will send it again. */
   onMismatch?: (payment: Payment, expected: Expected | undefined) => unknown
   /** Milliseconds a delivery waits for its handler; WeChat waits 5000. A slower handler goes on, and is not run a second time beside. Default 4500. */
@@ -73,18 +73,13 @@ declare module 'fastify' {
 }
 
 export const notify = fp<NotifyOptions>(async (app, options) => {
+  checkPluginOptions(app, 'notify', options)
   const { onPayment, onRefund, expected, onMismatch, handlerTimeout = 4500, handlerLimit = 600_000, remember = 7 * DAY, storeAway, namespace } = options
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
   const merchant = checkMerchant(options.merchant, endpoints.pay)
   if (!onPayment && !onRefund) throw new WechatConfigError('onPayment', '(or onRefund) is required')
-  for (const [option, handler] of Object.entries({ onPayment, onRefund, onMismatch, expected })) {
-    if (handler !== undefined && typeof handler !== 'function') throw new WechatConfigError(option, 'must be a function')
-  }
-  requireNumber('handlerTimeout', handlerTimeout, 1, 5000, 'milliseconds')
-  requireNumber('handlerLimit', handlerLimit, handlerTimeout, DAY * 1000, 'milliseconds, and not below handlerTimeout')
-  requireNumber('remember', remember, 0.001, 366 * DAY, 'seconds')
-  if (storeAway !== undefined && storeAway !== 'refuse' && storeAway !== 'process') throw new WechatConfigError('storeAway', 'must be refuse or process')
+  if (handlerLimit < handlerTimeout) throw new WechatConfigError('handlerLimit', 'must not be below handlerTimeout')
 
   const store = storeOf(app, options)
   if (remember < DAY) app.log.warn({ remember }, 'fastify-wechat-pay: option remember is in seconds, and WeChat repeats a notification for about a day: handlers may run again')
@@ -146,16 +141,12 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
       })
       return notification.version === 'v3' ? reply.code(204).send() : reply.type(XML).send(v2Answer('SUCCESS'))
     })
-  }, { prefix: prefixOf(options) })
+  }, scopeOf(options))
 }, { fastify: '5.x', name: 'fastify-wechat-pay/notify' })
 
 const XML = 'text/xml; charset=utf-8'
 /** Seconds. */
 const DAY = 86_400
-
-function requireNumber (option: string, value: unknown, least: number, most: number, unit: string): void {
-  if (!(typeof value === 'number' && value >= least && value <= most)) throw new WechatConfigError(option, `must be ${least} to ${most} ${unit}`)
-}
 
 function numberOf (notification: Notification): { outTradeNo?: string } {
   switch (notification.kind) {
@@ -166,4 +157,4 @@ function numberOf (notification: Notification): { outTradeNo?: string } {
 }
 
 export default notify
-export type { Expected, Merchant, Notification, Payment, Refund, WechatEvent }
+export type { Expected, ExpectedOf, Merchant, Notification, Payment, Refund, WechatEvent }

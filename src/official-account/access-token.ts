@@ -6,6 +6,7 @@ import { createHttp } from '../http.ts'
 import type { HttpOptions } from '../http.ts'
 import { silent } from '../log.ts'
 import type { Log } from '../log.ts'
+import { checkCoreOptions } from '../option-shapes.ts'
 import { requireId, requireSecret, resolveEndpoints } from '../options.ts'
 import type { Endpoints } from '../options.ts'
 import { retry } from '../retry.ts'
@@ -63,6 +64,7 @@ const saysDead = (error: unknown) => error instanceof WechatApiError && DEAD_TOK
 
 /** @throws WechatConfigError naming the option that is missing or wrong */
 export function createAccessToken (options: AccessTokenOptions): WechatToken {
+  checkCoreOptions(options)
   const { tokenMode = 'stable', store = createMemoryStore(options.clock), clock = systemClock, log = silent } = options
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
