@@ -135,6 +135,7 @@ const WRONG: Record<string, unknown[]> = {
   expected: [{}],
   onMismatch: [5],
   handlerTimeout: ['4s', 0, 6000, NaN],
+  handlerLimit: ['10m', 0, -1, NaN, Infinity],
   remember: ['7d', 0, -1, NaN, Infinity],
   storeAway: ['ignore', true],
   unfinished: ['x', []],
