@@ -51,7 +51,8 @@ export function createEncryptedStore (store: Store, key: string | Uint8Array): S
   })
 }
 
-function keyBytes (key: unknown): Uint8Array {
+/** @throws WechatConfigError */
+export function keyBytes (key: unknown): Uint8Array {
   const bytes = typeof key === 'string' ? Buffer.from(key, /^[0-9a-f]{64}$/i.test(key) ? 'hex' : 'base64') : key
   if (!(bytes instanceof Uint8Array) || bytes.length !== 32) {
     throw new WechatConfigError('encryptionKey', 'must be 32 random bytes, as a Buffer or as their hex or base64')
