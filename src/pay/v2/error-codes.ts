@@ -3,8 +3,8 @@ import type { CodeInfo } from '../../errors.ts'
 import { caller, failing, parameter, passing, permission, tooOften } from '../advice.ts'
 
 const reused = caller(
-  'The number was used before with other parameters (amount, description, trade type, openid). Repeat it with those, or query it; a new number is right once the first order is closed.',
-  '该单号此前以不同参数提交过（金额、描述、交易类型或 openid）。请用原参数重试或先查单；原单关闭之后才可换新单号。', 409)
+  'The number was used before with other parameters (amount, description, trade type, openid): repeat it with those, or query it. Until its outcome is known, a new number may do the same twice.',
+  '该单号此前以不同参数提交过（金额、描述、交易类型或 openid）：请用原参数重试或先查询；原单结果未明之前换新单号，可能会重复支付或退款。', 409)
 const authCode = caller('The payment code is over a minute old, used or not one of WeChat\'s: ask the payer to refresh it, and take a new order number.', '付款码已过期、已使用或不是微信付款码：请顾客刷新后重新扫码，并使用新单号。', 400)
 const notFound = caller('WeChat has no such order: was it placed, by this merchant?', '查无此单：请确认该单已由本商户号成功下单。', 404)
 const balance = caller('The balance of the merchant\'s account is too low: top it up, then repeat with the same number.', '商户账户余额不足，请充值后用原单号重试。')
