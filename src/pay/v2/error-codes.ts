@@ -3,8 +3,8 @@ import type { CodeInfo } from '../../errors.ts'
 import { caller, failing, parameter, passing, permission, tooOften } from '../advice.ts'
 
 const reused = caller(
-  'The number was used before with other parameters (amount, description, trade type, openid). Use the same parameters, or a new order.',
-  '该单号此前以不同参数提交过（金额、描述、交易类型或 openid）。请用原参数重试，或为新订单使用新单号。', 409)
+  'The number was used before with other parameters (amount, description, trade type, openid): repeat it with those, or query it. Until its outcome is known, a new number may do the same twice.',
+  '该单号此前以不同参数提交过（金额、描述、交易类型或 openid）：请用原参数重试或先查询；原单结果未明之前换新单号，可能会重复支付或退款。', 409)
 const authCode = caller('The payment code is over a minute old, used or not one of WeChat\'s: ask the payer to refresh it, and take a new order number.', '付款码已过期、已使用或不是微信付款码：请顾客刷新后重新扫码，并使用新单号。', 400)
 const notFound = caller('WeChat has no such order: was it placed, by this merchant?', '查无此单：请确认该单已由本商户号成功下单。', 404)
 const balance = caller('The balance of the merchant\'s account is too low: top it up, then repeat with the same number.', '商户账户余额不足，请充值后用原单号重试。')
@@ -40,7 +40,7 @@ export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
   REVERSE_EXPIRE: caller('Older than seven days: refund it instead.', '订单超过七天不可撤销，请改用退款。', 409),
 
   // Refunds.
-  REFUND_FEE_MISMATCH: caller('This out_refund_no or order was refunded before with other amounts: repeat with those, or use a new number for a new refund.', '订单金额或退款金额与之前请求不一致：请用原金额重试，新的退款请用新单号。', 409),
+  REFUND_FEE_MISMATCH: caller('This out_refund_no or order was refunded before with other amounts: repeat with those, or query it. Until its outcome is known, a new number may give the money back twice.', '订单金额或退款金额与之前请求不一致：请用原金额重试或先查询；上一笔结果未明之前换新单号，可能会退两次款。', 409),
   TRADE_OVERDUE: caller('The order is over a year old: pay the money back another way.', '订单已超过一年的可退款期限，请以其他方式退还。', 409),
   ERROR: caller('A rule of the business forbids it: the message says which.', '业务规则不允许，原因见错误描述。', 409),
   USER_ACCOUNT_ABNORMAL: caller('The payer\'s account is closed or abnormal: settle it with the payer.', '用户账户异常或已注销，请联系用户以其他方式退款。', 409),
