@@ -170,6 +170,6 @@ t.test('options, and all in one', async t => {
   }
   const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(wechatPay, { ...emulator.v3Config, merchant, unfinished: () => [], onPayment: () => {} })
-  t.match(await app.wechatReconcile.run(), { orders: 0 })
+  await app.register(wechatPay, { ...emulator.v3Config, merchant, unfinished: async () => [{ outTradeNo: 'RC-nobody' }], expected: () => null, onPayment: () => {} })
+  t.match(await app.wechatReconcile.run(), { orders: 1, unknown: 1 })
 })
