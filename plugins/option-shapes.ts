@@ -32,7 +32,8 @@ const host = shape(value => typeof value === 'string' && pageHost(`https://${val
 const COMMON = {
   appId: anything,
   endpoints: CORE.endpoints,
-  redis: shape(value => (typeof value === 'object' && value !== null) || typeof value === 'function', 'must be a connected client, such as app.redis of @fastify/redis'),
+  // storeOf looks closer.
+  redis: anything,
   encryptionKey: keyBytes,
   http: CORE.http,
   prefix: shape(value => value === '' || (typeof value === 'string' && /^\/[^?#\s]*$/.test(value)), 'must be a path that begins with /'),
