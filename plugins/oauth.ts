@@ -70,6 +70,7 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
   const { appId, appSecret, onLogin, onSnapshotUser, onRefuse, namespace, scope: defaultScope = 'snsapi_base', defaultReturnTo = '/' } = options
   const client = createOAuth(options)
   expose(app, 'wechatOAuth', client, namespace)
+  app.addHook('onClose', client.disconnect)
   if (!onLogin) return
 
   const shared = storeOf(app, options)

@@ -47,6 +47,7 @@ export const pay = fp<PayPluginOptions>(async (app, options) => {
   const { order: orderOf, product, namespace } = options
   const client = createPay({ ...options, store: storeOf(app, options) })
   expose(app, 'wechatPay', client, namespace)
+  app.addHook('onClose', client.disconnect)
   const prefix = prefixOf(options)
 
   if (orderOf) {

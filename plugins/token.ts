@@ -20,6 +20,7 @@ declare module 'fastify' {
 export const token = fp<TokenOptions>(async (app, options) => {
   const value = createAccessToken({ ...options, log: app.log, store: storeOf(app, options) })
   expose(app, 'wechatToken', value, options.namespace)
+  app.addHook('onClose', value.disconnect)
 }, { fastify: '5.x', name: 'fastify-wechat-pay/token' })
 
 export default token

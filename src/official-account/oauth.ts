@@ -54,6 +54,8 @@ export interface WechatOAuth {
   userinfo (accessToken: string, openid: string): Promise<OAuthUserinfo>
   /** Whether the visitor's access_token still works. */
   check (accessToken: string, openid: string): Promise<boolean>
+  /** Without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
+  disconnect (): Promise<void>
 }
 
 /** An openid: letters, digits, `-` and `_`; WeChat's have 28. */
@@ -64,9 +66,12 @@ export function createOAuth (options: AccountOptions): WechatOAuth {
   const endpoints = resolveEndpoints(options.endpoints)
   const appid = requireId('appId', options.appId)
   const secret = requireSecret('appSecret', options.appSecret, 32, endpoints.api)
-  const api = createApi(createHttp(options.http), endpoints.api)
+  const http = createHttp(options.http)
+  const api = createApi(http, endpoints.api)
 
   return {
+    disconnect: http.disconnect,
+
     authorizeUrl ({ redirectUri, scope, state, forcePopup }) {
       if (!URL.canParse(redirectUri) || !/^https?:\/\//.test(redirectUri)) throw new WechatInputError('redirectUri', 'must be an absolute http(s) URL')
       if (scope !== 'snsapi_base' && scope !== 'snsapi_userinfo') throw new WechatInputError('scope', 'must be snsapi_base or snsapi_userinfo')
