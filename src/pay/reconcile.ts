@@ -36,7 +36,7 @@ export interface ReconcileParts {
   /** What notifications go through, too. */
   deliver (payment: Payment): Promise<void>
   clock: Pick<Clock, 'now' | 'sleep'>
-  /** Queries a second, at most. */
+  /** Queries a second, at most; about a twentieth of a second's more after a pause. */
   rate: number
   /** Ends the run early. */
   signal: AbortSignal
@@ -48,11 +48,23 @@ const LISTED = 100
 /** WeChat's codes for an order that was never placed. */
 const NEVER_PLACED = new Set(['ORDERNOTEXIST', 'ORDER_NOT_EXIST'])
 
+/** Most orders that are under way at a time; and never more than are begun in a second, so that purchases find connections free. */
+const AT_ONCE = 64
+/** Milliseconds that a timer which rings late, or a database that is slow for a moment, may be caught up with. */
+const CATCH_UP = 50
+
+/**
+ * As many at a time as `rate` needs at the speed of WeChat's answers; counted as they are done, in whatever order.
+ * @throws what `orders` or `progress` throws, once all that were begun are done
+ */
 export async function reconcileOrders (orders: AsyncIterable<UnfinishedOrder> | Iterable<UnfinishedOrder>, parts: ReconcileParts): Promise<ReconcileReport> {
   const { query, close, deliver, clock, rate, signal, progress } = parts
   const report: ReconcileReport = { startedAt: new Date(), finishedAt: new Date(), orders: 0, paid: 0, closed: 0, ended: 0, open: 0, unknown: 0, failed: 0, failures: [] }
   const pause = 1000 / rate
+  const most = Math.min(AT_ONCE, Math.max(1, Math.ceil(rate)))
+  const underWay = new Set<Promise<void>>()
   let next = clock.now()
+  let broken: { error: unknown } | undefined
 
   async function settle ({ outTradeNo, expiresAt }: UnfinishedOrder): Promise<'paid' | 'closed' | 'ended' | 'open'> {
     const order = await query({ outTradeNo })
@@ -75,15 +87,13 @@ export async function reconcileOrders (orders: AsyncIterable<UnfinishedOrder> | 
     }
   }
 
-  for await (const order of orders) {
-    if (signal.aborted) break
-    const wait = next - clock.now()
-    if (wait > 0) await clock.sleep(wait)
-    next = Math.max(next, clock.now() - pause) + pause
-    report.orders++
+  async function handle (order: UnfinishedOrder): Promise<void> {
     try {
-      report[await settle(order)]++
+      const end = await settle(order)
+      report.orders++
+      report[end]++
     } catch (error) {
+      report.orders++
       const { code, message, wechatCode } = error as WechatError
       // An unsigned answer says nothing about an order.
       if (NEVER_PLACED.has(String(wechatCode)) && (error as WechatError).signed !== false) report.unknown++
@@ -91,12 +101,31 @@ export async function reconcileOrders (orders: AsyncIterable<UnfinishedOrder> | 
         report.failed++
         if (report.failures.length < LISTED) report.failures.push({ outTradeNo: order.outTradeNo, code: String(wechatCode ?? code), message })
         // WeChat asks for less: give it a while.
-        if (error instanceof WechatError && error.statusCode === 503 && error.retryable) next = clock.now() + 10 * pause
+        if (error instanceof WechatError && error.statusCode === 503 && error.retryable) next = Math.max(next, clock.now() + 10 * pause)
       }
     }
     report.finishedAt = new Date()
-    progress?.(report)
+    try {
+      progress?.(report)
+    } catch (error) {
+      broken ??= { error }
+    }
   }
+
+  try {
+    for await (const order of orders) {
+      while (underWay.size >= most) await Promise.race(underWay)
+      const wait = next - clock.now()
+      if (wait > 0) await clock.sleep(wait)
+      if (signal.aborted || broken) break
+      next = Math.max(next, clock.now() - Math.max(pause, CATCH_UP)) + pause
+      const work: Promise<void> = handle(order).finally(() => underWay.delete(work))
+      underWay.add(work)
+    }
+  } finally {
+    await Promise.all(underWay)
+  }
+  if (broken) throw broken.error
   report.finishedAt = new Date()
   return report
 }
