@@ -59,15 +59,31 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
   /** Taken by the first call: a client that makes none opens nothing. */
   let kept: Lease | undefined
   let disconnected = false
+  let running = 0
+  /** Calls it once no call is under way. */
+  let quiet: (() => void) | undefined
 
   async function through<T> (work: (outlet: Outlet) => Promise<T>): Promise<T> {
-    if (!disconnected) return await work(await (kept ??= lease(checked)).outlet)
-    const own = lease(checked)
+    const own = disconnected ? lease(checked) : undefined
+    running++
     try {
-      return await work(await own.outlet)
+      return await work(await (own ?? (kept ??= lease(checked))).outlet)
     } finally {
-      own.release(timeout).catch(() => {})
+      own?.release(timeout).catch(() => {})
+      if (--running === 0) quiet?.()
     }
+  }
+
+  async function disconnect (): Promise<void> {
+    disconnected = true
+    const end = performance.now() + timeout
+    if (running > 0) {
+      // What waits in line has its turn first; what hangs has its time-out.
+      const timer = setTimeout(() => { quiet?.() }, timeout)
+      await new Promise<void>(resolve => { quiet = resolve })
+      clearTimeout(timer)
+    }
+    await kept?.release(Math.max(0, end - performance.now()))
   }
 
   /** One host after the other, the healthy ones first. */
@@ -115,10 +131,7 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
     async (call: HttpRequest) => await anyHost(call, base => whole(call, base)),
     {
       stream: async (call: HttpRequest) => await anyHost(call, base => flowing(call, base)),
-      async disconnect () {
-        disconnected = true
-        await kept?.release(timeout)
-      }
+      disconnect
     }
   )
 }

@@ -14,6 +14,7 @@ import type { HttpRequest } from '../../../src/http.ts'
 import { OPENID, testEmulator } from '../../helpers/account.ts'
 import { selfSigned, skip } from '../../helpers/certificates.ts'
 import { fakeServer } from '../../helpers/fake-server.ts'
+import { freePort } from '../../helpers/redis.ts'
 import { tlsServer, until } from '../../helpers/tls-server.ts'
 
 const call = (base: string, more: Partial<HttpRequest> = {}): HttpRequest => ({ name: '/call', method: 'POST', bases: [base], path: '/call', body: 'x', repeatable: true, ...more })
@@ -104,6 +105,38 @@ t.test('shared by clients that connect alike, and closed when the last of them e
   t.equal((await one(call(origin))).status, 200, 'a late call connects for itself')
   await until(() => count.open === 0)
   t.equal(count.made, 3)
+})
+
+t.test('a host that is away takes no places with it, and no more sockets when it is back', async t => {
+  const port = await freePort()
+  const http = createHttp({ timeout: 30_000, retries: 0 })
+  const away = await Promise.all(Array.from({ length: 300 }, () => http(call(`http://127.0.0.1:${port}`)).catch((error: unknown) => error as WechatNetworkError)))
+  t.ok(away.every(error => error instanceof WechatNetworkError && error.outcome === 'not_sent' && error.reason === 'ECONNREFUSED'))
+  let open = 0
+  let most = 0
+  const server = createServer((_request, reply) => { setTimeout(() => reply.end('ok'), 5) })
+  server.on('connection', socket => {
+    most = Math.max(most, ++open)
+    socket.on('close', () => { open-- })
+  })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const back = await Promise.all(Array.from({ length: 300 }, () => http(call(`http://127.0.0.1:${port}`))))
+  t.equal(back.length, 300)
+  t.ok(most <= 64, `${most} sockets`)
+  await http.disconnect()
+  await until(() => open === 0)
+})
+
+t.test('what waits in line when the client is disconnected has its turn', async t => {
+  const server = await fakeServer((_seen, reply) => { setTimeout(() => reply.end('ok'), 20) })
+  t.teardown(server.close)
+  const http = createHttp({ connections: 1, timeout: 30_000, retries: 0 })
+  const calls = Promise.all(Array.from({ length: 4 }, () => http(call(server.origin))))
+  await until(() => server.seen.length === 1)
+  await http.disconnect()
+  t.same((await calls).map(({ status }) => status), [200, 200, 200, 200])
 })
 
 t.test('a call under way ends before its connection does; one that hangs is not waited for', async t => {
