@@ -211,6 +211,17 @@ t.test('TLS sessions are resumed, whatever the garbage collector does', { skip }
   t.equal(count.made, 4)
   t.equal(count.resumed, 3)
   await http.disconnect()
+
+  const shop = selfSigned('1900000109')
+  const mutual = await tlsServer(t, { key, cert, ca: shop.cert, requestCert: true }, (_request, reply) => { reply.setHeader('connection', 'close').end('ok') })
+  const own = createHttp({ ca: cert }, shop)
+  for (let at = 0; at < 3; at++) {
+    await own(call(mutual.origin))
+    await until(() => mutual.count.open === 0)
+  }
+  t.equal(mutual.count.resumed, 2)
+  t.same(mutual.count.shown, ['1900000109', '1900000109', '1900000109'], 'and still with the merchant\'s certificate')
+  await own.disconnect()
 })
 
 t.test('idle connections end before the server would end them', async t => {
