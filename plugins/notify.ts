@@ -86,8 +86,9 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
   const once = createOnce(store, { timeout: handlerTimeout, limit: handlerLimit, remember: remember * 1000, storeAway, log: app.log })
   const delivery = createDelivery<NotifyContext>(appId, merchant.mchId, once, { onPayment, onRefund, expected, onMismatch })
   const bases = [endpoints.pay, endpoints.payBackup]
-  const keys = merchant.v3 && createV3Client({ http: options.http, bases, merchant: merchant.v3, store, clock: systemClock }).keys
-  const read = createNotificationReader(appId, merchant, keys)
+  const v3 = merchant.v3 && createV3Client({ http: options.http, bases, merchant: merchant.v3, store, clock: systemClock })
+  if (v3) app.addHook('onClose', v3.disconnect)
+  const read = createNotificationReader(appId, merchant, v3?.keys)
   const listening: WechatNotify = {
     on: delivery.on,
     deliver: async payment => { await delivery.payment(payment, { source: 'query' }, app.log) }

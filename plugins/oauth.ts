@@ -72,6 +72,7 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
   checkPluginOptions(app, 'oauth', options)
   const client = createOAuth(coreOptions(options))
   expose(app, 'wechatOAuth', client, namespace)
+  app.addHook('onClose', client.disconnect)
   if (!onLogin) return
 
   const shared = storeOf(app, options)

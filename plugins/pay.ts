@@ -49,6 +49,7 @@ export const pay = fp<PayPluginOptions>(async (app, options) => {
   checkPluginOptions(app, 'pay', options)
   const client = createPay({ ...coreOptions(options), store: storeOf(app, options) })
   expose(app, 'wechatPay', client, namespace)
+  app.addHook('onClose', client.disconnect)
   const place = scopeOf(options)
 
   if (orderOf) {

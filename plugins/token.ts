@@ -21,6 +21,7 @@ export const token = fp<TokenOptions>(async (app, options) => {
   checkPluginOptions(app, 'token', options)
   const value = createAccessToken({ ...coreOptions(options), log: app.log, store: storeOf(app, options) })
   expose(app, 'wechatToken', value, options.namespace)
+  app.addHook('onClose', value.disconnect)
 }, { fastify: '5.x', name: 'fastify-wechat-pay/token' })
 
 export default token

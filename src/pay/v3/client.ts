@@ -53,6 +53,8 @@ export interface V3Client {
 /** The client, and the keys that notifications are verified with too. */
 export interface V3Caller extends V3Client {
   keys: PlatformKeys
+  /** Ends the connections that it shares with no other client. Not its calls: those connect anew. */
+  disconnect (): Promise<void>
 }
 
 export interface V3ClientParts {
@@ -148,6 +150,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
 
   return {
     keys,
+    disconnect: http.disconnect,
 
     async request<T> (method: V3Method, path: string, { query, body, encrypt = [], repeatable = method === 'GET' }: V3RequestOptions = {}) {
       if (!PLAIN_PATH.test(path) || /[?#\\]|\/\.{1,2}(?:\/|$)/.test(path)) throw new WechatInputError('path', 'must be a plain path of v3; parameters go into query')
@@ -187,7 +190,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
       })
       if (reply.status === 200) return reply.body
       const chunks: Buffer[] = []
-      for await (const chunk of reply.body) if (chunks.push(chunk) > 16) break
+      for await (const chunk of reply.body) if (chunks.push(chunk as Buffer) > 16) break
       throw refusal('download_url', { ...reply, body: Buffer.concat(chunks) }, false)
     },
 
