@@ -19,7 +19,7 @@ const WAYS = {
 type Way = keyof typeof WAYS
 
 /** `meanwhile` happens while the client waits before its n-th look. */
-async function stage (t: Test, way: Way = 'v2', meanwhile: Record<number, (number: string) => unknown> = {}) {
+async function stage (t: Test, way: Way = 'v2', meanwhile: Record<number, (number: string) => unknown> = {}, timeout = 20_000) {
   const emulator = await testEmulator(t, { subMerchants: [SUB] })
   const { version, sub } = WAYS[way]
   const { merchant } = emulator.bothConfig
@@ -33,7 +33,7 @@ async function stage (t: Test, way: Way = 'v2', meanwhile: Record<number, (numbe
       await meanwhile[++pauses]?.(ORDER.outTradeNo)
     }
   }
-  const pay = createPay({ ...emulator.bothConfig, version, clock, http: { ...emulator.config.http, timeout: 500, retries: 0 }, merchant: { ...merchant, ...sub, notifyUrl: 'http://127.0.0.1:1/n' } })
+  const pay = createPay({ ...emulator.bothConfig, version, clock, http: { ...emulator.config.http, timeout, retries: 0 }, merchant: { ...merchant, ...sub, notifyUrl: 'http://127.0.0.1:1/n' } })
   return { emulator, pay, waited: () => now / 1000, pays: (number: string) => emulator.pay(number, sub), order: async (number: string) => ((await emulator.app.inject('/_emulator/orders')).json() as Array<{ out_trade_no: string }>).find(order => order.out_trade_no === number) }
 }
 
@@ -74,7 +74,7 @@ for (const [way, { pay: PAY, reverse: REVERSE, failure, old, poor, used, reverse
 
     t.test('P9 the answer is lost, but the money moved: the query finds it', async t => {
       for (const kind of ['reset', 'hang', 'html', '502', 'garbage']) {
-        const { emulator, pay } = await stage(t, way)
+        const { emulator, pay } = await stage(t, way, {}, kind === 'hang' ? 1500 : undefined)
         await emulator.fault({ path: PAY, kind, when: 'after' })
         t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { state: 'SUCCESS', amount: 1200 }, kind)
       }
