@@ -210,7 +210,7 @@ t.test('a number beyond 2^53 reaches the host unharmed', async t => {
   const heard: unknown[] = []
   app.wechatNotify.on('X', ({ resource }) => { heard.push(resource.n) })
   t.match(await send(message('{"n":3512345678901234567}', { type: 'X' })), { statusCode: 204 })
-  t.same(heard, ['3512345678901234567'])
+  t.strictSame(heard, ['3512345678901234567'])
 })
 
 t.test('N7 refunds, events, combined orders: each to its own handler, once', async t => {
