@@ -13,7 +13,7 @@ import { OPENID } from '../test/helpers/account.ts'
 import { median } from './measure.ts'
 
 // WeChat runs in a process of its own: its work must not be counted.
-const emulator = process.env.EMULATOR ? undefined : spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../plugins/emulator/cli.ts', import.meta.url)), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
+const emulator = process.env.EMULATOR ? undefined : spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../plugins/emulator/cli/cli.ts', import.meta.url)), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
 const origin = process.env.EMULATOR ?? /http:\/\/[\d.:]+/.exec(String((await once(emulator!.stdout, 'data'))[0]))![0]
 const config = await (await fetch(`${origin}/_emulator/config`)).json() as EmulatorConfig
 const { appId, endpoints, merchant: { mchId, v2 } } = config

@@ -56,8 +56,12 @@ export interface NotifyOptions extends CommonOptions {
 }
 
 export interface WechatNotify {
-  /** Hears of one more kind of event, such as MCHTRANSFER.BILL.FINISHED: once for each `eventId`. Call it before the server listens. */
-  on (eventType: string, handler: (event: WechatEvent, context: NotifyContext) => unknown): void
+  /**
+   * Hears of one more kind of event, once for each `eventId`, by its event_type (`MCHTRANSFER.BILL.FINISHED`), its
+   * original_type (`mch_payment`) or, for profit-sharing notices, which bear a payment's names, by `profitsharing`.
+   * Call it before the server listens.
+   */
+  on (name: string, handler: (event: WechatEvent, context: NotifyContext) => unknown): void
   /** News that was found by a query: down the same road as a notification, and handled once whichever comes first. */
   deliver (payment: Payment): Promise<void>
 }
@@ -104,7 +108,10 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
         for (const payment of notification.payments) await delivery.payment(payment, source, request.log)
         return
       case 'refund': return await delivery.refund(notification.refund, source, request.log)
-      case 'event': return await delivery.event({ eventId: notification.eventId, eventType: notification.eventType, resource: notification.raw }, source, request.log)
+      case 'event': {
+        const { kind: _told, raw: resource, version: _known, ...event } = notification
+        return await delivery.event({ ...event, resource }, source, request.log)
+      }
       case 'failure': request.log.info({ outTradeNo: notification.raw.out_trade_no }, 'an attempt to pay failed')
     }
   }

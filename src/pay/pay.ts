@@ -13,6 +13,7 @@ import type { Bill, FundFlowBillRequest, FundFlowBillRow, TradeBillRequest, Trad
 import { MAX_BILL_BYTES } from './bill-table.ts'
 import { checkIds, checkMerchant } from './merchant.ts'
 import type { CheckedMerchant, CheckedV2, CheckedV3, Merchant, MerchantIds } from './merchant.ts'
+import { micropay } from './micropay.ts'
 import { checkAuthCode, checkOpenid, checkOrder, checkTransactionId } from './order.ts'
 import type { H5Order, JsapiOrder, MicropayOrder, NativeOrder, Order, Payment, UnpaidOrder } from './order.ts'
 import { qrCode } from './qr-code.ts'
@@ -21,7 +22,6 @@ import type { Refund, RefundRequest } from './refund.ts'
 import { createRefundMemory } from './refund-memory.ts'
 import { createV2Client } from './v2/client.ts'
 import type { V2Caller } from './v2/client.ts'
-import { micropay } from './v2/micropay.ts'
 import { createV2Pay } from './v2/pay.ts'
 import { createV2 } from './v2/v2.ts'
 import type { V2 } from './v2/v2.ts'
@@ -62,8 +62,8 @@ export interface WechatPay {
   /** The address that a phone's browser is sent to, within five minutes. */
   h5 (order: H5Order): Promise<{ h5Url: string }>
   /**
-   * Pay by code (v2 only, so `merchant.v2` is needed): takes up to half a minute, and ends with a payment, or with an order of which no money was
-   * taken (REVOKED, PAYERROR, CLOSED).
+   * Pay by code: takes up to half a minute, and ends with a payment, or with an order of which no money was taken
+   * (REVOKED, PAYERROR, CLOSED). In v2 it needs the client certificate, which reverses an order that fails half-way.
    * @throws WechatApiError AUTHCODEEXPIRE, NOTENOUGH …: refused, use a new number for the next try
    */
   micropay (order: MicropayOrder): Promise<Payment | UnpaidOrder>
@@ -158,7 +158,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
   /** Ten calls at once for one order are one call to WeChat. */
   function place (placing: Placing): Promise<string> {
     checkNumber(checkOrder(placing.order).outTradeNo)
-    return together(JSON.stringify(placing, ORDER_FIELDS), () => version.place(placing))
+    return together(keyOf(placing.way, placing.order, ORDER_FIELDS), () => version.place(placing))
   }
 
   const placeJsapi = (order: JsapiOrder) => {
@@ -199,9 +199,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     async micropay (order) {
       checkNumber(checkOrder(order).outTradeNo)
       checkAuthCode(order.authCode)
-      // APIv3 has no pay by code: it stays with v2, whichever version places the other orders.
-      const { caller, own, pay } = need(v2, 'v2')
-      return await together(`micropay ${JSON.stringify(order, ORDER_FIELDS)}`, () => micropay(order, caller, pay, appId, own, clock))
+      return await together(keyOf('micropay', order, ORDER_FIELDS), () => micropay(order, version, clock))
     },
 
     async query (which) {
@@ -214,7 +212,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
 
     async refund (refund) {
       checkRefund(refund)
-      return await together(`refund ${JSON.stringify(refund, REFUND_FIELDS)}`, async () => {
+      return await together(keyOf('refund', refund, REFUND_FIELDS), async () => {
         const forget = await refunds.same(refund)
         return await version.refund(refund).catch(async (error: unknown) => {
           // Refused for good: nothing was given back, and the number is free for an amount that fits.
@@ -273,8 +271,13 @@ function placingVersion (wanted: unknown, { v2, v3 }: CheckedMerchant): 'v2' | '
 }
 
 /** What makes two orders the same; a host's own record may hold more, and not all of it can be written down. */
-const ORDER_FIELDS = ['way', 'order', 'outTradeNo', 'description', 'amount', 'attach', 'expiresAt', 'clientIp', 'deviceInfo', 'goodsTag', 'noCredit', 'profitSharing', 'supportFapiao', 'openid', 'productId', 'authCode', 'scene', 'type', 'wapUrl', 'wapName', 'appName', 'bundleId', 'packageName']
+const ORDER_FIELDS = ['outTradeNo', 'description', 'amount', 'attach', 'expiresAt', 'clientIp', 'deviceInfo', 'goodsTag', 'noCredit', 'limitPay', 'detail', 'storeInfo', 'profitSharing', 'supportFapiao', 'extra', 'openid', 'productId', 'authCode', 'scene']
 const REFUND_FIELDS = ['outRefundNo', 'outTradeNo', 'transactionId', 'amount', 'total', 'reason', 'notifyUrl', 'fromBalance']
+
+/** All that is in these fields, however deep. */
+function keyOf (what: string, record: object, fields: readonly string[]): string {
+  return JSON.stringify([what, ...fields.map(name => (record as Record<string, unknown>)[name])])
+}
 
 /** Whoever asks for the same while it is under way gets the same answer. */
 type Together = <T>(key: string, work: () => Promise<T>) => Promise<T>

@@ -46,7 +46,7 @@ await import('./app.ts')
 t.test('places orders of both versions, in production and in a worker thread, too', async t => {
   const dir = t.testdir({ 'app.ts': APP, 'worker.mjs': WORKER })
   const app = [process.execPath, '--import', 'tsx', join(dir, 'app.ts')]
-  const exec = (command: string[], env: object = {}) => spawnSync('env', unwatched(process.execPath, ['--import', 'tsx', 'plugins/emulator/cli.ts', 'exec', '--port', '0', '--data', join(dir, 'wechat'), '--', ...command]), { cwd: root, encoding: 'utf8', timeout: 100_000, env: { PATH: process.env.PATH, ...env } })
+  const exec = (command: string[], env: object = {}) => spawnSync('env', unwatched(process.execPath, ['--import', 'tsx', 'plugins/emulator/cli/cli.ts', 'exec', '--port', '0', '--data', join(dir, 'wechat'), '--', ...command]), { cwd: root, encoding: 'utf8', timeout: 100_000, env: { PATH: process.env.PATH, ...env } })
   const { stdout, stderr, status } = exec(['env', 'NODE_ENV=production', ...app])
   t.equal(status, 0, stderr)
   const results = stdout.trim().split('\n').map(line => JSON.parse(line) as object)

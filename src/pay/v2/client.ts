@@ -84,7 +84,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
   }
 
   async function believe (path: string, endpoint: Endpoint, answer: Fields): Promise<Fields> {
-    const { appid = 'appid', mchId: mchIdName = 'mch_id', signedReply = true } = endpoint
+    const { appid = 'appid', mchId: mchIdName = 'mch_id', signedReply = true, resultCode = true } = endpoint
     if (answer.return_code !== 'SUCCESS') {
       if (answer.return_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no return_code')
       throw refusal(path, answer.error_code ?? '', answer.return_msg ?? answer.retmsg ?? '')
@@ -93,7 +93,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
     const own = { ...(appid && { [appid]: appId }), [mchIdName]: mchId }
     const foreign = Object.entries(own).some(([name, id]) => (signedReply || answer[name] !== undefined) && answer[name] !== id)
     if (foreign || (subMchId && answer.sub_mch_id && answer.sub_mch_id !== subMchId)) throw new WechatReplyError(path, 'the answer belongs to another account or merchant')
-    if (answer.result_code === 'SUCCESS') return answer
+    if (answer.result_code === 'SUCCESS' || (!resultCode && answer.result_code === undefined)) return answer
     if (answer.result_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no result_code')
     throw refusal(path, answer.err_code ?? '', answer.err_code_des ?? '')
   }
@@ -102,7 +102,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
     const said = redact(message, [merchant.apiKey])
     const wechatCode = code.replace(/[^\w-]/g, '').slice(0, 40)
     return new WechatApiError(`${path} was refused by WeChat Pay: ${[wechatCode, said].filter(Boolean).join(' ')}`, {
-      fault: 'caller', ...meaningOf(wechatCode, said), ...(wechatCode && { wechatCode }), wechatMessage: said
+      fault: 'caller', ...meaningOf(wechatCode, said, path), ...(wechatCode && { wechatCode }), wechatMessage: said
     })
   }
 
@@ -119,10 +119,10 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
         if (reply.status !== 200) throw new WechatReplyError(path, `answered with HTTP ${reply.status}`)
         return await believe(path, endpoint, parse(path, reply.body, endpoint.list))
       }, {
-        // A SYSTEMERROR is answered with the same call again.
+        // A SYSTEMERROR is answered with the same call again; who is shut out only stays out longer by knocking.
         retries: 1,
         delay: 200,
-        again: error => repeatable && error instanceof WechatApiError && error.retryable && error.fault === 'wechat'
+        again: error => repeatable && error instanceof WechatApiError && error.retryable && error.fault === 'wechat' && error.wechatCode !== 'INVALID_REQ_TOO_MUCH'
       })
     },
 
