@@ -111,12 +111,3 @@ t.test('refunds, bills, transfers: what WeChat refuses', async t => {
   t.match(await call('POST', '/v3/combine-transactions/jsapi', { combine_mchid: '1' }), { status: 400 })
   t.match(await call('POST', '/v3/combine-transactions/jsapi', { combine_mchid: emulator.account.mchId, sub_orders: [{}, {}] }), { status: 400 })
 })
-
-t.test('who does not name the public key gets an answer signed with a platform certificate', async t => {
-  const { emulator, call } = await stage(t)
-  const { publicKeyId } = emulator.v3Config.merchant.v3
-  const url = '/v3/refund/domestic/refunds/none'
-  t.equal((await call('GET', url, undefined, { 'wechatpay-serial': publicKeyId! })).headers['wechatpay-serial'], publicKeyId)
-  t.match((await call('GET', url)).headers['wechatpay-serial'], /^[0-9A-F]{32}$/)
-  t.match(await call('GET', '/v3/certificates'), { status: 404, json: { code: 'RESOURCE_NOT_EXISTS', message: /^无可用的平台证书/ } })
-})

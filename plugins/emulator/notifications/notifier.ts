@@ -7,7 +7,8 @@ import { refundXml } from './refund-message.ts'
 import type { V3Keys } from '../keys/v3-keys.ts'
 import { combinedJson, orderJson } from '../wechat/v3/orders.ts'
 import { refundNews } from '../wechat/v3/refunds.ts'
-import { encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
+import { headersInWechatsCase } from '../wechat/header-names.ts'
+import { callbackSigner, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
 import type { Mishaps } from '../faults/mishaps.ts'
 import { signed, v2Xml } from '../wechat/wire.ts'
 import { chinaTime, rfc3339 } from '../state/world.ts'
@@ -22,13 +23,14 @@ const PATIENCE = 5000
 /** What is told, and to whom. */
 type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string, v3: boolean }
 
-const V2_HEADERS = { 'content-type': 'text/xml', 'user-agent': 'Mozilla/4.0', pragma: 'no-cache' }
+const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache' }
 
 export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, log: FastifyBaseLogger) {
   const timers = new Set<NodeJS.Timeout>()
   const underWay = new Set<Promise<void>>()
   /** What still has to be told, and when its turn comes. */
   const pending = world.memory.table<{ news: News, number: number, due: number }>('pending')
+  const signer = callbackSigner(world, keys)
   let closed = false
 
   const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
@@ -58,8 +60,9 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
 
   /** Signed anew for each attempt: a timestamp lives five minutes. */
   function headersOf ({ about, body, v3 }: News): Record<string, string> {
-    if (!v3) return V2_HEADERS
-    const headers = { 'content-type': 'application/json', 'user-agent': 'Mozilla/4.0', accept: '*/*', 'request-id': `${world.random.hex(16).toUpperCase()}-0`, ...signedHeaders(world, keys, body) }
+    if (!v3) return { ...HEADERS, 'content-type': 'text/xml' }
+    // As in the dumps that were found: no Request-ID, no Signature-Type.
+    const headers = { ...HEADERS, 'content-type': 'application/json', ...signedHeaders(world, body, signer(), world.random.word(32)) }
     return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${world.random.hex(64)}` } : headers
   }
 
@@ -78,7 +81,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     }
     world.deliveries.push(delivery)
     try {
-      const reply = await request(delivery.url, { method: 'POST', headers: delivery.request.headers, body, signal: AbortSignal.timeout(PATIENCE) })
+      const reply = await request(delivery.url, { method: 'POST', headers: headersInWechatsCase(delivery.request.headers), body, signal: AbortSignal.timeout(PATIENCE) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
       delivery.accepted = v3
         ? reply.statusCode === 200 || reply.statusCode === 204

@@ -6,7 +6,7 @@ import type { Explanation } from '../explain/explanation.ts'
 import type { Fault } from '../faults/faults.ts'
 import type { Call } from '../control/journal.ts'
 import type { Mishap } from '../faults/mishaps.ts'
-import type { Account, AuthCodeBehaviour, Delivery, KeyMode, Order, Refund, World } from '../state/world.ts'
+import type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, World } from '../state/world.ts'
 
 /** What `GET /_emulator/config` answers: ready to be spread into the plugins' options. */
 export interface EmulatorConfig {
@@ -44,8 +44,8 @@ export interface EmulatorControls {
   payCombined (combineOutTradeNo: string): Promise<Order[]>
   /** The receiver of a transfer confirms it. */
   confirmTransfer (outBillNo: string): Promise<void>
-  /** Which keys v3 is signed with from now on. */
-  setKeyMode (mode: KeyMode): Promise<void>
+  /** Which keys v3 is signed with from now on; of `both`, how far the switch is (`under-way`, and all callbacks by the public key, unless said otherwise). */
+  setKeyMode (mode: KeyMode, change?: Partial<KeySwitch>): Promise<void>
   /** A new platform certificate signs from now on; its serial number. */
   rotateCertificate (): Promise<string>
   /** A v3 notification with a signature that is false on purpose. */
@@ -96,7 +96,7 @@ export async function createControls (app: FastifyInstance, world: World, origin
     settleRefund: (number, status = 'SUCCESS') => ask('POST', `/refunds/${encodeURIComponent(number)}/settle`, { status }),
     payCombined: number => ask('POST', `/combines/${encodeURIComponent(number)}/pay`),
     confirmTransfer: async number => { await ask('POST', `/transfers/${encodeURIComponent(number)}/confirm`) },
-    setKeyMode: async mode => { await ask('POST', '/keys/mode', { mode }) },
+    setKeyMode: async (mode, change = {}) => { await ask('POST', '/keys/mode', { mode, ...change }) },
     rotateCertificate: async () => (await ask<{ serial: string }>('POST', '/keys/rotate')).serial,
     probe: url => ask('POST', '/probe', { url }),
     fault: async fault => { await ask('POST', '/faults', fault) },

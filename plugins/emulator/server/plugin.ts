@@ -6,6 +6,8 @@ import { bridge } from '../wechat/browser/bridge.ts'
 import { control } from '../control/control.ts'
 import { faults } from '../faults/faults.ts'
 import { journal } from '../control/journal.ts'
+import { answerInWechatsCase } from '../wechat/header-names.ts'
+import { answerTheUnknown } from '../wechat/unknown.ts'
 import { createMishaps } from '../faults/mishaps.ts'
 import { createNotifier } from '../notifications/notifier.ts'
 import { officialAccount } from '../wechat/official-account.ts'
@@ -23,7 +25,8 @@ export interface EmulatorOptions extends WorldOptions {
   parts?: { world: World, pki: Pki, secureOrigin (): string | undefined, names: string[] }
 }
 
-const BODY_LIMIT = 1 << 20
+/** A video may have 5 MB. */
+const BODY_LIMIT = 6 << 20
 
 /** @throws Error where NODE_ENV is production, unless told twice */
 export async function emulator (app: FastifyInstance, options: EmulatorOptions): Promise<void> {
@@ -32,6 +35,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const pki = options.parts?.pki ?? createPki(world.account.mchId)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
+  answerInWechatsCase(app)
   const trouble = faults(app)
   const calls = journal(app, world)
   const account = officialAccount(app, world)
@@ -52,8 +56,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   bridge(app, world, account, pay, merchantKey)
   const { secureOrigin = () => undefined, names = [] } = options.parts ?? {}
   control(app, world, { account, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })
-  // Where nobody else is here, a call that this WeChat does not know is worth seeing among the others.
-  if (options.parts) app.setNotFoundHandler(async (request, reply) => reply.code(404).send({ code: 'NOT_FOUND', message: `the emulator has no ${request.method} ${request.url.split('?')[0]}` }))
+  answerTheUnknown(app, world, options.parts !== undefined)
   app.addHook('onClose', async () => {
     pay.refunds.close()
     await notifier.close()

@@ -41,6 +41,14 @@ export interface WorldOptions extends Partial<Account> {
 
 export type KeyMode = 'public-key' | 'certificate' | 'both'
 
+/** How far a merchant who has both kinds of key is with the switch, as the web console shows it. WeChat's document 4012154180. */
+export interface KeySwitch {
+  /** `not-begun`: certificates sign all; `under-way`: answers follow the request's Wechatpay-Serial; `done`: the public key signs all. */
+  stage: 'not-begun' | 'under-way' | 'done'
+  /** Of `under-way`: the share of callbacks that the public key signs, 0 to 1; WeChat goes by 0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1. */
+  callbacks: number
+}
+
 export interface SubMerchant { subMchId: string, subAppId?: string }
 
 export interface User {
@@ -130,6 +138,7 @@ export interface Delivery {
   attempt: number
   url: string
   sent_at: string
+  /** Names of headers in lower case, as Node has them; on the wire they are in WeChat's. */
   request: { headers: Record<string, string>, body: string }
   reply: { status: number, body: string } | null
   error: string | null
@@ -161,6 +170,7 @@ export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot)
   }
   const { now = Date.now } = options
   const modes = memory.table<KeyMode>('modes')
+  const switches = memory.table<KeySwitch>('keySwitch')
   if (options.keyMode) modes.set('keys', options.keyMode)
 
   return {
@@ -188,6 +198,9 @@ export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot)
     /** Which keys this WeChat signs with: those of new merchants, of old ones, or both at once during a switch. */
     get keyMode () { return modes.get('keys') ?? 'public-key' },
     set keyMode (mode) { modes.set('keys', mode) },
+    /** Where `keyMode` is `both`: how far the switch is. */
+    get keySwitch (): KeySwitch { return switches.get('keys') ?? { stage: 'under-way', callbacks: 1 } },
+    set keySwitch (to: KeySwitch) { switches.set('keys', to) },
     refundDelay: options.refundDelay ?? 1,
     subMerchants: options.subMerchants ?? [],
     nativeUrl: options.nativeUrl,

@@ -4,9 +4,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Endpoint } from '../../../../src/pay/v2/endpoints.ts'
 import { verifyV2 } from '../../../../src/pay/v2/sign.ts'
 import type { SignType } from '../../../../src/pay/v2/sign.ts'
-import { readXml } from '../../../../src/pay/v2/xml.ts'
 import type { Fields } from '../../../../src/pay/v2/xml.ts'
 import { explainV2 } from '../../explain/v2.ts'
+import { explainXml } from '../../explain/xml.ts'
+import { NotXml, readRequestXml } from './request-xml.ts'
 import { businessFailed, callFailed, sendV2, signed, v2Xml } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import type { World } from '../../state/world.ts'
@@ -50,9 +51,12 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
       if (cert && !showsCertificate(request)) return reply.code(400).type('text/html').send(NO_CERTIFICATE)
       let fields: Fields
       try {
-        fields = readXml(request.body as Buffer)
-      } catch {
-        return sendV2(reply, { return_code: 'FAIL', retmsg: 'xml格式错误', retcode: 1 })
+        const { root, fields: found } = readRequestXml(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0))
+        fields = found
+        if (root !== 'xml' && root !== 'root') request.wechatExplanation = () => explainXml('xml-root', root)
+      } catch (error) {
+        request.wechatExplanation = () => explainXml(error instanceof NotXml && error.isDoctype ? 'xml-doctype' : 'xml-malformed')
+        return sendV2(reply, { return_code: 'FAIL', retmsg: '输入请求参数xml格式错误', retcode: 1 })
       }
       if (!/^\d{1,32}$/.test(fields[mchId] ?? '')) return sendV2(reply, callFailed(`${mchId}参数格式错误`))
       if (fields[mchId] !== account.mchId) return sendV2(reply, callFailed('商户号mch_id不存在'))
