@@ -5,7 +5,7 @@ import type { SignType } from '../../../src/pay/v2/sign.ts'
 import { paidFields } from '../wechat/v2/orders.ts'
 import { refundXml } from './refund-message.ts'
 import type { V3Keys } from '../keys/v3-keys.ts'
-import { combinedJson, orderJson } from '../wechat/v3/orders.ts'
+import { combinedJson, paidJson } from '../wechat/v3/orders.ts'
 import { refundNews } from '../wechat/v3/refunds.ts'
 import { headersInWechatsCase } from '../wechat/header-names.ts'
 import { callbackSigner, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
@@ -146,7 +146,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
   return {
     paid (order: Order): void {
       const v3 = order.sign_type === 'RSA'
-      tell({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', orderJson(order)) : paymentXml(order) })
+      tell({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', paidJson(order)) : paymentXml(order) })
     },
     /** Orders that were paid together are told of together. */
     combinedPaid (orders: Order[]): void {

@@ -14,6 +14,7 @@ import { officialAccount } from '../wechat/official-account.ts'
 import { createPki } from '../keys/pki.ts'
 import type { Pki } from '../keys/pki.ts'
 import { payV2 } from '../wechat/v2/v2.ts'
+import type { PayV2 } from '../wechat/v2/v2.ts'
 import { payV3 } from '../wechat/v3/v3.ts'
 import { createWorld } from '../state/world.ts'
 import type { World, WorldOptions } from '../state/world.ts'
@@ -43,16 +44,17 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const mishaps = createMishaps()
   const notifier = createNotifier(world, pki.v3, mishaps, app.log)
   const merchantKey = createPublicKey(pki.v3.merchant.key)
-  const pay = payV2(app, world, {
-    origin: () => app.listeningOrigin + app.prefix,
+  const origin = () => app.listeningOrigin + app.prefix
+  const pay: PayV2 = payV2(app, world, {
+    origin,
     verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), merchantKey, Buffer.from(signature, 'base64')),
     refundSettled: refund => {
-      const order = [...world.orders.values()].find(order => order.transaction_id === refund.transaction_id)
+      const order = pay.orders.byTransaction(refund.transaction_id)
       if (order) notifier.refunded(refund, order)
       world.events.emit('change')
     }
   })
-  const v3 = payV3(app, world, pki.v3, pay, notifier.combinedPaid)
+  const v3 = payV3(app, world, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid })
   bridge(app, world, account, pay, merchantKey)
   const { secureOrigin = () => undefined, names = [] } = options.parts ?? {}
   control(app, world, { account, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })

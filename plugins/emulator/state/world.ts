@@ -90,6 +90,8 @@ export interface Order {
   trade_state: 'NOTPAY' | 'USERPAYING' | 'SUCCESS' | 'REFUND' | 'CLOSED' | 'REVOKED' | 'PAYERROR'
   transaction_id: string
   time_end: string
+  /** When the payer was asked for a password, milliseconds since 1970. */
+  asked_at?: number
   /** When things happened to it, ISO 8601. */
   history: Array<{ at: string, what: string }>
 }

@@ -19,7 +19,7 @@ export function answerTheUnknown (app: FastifyInstance, world: World, isAlone: b
   })
 
   function answer (path: string, request: FastifyRequest, reply: FastifyReply, { status, code, text, errcode, errmsg }: { status: number, code: string, text: string, errcode: number, errmsg: string }) {
-    if (isOfficialAccount(path, request.hostname)) return reply.code(200).type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(errcode, errmsg), world)))
+    if (isOfficialAccount(path, request.hostname)) return reply.code(200).type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(errcode, errmsg), world, path.startsWith('/sns/') ? ',' : '')))
     if (request.method === 'POST' && !path.startsWith('/v3/') && !path.startsWith('/_emulator')) return sendV2(reply.code(200), { return_code: 'FAIL', return_msg: text })
     return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify({ code, message: text }))
   }

@@ -9,12 +9,14 @@ import { spaced } from './refunds.ts'
 
 export function v2Bills (route: V2Gate, world: World): void {
   route('/pay/downloadbill', ({ fields }, reply) => {
-    const day = fields.bill_date ?? ''
+    if (!fields.bill_date) return failed(reply, 'missing parameter', '20001')
+    const day = fields.bill_date
     if (!['ALL', 'SUCCESS', 'REFUND'].includes(fields.bill_type ?? 'ALL')) return failed(reply, 'invalid bill_type', '20001')
     return send(reply, day, fields.tar_type, tradeBillText(world, day, fields.bill_type ?? 'ALL'))
   })
 
   route('/pay/downloadfundflow', ({ fields }, reply) => {
+    if (!fields.bill_date || !fields.account_type) return failed(reply, 'Param Error', '20001')
     if (!['Basic', 'Operation', 'Fees'].includes(fields.account_type ?? '')) return failed(reply, 'invalid account_type', '20001')
     const day = fields.bill_date ?? ''
     // Payments and refunds move on the basic account only.
@@ -54,7 +56,8 @@ export function tradeBillText (world: World, day: string, type: string): string 
   const paid = type === 'REFUND' ? [] : orders.filter(order => order.time_end.startsWith(day))
   const refunds = type === 'SUCCESS' ? [] : [...world.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day))
   if (paid.length + refunds.length === 0) return undefined
-  const orderOf = (refund: Refund) => orders.find(order => order.transaction_id === refund.transaction_id) as Order
+  const byTransaction = new Map(orders.map(order => [order.transaction_id, order]))
+  const orderOf = (refund: Refund) => byTransaction.get(refund.transaction_id) as Order
   const head = (order: Order, at: string, state: string) =>
     [spaced(at), order.appid, order.mch_id, order.sub_mch_id || '0', order.device_info, order.transaction_id, order.out_trade_no, order.openid, order.trade_type, state, 'OTHERS', order.fee_type]
   const rows = [

@@ -33,7 +33,7 @@ export function v3Refunds (route: V3Gate, world: World, orders: V2Orders, refund
     if (refunds.count(order) >= MOST) return refuse(400, 'INVALID_REQUEST', '部分退款次数超过50次', 268435461)
     if (fee > world.balance) return refuse(403, 'NOT_ENOUGH', '基本账户余额不足，请充值后重新发起', 268435461)
     return refundJson(refunds.add(order, { number: number as string, fee, reason, notifyUrl, account: account === 'AVAILABLE' ? 'REFUND_SOURCE_RECHARGE_FUNDS' : '', v3: true }))
-  }, { body: ['sub_mchid', 'transaction_id', 'out_trade_no', 'out_refund_no', 'reason', 'notify_url', 'funds_account', 'amount', 'goods_detail'] })
+  }, { body: ['sub_mchid', 'transaction_id', 'out_trade_no', 'out_refund_no', 'reason', 'notify_url', 'funds_account', 'amount/refund#', 'amount/total#', 'goods_detail'] })
 
   route('GET', '/v3/refund/domestic/refunds/:number', ({ params }) => {
     const refund = world.refunds.get(params.number as string)
@@ -41,43 +41,43 @@ export function v3Refunds (route: V3Gate, world: World, orders: V2Orders, refund
   })
 
   route('POST', '/v3/refund/domestic/refunds/:id/apply-abnormal-refund', ({ params, body }) => {
-    const refund = [...world.refunds.values()].find(refund => refund.refund_id === params.id && refund.out_refund_no === body.out_refund_no)
-    if (!refund) return refuse(404, 'RESOURCE_NOT_EXISTS', '退款单不存在', 268512771)
+    const refund = refunds.byId(params.id as string)
+    if (refund?.out_refund_no !== body.out_refund_no || !refund) return refuse(404, 'RESOURCE_NOT_EXISTS', '退款单不存在', 268512771)
     if (refund.refund_status !== 'CHANGE') return refuse(400, 'INVALID_REQUEST', '退款单状态不是退款异常', 268435461)
     refund.refund_status = 'PROCESSING'
     return refundJson(refund)
   }, { body: ['out_refund_no', 'type', 'bank_type', 'bank_account', 'real_name'], encrypted: ['bank_account', 'real_name'] })
 }
 
+/** In alphabetical order, as it was seen six times. */
 function refundJson (refund: Refund): Json {
   return {
-    refund_id: refund.refund_id,
-    out_refund_no: refund.out_refund_no,
-    transaction_id: refund.transaction_id,
-    out_trade_no: refund.out_trade_no,
+    amount: { currency: 'CNY', discount_refund: 0, from: [], payer_refund: refund.refund_fee, payer_total: refund.total_fee, refund: refund.refund_fee, refund_fee: 0, settlement_refund: refund.refund_fee, settlement_total: refund.total_fee, total: refund.total_fee },
     channel: 'ORIGINAL',
-    user_received_account: '支付用户零钱',
-    ...(refund.success_time && { success_time: `${refund.success_time.replace(' ', 'T')}+08:00` }),
     create_time: rfc3339(chinaTime(refund.created_at)),
+    funds_account: 'AVAILABLE',
+    out_refund_no: refund.out_refund_no,
+    out_trade_no: refund.out_trade_no,
+    promotion_detail: [],
+    refund_id: refund.refund_id,
     status: STATES[refund.refund_status],
-    funds_account: refund.refund_account === 'REFUND_SOURCE_RECHARGE_FUNDS' ? 'AVAILABLE' : 'UNSETTLED',
-    amount: { total: refund.total_fee, refund: refund.refund_fee, payer_total: refund.total_fee, payer_refund: refund.refund_fee, settlement_refund: refund.refund_fee, settlement_total: refund.total_fee, discount_refund: 0, currency: 'CNY' }
+    ...(refund.success_time && { success_time: `${refund.success_time.replace(' ', 'T')}+08:00` }),
+    transaction_id: refund.transaction_id,
+    user_received_account: '支付用户零钱'
   }
 }
 
-/** A notification spells the state otherwise, and leaves some out. */
+/** A notification spells the state otherwise, leaves some out, and has another order (seen three times). */
 export function refundNews (refund: Refund, mchid: string, subMchId: string): Json {
-  const { refund_id: refundId, out_refund_no: number, transaction_id: id, out_trade_no: outTradeNo, status, success_time: at, user_received_account: account, amount } = refundJson(refund)
-  const { total, refund: fee, payer_total: payerTotal, payer_refund: payerRefund } = amount as Json
   return {
     ...(subMchId === '' ? { mchid } : { sp_mchid: mchid, sub_mchid: subMchId }),
-    transaction_id: id,
-    out_trade_no: outTradeNo,
-    refund_id: refundId,
-    out_refund_no: number,
-    refund_status: status,
-    ...(at !== undefined && { success_time: at }),
-    user_received_account: account,
-    amount: { total, refund: fee, payer_total: payerTotal, payer_refund: payerRefund }
+    out_trade_no: refund.out_trade_no,
+    transaction_id: refund.transaction_id,
+    out_refund_no: refund.out_refund_no,
+    refund_id: refund.refund_id,
+    refund_status: STATES[refund.refund_status],
+    ...(refund.success_time && { success_time: `${refund.success_time.replace(' ', 'T')}+08:00` }),
+    amount: { total: refund.total_fee, refund: refund.refund_fee, payer_total: refund.total_fee, payer_refund: refund.refund_fee },
+    user_received_account: '支付用户零钱'
   }
 }

@@ -10,10 +10,16 @@ import { v3Orders } from './orders.ts'
 import { v3Payouts } from './payouts.ts'
 import { v3Refunds } from './refunds.ts'
 
-/** `combinedPaid`: is told of orders that were paid together. */
-export function payV3 (app: FastifyInstance, world: World, keys: V3Keys, { orders, refunds }: PayV2, combinedPaid: (orders: Order[]) => void) {
+export interface V3Parts {
+  /** Where this emulator is reached, for the addresses it hands out. */
+  origin (): string
+  /** Is told of orders that were paid together. */
+  combinedPaid (orders: Order[]): void
+}
+
+export function payV3 (app: FastifyInstance, world: World, keys: V3Keys, { orders, refunds }: PayV2, { origin, combinedPaid }: V3Parts) {
   const route = v3Gate(app, world, keys)
-  const combined = v3Orders(route, world, orders, combinedPaid)
+  const combined = v3Orders(route, world, orders, origin, combinedPaid)
   v3Refunds(route, world, orders, refunds)
   v3Bills(route, world)
   v3Certificates(route, world, keys)
