@@ -5,6 +5,7 @@ import type { SignType } from '../../../src/pay/v2/sign.ts'
 import { paidFields } from '../wechat/v2/orders.ts'
 import { refundXml } from './refund-message.ts'
 import type { V3Keys } from '../keys/v3-keys.ts'
+import type { V3Event } from '../wechat/v3/area.ts'
 import { combinedJson, paidJson } from '../wechat/v3/orders.ts'
 import { refundNews } from '../wechat/v3/refunds.ts'
 import { headersInWechatsCase } from '../wechat/header-names.ts'
@@ -160,8 +161,8 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
       tell({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body })
     },
     /** Anything else that v3 tells. */
-    event (url: string, type: string, originalType: string, content: object): void {
-      tell({ about: 'event', out_trade_no: '', out_refund_no: '', url, v3: true, body: eventJson(type, originalType, type, content) })
+    event ({ url, type, originalType, summary, content, out_trade_no: number = '' }: V3Event): void {
+      tell({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: true, body: eventJson(type, originalType, summary, content) })
     },
     /** A false signature, to see whether the merchant looks; not sent again. */
     async probe (url: string): Promise<Delivery> {

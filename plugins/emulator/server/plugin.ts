@@ -16,6 +16,8 @@ import type { Pki } from '../keys/pki.ts'
 import { payV2 } from '../wechat/v2/v2.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import { payV3 } from '../wechat/v3/v3.ts'
+import { returnNotice, shareNotice } from '../wechat/v3/profit-sharing.ts'
+import { createTimers } from '../state/timers.ts'
 import { createWorld } from '../state/world.ts'
 import type { World, WorldOptions } from '../state/world.ts'
 
@@ -43,24 +45,31 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   authorize(app, world)
   const mishaps = createMishaps()
   const notifier = createNotifier(world, pki.v3, mishaps, app.log)
+  const timers = createTimers(world)
   const merchantKey = createPublicKey(pki.v3.merchant.key)
   const origin = () => app.listeningOrigin + app.prefix
   const pay: PayV2 = payV2(app, world, {
     origin,
     verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), merchantKey, Buffer.from(signature, 'base64')),
+    after: timers.after,
+    notices: {
+      shared: (share, receiver) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账', content: shareNotice(world.account.mchId, share, receiver) }),
+      takenBack: (back, share) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账回退', content: returnNotice(world.account.mchId, back, share) })
+    },
     refundSettled: refund => {
       const order = pay.orders.byTransaction(refund.transaction_id)
       if (order) notifier.refunded(refund, order)
       world.events.emit('change')
     }
   })
-  const v3 = payV3(app, world, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid })
+  const v3 = payV3(app, world, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
   bridge(app, world, account, pay, merchantKey)
   const { secureOrigin = () => undefined, names = [] } = options.parts ?? {}
   control(app, world, { account, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })
   answerTheUnknown(app, world, options.parts !== undefined)
   app.addHook('onClose', async () => {
     pay.refunds.close()
+    timers.close()
     await notifier.close()
   })
 }

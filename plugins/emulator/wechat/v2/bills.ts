@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib'
 import type { FastifyReply } from 'fastify'
 import { v2Xml } from '../wire.ts'
-import { chinaTime } from '../../state/world.ts'
+import { chinaTime, orderKey } from '../../state/world.ts'
 import type { Order, Refund, World } from '../../state/world.ts'
 import type { V2Gate } from './gate.ts'
 import { spaced } from './refunds.ts'
@@ -77,10 +77,12 @@ export function tradeBillText (world: World, day: string, type: string): string 
 const FLOW_COLUMNS = '记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号'
 const FLOW_TOTALS = '资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额'
 
-export function fundFlowText (world: World, day: string): string | undefined {
-  const came = [...world.orders.values()].filter(order => order.time_end.startsWith(day))
+/** `subMchId`: of one merchant of a provider; default of all. */
+export function fundFlowText (world: World, day: string, subMchId?: string): string | undefined {
+  const isMeant = (order: Order | undefined) => subMchId === undefined || order?.sub_mch_id === subMchId
+  const came = [...world.orders.values()].filter(order => order.time_end.startsWith(day) && isMeant(order))
     .map(order => ({ at: order.time_end, id: order.transaction_id, name: '交易', amount: order.total_fee, voucher: order.out_trade_no }))
-  const went = [...world.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day))
+  const went = [...world.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day) && (subMchId === undefined || isMeant(world.orders.get(orderKey(refund.out_trade_no, subMchId)))))
     .map(refund => ({ at: chinaTime(refund.created_at), id: refund.refund_id, name: '退款', amount: -refund.refund_fee, voucher: refund.out_refund_no }))
   if (came.length + went.length === 0) return undefined
   let balance = 0

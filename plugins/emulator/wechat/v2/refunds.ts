@@ -148,6 +148,11 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
 
   return {
     add,
+    /** Tries once more what has gone wrong, to another account. */
+    again (refund: Refund): void {
+      refund.refund_status = 'PROCESSING'
+      awaitEnd(refund)
+    },
     byId: (id: string) => byId.get(id),
     left: (order: Order) => order.total_fee - givenBack(order),
     count: (order: Order) => ofOrder(order).length,
