@@ -5,6 +5,7 @@ import type { SignType } from '../../../src/pay/v2/sign.ts'
 import { paidFields } from '../wechat/v2/orders.ts'
 import { refundXml } from './refund-message.ts'
 import type { V3Keys } from '../keys/v3-keys.ts'
+import type { Contract } from '../wechat/v2/contracts.ts'
 import type { V3Event } from '../wechat/v3/area.ts'
 import { combinedJson, paidJson } from '../wechat/v3/orders.ts'
 import { refundNews } from '../wechat/v3/refunds.ts'
@@ -12,6 +13,7 @@ import { headersInWechatsCase } from '../wechat/header-names.ts'
 import { callbackSigner, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
 import type { Mishaps } from '../faults/mishaps.ts'
 import { signed, v2Xml } from '../wechat/wire.ts'
+import type { Values } from '../wechat/wire.ts'
 import { chinaTime, rfc3339 } from '../state/world.ts'
 import type { Delivery, Order, Refund, World } from '../state/world.ts'
 
@@ -159,6 +161,11 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
         ? eventJson(`REFUND.${state}`, 'refund', '退款结果', refundNews(refund, world.account.mchId, order.sub_mch_id))
         : refundXml(world, refund, subOf(order).sub)
       tell({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body })
+    },
+    /** v2's notice of a contract, signed like an answer. */
+    contractSigned ({ notify_url: url, out_trade_no: number, sub_mch_id: sub }: Contract, values: Values): void {
+      const body = v2Xml(signed({ world, signType: 'MD5', apiKey: world.account.apiKey, ...(sub && { sub: { sub_mch_id: sub, sub_appid: '' } }) }, values))
+      tell({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: false, body })
     },
     /** Anything else that v3 tells. */
     event ({ url, type, originalType, summary, content, out_trade_no: number = '' }: V3Event): void {

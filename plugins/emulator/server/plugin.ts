@@ -16,6 +16,7 @@ import type { Pki } from '../keys/pki.ts'
 import { payV2 } from '../wechat/v2/v2.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import { payV3 } from '../wechat/v3/v3.ts'
+import { sensitiveReader } from '../wechat/v3/area.ts'
 import { returnNotice, shareNotice } from '../wechat/v3/profit-sharing.ts'
 import { createTimers } from '../state/timers.ts'
 import { createWorld } from '../state/world.ts'
@@ -52,6 +53,8 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
     origin,
     verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), merchantKey, Buffer.from(signature, 'base64')),
     after: timers.after,
+    contracts: { contractSigned: notifier.contractSigned, paid: notifier.paid },
+    bank: { bankKey: () => pki.v3.wechat.publicKey.export({ type: 'pkcs1', format: 'pem' }) as string, opened: sensitiveReader(world, pki.v3) },
     notices: {
       shared: (share, receiver) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账', content: shareNotice(world.account.mchId, share, receiver) }),
       takenBack: (back, share) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账回退', content: returnNotice(world.account.mchId, back, share) })

@@ -82,6 +82,10 @@ export interface Order {
   sign_type: 'MD5' | 'HMAC-SHA256' | 'RSA'
   /** The order that it is a part of; '' as a rule. */
   combine_out_trade_no: string
+  /** Of orders that were paid together. */
+  combine_transaction_id?: string
+  /** Of a private seller on a platform. */
+  individual?: { individual_auth_id: string, individual_name?: string }
   time_expire: string
   prepay_id: string
   /** What a NATIVE order's QR code says. */

@@ -32,7 +32,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
     combined.set(order.combine_out_trade_no, parts)
   }
 
-  route('/pay/unifiedorder', ({ fields, signType, sub }) => {
+  const unified = ({ fields, signType, sub }: V2Request): Values => {
     const problem = orderProblem(fields)
     if (problem) return problem
     const wanted = {
@@ -56,7 +56,9 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       ...(order.trade_type === 'NATIVE' && { code_url: order.code_url }),
       ...(order.trade_type === 'MWEB' && { mweb_url: `${origin()}/_emulator/h5?prepay_id=${order.prepay_id}&package=${world.random.digits(10)}` })
     }
-  })
+  }
+  route('/pay/unifiedorder', unified)
+  const hearPaid: Array<(order: Order) => void> = []
 
   function orderProblem (fields: Fields): Values | undefined {
     for (const name of ['body', 'out_trade_no', 'total_fee', 'spbill_create_ip', 'notify_url', 'trade_type']) {
@@ -192,6 +194,8 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
 
   return {
     query,
+    unified,
+    onPaid: (hear: (order: Order) => void) => { hearPaid.push(hear) },
     add,
     prepay,
     find,
@@ -243,6 +247,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       byTransaction.set(order.transaction_id, order)
       world.balance += order.total_fee
       note(order, 'paid')
+      for (const hear of hearPaid) hear(order)
       return true
     },
     cancel (order: Order): void {

@@ -13,6 +13,7 @@ import type { V3Refusal } from './wire.ts'
 
 const COMMON = ['description', 'out_trade_no', 'time_expire', 'attach', 'notify_url', 'goods_tag', 'limit_pay', 'support_fapiao', 'amount/total#', 'payer', 'detail', 'scene_info', 'settle_info', 'trans_mode']
 const HOSTS = new Set<string>(WECHAT_HOSTS)
+const COMBINED = [['jsapi', 'jsapi'], ['app', 'app'], ['native', 'native'], ['h5', 'h5'], ['miniprogram', 'jsapi']] as const
 const WAYS = { jsapi: 'JSAPI', app: 'APP', native: 'NATIVE', h5: 'MWEB' } as const
 
 export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin: () => string, paid: (orders: Order[]) => void) {
@@ -98,8 +99,9 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
     const ids = isPartner ? ['sp_appid', 'sp_mchid', 'sub_appid', 'sub_mchid'] : ['appid', 'mchid']
     const subOf = (given: Json) => isPartner ? text(given.sub_mchid) : ''
 
-    for (const way of Object.keys(WAYS) as Array<keyof typeof WAYS>) {
-      route('POST', `${base}/${way}`, call => {
+    for (const [path, way] of COMBINED) {
+      if (path === 'miniprogram' && !isPartner) continue
+      route('POST', `${base}/${path}`, call => {
         const order = placed(call.body, way, isPartner)
         return 'inner' in order ? order : handedOut(order, call)
       }, { body: [...ids, ...COMMON] })
@@ -135,9 +137,11 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
 
   // Orders that are paid together: each a part with a number of its own, one prepay_id for all.
   const { partsOf } = orders
+  /** The number of a combined order, by WeChat's own. */
+  const combines = world.memory.table<string>('combines')
 
-  for (const way of Object.keys(WAYS) as Array<keyof typeof WAYS>) {
-    route('POST', `/v3/combine-transactions/${way}`, call => {
+  for (const [path, way] of COMBINED) {
+    route('POST', `/v3/combine-transactions/${path}`, call => {
       const { combine_appid: appid, combine_mchid: mchid, combine_out_trade_no: number, sub_orders: given, combine_payer_info: payer, scene_info: scene, notify_url: notifyUrl, time_expire: expire } = call.body
       if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
       const parts = list(given)
@@ -158,15 +162,21 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
         }, way, false)
         if ('inner' in order) return order
         orders.combine(order, text(number))
+        if (part.individual_auth_id !== undefined) order.individual = { individual_auth_id: text(part.individual_auth_id), ...(part.individual_name !== undefined && { individual_name: text(part.individual_name) }) }
         made.push(order)
       }
       return handedOut(made[0] as Order, call)
-    }, { body: ['combine_appid', 'combine_mchid', 'combine_out_trade_no', 'sub_orders', 'combine_payer_info', 'scene_info', 'notify_url', 'time_expire'] })
+    }, { body: ['combine_appid', 'combine_mchid', 'combine_out_trade_no', 'sub_orders', 'combine_payer_info', 'scene_info', 'notify_url', 'time_start', 'time_expire', 'limit_pay', 'trade_scenario'] })
   }
 
   route('GET', '/v3/combine-transactions/out-trade-no/:number', ({ params }) => {
     const parts = partsOf(params.number as string)
     return parts.length > 0 ? combinedJson(parts) : refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771)
+  })
+
+  route('GET', '/v3/combine-transactions/id/:id', ({ params }) => {
+    const number = combines.get(params.id as string)
+    return number === undefined ? refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771) : combinedJson(partsOf(number))
   })
 
   route('POST', '/v3/combine-transactions/out-trade-no/:number/close', ({ params }) => {
@@ -180,6 +190,9 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
     payCombined (number: string, openid?: string): boolean {
       const parts = partsOf(number)
       if (parts.length === 0 || !parts.every(order => orders.pay(order, openid))) return false
+      const id = `43000${world.random.digits(5)}${chinaTime(world.now()).slice(0, 8)}${world.random.digits(10)}`
+      combines.set(id, number)
+      for (const order of parts) order.combine_transaction_id = id
       paid(parts)
       return true
     },
@@ -243,8 +256,10 @@ export function combinedJson (parts: Order[]): Json {
     combine_appid: first.appid,
     combine_mchid: first.mch_id,
     combine_out_trade_no: first.combine_out_trade_no,
+    ...(first.combine_transaction_id && { combine_transaction_id: first.combine_transaction_id }),
     sub_orders: parts.map(order => ({
       mchid: order.mch_id,
+      ...order.individual,
       out_trade_no: order.out_trade_no,
       trade_state: order.trade_state,
       attach: order.attach,
