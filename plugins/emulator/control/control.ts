@@ -7,6 +7,7 @@ import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
 import { merchantRoutes } from './merchant.ts'
 import type { MerchantParts } from './merchant.ts'
+import { messageRoutes } from './messages.ts'
 import { orderRoutes } from './orders.ts'
 import type { OrderParts } from './orders.ts'
 import { troubleRoutes } from './trouble.ts'
@@ -51,6 +52,7 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
     accountRoutes(scope, world, parts)
     orderRoutes(scope, world, parts)
     merchantRoutes(scope, parts)
+    messageRoutes(scope, world)
     troubleRoutes(scope, world, parts)
     watchRoutes(scope, world, parts)
     // The dashboard by its shortest address.

@@ -10,6 +10,8 @@ import { answerInWechatsCase } from '../wechat/header-names.ts'
 import { answerTheUnknown } from '../wechat/unknown.ts'
 import { createMishaps } from '../faults/mishaps.ts'
 import { createNotifier } from '../notifications/notifier.ts'
+import { apiFaults } from '../wechat/api-faults.ts'
+import { officialAccountCalls } from '../wechat/official-account-calls.ts'
 import { officialAccount } from '../wechat/official-account.ts'
 import { createPki } from '../keys/pki.ts'
 import type { Pki } from '../keys/pki.ts'
@@ -44,6 +46,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const calls = journal(app, world)
   const account = officialAccount(app, world)
   authorize(app, world)
+  apiFaults(app, world)
   const mishaps = createMishaps()
   const notifier = createNotifier(world, pki.v3, mishaps, app.log)
   const timers = createTimers(world)
@@ -66,7 +69,8 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
     }
   })
   const v3 = payV3(app, world, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
-  bridge(app, world, account, pay, merchantKey)
+  officialAccountCalls(app, world, account, pay.orders)
+  bridge(app, world, account, pay, v3, merchantKey)
   const { secureOrigin = () => undefined, names = [] } = options.parts ?? {}
   control(app, world, { account, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })
   answerTheUnknown(app, world, options.parts !== undefined)

@@ -51,12 +51,13 @@ export interface V2Signer {
   /** The merchant's, or the sandbox's. */
   apiKey: string
   sub?: { sub_mch_id: string, sub_appid: string }
+  saysAppid?: boolean
 }
 
 /** A verified call's answer, signed with the call's own algorithm. */
-export function signed ({ world, signType, apiKey, sub }: V2Signer, values: Values): Values {
+export function signed ({ world, signType, apiKey, sub, saysAppid = true }: V2Signer, values: Values): Values {
   const { appId, mchId } = world.account
-  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', appid: appId, mch_id: mchId, ...sub, nonce_str: world.random.hex(8), ...values })
+  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', ...(saysAppid && { appid: appId }), mch_id: mchId, ...sub, nonce_str: world.random.hex(8), ...values })
   return { ...all, sign: signV2(Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value ?? '')])), apiKey, signType) }
 }
 

@@ -16,6 +16,8 @@ import type { World } from '../../state/world.ts'
 export interface V2Route extends Pick<Endpoint, 'cert' | 'appid' | 'mchId' | 'signType' | 'signedReply'> {
   /** The key that signs. Default the merchant's. */
   apiKey?: () => string
+  /** False where the answer does not name the account, either. */
+  saysAppid?: boolean
   /** Its answer has its fields in alphabetical order. */
   isSorted?: boolean
 }
@@ -48,7 +50,7 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
     return sub && (appId === '' || appId === sub.subAppId) ? { sub_mch_id: id, sub_appid: appId } : undefined
   }
 
-  return (path, handler, { cert = false, appid = 'appid', mchId = 'mch_id', signType: only, signedReply = true, apiKey = () => account.apiKey, isSorted = false } = {}) => {
+  return (path, handler, { cert = false, appid = 'appid', mchId = 'mch_id', signType: only, signedReply = true, apiKey = () => account.apiKey, isSorted = false, saysAppid = true } = {}) => {
     app.post(path, async (request, reply) => {
       if (cert && !showsCertificate(request)) return reply.code(400).type('text/html').send(NO_CERTIFICATE)
       let fields: Fields
@@ -75,7 +77,7 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
       const answer = fault ? businessFailed(fault, '系统超时') : await handler({ fields, signType, sub }, reply)
       if (isReply(answer)) return answer
       if (answer.return_code === 'FAIL') return sendV2(reply, answer)
-      const values = signedReply ? signed({ world, signType, apiKey: apiKey(), ...(sub.sub_mch_id && { sub }) }, answer) : undefined
+      const values = signedReply ? signed({ world, signType, apiKey: apiKey(), saysAppid, ...(sub.sub_mch_id && { sub }) }, answer) : undefined
       return values
         ? sendV2(reply, isSorted ? Object.fromEntries(Object.entries(values).sort(([one], [other]) => one < other ? -1 : 1)) : values)
         : reply.type('text/plain').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', ...answer }))

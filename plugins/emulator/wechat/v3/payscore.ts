@@ -67,7 +67,7 @@ export function v3Payscore ({ route, world, tell, after }: V3Area) {
           total_amount: it.total_amount,
           paying_amount: it.collection === 'USER_PAYING' ? it.total_amount : 0,
           paid_amount: it.collection === 'USER_PAID' ? it.total_amount : 0,
-          ...(it.collection === 'USER_PAID' && { details: [{ seq: 1, amount: it.total_amount, paid_type: it.paid_type, paid_time: it.paid_time, ...(it.transaction_id && { transaction_id: it.transaction_id }) }] })
+          ...(it.collection === 'USER_PAID' && { details: [{ ...(it.paid_type === 'NEWTON' && { seq: 1 }), amount: it.total_amount, paid_type: it.paid_type, paid_time: it.paid_time, ...(it.transaction_id && { transaction_id: it.transaction_id }) }] })
         }
       }
 

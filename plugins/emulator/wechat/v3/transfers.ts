@@ -435,6 +435,7 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
     /** The newest first. */
     list: () => [...bills.values()].reverse(),
     find: (number: string, subMchId = '') => bills.get(orderKey(number, subMchId)) ?? qqBill(number),
+    byWechatNumber: (id: string) => byWechatNumber.get(id),
     findByPackage: (info: string) => [...bills.values()].find(bill => bill.package_info === info),
     move,
     /** The receiver confirms, and so gives the leave that was asked for with it. Undefined if there is nothing to confirm. */

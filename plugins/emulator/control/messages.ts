@@ -1,0 +1,20 @@
+/** What the app has sent to users, and who does not want to hear of it. */
+import type { FastifyInstance } from 'fastify'
+import type { World } from '../state/world.ts'
+import type { Message } from '../wechat/official-account-calls.ts'
+import { listOf, object, schema, text } from './schemas.ts'
+
+export function messageRoutes (app: FastifyInstance, world: World): void {
+  const messages = world.memory.list<Message>('messages')
+  const refusing = world.memory.table<true>('refusesMessages')
+
+  app.get('/messages', { schema: schema({ tag: 'account', summary: 'Messages that were sent to users: template, subscribed, customer service', answer: listOf('The oldest first.') }) }, async () => messages)
+
+  app.post<{ Body: { openid: string, accepts: boolean } }>('/messages/subscription', {
+    schema: schema({ tag: 'account', summary: 'A user accepts subscribed messages, or refuses them', body: object({ openid: text('Who.'), accepts: { type: 'boolean', description: 'Whether.' } }, ['openid', 'accepts']) })
+  }, async ({ body }) => {
+    if (body.accepts) refusing.delete(body.openid)
+    else refusing.set(body.openid, true)
+    return body
+  })
+}
