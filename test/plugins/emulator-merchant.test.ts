@@ -387,10 +387,6 @@ t.test('combined orders by WeChat\'s own number, and a private seller\'s', async
 })
 
 t.test('a merchant\'s fund flow, encrypted for its provider', async t => {
-  const { call, paid, emulator, opened } = await stage(t, { subMerchants: [{ subMchId: SUB }], now: () => Date.now() - 2 * 86_400_000 })
-  void emulator
-  void paid
-  t.match(await call('GET', `/v3/bill/sub-merchant-fundflowbill?sub_mchid=${SUB}&bill_date=2020-01-01&account_type=BASIC&algorithm=SM4_GCM`), { status: 401 })
   const it = await stage(t, { subMerchants: [{ subMchId: SUB }] })
   await it.paid({ sub: SUB, amount: 1234 })
   const order = it.emulator.order(`${SUB}/ORDER000001`) as { time_end: string }
@@ -404,13 +400,11 @@ t.test('a merchant\'s fund flow, encrypted for its provider', async t => {
   const text = Buffer.concat([decipher.update(bytes.subarray(0, -16)), decipher.final()]).toString()
   t.match(text, /`收入,`12.34,/)
   t.equal(createHash('sha1').update(text).digest('hex'), file.hash_value)
-  void opened
 })
 
 t.test('v2: contracts, bank cards, what is left to share', async t => {
   const { emulator, told, url, paid } = await stage(t)
-  const { account, bothConfig: { merchant: { v2 } } } = emulator
-  void v2
+  const { account } = emulator
   const post = async (path: string, fields: Record<string, string>, signType: 'MD5' | 'HMAC-SHA256' = 'MD5') => {
     const all: Record<string, string> = { mch_id: account.mchId, nonce_str: 'n', ...(signType === 'HMAC-SHA256' && { sign_type: signType }), ...fields }
     const reply = await emulator.app.inject({ method: 'POST', url: path, payload: writeXml({ ...all, sign: signV2(all, account.apiKey, signType) }) })

@@ -28,6 +28,8 @@ export type V3Handler = (call: V3Call, reply: FastifyReply) => object | undefine
 export interface V3Route {
   /** What the body may hold, and what it must. */
   body?: Shape
+  /** The member that says who asks: where it is missing nothing else is looked at. */
+  identity?: string
   /** What the query must hold. */
   query?: readonly string[]
   /** Members whose values are encrypted, so that Wechatpay-Serial is needed where one is there. */
@@ -84,11 +86,12 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
     nonces.set(nonce, world.now())
   }
 
-  function formProblem (request: FastifyRequest, body: Json | undefined, { body: shape, query = [], encrypted = [] }: V3Route): V3Refusal | undefined {
+  function formProblem (request: FastifyRequest, body: Json | undefined, { body: shape, identity, query = [], encrypted = [] }: V3Route): V3Refusal | undefined {
     const absent = query.find(name => !(request.query as Record<string, string>)[name])
     if (absent !== undefined) return missingId(absent)
     if (!shape) return undefined
     if (!body || Array.isArray(body)) return refuse(400, 'PARAM_ERROR', '请求体不是合法的JSON', 268435461)
+    if (identity !== undefined && body[identity] === undefined) return missingId(identity)
     const problem = shapeProblem(body, shape)
     if (problem) return problem
     if (encrypted.some(name => body[name] !== undefined) && !request.headers['wechatpay-serial']) {

@@ -122,7 +122,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
       const order = orders.find(params.number, subOf(body))
       // Of one that does not exist, too (community/pay/doc/00048a1efdc23011142d839d351800).
       return order && closed(order)
-    }, { body: ids.filter(name => name.endsWith('mchid')) })
+    }, { body: ids.filter(name => name.endsWith('mchid')), identity: isPartner ? 'sp_mchid' : 'mchid' })
   }
 
   function closed (order: Order): V3Refusal | undefined {
