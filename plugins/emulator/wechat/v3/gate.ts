@@ -134,12 +134,28 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
         const problem = authorized(request) ?? formProblem(request, body, route)
         if (problem) return answer(request, reply, problem)
         const fault = request.wechatFault?.code
-        if (fault) return answer(request, reply, refuse(fault === 'SYSTEM_ERROR' ? 500 : fault === 'RATELIMIT_EXCEED' ? 429 : 400, fault, '系统异常，请稍后重试', 268435456))
+        if (fault) {
+          const [status, words] = FAULTS[fault] ?? [400, '系统异常，请稍后重试']
+          return answer(request, reply, refuse(status, fault, words, 268435456))
+        }
         const outcome = await handler({ request, params: request.params, query: request.query, body: body ?? {} }, reply)
         return outcome === reply ? reply : answer(request, reply, outcome as object | undefined)
       }
     })
   }
+}
+
+/** The status and the words of codes that are asked for as faults; others come with 400. */
+const FAULTS: Readonly<Record<string, [status: number, words: string]>> = {
+  SYSTEM_ERROR: [500, '系统异常，请稍后重试'],
+  RATELIMIT_EXCEED: [429, '请求频率超过限制'],
+  FREQUENCY_LIMITED: [429, '请求频率超过限制'],
+  NOT_ENOUGH: [403, '基本账户余额不足，请充值后重新发起'],
+  NO_AUTH: [403, '商户无权限'],
+  RULE_LIMIT: [403, '业务规则限制'],
+  SIGN_ERROR: [401, '错误的签名，验签失败'],
+  ORDER_NOT_EXIST: [404, '订单不存在'],
+  RESOURCE_NOT_EXISTS: [404, '查询的资源不存在']
 }
 
 const isRefusal = (outcome: object): outcome is V3Refusal => 'inner' in outcome && 'status' in outcome

@@ -11,7 +11,7 @@ import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
 import type { V3Refusal } from './wire.ts'
 
-const COMMON = ['description', 'out_trade_no', 'time_expire', 'attach', 'notify_url', 'goods_tag', 'limit_pay', 'support_fapiao', 'amount/total#', 'payer', 'detail', 'scene_info', 'settle_info', 'trans_mode']
+const COMMON = ['description', 'out_trade_no', 'time_expire', 'attach', 'notify_url', 'goods_tag', 'limit_pay', 'support_fapiao', 'amount/total#', 'payer', 'detail', 'scene_info', 'settle_info', 'trans_mode', 'subsidy_info']
 const HOSTS = new Set<string>(WECHAT_HOSTS)
 const COMBINED = [['jsapi', 'jsapi'], ['app', 'app'], ['native', 'native'], ['h5', 'h5'], ['miniprogram', 'jsapi']] as const
 const WAYS = { jsapi: 'JSAPI', app: 'APP', native: 'NATIVE', h5: 'MWEB' } as const
@@ -166,7 +166,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
         made.push(order)
       }
       return handedOut(made[0] as Order, call)
-    }, { body: ['combine_appid', 'combine_mchid', 'combine_out_trade_no', 'sub_orders', 'combine_payer_info', 'scene_info', 'notify_url', 'time_start', 'time_expire', 'limit_pay', 'trade_scenario'] })
+    }, { body: ['combine_appid', 'combine_mchid', 'combine_out_trade_no', 'sub_orders', 'combine_payer_info', 'scene_info', 'notify_url', 'time_start', 'time_expire', 'limit_pay', 'trade_scenario', 'subsidy_info', 'prepay_id', 'contract_info'] })
   }
 
   route('GET', '/v3/combine-transactions/out-trade-no/:number', ({ params }) => {

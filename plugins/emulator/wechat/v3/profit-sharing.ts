@@ -32,12 +32,12 @@ export function v3ProfitSharing ({ route, world, orders, opened, keep }: V3Area,
     if (body.relation_type === 'CUSTOM' && !body.custom_relation) return bad('custom_relation')
     sharing.receivers.set(text(body.account), true)
     return { ...subOf(body.sub_mchid), type: body.type, account: body.account, ...(body.name !== undefined && { name: body.name }), relation_type: body.relation_type, ...(body.custom_relation !== undefined && { custom_relation: body.custom_relation }) }
-  }, { body: ['sub_mchid', 'appid', 'sub_appid', 'type!', 'account!', 'name', 'relation_type!', 'custom_relation'], encrypted: ['name'] })
+  }, { body: ['sub_mchid', 'appid!', 'sub_appid', 'type!', 'account!', 'name', 'relation_type!', 'custom_relation'], encrypted: ['name'] })
 
   route('POST', '/v3/profitsharing/receivers/delete', ({ body }) => {
     sharing.receivers.delete(text(body.account))
     return { ...subOf(body.sub_mchid), type: body.type, account: body.account }
-  }, { body: ['sub_mchid', 'appid', 'sub_appid', 'type!', 'account!'] })
+  }, { body: ['sub_mchid', 'appid!', 'sub_appid', 'type!', 'account!'] })
 
   function shared (body: Json, unfreeze: boolean, receivers: Json[]): Json | V3Refusal {
     const problem = subProblem(body.sub_mchid)

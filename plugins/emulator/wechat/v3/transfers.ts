@@ -60,7 +60,7 @@ const NAMELESS_BELOW = 30
 const BILL = ['appid!', 'out_bill_no!', 'transfer_scene_id!', 'user_name', 'transfer_amount!#', 'transfer_remark!', 'notify_url', 'user_recv_perception', 'transfer_scene_report_infos', 'user_recv_style']
 
 export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area) {
-  const bills = world.memory.table<TransferBill>('transferBills')
+  const bills = world.memory.table<TransferBill>('transfers')
   const authorizations = world.memory.table<Authorization>('authorizations')
   const receipts = world.memory.table<{ at: string, updated: string, token: string, hash: string }>('receipts')
   const byWechatNumber = new Map<string, TransferBill>()
