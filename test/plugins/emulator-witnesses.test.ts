@@ -173,6 +173,8 @@ t.test('the callbacks\' contents, in their own order (six recordings of a paymen
   t.same(Object.keys(payment), ['mchid', 'appid', 'out_trade_no', 'transaction_id', 'trade_type', 'trade_state', 'trade_state_desc', 'bank_type', 'attach', 'success_time', 'payer', 'amount'])
   t.same(Object.keys(payment.amount), ['total', 'payer_total', 'currency', 'payer_currency'])
   await call('POST', '/v3/refund/domestic/refunds', { out_trade_no: 'WITNESS01', out_refund_no: 'R1', notify_url: 'http://127.0.0.1:1/r', amount: { refund: 40, total: 100, currency: 'CNY' } })
+  // 2021-01-27, 2021-02-01, 2025-09-25: the summary that goes with REFUND.SUCCESS.
+  t.match(JSON.parse((await emulator.waitForNotification(({ about }) => about === 'refund')).request.body), { event_type: 'REFUND.SUCCESS', summary: '退款成功', resource: { original_type: 'refund' } })
   const refund = await contents('refund')
   t.same(Object.keys(refund), ['mchid', 'out_trade_no', 'transaction_id', 'out_refund_no', 'refund_id', 'refund_status', 'success_time', 'amount', 'user_received_account'])
   t.same(Object.keys(refund.amount), ['total', 'refund', 'payer_total', 'payer_refund'])
@@ -240,4 +242,25 @@ t.test('WeChat\'s codes as faults, on calls of an Official Account too', async t
   t.match((await emulator.app.inject(url)).json(), { access_token: /./ })
   await emulator.fault({ kind: '40029', path: '/sns' })
   t.match((await emulator.app.inject('/sns/auth')).json(), { errcode: 40029, errmsg: /^invalid code, rid:/ })
+})
+
+t.test('a mini program\'s login and telephone number, as recorded', async t => {
+  const emulator = await testEmulator(t)
+  const { appId, appSecret } = emulator.account
+  const control = async (path: string): Promise<Json> => (await emulator.app.inject({ method: 'POST', url: `/_emulator/mini-program/${path}` })).json()
+  const login = async (code: string) => (await emulator.app.inject(`/sns/jscode2session?appid=${appId}&secret=${appSecret}&js_code=${code}&grant_type=authorization_code`)).body
+  const { js_code: code } = await control('login')
+  t.match(await login(code), new RegExp(`^\\{"session_key":"[0-9A-Za-z+/]{22}==","openid":"${OPENID}"\\}$`), 'session_key first, no errcode')
+  t.match(JSON.parse(await login(code)), { errcode: 40163, errmsg: /^code been used, rid: / })
+  t.match(JSON.parse(await login('x')), { errcode: 40029, errmsg: /^invalid code, rid: / })
+  const { access_token: token } = (await emulator.app.inject(`/cgi-bin/token?grant_type=client_credential&appid=${appId}&secret=${appSecret}`)).json<{ access_token: string }>()
+  const phone = async (payload: object): Promise<Json> => (await emulator.app.inject({ method: 'POST', url: `/wxa/business/getuserphonenumber?access_token=${token}`, payload })).json()
+  const given = await phone({ code: (await control('phone')).code })
+  t.equal(JSON.stringify(given), JSON.stringify({ errcode: 0, errmsg: 'ok', phone_info: { phoneNumber: '13800000000', purePhoneNumber: '13800000000', countryCode: '86', watermark: { timestamp: given.phone_info.watermark.timestamp, appid: appId } } }))
+  t.match(await phone({ code: 'x' }), { errcode: 40029, errmsg: /^invalid code rid: / })
+  const { session_key: key } = JSON.parse(await login((await control('login')).js_code)) as { session_key: string }
+  const { createHmac } = await import('node:crypto')
+  const check = async (signature: string): Promise<Json> => (await emulator.app.inject(`/wxa/checksession?access_token=${token}&openid=${OPENID}&sig_method=hmac_sha256&signature=${signature}`)).json()
+  t.match(await check(createHmac('sha256', Buffer.from(key, 'base64')).update('').digest('hex')), { errcode: 0 })
+  t.match(await check('x'), { errcode: 87009 })
 })

@@ -158,7 +158,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     refunded (refund: Refund, order: Order): void {
       const state = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL', PROCESSING: '' }[refund.refund_status]
       const body = refund.v3
-        ? eventJson(`REFUND.${state}`, 'refund', '退款结果', refundNews(refund, world.account.mchId, order.sub_mch_id))
+        ? eventJson(`REFUND.${state}`, 'refund', { SUCCESS: '退款成功', CLOSED: '退款关闭', ABNORMAL: '退款异常' }[state as 'SUCCESS'], refundNews(refund, world.account.mchId, order.sub_mch_id))
         : refundXml(world, refund, subOf(order).sub)
       tell({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body })
     },

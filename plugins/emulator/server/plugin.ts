@@ -11,6 +11,7 @@ import { answerTheUnknown } from '../wechat/unknown.ts'
 import { createMishaps } from '../faults/mishaps.ts'
 import { createNotifier } from '../notifications/notifier.ts'
 import { apiFaults } from '../wechat/api-faults.ts'
+import { miniProgram } from '../wechat/mini-program.ts'
 import { officialAccountCalls } from '../wechat/official-account-calls.ts'
 import { officialAccount } from '../wechat/official-account.ts'
 import { createPki } from '../keys/pki.ts'
@@ -70,9 +71,10 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   })
   const v3 = payV3(app, world, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
   officialAccountCalls(app, world, account, pay.orders)
+  const mini = miniProgram(app, world, account)
   bridge(app, world, account, pay, v3, merchantKey)
   const { secureOrigin = () => undefined, names = [] } = options.parts ?? {}
-  control(app, world, { account, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })
+  control(app, world, { account, mini, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })
   answerTheUnknown(app, world, options.parts !== undefined)
   app.addHook('onClose', async () => {
     pay.refunds.close()
