@@ -7,7 +7,7 @@ import { bad, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
 
-interface Withdrawal {
+export interface Withdrawal {
   out_request_no: string
   withdraw_id: string
   amount: number
