@@ -376,7 +376,7 @@ t.test('payscore: confirmed, used, paid; cancelled; paid elsewhere', async t => 
 })
 
 t.test('combined orders by WeChat\'s own number, and a private seller\'s', async t => {
-  const { call, emulator, appId, mchId, url } = await stage(t)
+  const { call, emulator, appId, mchId, url } = await stage(t, { subMerchants: [{ subMchId: SUB }] })
   const part = (number: string) => ({ mchid: mchId, out_trade_no: number, amount: { total_amount: 10, currency: 'CNY' }, attach: 'a', description: 'd', individual_auth_id: '1900000000000001' })
   const order = { combine_appid: appId, combine_mchid: mchId, combine_out_trade_no: 'COMB00001', combine_payer_info: { openid: OPENID }, sub_orders: [part('CPART00001'), part('CPART00002')], notify_url: url }
   t.match(await call('POST', '/v3/combine-transactions/miniprogram', order), { status: 200, json: { prepay_id: /^wx/ } })
@@ -384,6 +384,13 @@ t.test('combined orders by WeChat\'s own number, and a private seller\'s', async
   const { combine_transaction_id: id } = (await call('GET', '/v3/combine-transactions/out-trade-no/COMB00001')).json
   t.match((await call('GET', `/v3/combine-transactions/id/${id}`)).json, { combine_out_trade_no: 'COMB00001', sub_orders: [{ individual_auth_id: '1900000000000001', trade_state: 'SUCCESS' }, {}] })
   t.match(await call('GET', '/v3/combine-transactions/id/none'), { status: 404 })
+
+  const parts = [part('CPART00003'), part('CPART00004')].map(({ individual_auth_id: _id, ...rest }) => ({ ...rest, sub_mchid: SUB }))
+  t.match(await call('POST', '/v3/combine-transactions/jsapi', { ...order, combine_out_trade_no: 'COMB00002', sub_orders: parts.map(rest => ({ ...rest, sub_mchid: '1' })) }), { status: 400 })
+  t.match(await call('POST', '/v3/combine-transactions/jsapi', { ...order, combine_out_trade_no: 'COMB00002', sub_orders: parts }), { status: 200 })
+  await emulator.payCombined('COMB00002')
+  t.match((await call('GET', '/v3/combine-transactions/out-trade-no/COMB00002')).json, { sub_orders: [{ sub_mchid: SUB, trade_state: 'SUCCESS' }, { sub_mchid: SUB }] }, 'a platform\'s merchants keep their orders')
+  t.match((await call('GET', `/v3/pay/partner/transactions/out-trade-no/CPART00003?sp_mchid=${mchId}&sub_mchid=${SUB}`)).json, { trade_state: 'SUCCESS' })
 })
 
 t.test('a merchant\'s fund flow, encrypted for its provider', async t => {

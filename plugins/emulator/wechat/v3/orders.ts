@@ -5,6 +5,7 @@ import type { Order, World } from '../../state/world.ts'
 import { WECHAT_HOSTS } from '../../keys/pki.ts'
 import type { V2Orders } from '../v2/orders.ts'
 import { STATE_WORDS } from '../v2/orders.ts'
+import { isOurs } from './area.ts'
 import type { V3Call, V3Gate } from './gate.ts'
 import { bad, list, missing, missingId, object, text } from './shape.ts'
 import type { Json } from './shape.ts'
@@ -51,11 +52,10 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
     if (stranger) return refuse(400, 'PARAM_ERROR', stranger === 'invalid openid' ? '无效的openid' : 'appid和openid不匹配', 268445527)
   }
 
-  function placed (body: Json, way: keyof typeof WAYS, isPartner: boolean): Order | V3Refusal {
+  function placed (body: Json, way: keyof typeof WAYS, isPartner: boolean, subMchId = isPartner ? text(body.sub_mchid) : ''): Order | V3Refusal {
     const problem = idsProblem(body, isPartner) ?? orderProblem(body, way, isPartner)
     if (problem) return problem
     const payer = object(body.payer)
-    const subMchId = isPartner ? text(body.sub_mchid) : ''
     const wanted = {
       trade_type: WAYS[way],
       body: text(body.description),
@@ -147,6 +147,8 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
       const parts = list(given)
       if (parts.length < 2) return missing('sub_orders')
       const made: Order[] = []
+      const stranger = parts.find(({ sub_mchid: sub }) => sub !== undefined && !isOurs(world, sub))
+      if (stranger) return refuse(400, 'PARAM_ERROR', '二级商户号与服务商无绑定关系', 268447843)
       for (const part of parts) {
         const order = placed({
           appid,
@@ -159,7 +161,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
           ...(payer !== undefined && { payer }),
           ...(scene !== undefined && { scene_info: scene }),
           ...(expire !== undefined && { time_expire: expire })
-        }, way, false)
+        }, way, false, text(part.sub_mchid))
         if ('inner' in order) return order
         orders.combine(order, text(number))
         if (part.individual_auth_id !== undefined) order.individual = { individual_auth_id: text(part.individual_auth_id), ...(part.individual_name !== undefined && { individual_name: text(part.individual_name) }) }
@@ -259,6 +261,7 @@ export function combinedJson (parts: Order[]): Json {
     ...(first.combine_transaction_id && { combine_transaction_id: first.combine_transaction_id }),
     sub_orders: parts.map(order => ({
       mchid: order.mch_id,
+      ...(order.sub_mch_id && { sub_mchid: order.sub_mch_id }),
       ...order.individual,
       out_trade_no: order.out_trade_no,
       trade_state: order.trade_state,
