@@ -4,7 +4,7 @@ import type { OfficialAccount } from '../wechat/official-account.ts'
 import type { Pki } from '../keys/pki.ts'
 import { pem } from '../keys/v3-keys.ts'
 import type { KeyMode, World } from '../state/world.ts'
-import { number, object, one, optional, schema } from './schemas.ts'
+import { object, one, optional, schema } from './schemas.ts'
 
 export interface AccountParts {
   account: OfficialAccount
@@ -12,6 +12,8 @@ export interface AccountParts {
   /** Where the mutual TLS listener is, if there is one. */
   secureOrigin (): string | undefined
 }
+
+const CALENDAR = 'The time on this WeChat\'s calendar, ISO 8601.'
 
 export function accountRoutes (app: FastifyInstance, world: World, { account, pki, secureOrigin }: AccountParts): void {
   app.get('/config', { schema: schema({ tag: 'account', summary: 'Account, keys and endpoints, ready for the plugins\' options', answer: 'Account, keys and endpoints.' }) }, async request => {
@@ -40,6 +42,8 @@ export function accountRoutes (app: FastifyInstance, world: World, { account, pk
     }
   })
 
+  const calendar = () => ({ now: new Date(world.now()).toISOString() })
+
   app.get('/tokens', { schema: schema({ tag: 'account', summary: 'How many tokens and tickets were issued, and how often they were asked for', answer: 'Counts.' }) }, async () => account.counts())
 
   app.post<{ Body: { tickets?: boolean } | null }>('/tokens/expire', {
@@ -59,9 +63,14 @@ export function accountRoutes (app: FastifyInstance, world: World, { account, pk
   app.post('/keys/rotate', { schema: schema({ tag: 'account', summary: 'A new platform certificate signs from now on', answer: 'Its serial number.' }) }, async () => ({ serial: pki.v3.rotate().serial }))
 
   app.post<{ Body: { ms: number } }>('/clock/advance', {
-    schema: schema({ tag: 'account', summary: 'Move this WeChat\'s clock on', body: object({ ms: number('Milliseconds.') }, ['ms']), answer: 'The time here, ISO 8601.' })
+    schema: schema({ tag: 'account', summary: 'Move this WeChat\'s calendar: orders, bills, refunds, tokens and redelivery; signatures keep to the real time', body: object({ ms: { type: 'number', description: 'Milliseconds; negative: back.' } }, ['ms']), answer: CALENDAR })
   }, async request => {
     world.advance(request.body.ms)
-    return { now: new Date(world.now()).toISOString() }
+    return calendar()
+  })
+
+  app.post('/clock/reset', { schema: schema({ tag: 'account', summary: 'Back to the real date', answer: CALENDAR }) }, async () => {
+    world.resetClock()
+    return calendar()
   })
 }

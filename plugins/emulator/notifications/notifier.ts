@@ -10,6 +10,7 @@ import { refundNews } from '../wechat/v3/refunds.ts'
 import { encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
 import type { Mishaps } from '../faults/mishaps.ts'
 import { signed, v2Xml } from '../wechat/wire.ts'
+import { createAppointments } from '../state/appointments.ts'
 import { chinaTime, rfc3339 } from '../state/world.ts'
 import type { Delivery, Order, Refund, World } from '../state/world.ts'
 
@@ -25,10 +26,10 @@ type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> &
 const V2_HEADERS = { 'content-type': 'text/xml', 'user-agent': 'Mozilla/4.0', pragma: 'no-cache' }
 
 export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, log: FastifyBaseLogger) {
-  const timers = new Set<NodeJS.Timeout>()
+  const turns = createAppointments(world)
   const underWay = new Set<Promise<void>>()
-  /** What still has to be told, and when its turn comes. */
-  const pending = world.memory.table<{ news: News, number: number, due: number }>('pending')
+  /** What still has to be told, which attempt comes next, and when the one before was. */
+  const pending = world.memory.table<{ news: News, number: number, since: number }>('pending')
   let closed = false
 
   const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
@@ -98,18 +99,18 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
 
   function start (key: string, news: News, number: number): void {
     if (closed) return
-    pending.set(key, { news, number, due: Date.now() })
+    pending.set(key, { news, number, since: world.now() })
     const running = deliver(news, number).then(accepted => {
-      const delay = SCHEDULE[number - 1]
-      if (accepted || delay === undefined) pending.delete(key)
-      else again(key, { news, number: number + 1, due: Date.now() + delay * 1000 * world.timeScale })
+      if (accepted || SCHEDULE[number - 1] === undefined) pending.delete(key)
+      else again(key, { news, number: number + 1, since: world.now() })
     }).finally(() => underWay.delete(running))
     underWay.add(running)
   }
 
-  function again (key: string, told: { news: News, number: number, due: number }): void {
+  function again (key: string, told: { news: News, number: number, since: number }): void {
+    if (closed) return
     pending.set(key, told)
-    later(told.due - Date.now(), () => start(key, told.news, told.number))
+    turns.make(key, told.since, (SCHEDULE[told.number - 2] ?? 0) * 1000 * world.timeScale, () => start(key, told.news, told.number))
   }
   // What was not yet told when this WeChat was stopped.
   for (const [key, told] of pending) again(key, told)
@@ -127,15 +128,6 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     if (kind === 'duplicate') for (let at = 1; at < copies; at++) await attempt(news, number)
     mishaps.overtake()
     return first.accepted
-  }
-
-  function later (ms: number, run: () => void): void {
-    const timer = setTimeout(() => {
-      timers.delete(timer)
-      run()
-    }, ms)
-    timer.unref()
-    timers.add(timer)
   }
 
   const about = (order: Order) => ({ out_trade_no: order.out_trade_no, out_refund_no: '', url: order.notify_url })
@@ -171,7 +163,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     },
     async close (): Promise<void> {
       closed = true
-      for (const timer of timers) clearTimeout(timer)
+      turns.close()
       await Promise.all(underWay)
     }
   }

@@ -67,8 +67,13 @@ export interface EmulatorControls {
   resend (id: string): Promise<Delivery>
   expireTokens (options?: { tickets?: boolean }): Promise<void>
   issued (): Promise<{ tokens: number, tickets: number, calls: Record<string, number> }>
-  /** Moves this WeChat's clock on, in milliseconds. */
+  /**
+   * Moves this WeChat's calendar, in milliseconds (negative: back): bills, expiry, refunds, tokens and redelivery go by it.
+   * Answers, callbacks and the check of timestamps keep to the real time.
+   */
   advance (ms: number): void
+  /** Back to the real date. */
+  resetClock (): void
 }
 
 export async function createControls (app: FastifyInstance, world: World, origin: string): Promise<EmulatorControls> {
@@ -116,6 +121,7 @@ export async function createControls (app: FastifyInstance, world: World, origin
     resend: id => ask('POST', `/notifications/${id}/resend`),
     expireTokens: async (which = {}) => { await ask('POST', '/tokens/expire', which) },
     issued: () => ask('GET', '/tokens'),
-    advance: world.advance
+    advance: world.advance,
+    resetClock: world.resetClock
   }
 }

@@ -192,7 +192,7 @@ function troublePanel () {
       h('p', { class: 'ids' }, new Date(state.now).toLocaleString(language ? 'zh-CN' : 'en-GB')),
       h('div', { class: 'actions' },
         tool('expire', 'tokens/expire', {}), tool('expireAll', 'tokens/expire', { tickets: true }),
-        tool('fiveMinutes', 'clock/advance', { ms: 300_000 }), tool('twoHours', 'clock/advance', { ms: 7200_000 }), tool('day', 'clock/advance', { ms: 86_400_000 }),
+        tool('fiveMinutes', 'clock/advance', { ms: 300_000 }), tool('twoHours', 'clock/advance', { ms: 7200_000 }), tool('day', 'clock/advance', { ms: 86_400_000 }), tool('today', 'clock/reset'),
         tool('rotate', 'keys/rotate')),
       h('h3', { class: 'ids' }, say('keyMode')), modes))
 }

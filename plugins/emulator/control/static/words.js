@@ -38,6 +38,7 @@ export const WORDS = {
   fiveMinutes: ['Clock + 5 minutes', '时间快进 5 分钟'],
   twoHours: ['Clock + 2 hours', '时间快进 2 小时'],
   day: ['Clock + 1 day', '时间快进 1 天'],
+  today: ['Clock back to now', '时间恢复为现在'],
   rotate: ['New platform certificate', '更换平台证书'],
   keyMode: ['APIv3 keys', 'APIv3 验签方式'],
   issued: ['issued', '已发放'],

@@ -13,7 +13,7 @@ export const refuse = (status: number, code: string, message: string, inner = 26
 
 /** The headers that vouch for a body; `asked`: the Wechatpay-Serial of the request. */
 export function signedHeaders (world: World, keys: V3Keys, body: string, asked?: string): Record<string, string> {
-  const timestamp = String(Math.floor(world.now() / 1000))
+  const timestamp = String(Math.floor(world.wireNow() / 1000))
   const nonce = world.random.hex(16)
   const { serial, key } = signerFor(world, keys, asked)
   return {
