@@ -22,7 +22,7 @@ const HEARTBEAT = 20_000
 const SHOWN = 200
 
 export function watchRoutes (app: FastifyInstance, world: World, { account, pay, journal, faults, mishaps, names }: WatchParts): void {
-  app.get('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, the newest first', answer: listOf('Calls, without their bodies.') }) }, async () => journal.list())
+  app.get<{ Querystring: { after?: string } }>('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, the newest first', query: { after: text('Only those that came after this id.') }, answer: listOf('Calls, without their bodies.') }) }, async request => journal.list(request.query.after))
 
   app.get<{ Params: { id: string } }>('/calls/:id', { schema: schema({ ...CALL, summary: 'One call, with what was sent and answered', answer: 'The call.' }) }, async (request, reply) =>
     journal.find(request.params.id) ?? reply.code(404).send(NO_CALL))

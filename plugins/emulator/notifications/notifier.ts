@@ -31,6 +31,8 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
   /** What still has to be told, which attempt comes next, and when the one before was. */
   const pending = world.memory.table<{ news: News, number: number, since: number }>('pending')
   let closed = false
+  /** A merchant who takes long to answer does not keep this WeChat from ending. */
+  const ended = new AbortController()
 
   const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
 
@@ -79,7 +81,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     }
     world.deliveries.push(delivery)
     try {
-      const reply = await request(delivery.url, { method: 'POST', headers: delivery.request.headers, body, signal: AbortSignal.timeout(PATIENCE) })
+      const reply = await request(delivery.url, { method: 'POST', headers: delivery.request.headers, body, signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ended.signal]) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
       delivery.accepted = v3
         ? reply.statusCode === 200 || reply.statusCode === 204
@@ -164,6 +166,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     async close (): Promise<void> {
       closed = true
       turns.close()
+      ended.abort()
       await Promise.all(underWay)
     }
   }

@@ -1,5 +1,5 @@
 /** WeChat's side as a Fastify plugin: all of its paths, and the emulator's own interface under /_emulator. */
-import { createPublicKey, verify } from 'node:crypto'
+import { createPublicKey, randomUUID, verify } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { authorize } from '../wechat/browser/authorize.ts'
 import { bridge } from '../wechat/browser/bridge.ts'
@@ -20,7 +20,7 @@ export interface EmulatorOptions extends WorldOptions {
   /** Needed, together with the environment's WECHAT_EMULATOR_IN_PRODUCTION=yes, where NODE_ENV is production. */
   allowProduction?: boolean
   /** @internal What WeChat knows, its certificates, where its mutual TLS is, and the other accounts here; made anew by default. */
-  parts?: { world: World, pki: Pki, secureOrigin (): string | undefined, names: string[] }
+  parts?: { world: World, pki: Pki, secureOrigin (host: string): string | undefined, names: string[], id: string, publicHosts: readonly string[] }
 }
 
 const BODY_LIMIT = 1 << 20
@@ -50,8 +50,8 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   })
   const v3 = payV3(app, world, pki.v3, pay, notifier.combinedPaid)
   bridge(app, world, account, pay, merchantKey)
-  const { secureOrigin = () => undefined, names = [] } = options.parts ?? {}
-  control(app, world, { account, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })
+  const { secureOrigin = () => undefined, names = [], id = randomUUID(), publicHosts = [] } = options.parts ?? {}
+  control(app, world, { account, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names, id, publicHosts })
   // Where nobody else is here, a call that this WeChat does not know is worth seeing among the others.
   if (options.parts) app.setNotFoundHandler(async (request, reply) => reply.code(404).send({ code: 'NOT_FOUND', message: `the emulator has no ${request.method} ${request.url.split('?')[0]}` }))
   app.addHook('onClose', async () => {
