@@ -7,6 +7,8 @@ import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
 import { orderRoutes } from './orders.ts'
 import type { OrderParts } from './orders.ts'
+import { recordRoutes } from './records.ts'
+import type { RecordParts } from './records.ts'
 import { triggerRoute } from './trigger.ts'
 import { troubleRoutes } from './trouble.ts'
 import type { TroubleParts } from './trouble.ts'
@@ -38,7 +40,7 @@ function isOwnPage ({ headers, host }: FastifyRequest): boolean {
   return site === undefined || site === 'same-origin' || site === 'none' || headers['sec-fetch-mode'] === 'navigate'
 }
 
-export interface ControlParts extends AccountParts, OrderParts, TroubleParts, WatchParts {
+export interface ControlParts extends AccountParts, OrderParts, RecordParts, TroubleParts, WatchParts {
   /** Names by which pages may reach it. */
   publicHosts: readonly string[]
 }
@@ -72,6 +74,7 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
     orderRoutes(scope, world, parts)
     triggerRoute(scope, world, parts)
     troubleRoutes(scope, world, parts)
+    recordRoutes(scope, world, parts)
     watchRoutes(scope, world, parts)
     // The dashboard by its shortest address.
     scope.get('/', async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))

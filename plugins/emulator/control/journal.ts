@@ -86,6 +86,7 @@ export function journal (app: FastifyInstance, world: World) {
   return {
     /** The newest first, without their bodies; all, or those after an id. */
     list: (after = '') => calls.filter(({ id }) => orderOf(id) > orderOf(after)).map(call => ({ ...whole(call), request: '', reply: '' })).reverse(),
+    count: () => calls.length,
     find (id: string): Call | undefined {
       const call = id === 'latest' ? calls.findLast(({ explain }) => explain) : calls.find(call => call.id === id)
       return call && whole(call)

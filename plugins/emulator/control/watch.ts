@@ -7,6 +7,7 @@ import type { Mishaps } from '../faults/mishaps.ts'
 import type { OfficialAccount } from '../wechat/official-account.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { World } from '../state/world.ts'
+import { countRecords } from './records.ts'
 import { listOf, schema, text } from './schemas.ts'
 
 export interface WatchParts { account: OfficialAccount, pay: PayV2, journal: Journal, faults: Faults, mishaps: Mishaps, names: string[] }
@@ -18,7 +19,7 @@ const NO_CALL = { code: 'NOT_FOUND', message: 'no such call' }
 const GATHERED = 60
 /** Milliseconds between signs of life, so that nothing on the way hangs up. */
 const HEARTBEAT = 20_000
-/** How many of each the dashboard shows. */
+/** How many of each it tells of. */
 const SHOWN = 200
 
 export function watchRoutes (app: FastifyInstance, world: World, { account, pay, journal, faults, mishaps, names }: WatchParts): void {
@@ -33,7 +34,9 @@ export function watchRoutes (app: FastifyInstance, world: World, { account, pay,
     return call.explanation ?? reply.code(404).send({ code: 'NOT_FOUND', message: 'that call was not refused for its signature' })
   })
 
-  app.get('/state', { schema: schema({ tag: 'calls', summary: 'What the dashboard shows', answer: 'All of it.' }) }, async () => ({
+  app.get<{ Querystring: { brief?: boolean } }>('/state', {
+    schema: schema({ tag: 'calls', summary: 'Account, clock, balance, counts and faults; and the last 200 orders, refunds, notifications and calls', query: { brief: { type: 'boolean', description: 'Without those.' } }, answer: 'All of it.' })
+  }, async ({ query }) => ({
     appId: world.account.appId,
     mchId: world.account.mchId,
     names,
@@ -41,10 +44,13 @@ export function watchRoutes (app: FastifyInstance, world: World, { account, pay,
     balance: world.balance,
     keyMode: world.keyMode,
     tokens: account.counts(),
-    orders: [...world.orders.values()].map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).slice(-SHOWN).reverse(),
-    refunds: [...world.refunds.values()].slice(-SHOWN).reverse(),
-    notifications: world.deliveries.slice(-SHOWN).reverse(),
-    calls: journal.list().slice(0, SHOWN),
+    counts: countRecords(world, journal),
+    ...(!query.brief && {
+      orders: [...world.orders.values()].slice(-SHOWN).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).reverse(),
+      refunds: [...world.refunds.values()].slice(-SHOWN).reverse(),
+      notifications: world.deliveries.slice(-SHOWN).reverse(),
+      calls: journal.list().slice(0, SHOWN)
+    }),
     faults: faults.waiting(),
     mishaps: mishaps.waiting()
   }))
