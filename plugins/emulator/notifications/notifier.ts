@@ -19,6 +19,8 @@ const MINUTE = 60
 const SCHEDULE = [15, 15, 30, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 180 * MINUTE, 180 * MINUTE, 360 * MINUTE, 360 * MINUTE]
 /** Milliseconds the merchant has to answer. */
 const PATIENCE = 5000
+/** Milliseconds that the end of this WeChat waits for those that are under way. */
+const GRACE = 200
 
 /** What is told, and to whom. */
 type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string, v3: boolean }
@@ -166,8 +168,9 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     async close (): Promise<void> {
       closed = true
       turns.close()
-      ended.abort()
+      const grace = setTimeout(() => ended.abort(), GRACE)
       await Promise.all(underWay)
+      clearTimeout(grace)
     }
   }
 }
