@@ -47,7 +47,7 @@ t.test('built in a clean folder: healthy, an app beside it is paid, and it ends 
 
   const compose = readFileSync(join(folder, 'compose.yaml'), 'utf8')
   const [, aliases = ''] = /aliases: \[(.*)\]/.exec(compose) ?? []
-  t.same(aliases.split(', ').sort(), [...WECHAT_HOSTS].sort(), 'all of WeChat\'s hosts lead to it')
+  for (const host of WECHAT_HOSTS) t.ok(aliases.split(', ').includes(host), `${host} leads to it`)
   for (const name of ['WECHAT_EMULATOR_ORIGIN: http://wechat:8788', 'WECHAT_EMULATOR_PUBLIC_HOST: wechat', 'NODE_EXTRA_CA_CERTS: /wechat/ca.pem', 'wechat-data:/data']) t.match(compose, name)
   // Where there is no network of containers, the hosts are led by what `exec` uses.
   const redirect = join(root, 'plugins/emulator/cli/static/redirect.js')
