@@ -131,7 +131,7 @@ t.test('every area, found by search, page by page, in both languages, on a phone
   for (const [name, row] of Object.entries(TABLES)) state.accounts[''].memory.tables[name] = [[Object.values(row)[0], row]]
   state.accounts[''].memory.lists.messages = [{ id: '7001', at: '2026-11-27T02:00:00.000Z', kind: 'template', openid: OPENID, template_id: 'ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY', content: { data: { first: { value: '订单已发货' } } } }]
   writeFileSync(file, JSON.stringify(state))
-  const emulator = await createEmulator({ data })
+  const emulator = await createEmulator({ data, timeScale: 0.001 })
   t.teardown(emulator.close)
 
   const records = async (query: string) => (await emulator.app.inject(`/_emulator/records/${query}`)).json<{ total: number, page: number, pages: number, items: Array<Record<string, unknown>> }>()

@@ -177,7 +177,7 @@ function recordCard ({ table, number, name, amount, state, at, record }) {
     h('p', { class: 'ids' }, [number, record.openid, record.transaction_id, record.out_trade_no].filter(Boolean).join(' · ')),
     h('ol', { class: 'life' }, ...events.map(({ at, what }) => h('li', {}, what, time(at)))),
     h('div', { class: 'actions' },
-      ...state === 'WAIT_USER_CONFIRM' ? [h('button', { type: 'button', class: 'main', onclick: act(`transfers/${encodeURIComponent(number)}/confirm`) }, say('confirm'))] : []),
+      ...state === 'WAIT_USER_CONFIRM' ? [h('button', { type: 'button', class: 'main', onclick: act(`transfers/${encodeURIComponent(number)}/confirm${record.sub_mch_id ? `?sub_mch_id=${record.sub_mch_id}` : ''}`) }, say('confirm'))] : []),
     folder([h('span', { class: 'what' }, say('everything'))], async () => [h('pre', {}, JSON.stringify(record, null, 2))]))
 }
 
