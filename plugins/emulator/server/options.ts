@@ -36,6 +36,7 @@ const CREATE = {
   port,
   securePort: port,
   host: text,
+  publicHost: (value, option) => { (Array.isArray(value) ? list(text) : text)(value, option) },
   data: text,
   accounts: list(object({ ...WORLD, name: anything })),
   logger: anything
