@@ -5,6 +5,10 @@ import { WECHAT_HOSTS } from '../keys/pki.ts'
 import type { World } from '../state/world.ts'
 import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
+import { merchantRoutes } from './merchant.ts'
+import type { MerchantParts } from './merchant.ts'
+import { messageRoutes } from './messages.ts'
+import type { MessageParts } from './messages.ts'
 import { orderRoutes } from './orders.ts'
 import type { OrderParts } from './orders.ts'
 import { recordRoutes } from './records.ts'
@@ -40,7 +44,7 @@ function isOwnPage ({ headers, host }: FastifyRequest): boolean {
   return site === undefined || site === 'same-origin' || site === 'none' || headers['sec-fetch-mode'] === 'navigate'
 }
 
-export interface ControlParts extends AccountParts, OrderParts, RecordParts, TroubleParts, WatchParts {
+export interface ControlParts extends AccountParts, MerchantParts, MessageParts, OrderParts, RecordParts, TroubleParts, WatchParts {
   /** Names by which pages may reach it. */
   publicHosts: readonly string[]
 }
@@ -73,6 +77,8 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
     accountRoutes(scope, world, parts)
     orderRoutes(scope, world, parts)
     triggerRoute(scope, world, parts)
+    merchantRoutes(scope, parts)
+    messageRoutes(scope, world, parts)
     troubleRoutes(scope, world, parts)
     recordRoutes(scope, world, parts)
     watchRoutes(scope, world, parts)

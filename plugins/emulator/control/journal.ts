@@ -88,7 +88,7 @@ export function journal (app: FastifyInstance, world: World) {
     list: (after = '') => calls.filter(({ id }) => orderOf(id) > orderOf(after)).map(call => ({ ...whole(call), request: '', reply: '' })).reverse(),
     count: () => calls.length,
     find (id: string): Call | undefined {
-      const call = id === 'latest' ? calls.findLast(({ explain }) => explain) : calls.find(call => call.id === id)
+      const call = id === 'latest' ? calls.findLast(({ explain }) => explain?.().signature) : calls.find(call => call.id === id)
       return call && whole(call)
     }
   }

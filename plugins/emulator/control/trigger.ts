@@ -41,7 +41,7 @@ export function triggerRoute (app: FastifyInstance, world: World, { pay: { order
       .catch(() => reply.code(409).send({ code: 'NOT_SENT', message: 'a mishap met it on its way: see wechat-emulator faults' }))
 
     if (!isPayment && !refundEnd) {
-      notifier.event(body.url, body.event, body.event.split('.')[0]?.toLowerCase() ?? '', body.content as object)
+      notifier.event({ url: body.url, type: body.event, originalType: body.event.split('.')[0]?.toLowerCase() ?? '', summary: body.event, content: body.content as object })
       return await sent('event')
     }
     const number = body.out_trade_no ?? `T${chinaTime(world.now())}${world.random.digits(6)}`

@@ -35,7 +35,7 @@ t.test('a code that pays', async t => {
   t.equal(both[0], both[1], 'a double press is one payment')
   t.equal(waited(), 0)
   await t.rejects(pay.micropay({ ...ORDER, authCode }), { code: 'WECHAT_API', wechatCode: 'ORDERPAID' })
-  await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M2', authCode }), { code: 'WECHAT_API', wechatCode: 'AUTHCODEEXPIRE', statusCode: 400, advice: /refresh/ })
+  await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M2', authCode }), { code: 'WECHAT_API', wechatCode: 'AUTH_CODE_INVALID', statusCode: 400, advice: /refresh/ })
 })
 
 t.test('a payer who types the password, in time', async t => {
@@ -103,7 +103,7 @@ t.test('a paid order that is reversed gives the money back', async t => {
 t.test('refused, and without a certificate not begun', async t => {
   const { emulator, pay } = await stage(t)
   await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('poor') }), { code: 'WECHAT_API', wechatCode: 'NOTENOUGH' })
-  await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('expired') }), { code: 'WECHAT_API', wechatCode: 'AUTHCODEEXPIRE' })
+  await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('expired') }), { code: 'WECHAT_API', wechatCode: 'AUTH_CODE_INVALID' })
   const { cert: _cert, key: _key, ...v2 } = emulator.config.merchant.v2
   const bare = createPay({ ...emulator.config, merchant: { mchId: emulator.account.mchId, notifyUrl: 'http://127.0.0.1:1/n', v2 } })
   await t.rejects(bare.micropay({ ...ORDER, authCode: await emulator.authCode() }), { code: 'WECHAT_CONFIG', option: 'merchant.v2.pfx' })
