@@ -104,7 +104,7 @@ t.test('in a browser', { skip, timeout: 110_000 }, async t => {
   await wide.goto(`${emulator.origin}/_emulator/dashboard#calls`)
   t.match(await wide.textContent('h1'), /微信模拟器/, 'in the browser\'s language')
   t.equal(await wide.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(17, 19, 21)')
-  t.ok(await wide.isVisible('#calls'))
+  await wide.locator('#calls details').first().waitFor()
   await picture(wide, 'dashboard-dark')
   t.same(problems, [])
 })
