@@ -6,6 +6,7 @@ import { createHttp } from '../http.ts'
 import type { HttpOptions } from '../http.ts'
 import { silent } from '../log.ts'
 import type { Log } from '../log.ts'
+import { checkCoreOptions } from '../option-shapes.ts'
 import { requireId, requireSecret, resolveEndpoints } from '../options.ts'
 import type { Endpoints } from '../options.ts'
 import { retry } from '../retry.ts'
@@ -56,6 +57,8 @@ export interface WechatToken {
   /** The same for a call that answers with a picture (a QR code, a mini program code). */
   download (path: string, call?: TokenRequest): Promise<Buffer>
   status (): CredentialStatus
+  /** Without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
+  disconnect (): Promise<void>
 }
 
 const DEAD_TOKEN = new Set(['40001', '40014', '42001'])
@@ -63,15 +66,18 @@ const saysDead = (error: unknown) => error instanceof WechatApiError && DEAD_TOK
 
 /** @throws WechatConfigError naming the option that is missing or wrong */
 export function createAccessToken (options: AccessTokenOptions): WechatToken {
+  checkCoreOptions(options)
   const { tokenMode = 'stable', store = createMemoryStore(options.clock), clock = systemClock, log = silent } = options
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
   const appSecret = requireSecret('appSecret', options.appSecret, 32, endpoints.api)
-  const api = createApi(createHttp(options.http), endpoints.api)
+  const http = createHttp(options.http)
+  const api = createApi(http, endpoints.api)
 
   const token = createCredential({
     name: 'access_token',
     key: accountKey(appId, 'access_token'),
+    secret: appSecret,
     store,
     clock,
     log,
@@ -115,6 +121,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
       tickets.set(type, ticket = createCredential({
         name: `${type}_ticket`,
         key: accountKey(appId, `ticket:${type}`),
+        secret: appSecret,
         store,
         clock,
         log,
@@ -134,6 +141,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
     invalidate: token.invalidate,
     request,
     download: (path, { query, ...call } = {}) => withToken(path, query => api.bytes({ path, query, ...call }), query),
-    status: token.status
+    status: token.status,
+    disconnect: http.disconnect
   }
 }

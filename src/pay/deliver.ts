@@ -16,12 +16,21 @@ export interface Expected {
   openid?: string
 }
 
+/** What the order of this number should look like; null or undefined if there is none. */
+export type ExpectedOf = (outTradeNo: string) => Expected | null | undefined | Promise<Expected | null | undefined>
+
 /** What WeChat tells beside payments and refunds (APIv3 only). */
 export interface WechatEvent {
   /** The same each time WeChat sends it. */
   eventId: string
   eventType: string
-  /** What was decrypted, by WeChat's own names. */
+  /** What WeChat calls the contents: `mch_payment`, `transaction` …; '' if it says nothing. */
+  originalType: string
+  /** WeChat's own words for it, in Chinese; '' if it says nothing. */
+  summary: string
+  /** What the contents themselves say it is, where WeChat's names do not tell: `profitsharing`. */
+  topic?: string | undefined
+  /** What was decrypted, by WeChat's own names. Integers beyond 2^53 are strings. */
   resource: Record<string, unknown>
 }
 
@@ -35,7 +44,7 @@ export interface HandlingContext {
 export interface DeliveryHandlers<C extends HandlingContext> {
   onPayment?: ((payment: Payment, context: C) => unknown) | undefined
   onRefund?: ((refund: Refund, context: C) => unknown) | undefined
-  expected?: ((outTradeNo: string) => Expected | undefined | Promise<Expected | undefined>) | undefined
+  expected?: ExpectedOf | undefined
   onMismatch?: ((payment: Payment, expected: Expected | undefined) => unknown) | undefined
 }
 
@@ -50,7 +59,8 @@ export interface Delivery<C extends HandlingContext> {
   payment (payment: Payment, source: Source<C>, log: Log): Promise<void>
   refund (refund: Refund, source: Source<C>, log: Log): Promise<void>
   event (event: WechatEvent, source: Source<C>, log: Log): Promise<void>
-  on (eventType: string, handler: (event: WechatEvent, context: C) => unknown): void
+  /** `name`: a topic (`profitsharing`), an event_type or an original_type. The first of these that has a handler is called, and no other. */
+  on (name: string, handler: (event: WechatEvent, context: C) => unknown): void
 }
 
 export function createDelivery<C extends HandlingContext> (appId: string, mchId: string, once: Once, { onPayment, onRefund, expected, onMismatch }: DeliveryHandlers<C>): Delivery<C> {
@@ -61,7 +71,7 @@ export function createDelivery<C extends HandlingContext> (appId: string, mchId:
 
   async function refuseUnexpected (payment: Payment, log: Log): Promise<void> {
     if (!expected) return
-    const order = await expected(payment.outTradeNo)
+    const order = await expected(payment.outTradeNo) ?? undefined
     if (order && order.amount === payment.amount && (order.currency ?? 'CNY') === payment.currency && isPayer(payment, order.openid)) return
     log.error({ outTradeNo: payment.outTradeNo, transactionId: payment.transactionId, paid: payment.amount, expected: order?.amount }, 'fastify-wechat-pay: a genuine payment does not fit the order')
     await onMismatch?.(payment, order)
@@ -83,14 +93,16 @@ export function createDelivery<C extends HandlingContext> (appId: string, mchId:
     },
 
     async event (event, source, log) {
-      const handler = handlers.get(event.eventType)
+      // From the most telling to the vaguest: a payment and a profit-sharing notice bear the same event_type.
+      const handler = [event.topic, event.eventType, event.originalType].map(name => handlers.get(name ?? '')).find(Boolean)
       if (handler) await handled(`event:${event.eventId}`, source, async context => { await handler(event, context) })
-      else log.warn({ eventType: event.eventType }, 'an event of WeChat Pay\'s, and nobody to hear of it: app.wechatNotify.on()')
+      else log.warn({ eventType: event.eventType, originalType: event.originalType, ...(event.topic && { topic: event.topic }) }, 'an event of WeChat Pay\'s, and nobody to hear of it: app.wechatNotify.on()')
     },
 
-    on (eventType, handler) {
-      if (typeof handler !== 'function') throw new WechatConfigError(`on(${eventType})`, 'needs a function')
-      handlers.set(eventType, handler)
+    on (name, handler) {
+      if (typeof name !== 'string' || name === '') throw new WechatConfigError('on()', 'needs the name of an event')
+      if (typeof handler !== 'function') throw new WechatConfigError(`on(${name})`, 'needs a function')
+      handlers.set(name, handler)
     }
   }
 }

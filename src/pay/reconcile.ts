@@ -1,14 +1,16 @@
 /** Orders that nobody has heard of again: each is asked about, until it is paid, closed, or known to be open still. */
 import type { Clock } from '../clock.ts'
-import { WechatError } from '../errors.ts'
+import { WechatError, WechatInputError } from '../errors.ts'
 import type { Payment, UnpaidOrder } from './order.ts'
 
 /** An order of the host's that has not reached its end. */
 export interface UnfinishedOrder {
   outTradeNo: string
   /** After this moment an unpaid one is closed. Left out: it is only asked about. */
-  expiresAt?: Date
+  expiresAt?: Date | null | undefined
 }
+
+export type Unfinished = AsyncIterable<UnfinishedOrder> | Iterable<UnfinishedOrder>
 
 export interface ReconcileReport {
   startedAt: Date
@@ -36,7 +38,7 @@ export interface ReconcileParts {
   /** What notifications go through, too. */
   deliver (payment: Payment): Promise<void>
   clock: Pick<Clock, 'now' | 'sleep'>
-  /** Queries a second, at most. */
+  /** Queries a second, at most; about a twentieth of a second's more after a pause. */
   rate: number
   /** Ends the run early. */
   signal: AbortSignal
@@ -48,13 +50,37 @@ const LISTED = 100
 /** WeChat's codes for an order that was never placed. */
 const NEVER_PLACED = new Set(['ORDERNOTEXIST', 'ORDER_NOT_EXIST'])
 
-export async function reconcileOrders (orders: AsyncIterable<UnfinishedOrder> | Iterable<UnfinishedOrder>, parts: ReconcileParts): Promise<ReconcileReport> {
+/** Most orders that are under way at a time; and never more than are begun in a second, so that purchases find connections free. */
+const AT_ONCE = 64
+/** Milliseconds that a timer which rings late, or a database that is slow for a moment, may be caught up with. */
+const CATCH_UP = 50
+
+/** Rows of a database come as they are: a date may be a text there. @throws WechatInputError naming the field */
+function checkUnfinished (order: UnfinishedOrder): UnfinishedOrder {
+  if (typeof order !== 'object' || order === null) throw new WechatInputError('unfinished', 'must give orders: { outTradeNo, expiresAt? }')
+  const { outTradeNo, expiresAt } = order
+  if (expiresAt && !(expiresAt instanceof Date && !Number.isNaN(expiresAt.getTime()))) {
+    throw new WechatInputError('expiresAt', 'must be a Date')
+  }
+  return { outTradeNo, ...(expiresAt && { expiresAt }) }
+}
+
+/**
+ * As many at a time as `rate` needs at the speed of WeChat's answers; counted as they are done, in whatever order.
+ * `unfinished` may be an array of a query, or the promise of one.
+ * @throws WechatInputError for what holds no orders; what `unfinished` or `progress` throws, once all that were begun are done
+ */
+export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinished>, parts: ReconcileParts): Promise<ReconcileReport> {
   const { query, close, deliver, clock, rate, signal, progress } = parts
   const report: ReconcileReport = { startedAt: new Date(), finishedAt: new Date(), orders: 0, paid: 0, closed: 0, ended: 0, open: 0, unknown: 0, failed: 0, failures: [] }
   const pause = 1000 / rate
+  const most = Math.min(AT_ONCE, Math.max(1, Math.ceil(rate)))
+  const underWay = new Set<Promise<void>>()
   let next = clock.now()
+  let broken: { error: unknown } | undefined
 
-  async function settle ({ outTradeNo, expiresAt }: UnfinishedOrder): Promise<'paid' | 'closed' | 'ended' | 'open'> {
+  async function settle (unfinished: UnfinishedOrder): Promise<'paid' | 'closed' | 'ended' | 'open'> {
+    const { outTradeNo, expiresAt } = checkUnfinished(unfinished)
     const order = await query({ outTradeNo })
     if ('transactionId' in order) {
       await deliver(order)
@@ -75,28 +101,49 @@ export async function reconcileOrders (orders: AsyncIterable<UnfinishedOrder> | 
     }
   }
 
-  for await (const order of orders) {
-    if (signal.aborted) break
-    const wait = next - clock.now()
-    if (wait > 0) await clock.sleep(wait)
-    next = Math.max(next, clock.now() - pause) + pause
-    report.orders++
+  async function handle (order: UnfinishedOrder): Promise<void> {
     try {
-      report[await settle(order)]++
+      const end = await settle(order)
+      report.orders++
+      report[end]++
     } catch (error) {
+      report.orders++
       const { code, message, wechatCode } = error as WechatError
       // An unsigned answer says nothing about an order.
       if (NEVER_PLACED.has(String(wechatCode)) && (error as WechatError).signed !== false) report.unknown++
       else {
         report.failed++
-        if (report.failures.length < LISTED) report.failures.push({ outTradeNo: order.outTradeNo, code: String(wechatCode ?? code), message })
+        if (report.failures.length < LISTED) report.failures.push({ outTradeNo: String(order?.outTradeNo), code: String(wechatCode ?? code), message })
         // WeChat asks for less: give it a while.
-        if (error instanceof WechatError && error.statusCode === 503 && error.retryable) next = clock.now() + 10 * pause
+        if (error instanceof WechatError && error.statusCode === 503 && error.retryable) next = Math.max(next, clock.now() + 10 * pause)
       }
     }
     report.finishedAt = new Date()
-    progress?.(report)
+    try {
+      progress?.(report)
+    } catch (error) {
+      broken ??= { error }
+    }
   }
+
+  const orders = await unfinished as Partial<Unfinished> | null | undefined
+  if (typeof orders !== 'object' || orders === null || !(Symbol.asyncIterator in orders || Symbol.iterator in orders)) {
+    throw new WechatInputError('unfinished', 'must answer an array, an iterable or an async iterable of orders')
+  }
+  try {
+    for await (const order of orders as Unfinished) {
+      while (underWay.size >= most) await Promise.race(underWay)
+      const wait = next - clock.now()
+      if (wait > 0) await clock.sleep(wait)
+      if (signal.aborted || broken) break
+      next = Math.max(next, clock.now() - Math.max(pause, CATCH_UP)) + pause
+      const work: Promise<void> = handle(order).finally(() => underWay.delete(work))
+      underWay.add(work)
+    }
+  } finally {
+    await Promise.all(underWay)
+  }
+  if (broken) throw broken.error
   report.finishedAt = new Date()
   return report
 }

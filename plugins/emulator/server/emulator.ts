@@ -19,6 +19,7 @@ import { createAuthority, createPki } from '../keys/pki.ts'
 import { emulator, refuseProduction } from './plugin.ts'
 import type { EmulatorOptions } from './plugin.ts'
 import { KEEP_ALIVE, listenSecurely, proxyWechat } from './tls.ts'
+import { checkEmulatorOptions } from './options.ts'
 import { prepareKeys } from '../keys/v3-keys.ts'
 import { createWorld } from '../state/world.ts'
 import type { WorldOptions } from '../state/world.ts'
@@ -50,6 +51,7 @@ export interface CreateEmulatorOptions extends EmulatorOptions {
 
 /** Starts an emulator on a port of its own and hands out its controls. */
 export async function createEmulator (options: CreateEmulatorOptions = {}): Promise<Emulator> {
+  checkEmulatorOptions(options)
   refuseProduction(options.allowProduction)
   const id = randomUUID()
   if (options.data === undefined) return await start(options, id)

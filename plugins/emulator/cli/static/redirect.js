@@ -38,3 +38,6 @@ if (port && before !== undefined) {
     return spawn.call(this, options)
   }
 }
+
+// For fastify-wechat-pay, which else refuses an emulator's keys where the endpoints are WeChat's own: here they cannot get there.
+if (port) Object.defineProperty(globalThis, Symbol.for('fastify-wechat-pay.emulator.diverted'), { value: true })

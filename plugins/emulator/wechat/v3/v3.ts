@@ -10,6 +10,7 @@ import type { V3Area, V3Event } from './area.ts'
 import { v3Batches } from './batches.ts'
 import { v3Bills } from './bills.ts'
 import { v3Certificates } from './certificates.ts'
+import { v3Codepay } from './codepay.ts'
 import { v3Complaints } from './complaints.ts'
 import { v3Ecommerce } from './ecommerce.ts'
 import { v3Funds } from './funds.ts'
@@ -35,6 +36,7 @@ export function payV3 (app: FastifyInstance, world: World, keys: V3Keys, { order
   const area: V3Area = { route, world, orders, refunds, after, tell, opened: sensitiveReader(world, keys), ...createFiles(world) }
   const sealed = (text: string) => publicEncrypt({ key: keys.merchant.cert, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, Buffer.from(text)).toString('base64')
   const combined = v3Orders(route, world, orders, origin, combinedPaid)
+  v3Codepay(route, world, orders, refunds)
   v3Refunds(route, world, orders, refunds)
   v3Bills(area, sealed)
   v3Certificates(route, world, keys)
