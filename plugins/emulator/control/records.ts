@@ -14,7 +14,6 @@ interface Columns { number: string, name?: string, amount?: string, state?: stri
 const TABLES: Record<string, Record<string, Columns>> = {
   transfers: {
     transfers: { number: 'out_bill_no', name: 'remark', amount: 'amount', state: 'state', time: 'at' },
-    transferBills: { number: 'out_bill_no', name: 'remark', amount: 'amount', state: 'state', time: 'at' },
     payouts: { number: 'number', name: 'description', amount: 'amount', state: 'kind', time: 'at' },
     transferBatches: { number: 'out_batch_no', name: 'name', amount: 'total_amount', state: 'status', time: 'at' },
     bankTransfers: { number: 'partner_trade_no', amount: 'amount', time: 'at' },

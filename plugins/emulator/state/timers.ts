@@ -1,4 +1,4 @@
-/** What happens by itself after a while: seconds as WeChat has them, times `timeScale`, on this WeChat's calendar. */
+/** What happens by itself after a while on this WeChat's calendar: seconds as WeChat has them, times `timeScale`. */
 import { createAppointments } from './appointments.ts'
 import type { World } from './world.ts'
 
@@ -9,10 +9,10 @@ export interface Timers {
 
 export function createTimers (world: Pick<World, 'timeScale' | 'events' | 'now'>): Timers {
   const appointments = createAppointments(world)
-  let made = 0
+  let count = 0
   return {
     after (seconds, run) {
-      appointments.make(String(made++), world.now(), seconds * 1000 * world.timeScale, () => {
+      appointments.make(String(++count), world.now(), seconds * 1000 * world.timeScale, () => {
         run()
         world.events.emit('change')
       })

@@ -16,9 +16,6 @@ Socket.prototype.connect = function (...args) {
   return connect.apply(this, args)
 }
 
-// For fastify-wechat-pay, which else refuses an emulator's keys where the endpoints are WeChat's own: here they cannot get there.
-if (port) Object.defineProperty(globalThis, Symbol.for('fastify-wechat-pay.emulator.diverted'), { value: true })
-
 // The proxy is for other languages. Here it would be one too many: axios, for one, hands a proxy whole URLs and no
 // certificate. The programs that this one starts (npm starts all kinds) get it all the same.
 const PROXY = ['HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy']
@@ -41,3 +38,6 @@ if (port && before !== undefined) {
     return spawn.call(this, options)
   }
 }
+
+// For fastify-wechat-pay, which else refuses an emulator's keys where the endpoints are WeChat's own: here they cannot get there.
+if (port) Object.defineProperty(globalThis, Symbol.for('fastify-wechat-pay.emulator.diverted'), { value: true })

@@ -99,7 +99,6 @@ export const RECORD_STATES = {
 /** What a row of each table is. */
 export const TABLES = {
   transfers: ['transfer', '商家转账'],
-  transferBills: ['transfer', '商家转账'],
   payouts: ['payout', '付款'],
   transferBatches: ['batch', '批量转账'],
   bankTransfers: ['to a bank card', '付款到银行卡'],
