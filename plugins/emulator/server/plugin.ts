@@ -32,6 +32,8 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const pki = options.parts?.pki ?? createPki(world.account.mchId)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
+  // This WeChat's clock, not the machine's: who compares clocks shall see what the signatures' times are measured by.
+  app.addHook('onSend', async (_request, reply) => { reply.header('date', new Date(world.now()).toUTCString()) })
   const trouble = faults(app)
   const calls = journal(app, world)
   const account = officialAccount(app, world)

@@ -10,6 +10,22 @@ const OVERLAP = 300_000
 /** Milliseconds before its end that the platform renews a stable token by itself. */
 const RENEWED_EARLY = 300_000
 const DAY = 86_400_000
+/** Calls a day, as `quota/get` tells it. */
+const QUOTA = 100_000
+
+/** Refusals that a fault may be, in WeChat's words. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  '-1': 'system error',
+  40001: 'invalid credential, access_token is invalid or not latest, could get access_token by getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r',
+  40164: 'invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist',
+  40243: 'AppSecret已被冻结，请登录MP解冻后再次调用',
+  45009: 'reach max api daily quota limit',
+  45011: 'api minute-quota reach limit',
+  48001: 'api unauthorized',
+  50002: 'user limited',
+  50004: '禁止使用 token 接口',
+  50007: '账号已冻结'
+}
 
 export function officialAccount (app: FastifyInstance, world: World) {
   const { hex } = world.random
@@ -47,6 +63,13 @@ export function officialAccount (app: FastifyInstance, world: World) {
     if (given.appid !== world.account.appId) return refuse(40013, 'invalid appid')
     if (given.secret !== world.account.appSecret) return refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq')
   }
+
+  // A refusal on command. What is asked for first is what it meets.
+  app.addHook('preHandler', async (request, reply) => {
+    const code = request.wechatFault?.code
+    const words = code === undefined || !request.url.includes('/cgi-bin/') ? undefined : REFUSALS[code]
+    if (words !== undefined) return reply.send(refuse(Number(code), words))
+  })
 
   // Each answer of this host is JSON, and an error names the request.
   app.addHook('preSerialization', async (request, _reply, payload) => request.url.includes('/cgi-bin/') ? withRid(payload as object, world) : payload)
@@ -114,6 +137,16 @@ export function officialAccount (app: FastifyInstance, world: World) {
     app.get<{ Querystring: Record<string, string> }>(path, async request =>
       tokenProblem(request.query.access_token) ?? { ip_list: ['101.226.103.0', '140.207.54.0'] })
   }
+
+  app.post<{ Querystring: Record<string, string> }>('/cgi-bin/openapi/quota/get', async request => {
+    const problem = tokenProblem(request.query.access_token)
+    if (problem) return problem
+    const path = bodyJson(request)?.cgi_path
+    const name = { '/cgi-bin/token': 'token', '/cgi-bin/stable_token': 'stable_token', '/cgi-bin/ticket/getticket': 'getticket' }[String(path)]
+    if (name === undefined) return refuse(76021, 'cgi_path not found, please check')
+    const used = counts.get(name) ?? 0
+    return { errcode: 0, errmsg: 'ok', quota: { daily_limit: QUOTA, used, remain: Math.max(0, QUOTA - used) } }
+  })
 
   const liveTickets = () => [...tickets].filter(([, { type, until }]) => type === 'jsapi' && until > world.now()).map(([ticket]) => ticket)
   /** Killed on command. */
