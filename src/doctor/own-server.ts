@@ -168,7 +168,7 @@ export const ownServerChecks = [
   }),
 
   check('server.notify-route', {
-    needs: ['server.notify-tls', 'keys.mch-id', 'keys.v2-key', 'keys.v3-key'],
+    needs: ['server.notify-tls', 'keys.v2-key', 'keys.v3-key'],
     online: true,
     sentences: {
       none: NONE,

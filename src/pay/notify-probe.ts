@@ -3,7 +3,6 @@
  * server answers what came, always as a refusal, and no handler ever sees it. Others get the refusal that they always get.
  */
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
-import type { Merchant } from './merchant.ts'
 
 export const PROBE_HEADER = 'wechat-doctor-probe'
 /** Neither "handled" (200, 204) nor a status that proxies like to answer in their own words. */
@@ -38,12 +37,15 @@ interface Asked {
 }
 
 /** A merchant, whose keys may be lists while they are being changed. */
-type ProbeKeys = Pick<Merchant, 'mchId'> & { v2?: { apiKey: string } | undefined, v3?: { apiV3Key: string } | undefined }
+interface ProbeKeys {
+  v2?: { apiKey: string } | undefined
+  v3?: { apiV3Key: string } | undefined
+}
 
 /** Derived, so that neither a probe nor its answer says anything about the key itself. */
-const keysOf = ({ mchId, v2, v3 }: ProbeKeys): Buffer[] => [v3?.apiV3Key, v2?.apiKey].flat()
+const keysOf = ({ v2, v3 }: ProbeKeys): Buffer[] => [v3?.apiV3Key, v2?.apiKey].flat()
   .filter(key => typeof key === 'string' && key !== '')
-  .map(key => Buffer.from(hkdfSync('sha256', key as string, mchId, 'fastify-wechat-pay notify probe', 32)))
+  .map(key => Buffer.from(hkdfSync('sha256', key as string, '', 'fastify-wechat-pay notify probe', 32)))
 
 const macOf = (key: Buffer, use: string, text: string) => createHmac('sha256', key).update(`${use}\n${text}`).digest('hex')
 const same = (one: string, other: string) => one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other))

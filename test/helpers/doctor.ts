@@ -35,7 +35,7 @@ export function merchantCertificate (key: Parameters<typeof issueCertificate>[0]
 }
 
 /** A certificate for a server on this machine, its root, and the link between. */
-export function serverCertificate ({ to = 60, hosts = ['localhost', 'shop.test'] } = {}) {
+export function serverCertificate ({ to = 60, hosts = ['localhost', 'shop.test', 'other.test'] } = {}) {
   const [rootKey, linkKey, key] = [newKey(), newKey(), newKey()]
   const [root, link]: Issuer[] = [{ name: { commonName: 'Test Root' }, key: rootKey }, { name: { commonName: 'Test Link' }, key: linkKey }] as const
   const life = { notBefore: days(-30), notAfter: days(365) }
