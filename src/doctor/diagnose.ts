@@ -25,7 +25,7 @@ export const CHECKS: readonly PlannedCheck[] = [...keyChecks, ...serverChecks, .
 const PATIENCE = 20_000
 
 const OFFLINE = skips('needs the network, and it is to be left alone', '需要联网，已要求离线')
-const WAITS: Sentence = skips('looked at when {id} is in order', '待 {id} 解决后再检查')
+const WAITS: Sentence = skips('not looked at until {id} is in order', '待 {id} 解决后再检查')
 const BROKEN: Sentence = { status: 'failed', en: 'the check itself failed ({error})', zh: '检查本身出错（{error}）' }
 
 interface Outcome {

@@ -236,11 +236,11 @@ export const keyChecks = [
 
   check('keys.client-certificate-end', {
     needs: ['keys.client-certificate'],
-    sentences: { unused: skips('no client certificate is given', '未配置客户端证书'), fits: passes('the client certificate is valid until {end}', '客户端证书有效期至 {end}'), ...END },
+    sentences: { unused: skips('no client certificate is given', '未配置客户端证书'), same: skips('the same certificate as merchant.v3.certificate', '与 merchant.v3.certificate 是同一张证书'), fits: passes('the client certificate is valid until {end}', '客户端证书有效期至 {end}'), ...END },
     look (patient) {
       const { certificate, v3Same } = clientCertificate(patient)
       // One certificate that ends is one failure.
-      return certificate && !v3Same ? lifeOf(certificate, 'merchant.v2.pfx/cert') : 'unused'
+      return v3Same ? 'same' : certificate ? lifeOf(certificate, 'merchant.v2.pfx/cert') : 'unused'
     }
   }),
 

@@ -200,7 +200,7 @@ export const serverChecks = [
       const theirs = Date.parse(headers.date ?? '')
       if (Number.isNaN(theirs)) return 'silent'
       const seconds = Math.round((Date.now() - theirs) / 1000)
-      const values = { seconds: Math.abs(seconds), way: seconds > 0 ? { en: 'before', zh: '快' } : { en: 'behind', zh: '慢' } }
+      const values = { seconds: Math.abs(seconds), way: seconds > 0 ? { en: 'ahead of', zh: '快' } : { en: 'behind', zh: '慢' } }
       return { outcome: Math.abs(seconds) >= WINDOW ? 'wrong' : Math.abs(seconds) >= ODD ? 'odd' : 'right', values }
     }
   }),
