@@ -14,8 +14,8 @@ import { refused, REFUSALS } from './refused.ts'
 import { isWechats } from './server.ts'
 
 /** Of its own, not the fleet's: nothing that the doctor does shall end a token in use. Stable tokens are the same for all who ask. */
-const newToken = ({ options: { appId, appSecret, endpoints, http, ...rest } }: Patient): WechatToken =>
-  createAccessToken({ ...rest, appId: appId as string, appSecret: appSecret as string, tokenMode: 'stable', ...(endpoints && { endpoints }), ...(http && { http }) })
+const newToken = ({ options: { appId, appSecret, endpoints, http } }: Patient): WechatToken =>
+  createAccessToken({ appId: appId as string, appSecret: appSecret as string, tokenMode: 'stable', ...(endpoints && { endpoints }), ...(http && { http }) })
 
 const tokenOf = (patient: Patient) => patient.fact('token', async () => {
   const token = newToken(patient)
@@ -233,7 +233,7 @@ export const accountChecks = [
       url.hash = ''
       const page = await hit(url, { ca: http?.ca, headers: { 'user-agent': 'Mozilla/5.0 (Linux; Android 14) MicroMessenger/8.0.50', accept: 'text/html' } })
       if ('problem' in page) return { outcome: 'lost', values: { problem: page.problem } }
-      const code = /\b(100(?:03|05|10|13|15))\b/.exec(page.body)?.[1]
+      const code = /(?:错误码|code)\D{0,12}(100(?:03|05|10|13|15))\b/.exec(page.body)?.[1]
       const { host } = new URL(origin)
       if (code === '10003') return { outcome: 'domain', values: { host }, wechatCode: code }
       if (code === '10005') return { outcome: 'scope', wechatCode: code }

@@ -1,4 +1,5 @@
 /** Looking at another machine from here, step by step: name, connection, TLS, HTTP. Bare of the package's own client, whose errors say less. */
+import { X509Certificate } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { request as requestHttp } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
@@ -38,7 +39,7 @@ export async function connectionProblem (url: URL, host = hostOf(url)): Promise<
       socket.destroy()
       resolve(problem)
     }
-    socket.once('connect', () => end()).once('timeout', () => end('TIMEOUT')).once('error', error => end(aggregated(error)))
+    socket.once('connect', () => end()).once('timeout', () => end('TIMEOUT')).on('error', error => end(aggregated(error)))
   })
 }
 
@@ -52,7 +53,7 @@ export interface TlsView {
   issuer: string
   validFrom: string
   validTo: string
-  /** Whether the topmost authority is one of those that Node.js knows. */
+  /** Whether it leads to an authority that Node.js comes with. */
   isPublic: boolean
 }
 
@@ -70,13 +71,13 @@ export async function tlsView (url: URL, ca?: Authorities): Promise<TlsView> {
         issuer: last ? nameOf(last.issuer) : '',
         validFrom: first?.valid_from ?? '',
         validTo: first?.valid_to ?? '',
-        isPublic: last !== undefined && isKnown(last)
+        isPublic: chain.some(isKnown)
       })
     }
     socket
       .once('secureConnect', () => end(socket.authorized ? undefined : String((socket.authorizationError as unknown as { code?: string }).code ?? socket.authorizationError)))
       .once('timeout', () => end('TIMEOUT'))
-      .once('error', error => end(aggregated(error)))
+      .on('error', error => end(aggregated(error)))
   })
 }
 
@@ -88,11 +89,15 @@ function chainOf (certificate: DetailedPeerCertificate | undefined): DetailedPee
 
 const nameOf = ({ O, CN }: { O?: string | string[], CN?: string | string[] }): string => [CN, O].flat().filter(Boolean).join(', ')
 
-let known: Set<string> | undefined
+let known: { certificates: Set<string>, names: Set<string> } | undefined
+
+/** One of those that Node.js comes with, or issued by one of their names: roots are renewed, and chains are cut short. */
 function isKnown ({ raw }: DetailedPeerCertificate): boolean {
-  known ??= new Set(rootCertificates.map(pem => pem.replace(/-----[^-]+-----|\s/g, '')))
-  return known.has(raw.toString('base64'))
+  known ??= { certificates: new Set(rootCertificates.map(bytesOf)), names: new Set(rootCertificates.map(pem => new X509Certificate(pem).subject)) }
+  return known.certificates.has(raw.toString('base64')) || known.names.has(new X509Certificate(raw).issuer)
 }
+
+const bytesOf = (pem: string) => pem.replace(/-----[^-]+-----|\s/g, '')
 
 export interface Hit { status: number, headers: IncomingHttpHeaders, body: string, ms: number }
 
@@ -115,7 +120,7 @@ export async function hit (url: URL, { method = 'GET', headers = {}, body, ca }:
       reply.once('close', () => resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body: Buffer.concat(chunks).toString(), ms: performance.now() - start }))
     })
     sent.once('timeout', () => sent.destroy(Object.assign(new Error(), { code: 'TIMEOUT' })))
-    sent.once('error', error => resolve({ problem: aggregated(error) }))
+    sent.on('error', error => resolve({ problem: aggregated(error) }))
     sent.end(body)
   })
 }

@@ -18,8 +18,8 @@ function hostsOf ({ options: { appSecret, merchant }, endpoints }: Patient): Arr
     .filter(({ url: { host } }) => !seen.has(host) && seen.add(host))
 }
 
-/** A dispatcher or a proxy of the host's own: what lies behind it cannot be looked at from here. */
-const goesAround = ({ options: { http } }: Patient): boolean => http?.dispatcher !== undefined || (http as { proxy?: unknown } | undefined)?.proxy !== undefined
+/** Through a dispatcher of the host's own: what lies behind it cannot be looked at from here. */
+const goesAround = ({ options: { http } }: Patient): boolean => http?.dispatcher !== undefined
 
 const AROUND = skips('calls go through http.dispatcher: what lies behind it cannot be looked at from here', '请求经由 http.dispatcher，无法从这里查看其后的情况')
 

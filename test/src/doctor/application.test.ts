@@ -1,4 +1,5 @@
 /** What the host's own part lacks; and what the doctor's answer is like as a whole. */
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { diagnose } from '../../../src/index.ts'
 import type { DiagnoseOptions } from '../../../src/index.ts'
@@ -48,6 +49,14 @@ t.test('every sentence is there in both languages, and every need is a check', t
       if (status === 'failed' || status === 'warning') t.ok(advice && advice.en !== advice.zh, `${id} ${outcome}: what to do`)
       if (advice) t.match(advice.zh, /\p{Script=Han}/u, `${id} ${outcome}: what to do, in Chinese`)
     }
+  }
+  t.end()
+})
+
+t.test('the documentation lists each check, and no other', t => {
+  for (const page of ['docs/going-live.md', 'docs/zh-CN/going-live.md']) {
+    const listed = [...readFileSync(page, 'utf8').matchAll(/^\| `([a-z0-9]+\.[a-z0-9-]+)` \|/gm)].map(([, id]) => id)
+    t.same([...listed].sort(), CHECKS.map(({ id }) => id).sort(), page)
   }
   t.end()
 })
