@@ -38,8 +38,18 @@ t.test('others get the refusal that they always get', async t => {
   const body = Buffer.from('{}')
   const usual = await post(body, undefined)
   const right = signProbe(MERCHANT, body)
-  const old = right.replace(/^\d{10}/, String(Math.floor(Date.now() / 1000) - 301))
-  const forged = [signProbe(OTHER, body), old, right.slice(0, -1), `${right}0`, right.replace(/.$/, last => last === '0' ? '1' : '0'), '', 'x'.repeat(5000), right.split('.').slice(0, 2).join('.')]
+  const at = (seconds: number) => {
+    const { now } = Date
+    Date.now = () => now() + seconds * 1000
+    try {
+      return signProbe(MERCHANT, body)
+    } finally {
+      Date.now = now
+    }
+  }
+  t.equal((await post(body, at(-290))).statusCode, PROBE_STATUS, 'five minutes either way are allowed')
+  const [old, early] = [at(-302), at(302)]
+  const forged = [signProbe(OTHER, body), old, early, right.slice(0, -1), `${right}0`, right.replace(/.$/, last => last === '0' ? '1' : '0'), '', 'x'.repeat(5000), right.split('.').slice(0, 2).join('.')]
   for (const probe of forged) {
     const reply = await post(body, probe)
     t.equal(reply.statusCode, usual.statusCode)
