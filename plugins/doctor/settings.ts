@@ -50,6 +50,9 @@ async function fromFile (file: string): Promise<Configured> {
   const exported = module.default ?? module.options
   const options: unknown = typeof exported === 'function' ? await exported() : exported
   if (options === null || typeof options !== 'object') throw new Error(`${file} must export the options of app.register(wechatPay, …): by default, or as "options"`)
+  // Its checks say what is wrong; a client that nobody listens to would write it to the screen.
+  const { redis } = options as { redis?: { on?: (event: string, hear: () => void) => void } }
+  redis?.on?.('error', () => {})
   return { options, settings: (module.doctor ?? {}) as DiagnoseSettings }
 }
 

@@ -22,7 +22,7 @@ export interface Diagnosis {
 export const CHECKS: readonly PlannedCheck[] = [...keyChecks, ...serverChecks, ...accountChecks, ...payV3Checks, ...payV2Checks, ...ownServerChecks, ...redisChecks, ...applicationChecks]
 
 /** Milliseconds one check may take. */
-const PATIENCE = 20_000
+const PATIENCE = 30_000
 
 const OFFLINE = skips('needs the network, and it is to be left alone', '需要联网，已要求离线')
 const WAITS: Sentence = skips('not looked at until {id} is in order', '待 {id} 解决后再检查')

@@ -54,23 +54,45 @@ async function reachable (url: URL): Promise<string | undefined> {
   return 'problem' in view ? view.problem : await connectionProblem(url)
 }
 
-/** As WeChat sends one; `size`: of the whole body. */
-function notification (size: number): Buffer {
+/** Which version's notifications come, where the merchant has both. */
+const isV2 = ({ options: { version, merchant } }: Patient): boolean => !merchant?.v3 || (version === 'v2' && merchant.v2 !== undefined)
+
+/** As WeChat sends it; `size`: of the whole body. */
+function v2Notification (size: number): Buffer {
+  const document = (attach: string) => Buffer.from(`<xml><appid><![CDATA[wechat-doctor]]></appid>\n<attach><![CDATA[支付${attach}]]></attach>\n<fee_type><![CDATA[CNY]]></fee_type>\n<return_code><![CDATA[SUCCESS]]></return_code>\n<total_fee>1</total_fee>\n</xml>`)
+  return document(randomBytes(size).toString('base64').slice(0, size - document('').length))
+}
+
+function v3Notification (size: number): Buffer {
   const envelope = (ciphertext: string) => Buffer.from(JSON.stringify({
     id: 'wechat-doctor',
     create_time: new Date().toISOString(),
     resource_type: 'encrypt-resource',
     event_type: 'TRANSACTION.SUCCESS',
-    // Bytes beyond ASCII, and what filters like to touch.
-    summary: '支付成功 <probe> &amp; "100%" é 😀',
+    summary: '支付成功',
     resource: { original_type: 'transaction', algorithm: 'AEAD_AES_256_GCM', ciphertext, associated_data: 'transaction', nonce: 'doctor' }
   }))
-  const bytes = randomBytes(Math.floor((size - envelope('').length) * 3 / 4))
-  return envelope(bytes.toString('base64'))
+  return envelope(randomBytes(size).toString('base64').slice(0, size - envelope('').length))
 }
 
-/** What a real one brings, that has to arrive. */
-const SENT_HEADERS = ['content-type', 'user-agent', 'wechatpay-nonce', 'wechatpay-serial', 'wechatpay-signature', 'wechatpay-timestamp']
+/** With a signature that is made up. */
+const headersOf = (patient: Patient): Record<string, string> => ({
+  'user-agent': 'Mozilla/4.0',
+  accept: '*/*',
+  pragma: 'no-cache',
+  ...(isV2(patient)
+    ? { 'content-type': 'text/xml' }
+    : {
+        'content-type': 'application/json',
+        'wechatpay-nonce': randomBytes(16).toString('hex'),
+        'wechatpay-serial': 'PUB_KEY_ID_0000000000000000000000000000',
+        'wechatpay-timestamp': String(Math.floor(Date.now() / 1000)),
+        'wechatpay-signature': randomBytes(256).toString('base64')
+      })
+})
+
+/** Of these, those without which a notification is not understood. */
+const NEEDED = /^(?:content-type|wechatpay-.*)$/
 /** An address of the documentation's: whoever believes it believes anybody. */
 export const MADE_UP_ADDRESS = '203.0.113.77'
 
@@ -88,24 +110,13 @@ async function probed (patient: Patient, size: number): Promise<Probed> {
   return await patient.fact(`probe ${size}`, async () => {
     const url = notifyUrlOf(patient) as URL
     const merchant = patient.options.merchant as NonNullable<typeof patient.options.merchant>
-    const body = notification(size)
+    const body = isV2(patient) ? v2Notification(size) : v3Notification(size)
     const probe = signProbe(merchant, body)
     const answer = await hit(url, {
       method: 'POST',
       body,
       ca: patient.settings.ca,
-      headers: {
-        'content-type': 'application/json',
-        'user-agent': 'Mozilla/4.0',
-        accept: '*/*',
-        pragma: 'no-cache',
-        'x-forwarded-for': MADE_UP_ADDRESS,
-        'wechatpay-nonce': randomBytes(16).toString('hex'),
-        'wechatpay-serial': 'PUB_KEY_ID_0000000000000000000000000000',
-        'wechatpay-timestamp': String(Math.floor(Date.now() / 1000)),
-        'wechatpay-signature': randomBytes(256).toString('base64'),
-        [PROBE_HEADER]: probe
-      }
+      headers: { ...headersOf(patient), 'x-forwarded-for': MADE_UP_ADDRESS, [PROBE_HEADER]: probe }
     })
     const report = 'status' in answer && answer.status === PROBE_STATUS ? readProbeAnswer(merchant, probe, answer.body) : undefined
     return { hit: answer, report, sent: { digest: digestOf(body), length: body.length } }
@@ -178,7 +189,7 @@ export const ownServerChecks = [
       accepted: fails('somebody answers success to a forged notification (HTTP {status})', '伪造的回调得到了成功答复（HTTP {status}）', 'That is not the notify route: a catch-all route or a page answers there, and WeChat would take payments as handled.', '响应的不是回调路由，而是兜底路由或页面：微信会误以为支付已处理。'),
       blocked: fails('something before the server turns notifications away (HTTP {status})', '回调在到达服务前被拦截（HTTP {status}）', 'A firewall (WAF), an address filter, a login or a preHandler: let POST through to this path.', '可能是 WAF、IP 过滤、登录校验或 preHandler：请放行该路径的 POST。'),
       gateway: fails('the proxy before the server has no answer from it (HTTP {status})', '前置代理没有得到服务的响应（HTTP {status}）', 'Does the server run, and does the proxy lead to its port?', '请确认服务已启动，且代理指向正确的端口。'),
-      lost: fails('no answer at notifyUrl ({problem})', 'notifyUrl 没有响应（{problem}）', 'The connection stands, but nobody answers within five seconds, which is WeChat\'s patience.', '连接已建立，但五秒内无响应（微信最多等五秒）。')
+      lost: fails('no answer at notifyUrl ({problem})', 'notifyUrl 没有响应（{problem}）', 'The connection stands, but nobody answers in time: WeChat waits five seconds.', '连接已建立，但没有及时响应：微信最多等五秒。')
     },
     async look (patient) {
       if (!notifyUrlOf(patient)) return 'none'
@@ -229,7 +240,7 @@ export const ownServerChecks = [
     async look (patient) {
       const report = await usualReport(patient)
       if (!report) return notifyUrlOf(patient) ? 'unheard' : 'none'
-      const missing = SENT_HEADERS.filter(name => !report.headers.includes(name))
+      const missing = Object.keys(headersOf(patient)).filter(name => NEEDED.test(name) && !report.headers.includes(name))
       return missing.length === 0 ? 'there' : { outcome: 'lost', values: { names: missing.join(', ') } }
     }
   }),

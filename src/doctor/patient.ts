@@ -16,6 +16,7 @@ export interface DiagnoseOptions {
   appSecret?: string
   tokenMode?: 'stable' | 'plain'
   merchant?: Merchant
+  version?: 'v2' | 'v3'
   endpoints?: Endpoints
   http?: HttpOptions
   redis?: RedisClient

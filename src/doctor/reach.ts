@@ -9,7 +9,7 @@ import { connect as connectTls, rootCertificates } from 'node:tls'
 import type { DetailedPeerCertificate } from 'node:tls'
 
 /** Milliseconds for one step. */
-const PATIENCE = 5000
+const PATIENCE = 10_000
 /** Bytes of an answer that are looked at. */
 const MOST = 64 * 1024
 

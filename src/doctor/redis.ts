@@ -7,7 +7,7 @@ import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
 import type { Patient } from './patient.ts'
 
 /** Milliseconds. */
-const PATIENCE = 3000
+const PATIENCE = 5000
 const SLOW = 50
 /** Seconds that Redis' clock may be off before it is odd. */
 const ODD = 30

@@ -28,7 +28,7 @@ t.test('refusals', async t => {
   await meets('48001', '/cgi-bin/ticket/getticket')
   await names1(t, 'no ticket', { id: 'account.ticket', wechatCode: '48001' }, options, settings)
   await meets('hang', '/cgi-bin/ticket/getticket', 2)
-  await names1(t, 'no answer to the ticket', { id: 'account.ticket', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: 400 } }, settings)
+  await names1(t, 'no answer to the ticket', { id: 'account.ticket', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: 2500 } }, settings)
   await meets('html', TOKEN, 2)
   await names1(t, 'a page instead of a token', { id: 'account.token', says: /not JSON/ }, options, settings)
   await emulator.clearFaults()

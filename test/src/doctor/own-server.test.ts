@@ -86,6 +86,12 @@ t.test('proxies before the notify route', async t => {
   await names1(t, 'a large body that is cut', { id: 'server.notify-limit', says: /16384/ }, await through({
     request: ({ headers, body }) => ({ headers: appended(headers) as never, body: body.subarray(0, 16_384) })
   }), settings)
+  await names1(t, 'v2\'s content type dropped', { id: 'server.notify-headers', says: /content-type/ }, {
+    ...await through({
+      request: ({ headers }) => ({ headers: Object.fromEntries(Object.entries(appended(headers)).filter(([name]) => name !== 'content-type')) as never })
+    }),
+    version: 'v2'
+  }, settings)
   await names1(t, 'a server with another key', { id: 'server.notify-body', status: 'warning' }, notifiedAt(options, await elsewhere()), settings)
   await names1(t, 'https that becomes http', { id: 'application.trust-proxy', status: 'warning', says: /takes https for http/ }, await through({
     request: ({ headers }) => ({ headers: { ...headers, 'x-forwarded-for': `${String(headers['x-forwarded-for'])}, 198.51.100.7` } })
@@ -116,4 +122,21 @@ t.test('who asks', async t => {
   const { checks } = await diagnose(right, settings)
   t.match(checks.find(({ id }) => id === 'application.trust-proxy'), { status: 'passed', message: /198\.51\.100\.7/ })
   t.same(await troubles(t, right, settings), [])
+})
+
+t.test('who has one version only', async t => {
+  for (const version of ['v2', 'v3'] as const) {
+    const { options, settings } = await healthy(t)
+    const { mchId, notifyUrl } = options.merchant as { mchId: string, notifyUrl: string }
+    const one = { ...options, merchant: { mchId, notifyUrl, [version]: options.merchant[version] } as never }
+    t.same(await troubles(t, one, settings), [], version)
+    const { checks } = await diagnose(one, settings)
+    t.match(checks.filter(({ id }) => /^server\.notify-(?:body|headers|limit)$/.test(id)), [{ status: 'passed', message: /2000 bytes/ }, { status: 'passed' }, { status: 'passed', message: /60000 bytes/ }])
+    t.same(checks.filter(({ id, status }) => id.startsWith(version === 'v2' ? 'v3.' : 'v2.') && status !== 'skipped'), [])
+  }
+  const { options, settings } = await healthy(t)
+  const { merchant: _merchant, onPayment: _onPayment, order: _order, ...account } = options
+  t.same(await troubles(t, account, settings), [], 'an Official Account alone')
+  const { appSecret: _secret, onLogin: _onLogin, origin: _origin, ...payments } = options
+  t.same(await troubles(t, payments, settings), [], 'payments alone')
 })

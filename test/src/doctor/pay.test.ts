@@ -34,7 +34,7 @@ t.test('APIv3 refuses', async t => {
   await meets('html', ORDERS)
   await names1(t, 'a page instead of an answer', { id: 'v3.signature', says: /no JSON/ }, options, settings)
   await meets('hang', ORDERS)
-  await names1(t, 'no answer', { id: 'v3.signature', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: 400 } }, settings)
+  await names1(t, 'no answer', { id: 'v3.signature', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: 2500 } }, settings)
   await meets('reset', '/v3/refund/')
   await names1(t, 'a connection that is cut', { id: 'v3.refunds', says: /UND_ERR_SOCKET|ECONNRESET/ }, options, settings)
   // The clock's check asks there without a signature first: only what comes after it meets this.
