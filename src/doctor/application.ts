@@ -1,6 +1,6 @@
 /** The host's own part: what the options show of it, and what the running server says of who asks. */
 import { check, fails, passes, skips, warns } from './check.ts'
-import { MADE_UP_ADDRESS, usualReport } from './own-server.ts'
+import { MADE_UP_ADDRESS, usualReport } from './probe.ts'
 import type { Patient } from './patient.ts'
 
 /** The environment alone holds no functions: then there is nothing to look at. */

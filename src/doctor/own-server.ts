@@ -1,13 +1,11 @@
 /** This server as WeChat and browsers see it: `notifyUrl` and `origin`. Asked from here, which the internet may see otherwise. */
-import { randomBytes } from 'node:crypto'
-import { digestOf, PROBE_HEADER, PROBE_STATUS, readProbeAnswer, signProbe } from '../pay/notify-probe.ts'
-import type { ProbeReport } from '../pay/notify-probe.ts'
+import { PROBE_HEADER, PROBE_STATUS } from '../pay/notify-probe.ts'
 import { check, fails, passes, skips, warns } from './check.ts'
 import type { Finding } from './check.ts'
 import type { Patient } from './patient.ts'
 import { lifeOf } from './pem.ts'
-import { addressesOf, connectionProblem, hit, isPrivate, tlsView } from './reach.ts'
-import type { Hit } from './reach.ts'
+import { LARGE, neededHeaders, notifyUrlOf, probed, USUAL, usualReport } from './probe.ts'
+import { addressesOf, connectionProblem, isPrivate, tlsView } from './reach.ts'
 import { isWechats } from './server.ts'
 
 const NONE = skips('not configured', '未配置')
@@ -15,7 +13,6 @@ const NONE = skips('not configured', '未配置')
 /** Days before its end that a server's certificate should have been renewed by itself. */
 const RENEWAL = 14
 
-const notifyUrlOf = ({ options: { merchant } }: Patient): URL | undefined => merchant?.notifyUrl === undefined ? undefined : new URL(merchant.notifyUrl)
 const originOf = ({ options: { origin } }: Patient): URL | undefined => origin === undefined ? undefined : new URL(origin)
 /** What is wrong with a machine is said once. */
 const sameMachine = (patient: Patient) => originOf(patient)?.host === notifyUrlOf(patient)?.host
@@ -53,79 +50,6 @@ async function reachable (url: URL): Promise<string | undefined> {
   const view = await addressesOf(url)
   return 'problem' in view ? view.problem : await connectionProblem(url)
 }
-
-/** Which version's notifications come, where the merchant has both. */
-const isV2 = ({ options: { version, merchant } }: Patient): boolean => !merchant?.v3 || (version === 'v2' && merchant.v2 !== undefined)
-
-/** As WeChat sends it; `size`: of the whole body. */
-function v2Notification (size: number): Buffer {
-  const document = (attach: string) => Buffer.from(`<xml><appid><![CDATA[wechat-doctor]]></appid>\n<attach><![CDATA[支付${attach}]]></attach>\n<fee_type><![CDATA[CNY]]></fee_type>\n<return_code><![CDATA[SUCCESS]]></return_code>\n<total_fee>1</total_fee>\n</xml>`)
-  return document(randomBytes(size).toString('base64').slice(0, size - document('').length))
-}
-
-function v3Notification (size: number): Buffer {
-  const envelope = (ciphertext: string) => Buffer.from(JSON.stringify({
-    id: 'wechat-doctor',
-    create_time: new Date().toISOString(),
-    resource_type: 'encrypt-resource',
-    event_type: 'TRANSACTION.SUCCESS',
-    summary: '支付成功',
-    resource: { original_type: 'transaction', algorithm: 'AEAD_AES_256_GCM', ciphertext, associated_data: 'transaction', nonce: 'doctor' }
-  }))
-  return envelope(randomBytes(size).toString('base64').slice(0, size - envelope('').length))
-}
-
-/** With a signature that is made up. */
-const headersOf = (patient: Patient): Record<string, string> => ({
-  'user-agent': 'Mozilla/4.0',
-  accept: '*/*',
-  pragma: 'no-cache',
-  ...(isV2(patient)
-    ? { 'content-type': 'text/xml' }
-    : {
-        'content-type': 'application/json',
-        'wechatpay-nonce': randomBytes(16).toString('hex'),
-        'wechatpay-serial': 'PUB_KEY_ID_0000000000000000000000000000',
-        'wechatpay-timestamp': String(Math.floor(Date.now() / 1000)),
-        'wechatpay-signature': randomBytes(256).toString('base64')
-      })
-})
-
-/** Of these, those without which a notification is not understood. */
-const NEEDED = /^(?:content-type|wechatpay-.*)$/
-/** An address of the documentation's: whoever believes it believes anybody. */
-export const MADE_UP_ADDRESS = '203.0.113.77'
-
-export interface Probed {
-  hit: Hit | { problem: string }
-  report: ProbeReport | undefined
-  sent: { digest: string, length: number }
-}
-
-/** Bytes: of a usual notification, and of the largest that the route takes. */
-const USUAL = 2000
-const LARGE = 60_000
-
-async function probed (patient: Patient, size: number): Promise<Probed> {
-  return await patient.fact(`probe ${size}`, async () => {
-    const url = notifyUrlOf(patient) as URL
-    const merchant = patient.options.merchant as NonNullable<typeof patient.options.merchant>
-    const body = isV2(patient) ? v2Notification(size) : v3Notification(size)
-    const probe = signProbe(merchant, body)
-    const answer = await hit(url, {
-      method: 'POST',
-      body,
-      ca: patient.settings.ca,
-      headers: { ...headersOf(patient), 'x-forwarded-for': MADE_UP_ADDRESS, [PROBE_HEADER]: probe }
-    })
-    const report = 'status' in answer && answer.status === PROBE_STATUS ? readProbeAnswer(merchant, probe, answer.body) : undefined
-    return { hit: answer, report, sent: { digest: digestOf(body), length: body.length } }
-  })
-}
-
-/** The report of the usual probe, for what else it tells. */
-export const usualReport = async (patient: Patient): Promise<ProbeReport | undefined> =>
-  notifyUrlOf(patient) && (await probed(patient, USUAL)).report
 
 const addressSentences = (name: string) => ({
   https: passes(`${name} is an https address`, `${name} 是 https 地址`),
@@ -240,7 +164,7 @@ export const ownServerChecks = [
     async look (patient) {
       const report = await usualReport(patient)
       if (!report) return notifyUrlOf(patient) ? 'unheard' : 'none'
-      const missing = Object.keys(headersOf(patient)).filter(name => NEEDED.test(name) && !report.headers.includes(name))
+      const missing = neededHeaders(patient).filter(name => !report.headers.includes(name))
       return missing.length === 0 ? 'there' : { outcome: 'lost', values: { names: missing.join(', ') } }
     }
   }),
