@@ -10,6 +10,7 @@ import { createRedisStore } from '../store/redis.ts'
 import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
 import type { Patient } from './patient.ts'
 import { hit } from './reach.ts'
+import { ask } from './redis.ts'
 import { refused, REFUSALS } from './refused.ts'
 import { isWechats } from './server.ts'
 
@@ -39,8 +40,9 @@ async function isAlive (patient: Patient, token: string): Promise<true | WechatA
   }
 }
 
-const FOREIGN = 'Another system replaces tokens of this account. Find it; use stable_token in both without force_refresh, or share one store.'
-const FOREIGN_ZH = '另有系统在刷新同一公众号的 token。请找出它，统一改用 stable_token（不带 force_refresh），或共用同一缓存。'
+// WeChat keeps tokens of the two calls apart: only force_refresh ends a stable one (or a new AppSecret).
+const FOREIGN = 'Another system asks for stable_token with force_refresh, and so ends the tokens of all others. Find it and leave force_refresh out, or share one store.'
+const FOREIGN_ZH = '另有系统用 force_refresh 获取 stable_token，会使其他系统的 token 失效。请找出它并去掉 force_refresh，或共用同一缓存。'
 
 /** Calls whose quota everything depends on. */
 const COUNTED = ['/cgi-bin/stable_token', '/cgi-bin/ticket/getticket']
@@ -131,19 +133,20 @@ export const accountChecks = [
       none: skips('no token lies in Redis yet', 'Redis 中还没有 token'),
       unreadable: fails('the token in Redis was not written with this encryptionKey', 'Redis 中的 token 不是用这个 encryptionKey 写入的', 'All processes need the same encryptionKey; different accounts need different databases or appIds.', '所有进程须使用相同的 encryptionKey。'),
       alive: passes('the token that the fleet shares works', '各进程共用的 token 有效'),
-      dead: fails('the token that the fleet shares is dead', '各进程共用的 token 已失效', FOREIGN, FOREIGN_ZH)
+      dead: fails('the token that the fleet shares is dead', '各进程共用的 token 已失效', FOREIGN, FOREIGN_ZH),
+      deadPlain: fails('the token that the fleet shares is dead: another system fetches tokens at /cgi-bin/token', '各进程共用的 token 已失效：另有系统在调用 /cgi-bin/token', 'Each such fetch ends the one before it. Leave tokenMode out here and there (stable_token), or share one store.', '每次调用都会使之前的失效。请两边都改用 stable_token（省略 tokenMode），或共用同一缓存。')
     },
     async look (patient) {
       const { appId, redis, encryptionKey } = patient.options
       if (!hasAccount(patient) || !redis) return 'unused'
       const store = createRedisStore(redis)
-      const found = await (encryptionKey === undefined ? store : createEncryptedStore(store, encryptionKey)).read(accountKey(appId as string, 'access_token'))
-      if (!found) return 'none'
-      if (found.value === '') return 'unreadable'
+      const key = accountKey(appId as string, 'access_token')
+      const found = await (encryptionKey === undefined ? store : createEncryptedStore(store, encryptionKey)).read(key)
+      if (!found?.value) return Number(await ask(patient, 'return redis.call(\'PTTL\', KEYS[1])', key)) > 0 ? 'unreadable' : 'none'
       patient.hide(found.value)
       try {
         const alive = await isAlive(patient, found.value)
-        return alive === true ? 'alive' : refused(alive, 'dead')
+        return alive === true ? 'alive' : refused(alive, patient.options.tokenMode === 'plain' ? 'deadPlain' : 'dead')
       } catch (error) {
         return refused(error)
       }

@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import cluster from 'node:cluster'
 import { accountKey } from '../store/key.ts'
-import { createRedisStore } from '../store/redis.ts'
 import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
 import type { Patient } from './patient.ts'
 
@@ -14,14 +13,14 @@ const ODD = 30
 
 const keyOf = ({ options: { appId = 'doctor' } }: Patient) => accountKey(appId, 'doctor')
 
-/** On the node that holds the account's keys: a Cluster asks it by the key. Only commands that read. */
-async function ask (patient: Patient, script: string): Promise<unknown> {
+/** On the node that holds the account's keys: a Cluster asks it by the key. */
+export async function ask (patient: Patient, script: string, key = keyOf(patient)): Promise<unknown> {
   const { redis } = patient.options
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error('no answer in time')), PATIENCE)
   })
-  return await Promise.race([redis?.eval(script, 1, keyOf(patient)), late]).finally(() => clearTimeout(timer))
+  return await Promise.race([redis?.eval(script, 1, key), late]).finally(() => clearTimeout(timer))
 }
 
 /** Redis puts commands and their arguments into its errors: the first word is what matters. */
@@ -37,6 +36,15 @@ const infoOf = (patient: Patient) => patient.fact('redis info', async () => {
 function processesOf ({ settings: { processes }, env: { NODE_APP_INSTANCE: instance, WEB_CONCURRENCY: concurrency } }: Patient): number {
   return processes ?? Math.max(cluster.isWorker || instance !== undefined ? 2 : 1, Number(concurrency) || 1)
 }
+
+/** All that the shared store needs, in one go: the one thing that is written is a key of the doctor's own, and it is gone at once. */
+const LOCK = `
+redis.call('SET', KEYS[1], '1', 'NX', 'PX', 2000)
+redis.call('GET', KEYS[1])
+redis.call('PTTL', KEYS[1])
+redis.call('PEXPIRE', KEYS[1], 2000)
+redis.call('INCR', KEYS[1])
+return redis.call('DEL', KEYS[1])`
 
 const READY = { needs: ['redis.reachable'], online: true } as const
 
@@ -77,17 +85,12 @@ export const redisChecks = [
       refused: fails('a lock could not be taken ({problem})', '无法加锁（{problem}）', 'READONLY: this is a replica. NOPERM: the user lacks commands (EVAL, GET, SET, DEL, PEXPIRE, PTTL, INCR). OOM: the memory is full.', 'READONLY：连到了从节点；NOPERM：用户缺少命令权限（EVAL、GET、SET、DEL、PEXPIRE、PTTL、INCR）；OOM：内存已满。')
     },
     async look (patient) {
-      const { redis } = patient.options
-      if (!redis) return 'unused'
-      // The one thing that is written: a key of the doctor's own, for a moment.
-      const store = createRedisStore({ eval: async (script, keys, ...args) => await redis.eval(script, keys, ...args).catch((error: Error) => { throw Object.assign(new Error(rootOf(error)), { name: error.name }) }) })
-      const [key, owner] = [`${keyOf(patient)}:${randomUUID()}`, randomUUID()]
+      if (!patient.options.redis) return 'unused'
       try {
-        await store.take(key, owner, 2000)
-        await store.release(key, owner)
+        await ask(patient, LOCK, `${keyOf(patient)}:${randomUUID()}`)
         return 'work'
       } catch (error) {
-        return { outcome: 'refused', values: { problem: /\((.*)\)/.exec((error as Error).message)?.[1] ?? problemOf(error) } }
+        return { outcome: 'refused', values: { problem: rootOf(error) ?? problemOf(error) } }
       }
     }
   }),
@@ -168,6 +171,7 @@ export const redisChecks = [
     sentences: {
       unused: UNUSED,
       untold: skips('INFO is not allowed to this user', '该用户无权执行 INFO'),
+      unsure: skips('CONFIG is not allowed to this user, and INFO does not tell whether snapshots are planned', '该用户无权执行 CONFIG，而 INFO 看不出是否启用了快照'),
       kept: passes('what lies in Redis outlives a restart ({how})', 'Redis 重启后数据仍在（{how}）'),
       gone: warns('a restart of Redis forgets which notifications were handled', 'Redis 重启后会忘记哪些回调已处理', 'appendonly yes; and use idempotencyKey in onPayment, which protects you in any case.', '请设置 appendonly yes；并在 onPayment 中使用 idempotencyKey，任何情况下都能防重。'),
       failing: fails('Redis cannot write to its disk ({what})', 'Redis 无法写盘（{what}）', 'Look at its log and at the disk: Redis refuses writes while it cannot save.', '请查看 Redis 日志与磁盘：无法保存时 Redis 会拒绝写入。')
@@ -178,8 +182,10 @@ export const redisChecks = [
       if (info?.aof_enabled === undefined) return 'untold'
       if (info.aof_enabled === '1') return info.aof_last_write_status === 'err' ? { outcome: 'failing', values: { what: 'AOF' } } : { outcome: 'kept', values: { how: 'AOF' } }
       if (info.rdb_last_bgsave_status === 'err') return { outcome: 'failing', values: { what: 'RDB' } }
-      // INFO does not tell whether snapshots are planned; one that was made, or a replica, tells.
-      return Number(info.connected_slaves) > 0 ? { outcome: 'kept', values: { how: 'replica' } } : await hasSnapshots(patient) ? { outcome: 'kept', values: { how: 'RDB' } } : 'gone'
+      if (Number(info.connected_slaves) > 0) return { outcome: 'kept', values: { how: 'replica' } }
+      // INFO does not tell whether snapshots are planned.
+      const planned = await hasSnapshots(patient)
+      return planned === undefined ? 'unsure' : planned ? { outcome: 'kept', values: { how: 'RDB' } } : 'gone'
     }
   }),
 
@@ -238,10 +244,14 @@ export const redisChecks = [
 ]
 
 /** What a Lua script met is named behind the script's own words. */
-const rootOf = ({ message }: Error): string => /can't run this command/.test(message) ? 'NOPERM' : /\b(READONLY|NOPERM|OOM|MISCONF|MOVED|CLUSTERDOWN|NOREPLICAS)\b/.exec(message)?.[0] ?? message
+const rootOf = (error: unknown): string | undefined => {
+  const { message } = error as Error
+  return /can't run this command/.test(message) ? 'NOPERM' : /\b(?:READONLY|NOPERM|OOM|MISCONF|MOVED|CLUSTERDOWN|NOREPLICAS)\b/.exec(message)?.[0]
+}
 
-async function hasSnapshots ({ options: { redis } }: Patient): Promise<boolean> {
+/** Undefined where this client cannot ask, or may not. */
+async function hasSnapshots ({ options: { redis } }: Patient): Promise<boolean | undefined> {
   const { config } = redis as { config?: (what: string, name: string) => Promise<unknown> }
   const answer = await config?.call(redis, 'GET', 'save').catch(() => undefined)
-  return Array.isArray(answer) && typeof answer[1] === 'string' && answer[1] !== ''
+  return Array.isArray(answer) && typeof answer[1] === 'string' ? answer[1] !== '' : undefined
 }
