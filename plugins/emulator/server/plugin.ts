@@ -45,6 +45,8 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
   answerInWechatsCase(app)
+  // The clock that signatures are measured by, not the machine's: whoever compares clocks shall see it.
+  app.addHook('onSend', async (_request, reply) => { reply.header('date', new Date(world.wireNow()).toUTCString()) })
   const trouble = faults(app)
   const calls = journal(app, world)
   const account = officialAccount(app, world)
