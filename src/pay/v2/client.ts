@@ -11,8 +11,9 @@ import { meaningOf } from './error-codes.ts'
 import { signV2, verifyV2 } from './sign.ts'
 import { createV2Wire } from './wire.ts'
 import type { V2Wire } from './wire.ts'
-import { readXml, writeXml, XmlShapeError } from './xml.ts'
+import { readXml, XmlShapeError } from './xml.ts'
 import type { Fields } from './xml.ts'
+import { xmlWriter } from './xml-writer.ts'
 
 export interface V2PostOptions {
   /** The call needs the merchant's client certificate. Default: what WeChat's documentation says of this path. */
@@ -79,7 +80,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
       path: sandbox ? sandbox.path(path) : path,
       repeatable,
       headers: { 'content-type': 'text/xml; charset=utf-8' },
-      body: writeXml(fields)
+      body: (await xmlWriter())(fields)
     }
   }
 
