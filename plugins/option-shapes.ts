@@ -5,8 +5,9 @@
 import { CORE, LONGEST_TIMER } from '../src/option-shapes.ts'
 import { pageHost } from '../src/official-account/jssdk.ts'
 import { above0, anyObject, anything, either, flag, handler, list, number, oneOf, shape, text } from '../src/shapes.ts'
-import type { Shapes, ShapesOf } from '../src/shapes.ts'
+import type { Shape, Shapes, ShapesOf } from '../src/shapes.ts'
 import { keyBytes } from '../src/store/encrypted.ts'
+import { scriptRunner } from '../src/store/redis-client.ts'
 import type { CommonOptions } from './common.ts'
 import type { JssdkOptions } from './jssdk.ts'
 import type { NotifyOptions } from './notify.ts'
@@ -32,8 +33,7 @@ const host = shape(value => typeof value === 'string' && pageHost(`https://${val
 const COMMON = {
   appId: anything,
   endpoints: CORE.endpoints,
-  // storeOf looks closer.
-  redis: anything,
+  redis: scriptRunner as Shape,
   encryptionKey: keyBytes,
   http: CORE.http,
   prefix: shape(value => value === '' || (typeof value === 'string' && /^\/[^?#\s]*$/.test(value)), 'must be a path that begins with /'),
