@@ -49,7 +49,7 @@ export async function createEmulator (given: CreateEmulatorOptions = {}): Promis
   const { port = 0, securePort = 0, host = '127.0.0.1', logger = false, data, accounts = [], ...options } = given
   refuseProduction(options.allowProduction)
   const saved = data === undefined ? undefined : readState(data)
-  if (!saved) await prepareKeys()
+  const keys = saved ? undefined : prepareKeys()
   const authority = createAuthority(saved?.authority)
   const sides = [{ name: '', ...options }, ...accounts].map(({ name, ...options }) => {
     const before = saved?.accounts[name]
@@ -71,6 +71,7 @@ export async function createEmulator (given: CreateEmulatorOptions = {}): Promis
     app.register(emulator, { ...options, prefix: name && `/${name}`, parts: { world, pki, secureOrigin: () => secure.origin, names } })
   }
   if (data !== undefined) {
+    await keys
     writeKeyFiles(data, { authority, sides })
     const kept = keepState(data, { authority, sides })
     app.addHook('onClose', async () => kept.close())
@@ -85,6 +86,7 @@ export async function createEmulator (given: CreateEmulatorOptions = {}): Promis
   secure.origin = `https://${host === '127.0.0.1' ? host : 'localhost'}:${listening}`
   proxyWechat(app, listening, host)
 
+  await keys
   const controls = new Map<string, EmulatorControls>()
   for (const { name, world } of sides) controls.set(name, await createControls(app, world, origin + (name && `/${name}`)))
   return {
