@@ -1,7 +1,6 @@
 /** Who the visitor is: decorates `app.wechatOAuth`; `GET /oauth/authorize` and `GET /oauth/callback`. */
 import { hkdfSync, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import cookie from '@fastify/cookie'
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
@@ -74,6 +73,8 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
   expose(app, 'wechatOAuth', client, namespace)
   app.addHook('onClose', client.disconnect)
   if (!onLogin) return
+  // Only these routes need it, and not every host has them.
+  const { default: cookie } = await import('@fastify/cookie')
 
   const shared = storeOf(app, options)
   const own = createMemoryStore()

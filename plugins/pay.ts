@@ -12,7 +12,6 @@ import type { WechatPay } from '../src/pay/pay.ts'
 import { checkPluginOptions, coreOptions, expose, noStore, routeOf, scopeOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 import { acceptForms } from './forms.ts'
-import { nativeCallback } from './native-callback.ts'
 import type { ProductHandler } from './native-callback.ts'
 import { NATIVE, PAY } from './schemas.ts'
 
@@ -70,6 +69,7 @@ export const pay = fp<PayPluginOptions>(async (app, options) => {
     const appId = requireId('appId', options.appId)
     const { v2 } = checkMerchant(options.merchant, resolveEndpoints(options.endpoints).pay)
     if (!v2) throw new WechatConfigError('merchant.v2', 'is required by product: NATIVE mode 1 exists in v2 only')
+    const { nativeCallback } = await import('./native-callback.ts')
     app.register(nativeCallback, { ...place, appId, merchant: v2, product, client, route: routeOf(options, NATIVE) })
   }
 }, { fastify: '5.x', name: 'fastify-wechat-pay/pay' })

@@ -155,16 +155,21 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     return able || version
   }
 
-  /** Ten calls at once for one order are one call to WeChat. */
   function place (placing: Placing): Promise<string> {
-    checkNumber(checkOrder(placing.order).outTradeNo)
+    checkOrder(placing.order)
+    return placeChecked(placing)
+  }
+
+  /** Ten calls at once for one order are one call to WeChat. */
+  function placeChecked (placing: Placing): Promise<string> {
+    checkNumber(placing.order.outTradeNo)
     return together(keyOf(placing.way, placing.order, ORDER_FIELDS), () => version.place(placing))
   }
 
   const placeJsapi = (order: JsapiOrder) => {
     checkOrder(order)
     checkOpenid(order.openid)
-    return place({ way: 'JSAPI', order })
+    return placeChecked({ way: 'JSAPI', order })
   }
 
   async function native (order: NativeOrder, options?: { qr?: 'svg' | 'png' | undefined }) {

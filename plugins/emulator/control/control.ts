@@ -5,6 +5,7 @@ import { WECHAT_HOSTS } from '../keys/pki.ts'
 import type { World } from '../state/world.ts'
 import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
+import { compileLater } from './compile-later.ts'
 import { merchantRoutes } from './merchant.ts'
 import type { MerchantParts } from './merchant.ts'
 import { messageRoutes } from './messages.ts'
@@ -74,6 +75,9 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
       const odd = properties && Object.keys(request.body ?? {}).find(name => !(name in properties))
       if (odd !== undefined) throw Object.assign(new Error(`there is no ${odd} here`), { statusCode: 400 })
     })
+    // The dashboard by its shortest address.
+    scope.get('/', { schema: { querystring: {} } }, async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))
+    compileLater(scope)
     accountRoutes(scope, world, parts)
     orderRoutes(scope, world, parts)
     triggerRoute(scope, world, parts)
@@ -82,7 +86,5 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
     troubleRoutes(scope, world, parts)
     recordRoutes(scope, world, parts)
     watchRoutes(scope, world, parts)
-    // The dashboard by its shortest address.
-    scope.get('/', async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))
   }, { prefix: '/_emulator' })
 }

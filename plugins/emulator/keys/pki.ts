@@ -27,7 +27,7 @@ export interface SavedAuthority { root: KeyAndCertificate, server: KeyAndCertifi
 
 export interface Pki extends Pick<Authority, 'ca' | 'server'> {
   /** apiclient_cert and apiclient_key of the merchant: they sign APIv3 and open v2's mutual TLS, as at WeChat. */
-  merchant: KeyAndCertificate
+  readonly merchant: KeyAndCertificate
   /** The RSA keys of APIv3. */
   v3: V3Keys
 }
@@ -67,5 +67,5 @@ function covers (cert: string, hosts: readonly string[]): boolean {
 
 export function createPki (mchId: string, { issuer, ca, server } = createAuthority(), random?: Random, saved?: SavedV3Keys): Pki {
   const v3 = createV3Keys(mchId, { issuer, ...(random && { random }), ...(saved && { saved }) })
-  return { ca, server, merchant: { key: pem(v3.merchant.key), cert: v3.merchant.cert }, v3 }
+  return { ca, server, get merchant () { return { key: pem(v3.merchant.key), cert: v3.merchant.cert } }, v3 }
 }

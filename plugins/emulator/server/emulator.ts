@@ -68,7 +68,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   const publicHosts = typeof publicHost === 'string' ? [publicHost] : publicHost
   for (const name of publicHosts) if (!isHostName(name)) throw new Error('publicHost must be a host name or an IP address, without scheme and port')
   const saved = data === undefined ? undefined : readState(data)
-  if (!saved) await prepareKeys()
+  const keys = saved ? undefined : prepareKeys()
   const authority = createAuthority(saved?.authority, publicHosts)
   const sides = [{ name: '', ...options }, ...accounts].map(({ name, ...options }) => {
     const before = saved?.accounts[name]
@@ -94,6 +94,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
     app.register(emulator, { ...options, prefix: name && `/${name}`, parts: { world, pki, secureOrigin, names, id, publicHosts } })
   }
   if (data !== undefined) {
+    await keys
     writeKeyFiles(data, { authority, sides })
     const kept = keepState(data, { authority, sides })
     app.addHook('onClose', async () => {
@@ -112,6 +113,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   secure.port = listening
   lock?.tell(origin)
 
+  await keys
   const controls = new Map<string, EmulatorControls>()
   for (const { name, world } of sides) controls.set(name, await createControls(app, world, origin + (name && `/${name}`)))
   return {

@@ -1,5 +1,5 @@
 /** WeChat's side as a Fastify plugin: all of its paths, and the emulator's own interface under /_emulator. */
-import { createPublicKey, randomUUID, verify } from 'node:crypto'
+import { randomUUID, verify } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { authorize } from '../wechat/browser/authorize.ts'
 import { bridge } from '../wechat/browser/bridge.ts'
@@ -55,11 +55,10 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const mishaps = createMishaps()
   const notifier = createNotifier(world, pki.v3, mishaps, app.log)
   const timers = createTimers(world)
-  const merchantKey = createPublicKey(pki.v3.merchant.key)
   const origin = () => app.listeningOrigin + app.prefix
   const pay: PayV2 = payV2(app, world, {
     origin,
-    verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), merchantKey, Buffer.from(signature, 'base64')),
+    verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), pki.v3.merchant.publicKey, Buffer.from(signature, 'base64')),
     after: timers.after,
     contracts: { contractSigned: notifier.contractSigned, paid: notifier.paid },
     bank: { bankKey: () => pki.v3.wechat.publicKey.export({ type: 'pkcs1', format: 'pem' }) as string, opened: sensitiveReader(world, pki.v3) },
@@ -76,7 +75,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const v3 = payV3(app, world, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
   officialAccountCalls(app, world, account, pay.orders)
   const mini = miniProgram(app, world, account)
-  bridge(app, world, account, pay, v3, merchantKey)
+  bridge(app, world, account, pay, v3, pki.v3)
   const { secureOrigin = () => undefined, names = [], id = randomUUID(), publicHosts = [] } = options.parts ?? {}
   control(app, world, { account, mini, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names, id, publicHosts })
   answerTheUnknown(app, world, options.parts !== undefined)

@@ -11,8 +11,9 @@ import { meaningOf } from './error-codes.ts'
 import { signV2, verifyV2 } from './sign.ts'
 import { createV2Wire } from './wire.ts'
 import type { V2Wire } from './wire.ts'
-import { readXml, writeXml, XmlShapeError } from './xml.ts'
+import { readXml, XmlShapeError } from './xml.ts'
 import type { Fields } from './xml.ts'
+import { xmlWriter } from './xml-writer.ts'
 
 export interface V2PostOptions {
   /** The call needs the merchant's client certificate. Default: what WeChat's documentation says of this path. */
@@ -62,15 +63,20 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
     const { appid = 'appid', mchId: mchIdName = 'mch_id', namesSignType = true } = endpoint
     const signType = endpoint.signType ?? merchant.signType
     const fields: Fields = {}
-    const all = {
-      ...(appid && { [appid]: appId }),
-      [mchIdName]: mchId,
-      ...(subMchId && { sub_mch_id: subMchId, sub_appid: subAppId }),
-      ...params,
-      nonce_str: nonce(),
-      ...(namesSignType && { sign_type: signType })
+    if (appid) fields[appid] = appId
+    fields[mchIdName] = mchId
+    if (subMchId) {
+      fields.sub_mch_id = subMchId
+      if (subAppId) fields.sub_appid = subAppId
     }
-    for (const [name, value] of Object.entries(all)) if (value !== undefined && value !== '') fields[name] = String(value)
+    for (const name of Object.keys(params)) {
+      const value = params[name]
+      if (value !== undefined && value !== '') fields[name] = String(value)
+      // Said to be nothing: not the account's own either.
+      else if (name in fields) delete fields[name]
+    }
+    fields.nonce_str = nonce()
+    if (namesSignType) fields.sign_type = signType
     fields.sign = signV2(fields, await apiKey(), signType)
     return {
       name: path,
@@ -79,7 +85,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
       path: sandbox ? sandbox.path(path) : path,
       repeatable,
       headers: { 'content-type': 'text/xml; charset=utf-8' },
-      body: writeXml(fields)
+      body: (await xmlWriter())(fields)
     }
   }
 
@@ -90,9 +96,8 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
       throw refusal(path, answer.error_code ?? '', answer.return_msg ?? answer.retmsg ?? '')
     }
     if (signedReply && !verifyV2(answer, await apiKey(), endpoint.signType ?? merchant.signType)) throw new WechatReplyError(path, 'the answer\'s signature is missing or wrong')
-    const own = { ...(appid && { [appid]: appId }), [mchIdName]: mchId }
-    const foreign = Object.entries(own).some(([name, id]) => (signedReply || answer[name] !== undefined) && answer[name] !== id)
-    if (foreign || (subMchId && answer.sub_mch_id && answer.sub_mch_id !== subMchId)) throw new WechatReplyError(path, 'the answer belongs to another account or merchant')
+    const isForeign = (name: string, id: string) => (signedReply || answer[name] !== undefined) && answer[name] !== id
+    if ((appid && isForeign(appid, appId)) || isForeign(mchIdName, mchId) || (subMchId && answer.sub_mch_id && answer.sub_mch_id !== subMchId)) throw new WechatReplyError(path, 'the answer belongs to another account or merchant')
     if (answer.result_code === 'SUCCESS' || (!resultCode && answer.result_code === undefined)) return answer
     if (answer.result_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no result_code')
     throw refusal(path, answer.err_code ?? '', answer.err_code_des ?? '')

@@ -1,5 +1,5 @@
 /** What every v3 call goes through before its own rules: who signs it, what is signed, when; and how it is answered. */
-import { createPublicKey, verify } from 'node:crypto'
+import { verify } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { mistake } from '../../explain/mistakes.ts'
@@ -44,7 +44,6 @@ const WINDOW = 300
 const WORTH_PACKING = 1024
 
 export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gate {
-  const merchantKey = createPublicKey(keys.merchant.key)
   const nonces = new Map<string, number>()
 
   /** What is signed of a body: of an upload only its `meta`. */
@@ -64,9 +63,9 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
     const { method, originalUrl: url, host } = request
     const body = signedBody(request)
     const message = `${method}\n${url}\n${timestamp}\n${nonce}\n${body}\n`
-    if (!verify('sha256', Buffer.from(message), merchantKey, Buffer.from(signature, 'base64'))) {
+    if (!verify('sha256', Buffer.from(message), keys.merchant.publicKey, Buffer.from(signature, 'base64'))) {
       request.wechatExplanation = () => {
-        const explanation = explainV3({ method, url, host, timestamp, nonce, body, signature, merchantKey })
+        const explanation = explainV3({ method, url, host, timestamp, nonce, body, signature, merchantKey: keys.merchant.publicKey })
         return isMultipart(request) && !readUpload(request) ? { ...explanation, mistakes: [mistake('multipart-boundary')] } : explanation
       }
       return refuse(401, 'SIGN_ERROR', '错误的签名，验签失败', 268443699, {
