@@ -11,6 +11,7 @@ import { createDelivery } from '../src/pay/deliver.ts'
 import type { Expected, ExpectedOf, HandlingContext, WechatEvent } from '../src/pay/deliver.ts'
 import { checkMerchant } from '../src/pay/merchant.ts'
 import type { Merchant } from '../src/pay/merchant.ts'
+import { createProbeAnswer, PROBE_STATUS } from '../src/pay/notify-probe.ts'
 import type { Payment } from '../src/pay/order.ts'
 import type { Refund } from '../src/pay/refund.ts'
 import { v2Answer } from '../src/pay/v2/notification.ts'
@@ -116,6 +117,8 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
     }
   }
 
+  const probed = createProbeAnswer(merchant)
+
   // What began before the end shall have its time, and no more: slower work dies with the process, and is run again elsewhere.
   let end = 0
   app.addHook('preClose', async () => { end = performance.now() + handlerTimeout })
@@ -139,6 +142,9 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
     })
 
     scope.post('/notify', routeOf(options, NOTIFY), async (request: FastifyRequest, reply: FastifyReply) => {
+      // wechat-doctor asks, with the merchant's own key, what arrives here: told, and never taken for a notification.
+      const report = probed(request)
+      if (report) return reply.code(PROBE_STATUS).type('application/json; charset=utf-8').send(report)
       const trace: NotificationTrace = {}
       const notification = await traced(notificationChannel, trace, async () => {
         if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('there is no body')
