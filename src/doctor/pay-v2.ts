@@ -43,7 +43,7 @@ async function ask (patient: Patient, path: string, params: Fields, signType: Si
     path,
     repeatable: true,
     headers: { 'content-type': 'text/xml; charset=utf-8' },
-    body: writeXml(fields)
+    body: (await xmlWriter())(fields)
   })
   let answer: Fields | undefined
   try {
