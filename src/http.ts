@@ -3,7 +3,7 @@ import { rootCertificates } from 'node:tls'
 import type { Agent, Dispatcher } from 'undici'
 import { callChannel, traced } from './diagnostics.ts'
 import type { CallTrace } from './diagnostics.ts'
-import { WechatNetworkError, WechatReplyError } from './errors.ts'
+import { WechatError, WechatNetworkError, WechatReplyError } from './errors.ts'
 import { createHosts } from './hosts.ts'
 import { retry } from './retry.ts'
 
@@ -194,7 +194,9 @@ async function * chunksOf (name: string, body: Dispatcher.ResponseData['body']):
 }
 
 /** Only the code is kept: the original error may hold the URL, and with it a secret. */
-function asNetworkError (name: string, error: unknown): WechatNetworkError {
+function asNetworkError (name: string, error: unknown): WechatError {
+  // A signature that could not be made: its own words say more.
+  if (error instanceof WechatError) return error
   const { code, name: kind } = error as { code?: string, name?: string }
   if (kind === 'TimeoutError') return new WechatNetworkError(name, 'TIMEOUT', 'unknown')
   const reason = String([code, kind].find(text => typeof text === 'string'))

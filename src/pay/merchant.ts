@@ -6,10 +6,12 @@ import { checkCertificate } from './certificate.ts'
 import type { CertificateOptions } from './certificate.ts'
 import type { SignType } from './v2/sign.ts'
 import { readPrivateKey, readPublicKey, serialOf } from './v3/keys.ts'
+import { isRemote } from './v3/sign.ts'
+import type { RemoteKey, SigningKey } from './v3/sign.ts'
 
 export interface MerchantV2 extends CertificateOptions {
-  /** The 32-character API key (v2) set in WeChat Pay's console. */
-  apiKey: string
+  /** The 32-character API key (v2) set in WeChat Pay's console. While it is changed, a list: the first signs, all are understood. */
+  apiKey: string | readonly string[]
   /** Signs orders, and so the notifications about them. Default MD5, as at WeChat; HMAC-SHA256 is the better one. */
   signType?: SignType
   /** WeChat's official sandbox instead of the real thing: v2 only, and today only pay by code works there. */
@@ -17,18 +19,20 @@ export interface MerchantV2 extends CertificateOptions {
 }
 
 export interface MerchantV3 {
-  /** apiclient_key.pem: the merchant's private key, PEM. */
-  privateKey: string | Uint8Array
+  /** apiclient_key.pem: the merchant's private key, PEM; or a key that stays in a KMS or HSM and signs there. */
+  privateKey: string | Uint8Array | RemoteKey
   /** The serial number of the merchant's API certificate, hex; or give `certificate`, which holds it. */
   serialNo?: string
   /** apiclient_cert.pem, PEM. */
   certificate?: string | Uint8Array
-  /** The 32-character APIv3 key set in WeChat Pay's console. */
-  apiV3Key: string
+  /** The 32-character APIv3 key set in WeChat Pay's console. While it is changed, a list: all are understood. */
+  apiV3Key: string | readonly string[]
   /** `PUB_KEY_ID_…`, with `publicKey`. Merchants since autumn 2024 have only these; older ones may have platform certificates instead. */
   publicKeyId?: string
   /** pub_key.pem: WeChat Pay's public key, PEM. */
   publicKey?: string | Uint8Array
+  /** Instead of the two above while WeChat Pay's public key is changed: the first is asked for, all are understood. */
+  publicKeys?: ReadonlyArray<{ id: string, key: string | Uint8Array }>
 }
 
 export interface Merchant {
@@ -51,7 +55,10 @@ export interface MerchantIds {
 }
 
 export interface CheckedV2 extends MerchantIds {
+  /** Signs. */
   apiKey: string
+  /** Understood, the one that signs first. */
+  apiKeys: readonly string[]
   signType: SignType
   certificate: ClientCertificate | undefined
   sandbox: boolean
@@ -59,8 +66,11 @@ export interface CheckedV2 extends MerchantIds {
 
 export interface CheckedV3 extends MerchantIds {
   serialNo: string
-  privateKey: KeyObject
-  apiV3Key: string
+  privateKey: SigningKey
+  /** Understood, the newest first. */
+  apiV3Keys: readonly string[]
+  /** By id, the one that WeChat is asked to sign with first. */
+  publicKeys: ReadonlyMap<string, KeyObject>
   publicKeyId: string | undefined
   publicKey: KeyObject | undefined
 }
@@ -99,26 +109,38 @@ export function checkMerchant (merchant: Merchant | undefined, payEndpoint: stri
 
 function checkV2 (v2: MerchantV2, ids: MerchantIds, payEndpoint: string): CheckedV2 {
   const { signType = 'MD5', sandbox = false } = v2
-  const apiKey = requireSecret('merchant.v2.apiKey', v2.apiKey, 32, payEndpoint)
+  const apiKeys = secrets('merchant.v2.apiKey', v2.apiKey, payEndpoint)
   if (signType !== 'MD5' && signType !== 'HMAC-SHA256') throw new WechatConfigError('merchant.v2.signType', 'must be MD5 or HMAC-SHA256')
-  return { ...ids, apiKey, signType, certificate: checkCertificate(v2, 'merchant.v2', ids.mchId), sandbox }
+  return { ...ids, apiKey: apiKeys[0] as string, apiKeys, signType, certificate: checkCertificate(v2, 'merchant.v2', ids.mchId), sandbox }
 }
 
 function checkV3 (v3: MerchantV3, ids: MerchantIds, payEndpoint: string): CheckedV3 {
-  const privateKey = readPrivateKey('merchant.v3.privateKey', v3.privateKey)
-  const apiV3Key = requireSecret('merchant.v3.apiV3Key', v3.apiV3Key, 32, payEndpoint)
-  const serialNo = v3.serialNo ?? (v3.certificate && serialOf('merchant.v3.certificate', v3.certificate, privateKey))
+  const privateKey = isRemote(v3.privateKey) ? v3.privateKey : readPrivateKey('merchant.v3.privateKey', v3.privateKey)
+  const apiV3Keys = secrets('merchant.v3.apiV3Key', v3.apiV3Key, payEndpoint)
+  const serialNo = v3.serialNo ?? (isRemote(privateKey) ? privateKey.serialNo : undefined) ??
+    (v3.certificate && serialOf('merchant.v3.certificate', v3.certificate, isRemote(privateKey) ? undefined : privateKey))
   if (serialNo?.startsWith('PUB_KEY_ID_')) throw new WechatConfigError('merchant.v3.serialNo', 'must be the serial number of the merchant\'s certificate and is the id of WeChat Pay\'s public key: that belongs into merchant.v3.publicKeyId')
   requireId('merchant.v3.serialNo', serialNo, /^[0-9A-F]{8,64}$/i)
-  const { publicKeyId } = v3
-  if ((publicKeyId === undefined) !== (v3.publicKey === undefined)) throw new WechatConfigError(`merchant.v3.${publicKeyId === undefined ? 'publicKeyId' : 'publicKey'}`, 'is missing: publicKeyId and publicKey belong together')
-  if (publicKeyId !== undefined) requireId('merchant.v3.publicKeyId', publicKeyId, /^PUB_KEY_ID_[0-9A-Za-z]{1,64}$/)
-  return {
-    ...ids,
-    serialNo: (serialNo as string).toUpperCase(),
-    privateKey,
-    apiV3Key,
-    publicKeyId,
-    publicKey: v3.publicKey === undefined ? undefined : readPublicKey('merchant.v3.publicKey', v3.publicKey)
+  const publicKeys = publicKeysOf(v3)
+  const [publicKeyId, publicKey] = [...publicKeys][0] ?? []
+  return { ...ids, serialNo: (serialNo as string).toUpperCase(), privateKey, apiV3Keys, publicKeys, publicKeyId, publicKey }
+}
+
+function publicKeysOf ({ publicKeyId, publicKey, publicKeys }: MerchantV3): Map<string, KeyObject> {
+  if (publicKeys === undefined) {
+    if ((publicKeyId === undefined) !== (publicKey === undefined)) throw new WechatConfigError(`merchant.v3.${publicKeyId === undefined ? 'publicKeyId' : 'publicKey'}`, 'is missing: publicKeyId and publicKey belong together')
+    return new Map(publicKeyId === undefined ? [] : [[publicKeyIdOf('merchant.v3.publicKeyId', publicKeyId), readPublicKey('merchant.v3.publicKey', publicKey)]])
   }
+  if (publicKeyId !== undefined || publicKey !== undefined) throw new WechatConfigError('merchant.v3.publicKeys', 'stands in the place of publicKeyId and publicKey: give one or the other')
+  if (!Array.isArray(publicKeys) || publicKeys.length === 0) throw new WechatConfigError('merchant.v3.publicKeys', 'must be a list of { id, key }')
+  return new Map(publicKeys.map(({ id, key }, at) => [publicKeyIdOf(`merchant.v3.publicKeys.${at}.id`, id), readPublicKey(`merchant.v3.publicKeys.${at}.key`, key)]))
+}
+
+const publicKeyIdOf = (option: string, id: unknown) => requireId(option, id, /^PUB_KEY_ID_[0-9A-Za-z]{1,64}$/)
+
+/** One secret of 32 characters, or several while it is changed. */
+function secrets (option: string, value: unknown, endpoint: string): string[] {
+  if (!Array.isArray(value)) return [requireSecret(option, value, 32, endpoint)]
+  if (value.length === 0) throw new WechatConfigError(option, 'is required')
+  return value.map((secret, at) => requireSecret(`${option}.${at}`, secret, 32, endpoint))
 }

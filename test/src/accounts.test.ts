@@ -169,6 +169,6 @@ t.test('the one unused for longest goes first', async t => {
 
 t.test('options that cannot be are refused by name', async t => {
   for (const [options, option] of [[{ find: 'x' }, 'accounts.find'], [{ max: 0 }, 'accounts.max'], [{ maxAge: '300' }, 'accounts.maxAge'], [{ maxAge: Infinity }, 'accounts.maxAge']] as const) {
-    t.throws(() => setup(options as never), { option })
+    t.throws(() => setup(options as never), { option } as never)
   }
 })

@@ -95,7 +95,7 @@ export function createV2Client ({ http: options, bases, appId, merchant }: V2Cli
       if (answer.return_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no return_code')
       throw refusal(path, answer.error_code ?? '', answer.return_msg ?? answer.retmsg ?? '')
     }
-    if (signedReply && !verifyV2(answer, await apiKey(), endpoint.signType ?? merchant.signType)) throw new WechatReplyError(path, 'the answer\'s signature is missing or wrong')
+    if (signedReply && !verifyV2(answer, sandbox ? await sandbox.key() : merchant.apiKeys, endpoint.signType ?? merchant.signType)) throw new WechatReplyError(path, 'the answer\'s signature is missing or wrong')
     const own = { ...(appid && { [appid]: appId }), [mchIdName]: mchId }
     const foreign = Object.entries(own).some(([name, id]) => (signedReply || answer[name] !== undefined) && answer[name] !== id)
     if (foreign || (subMchId && answer.sub_mch_id && answer.sub_mch_id !== subMchId)) throw new WechatReplyError(path, 'the answer belongs to another account or merchant')
@@ -105,7 +105,7 @@ export function createV2Client ({ http: options, bases, appId, merchant }: V2Cli
   }
 
   function refusal (path: string, code: string, message: string): WechatApiError {
-    const said = redact(message, [merchant.apiKey])
+    const said = redact(message, merchant.apiKeys)
     const wechatCode = code.replace(/[^\w-]/g, '').slice(0, 40)
     return new WechatApiError(`${path} was refused by WeChat Pay: ${[wechatCode, said].filter(Boolean).join(' ')}`, {
       fault: 'caller', ...meaningOf(wechatCode, said), ...(wechatCode && { wechatCode }), wechatMessage: said

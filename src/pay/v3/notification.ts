@@ -78,10 +78,10 @@ function envelope (body: Uint8Array): Envelope {
   return json as Envelope
 }
 
-function opened (resource: Envelope['resource'], { apiV3Key }: CheckedV3): Json {
+function opened (resource: Envelope['resource'], { apiV3Keys }: CheckedV3): Json {
   let text: string
   try {
-    text = decryptResource(resource, apiV3Key).toString()
+    text = decryptResource(resource, apiV3Keys).toString()
   } catch {
     throw new WechatNotificationError('it was not encrypted with this merchant\'s key', 401)
   }

@@ -57,7 +57,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
     const found = new Map<string, X509Certificate>()
     for (const { serial_no: serial, encrypt_certificate: encrypted } of Array.isArray(data) ? data : []) {
       try {
-        const certificate = new X509Certificate(decryptResource(encrypted, merchant.apiV3Key))
+        const certificate = new X509Certificate(decryptResource(encrypted, merchant.apiV3Keys))
         if (certificate.serialNumber === serial.toUpperCase() && isValid(certificate)) found.set(serial.toUpperCase(), certificate)
       } catch { /* not encrypted for us */ }
     }
@@ -109,7 +109,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
 
   return {
     async keyFor (serial) {
-      if (PUBLIC_KEY_ID.test(serial)) return serial === merchant.publicKeyId ? merchant.publicKey : undefined
+      if (PUBLIC_KEY_ID.test(serial)) return merchant.publicKeys.get(serial)
       const wanted = serial.toUpperCase()
       const held = certificates.get(wanted)
       if (held && isValid(held)) {
