@@ -1,22 +1,27 @@
 /** What every piece of the package understands, and the few steps that all of them take. */
 import cluster from 'node:cluster'
-import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, preHandlerAsyncHookHandler } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RegisterOptions, preHandlerAsyncHookHandler } from 'fastify'
 import { WechatConfigError } from '../src/errors.ts'
+import { CORE } from '../src/option-shapes.ts'
+import { checkOptions } from '../src/shapes.ts'
 import { createEncryptedStore } from '../src/store/encrypted.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { createRedisStore } from '../src/store/redis.ts'
-import type { RedisClient } from '../src/store/redis.ts'
+import type { RedisClient } from '../src/store/redis-client.ts'
 import type { Endpoints } from '../src/options.ts'
 import type { HttpOptions } from '../src/http.ts'
 import type { Store } from '../src/store/store.ts'
+import type { Namespaced } from './namespaces.ts'
+import { OPTIONS } from './option-shapes.ts'
+import { forVisitors } from './visitors.ts'
 
 export interface CommonOptions {
   appId: string
   /** WeChat's hosts; leave out in production, point them at the emulator in development. */
   endpoints?: Endpoints
-  /** An ioredis client or cluster (`app.redis`), shared by all processes. Default: the memory of this process. */
+  /** A client or cluster of ioredis (`app.redis`) or of the package `redis`, shared by all processes. Default: the memory of this process. */
   redis?: RedisClient
-  /** Encrypts what lies in Redis: 32 random bytes, as a Buffer or as their hex or base64, the same in all processes. */
+  /** Encrypts tokens, tickets, logins and certificates in Redis: 32 random bytes, as a Buffer or as their hex or base64, the same in all processes. */
   encryptionKey?: string | Uint8Array
   /** Time-out and retries of calls to WeChat. */
   http?: HttpOptions
@@ -28,20 +33,49 @@ export interface CommonOptions {
   routeConfig?: FastifyContextConfig & Record<string, unknown>
   /** A second account in the same scope: its decorators are members of that name, as with @fastify/redis. */
   namespace?: string
+  /** Of this piece's routes, as Fastify's own of `register`. */
+  logLevel?: RegisterOptions['logLevel']
+  logSerializers?: RegisterOptions['logSerializers']
 }
 
 /** Return `reply` if you have answered. */
 type PreHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
-/** A decorator, and beside it those of the named accounts. */
-export type Namespaced<T> = T & { readonly [namespace: string]: T }
+export type { Namespaced }
+
+/**
+ * What is unknown or of a wrong form stops registration. One object of options may serve several pieces: each knows the
+ * names of all, and looks at its own.
+ * @throws WechatConfigError naming the option, never its value
+ */
+export function checkPluginOptions (app: FastifyInstance, piece: keyof typeof OPTIONS, options: Partial<CommonOptions>): void {
+  checkOptions(options, OPTIONS[piece], '', OPTIONS.wechatPay)
+  if (process.env.NODE_ENV !== 'production' || warned.has(app.server)) return
+  const plain = Object.entries(options.endpoints ?? {}).filter(([, base]) => /^http:/i.test(base)).map(([name]) => `endpoints.${name}`)
+  if (plain.length === 0) return
+  warned.add(app.server)
+  app.log.warn(`fastify-wechat-pay: ${plain.join(', ')} go over plain http with NODE_ENV=production: whoever is on the way reads your secrets. If that is the emulator, it was forgotten`)
+}
+
+const warned = new WeakSet<object>()
+
+/** What the core takes of them: it refuses what it does not know. */
+export function coreOptions<T extends object> (options: T): Pick<T, keyof T & keyof typeof CORE> {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(CORE, name))) as Pick<T, keyof T & keyof typeof CORE>
+}
+
+/** For `register`: where the routes of a piece live, and how they log. */
+export function scopeOf (options: Pick<CommonOptions, 'prefix' | 'namespace' | 'logLevel' | 'logSerializers'>): RegisterOptions {
+  const { logLevel, logSerializers } = options
+  return { prefix: prefixOf(options), ...(logLevel !== undefined && { logLevel }), ...(logSerializers && { logSerializers }) }
+}
 
 export function prefixOf ({ prefix, namespace }: Pick<CommonOptions, 'prefix' | 'namespace'>): string {
-  return prefix ?? (namespace === undefined ? '/wechat' : `/wechat/${namespace}`)
+  return prefix?.replace(/\/+$/, '') ?? (namespace === undefined ? '/wechat' : `/wechat/${namespace}`)
 }
 
 export function storeOf (app: FastifyInstance, { redis, encryptionKey }: Pick<CommonOptions, 'redis' | 'encryptionKey'>): Store {
-  if (redis) {
+  if (redis !== undefined) {
     const store = createRedisStore(redis)
     return encryptionKey === undefined ? store : createEncryptedStore(store, encryptionKey)
   }
@@ -64,11 +98,15 @@ function runsBesideOthers (): boolean {
   return cluster.isWorker || NODE_APP_INSTANCE !== undefined || Number(WEB_CONCURRENCY) > 1
 }
 
-/** What all routes have: the host's say, and a schema that describes (@fastify/swagger shows it) but leaves the checking to us, whose errors say more. */
+/**
+ * What all routes have: the host's say, a schema that describes (@fastify/swagger shows it) but leaves the checking to us,
+ * whose errors say more, and errors that tell visitors no more than is theirs; what they become then is up to the host's handler.
+ */
 export function routeOf ({ preHandler, routeConfig }: Pick<CommonOptions, 'preHandler' | 'routeConfig'>, schema: FastifySchema) {
   return {
     schema,
     validatorCompiler: () => () => true,
+    errorHandler: (error: unknown) => { throw forVisitors(error) },
     ...(preHandler && { preHandler: preHandler as preHandlerAsyncHookHandler | preHandlerAsyncHookHandler[] }),
     ...(routeConfig && { config: routeConfig })
   }
@@ -96,6 +134,6 @@ export function expose (app: FastifyInstance, name: Decorator, value: object, na
 /** The decorator that `expose` made, if there is one. */
 export function exposed<T> (app: FastifyInstance, name: Decorator, namespace: string | undefined): T | undefined {
   if (!app.hasDecorator(name)) return undefined
-  const accounts = app.getDecorator<Namespaced<T & object>>(name)
+  const accounts = app.getDecorator<T & Record<string, T>>(name)
   return namespace === undefined ? accounts : accounts[namespace]
 }

@@ -6,7 +6,7 @@ import { createAccessToken } from '../src/official-account/access-token.ts'
 import type { WechatToken } from '../src/official-account/access-token.ts'
 import { jssdkConfig, pageHost } from '../src/official-account/jssdk.ts'
 import type { JssdkConfig, JssdkConfigOptions } from '../src/official-account/jssdk.ts'
-import { expose, exposed, noStore, prefixOf, routeOf, storeOf } from './common.ts'
+import { checkPluginOptions, coreOptions, expose, exposed, noStore, routeOf, scopeOf, storeOf } from './common.ts'
 import type { Namespaced } from './common.ts'
 import { acceptForms } from './forms.ts'
 import { JSSDK_GET, JSSDK_POST } from './schemas.ts'
@@ -35,6 +35,7 @@ declare module 'fastify' {
 const MAX_URL = 4096
 
 export const jssdk = fp<JssdkOptions>(async (app, options) => {
+  checkPluginOptions(app, 'jssdk', options)
   const { appId, jsApiList, openTagList, debug, allowedHosts, namespace } = options
   const defaults: JssdkConfigOptions = { ...(jsApiList && { jsApiList }), ...(openTagList && { openTagList }), ...(debug !== undefined && { debug }) }
   const tokens = await tokensOf(app, options)
@@ -65,7 +66,7 @@ export const jssdk = fp<JssdkOptions>(async (app, options) => {
     scope.addHook('onSend', noStore)
     scope.get<{ Querystring: { url?: unknown } }>('/jssdk', routeOf(options, JSSDK_GET), async request => await sign(request.query.url, request))
     scope.post<{ Body: { url?: unknown } | null }>('/jssdk', routeOf(options, JSSDK_POST), async request => await sign(request.body?.url, request))
-  }, { prefix: prefixOf(options) })
+  }, scopeOf(options))
 }, { fastify: '5.x', name: 'fastify-wechat-pay/jssdk' })
 
 /** The host's token plugin if it is for this account; else a new one, which the host gets too if it has none. */
@@ -74,7 +75,7 @@ async function tokensOf (app: FastifyInstance, options: JssdkOptions): Promise<W
   const present = () => exposed<WechatToken>(app, 'wechatToken', namespace)
   if (!present()) await app.register(token, options)
   const found = present()
-  return found?.appId === appId ? found : createAccessToken({ ...options, log: app.log, store: storeOf(app, options) })
+  return found?.appId === appId ? found : createAccessToken({ ...coreOptions(options), log: app.log, store: storeOf(app, options) })
 }
 
 /** A browser never shows 80 in an http address nor 443 in an https one; a Host header may hold them. */

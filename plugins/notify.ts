@@ -8,7 +8,7 @@ import { WechatConfigError, WechatError, WechatNotificationError } from '../src/
 import { createOnce } from '../src/once.ts'
 import { requireId, resolveEndpoints } from '../src/options.ts'
 import { createDelivery } from '../src/pay/deliver.ts'
-import type { Expected, HandlingContext, WechatEvent } from '../src/pay/deliver.ts'
+import type { Expected, ExpectedOf, HandlingContext, WechatEvent } from '../src/pay/deliver.ts'
 import { checkMerchant } from '../src/pay/merchant.ts'
 import type { Merchant } from '../src/pay/merchant.ts'
 import type { Payment } from '../src/pay/order.ts'
@@ -16,7 +16,7 @@ import type { Refund } from '../src/pay/refund.ts'
 import { v2Answer } from '../src/pay/v2/notification.ts'
 import { createV3Client } from '../src/pay/v3/client.ts'
 import { SignatureProbe, v3Refusal } from '../src/pay/v3/notification.ts'
-import { expose, prefixOf, routeOf, storeOf } from './common.ts'
+import { checkPluginOptions, expose, routeOf, scopeOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 import { claimsV3, createNotificationReader } from '../src/pay/notification-reader.ts'
 import type { Notification } from '../src/pay/notification-reader.ts'
@@ -39,15 +39,17 @@ export interface NotifyOptions extends CommonOptions {
   /** The same for what became of a refund: SUCCESS, CLOSED or ABNORMAL, each of them once. Without it, it is logged and acknowledged. */
   onRefund?: (refund: Refund, context: NotifyContext) => unknown
   /**
-   * What the order should look like, or undefined if there is none. Recommended: without it a genuine payment of
+   * What the order should look like, or null or undefined if there is none. Recommended: without it a genuine payment of
    * another amount than the order's reaches `onPayment`.
    */
-  expected?: (outTradeNo: string) => Expected | undefined | Promise<Expected | undefined>
+  expected?: ExpectedOf
   /** Called instead of `onPayment` for a genuine payment that is not what `expected` says. WeChat will send it again. */
   onMismatch?: (payment: Payment, expected: Expected | undefined) => unknown
-  /** Milliseconds; WeChat waits 5000. Default 4500. */
+  /** Milliseconds a delivery waits for its handler; WeChat waits 5000. A slower handler goes on, and is not run a second time beside. Default 4500. */
   handlerTimeout?: number
-  /** Seconds that a handled payment is remembered. Default seven days; WeChat gives up after about one. */
+  /** Milliseconds a handler may go on in all; then it counts as hung, and the next delivery runs it again. At most a day. Default 600000: ten minutes. */
+  handlerLimit?: number
+  /** Seconds that a handled payment is remembered, at most a year. Default seven days; WeChat gives up after about one. */
   remember?: number
   /** While Redis is away: `refuse`, so that WeChat sends it again (default), or `process` without memory of what other processes handled. */
   storeAway?: 'refuse' | 'process'
@@ -71,19 +73,17 @@ declare module 'fastify' {
 }
 
 export const notify = fp<NotifyOptions>(async (app, options) => {
-  const { onPayment, onRefund, expected, onMismatch, handlerTimeout = 4500, remember = 7 * 86_400, storeAway, namespace } = options
+  checkPluginOptions(app, 'notify', options)
+  const { onPayment, onRefund, expected, onMismatch, handlerTimeout = 4500, handlerLimit = 600_000, remember = 7 * DAY, storeAway, namespace } = options
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
   const merchant = checkMerchant(options.merchant, endpoints.pay)
   if (!onPayment && !onRefund) throw new WechatConfigError('onPayment', '(or onRefund) is required')
-  for (const [option, handler] of Object.entries({ onPayment, onRefund, onMismatch, expected })) {
-    if (handler !== undefined && typeof handler !== 'function') throw new WechatConfigError(option, 'must be a function')
-  }
-  if (!(handlerTimeout > 0 && handlerTimeout <= 5000)) throw new WechatConfigError('handlerTimeout', 'must be 1 to 5000 milliseconds')
-  if (storeAway !== undefined && storeAway !== 'refuse' && storeAway !== 'process') throw new WechatConfigError('storeAway', 'must be refuse or process')
+  if (handlerLimit < handlerTimeout) throw new WechatConfigError('handlerLimit', 'must not be below handlerTimeout')
 
   const store = storeOf(app, options)
-  const once = createOnce(store, { timeout: handlerTimeout, remember: remember * 1000, storeAway })
+  if (remember < DAY) app.log.warn({ remember }, 'fastify-wechat-pay: option remember is in seconds, and WeChat repeats a notification for about a day: handlers may run again')
+  const once = createOnce(store, { timeout: handlerTimeout, limit: handlerLimit, remember: remember * 1000, storeAway, log: app.log })
   const delivery = createDelivery<NotifyContext>(appId, merchant.mchId, once, { onPayment, onRefund, expected, onMismatch })
   const bases = [endpoints.pay, endpoints.payBackup]
   const keys = merchant.v3 && createV3Client({ http: options.http, bases, merchant: merchant.v3, store, clock: systemClock }).keys
@@ -107,6 +107,11 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
       case 'failure': request.log.info({ outTradeNo: notification.raw.out_trade_no }, 'an attempt to pay failed')
     }
   }
+
+  // What began before the end shall have its time, and no more: slower work dies with the process, and is run again elsewhere.
+  let end = 0
+  app.addHook('preClose', async () => { end = performance.now() + handlerTimeout })
+  app.addHook('onClose', async () => { await once.close(Math.max(0, end - performance.now())) })
 
   if (!app.hasRequestDecorator('wechatNotification')) app.decorateRequest('wechatNotification', null)
 
@@ -136,10 +141,12 @@ export const notify = fp<NotifyOptions>(async (app, options) => {
       })
       return notification.version === 'v3' ? reply.code(204).send() : reply.type(XML).send(v2Answer('SUCCESS'))
     })
-  }, { prefix: prefixOf(options) })
+  }, scopeOf(options))
 }, { fastify: '5.x', name: 'fastify-wechat-pay/notify' })
 
 const XML = 'text/xml; charset=utf-8'
+/** Seconds. */
+const DAY = 86_400
 
 function numberOf (notification: Notification): { outTradeNo?: string } {
   switch (notification.kind) {
@@ -150,4 +157,4 @@ function numberOf (notification: Notification): { outTradeNo?: string } {
 }
 
 export default notify
-export type { Expected, Merchant, Notification, Payment, Refund, WechatEvent }
+export type { Expected, ExpectedOf, Merchant, Notification, Payment, Refund, WechatEvent }

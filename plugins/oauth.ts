@@ -3,17 +3,18 @@ import { hkdfSync, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import cookie from '@fastify/cookie'
 import type { CookieSerializeOptions } from '@fastify/cookie'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
-import { WechatLoginError } from '../src/errors.ts'
+import { WechatConfigError, WechatError, WechatLoginError } from '../src/errors.ts'
 import { nonce } from '../src/nonce.ts'
 import { createOAuth, isCode } from '../src/official-account/oauth.ts'
 import type { OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { accountKey } from '../src/store/key.ts'
-import { expose, noStore, prefixOf, routeOf, storeOf } from './common.ts'
+import { keepLease } from '../src/store/lease.ts'
+import { checkPluginOptions, coreOptions, expose, noStore, prefixOf, routeOf, scopeOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
-import { AUTHORIZE, CALLBACK } from './schemas.ts'
+import { AUTHORIZE, CALLBACK, HIDDEN } from './schemas.ts'
 
 /** The visitor, as the host gets to know them. The two tokens are there, but stay out of JSON. */
 export interface WechatUser extends Partial<OAuthUserinfo> {
@@ -44,7 +45,7 @@ export interface OAuthOptions extends CommonOptions {
   scope?: OAuthScope
   /**
    * Where browsers reach this server, such as `https://shop.example.com`; its domain is registered in WeChat's console.
-   * Never taken from a request's headers. Default: the address that the server listens on, which serves development only.
+   * Never taken from a request's headers. Required where NODE_ENV is production. Default: the address that the server listens on.
    */
   origin?: string
   /** Where visitors go who asked for no place, or for one that is not on this site. Default `/`. */
@@ -68,18 +69,18 @@ interface Login { state: string, returnTo: string, until: number }
 
 export const oauth = fp<OAuthOptions>(async (app, options) => {
   const { appId, appSecret, onLogin, onSnapshotUser, onRefuse, namespace, scope: defaultScope = 'snsapi_base', defaultReturnTo = '/' } = options
-  const client = createOAuth(options)
+  checkPluginOptions(app, 'oauth', options)
+  const client = createOAuth(coreOptions(options))
   expose(app, 'wechatOAuth', client, namespace)
   if (!onLogin) return
 
   const shared = storeOf(app, options)
   const own = createMemoryStore()
-  const prefix = prefixOf(options)
-  const base = `${app.prefix}${prefix}/oauth`
+  const base = `${app.prefix.replace(/\/+$/, '')}${prefixOf(options)}/oauth`
   // Every process of the fleet must read the cookie, and no other secret is known to be there.
   const signer = new cookie.Signer(Buffer.from(hkdfSync('sha256', appSecret, appId, 'fastify-wechat-pay login cookie', 32)).toString('hex'), 'sha256')
   if (!options.origin && process.env.NODE_ENV === 'production') {
-    app.log.warn('fastify-wechat-pay: option origin is missing: WeChat will send visitors back to the address this server listens on')
+    throw new WechatConfigError('origin', 'is required where NODE_ENV is production: WeChat sends visitors back there')
   }
 
   const origin = () => (options.origin ?? (app.addresses().length > 0 ? app.listeningOrigin : 'http://localhost')).replace(/\/+$/, '')
@@ -135,10 +136,13 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
         continue
       }
       if (turn.state === 'mine') {
-        const outcome = await visitor(code).catch(async (error: unknown) => {
+        // However slow WeChat is: a twin that redeemed the code a second time would be told that it is used.
+        const letGo = keepLease(store, key, id, TWIN_WAIT)
+        const outcome = await visitor(code).finally(letGo).catch(async (error: unknown) => {
           await store.finish(key, id, FAILED, LOGIN_TIME * 1000).catch(() => {})
           throw error
         })
+        // Not written, it costs a twin its answer and no more: WeChat redeems a code once.
         await store.finish(key, id, outcome, LOGIN_TIME * 1000).catch(() => {})
         return outcome
       }
@@ -179,12 +183,29 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
     scope.addHook('onSend', noStore)
     // No HEAD: a code works once, and a link checker must not use it up.
     scope.get<{ Querystring: Record<string, unknown> }>('/oauth/authorize', { ...routeOf(options, AUTHORIZE), exposeHeadRoute: false }, authorize)
-    // Nor its code in the request log: until it is redeemed it is worth a login.
-    scope.get<{ Querystring: Record<string, unknown> }>('/oauth/callback', { ...routeOf(options, CALLBACK), exposeHeadRoute: false, logSerializers: { req: withoutQuery } }, callback)
-  }, { prefix })
+    // Nor its code in the request log: until it is redeemed it is worth a login. A request that no route of ours takes is
+    // logged with its query, and so is its 404: hence the routes for what only looks like the callback.
+    const quiet = { exposeHeadRoute: false, logSerializers: { ...options.logSerializers, req: withoutQuery } }
+    scope.get<{ Querystring: Record<string, unknown> }>('/oauth/callback', { ...routeOf(options, CALLBACK), ...quiet }, callback)
+    scope.route<{ Params: { '*': string }, Querystring: Record<string, unknown> }>({
+      method: 'GET',
+      url: '/oauth/callback/*',
+      ...routeOf(options, HIDDEN),
+      ...quiet,
+      handler: async (request, reply) => {
+        if (request.params['*'] !== '') throw noCallback(404)
+        return await callback(request, reply)
+      }
+    })
+    for (const url of ['/oauth/callback', '/oauth/callback/*']) {
+      scope.route({ method: scope.supportedMethods.filter(method => method !== 'GET') as HTTPMethods[], url, ...routeOf(options, HIDDEN), ...quiet, handler: async () => { throw noCallback(405) } })
+    }
+  }, scopeOf(options))
 }, { fastify: '5.x', name: 'fastify-wechat-pay/oauth' })
 
 const FAILED = 'failed'
+
+const noCallback = (statusCode: 404 | 405) => new WechatError('WECHAT_LOGIN_CALLBACK', `the callback is GET .../oauth/callback, and ${statusCode === 404 ? 'this is another path' : 'takes no other method'}`, { statusCode })
 
 const withoutQuery = ({ method, url, ip }: FastifyRequest) => ({ method, url: url.split('?')[0], remoteAddress: ip })
 

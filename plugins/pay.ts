@@ -1,4 +1,5 @@
 /** Places orders: decorates `app.wechatPay`; `POST /pay` (JSON or form) answers what the page hands to `wx.chooseWXPay`. */
+import { isIP } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { WechatConfigError } from '../src/errors.ts'
@@ -8,7 +9,7 @@ import type { Merchant } from '../src/pay/merchant.ts'
 import type { H5Order, JsapiOrder, NativeOrder, Order } from '../src/pay/order.ts'
 import { createPay } from '../src/pay/pay.ts'
 import type { WechatPay } from '../src/pay/pay.ts'
-import { expose, noStore, prefixOf, routeOf, storeOf } from './common.ts'
+import { checkPluginOptions, coreOptions, expose, noStore, routeOf, scopeOf, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 import { acceptForms } from './forms.ts'
 import { nativeCallback } from './native-callback.ts'
@@ -45,9 +46,10 @@ const WAYS = ['jsapi', 'miniProgram', 'app', 'native', 'h5'] as const
 
 export const pay = fp<PayPluginOptions>(async (app, options) => {
   const { order: orderOf, product, namespace } = options
-  const client = createPay({ ...options, store: storeOf(app, options) })
+  checkPluginOptions(app, 'pay', options)
+  const client = createPay({ ...coreOptions(options), store: storeOf(app, options) })
   expose(app, 'wechatPay', client, namespace)
-  const prefix = prefixOf(options)
+  const place = scopeOf(options)
 
   if (orderOf) {
     app.register(async scope => {
@@ -57,19 +59,29 @@ export const pay = fp<PayPluginOptions>(async (app, options) => {
         const { way = 'jsapi', ...order } = await orderOf(request, reply) ?? {}
         if (!WAYS.includes(way)) throw new WechatConfigError('order', `must give a way among ${WAYS.join(', ')}`)
         // WeChat wants the payer's address; Fastify's trustProxy decides whose it is.
-        const clientIp = order.clientIp ?? request.ip.replace(/^::ffff:/, '')
-        return await client[way]({ ...order, clientIp } as JsapiOrder & H5Order)
+        const clientIp = order.clientIp ?? payerIp(request)
+        return await client[way]({ ...order, ...(clientIp !== undefined && { clientIp }) } as JsapiOrder & H5Order)
       })
-    }, { prefix })
+    }, place)
   }
 
   if (product) {
     const appId = requireId('appId', options.appId)
     const { v2 } = checkMerchant(options.merchant, resolveEndpoints(options.endpoints).pay)
     if (!v2) throw new WechatConfigError('merchant.v2', 'is required by product: NATIVE mode 1 exists in v2 only')
-    app.register(nativeCallback, { prefix, appId, merchant: v2, product, client, route: routeOf(options, NATIVE) })
+    app.register(nativeCallback, { ...place, appId, merchant: v2, product, client, route: routeOf(options, NATIVE) })
   }
 }, { fastify: '5.x', name: 'fastify-wechat-pay/pay' })
+
+/** Proxies write ports, brackets, `unknown` and worse into X-Forwarded-For: the farthest address that is one, or none. */
+function payerIp ({ ip, ips = [ip] }: FastifyRequest): string | undefined {
+  return ips.toReversed().map(bareIp).find(address => isIP(address) !== 0)
+}
+
+const bareIp = (address: string): string => {
+  const inner = /^\[([^\]]+)\](?::\d+)?$/.exec(address)?.[1] ?? (/^[\d.]+:\d+$/.test(address) ? address.slice(0, address.indexOf(':')) : address)
+  return inner.replace(/^::ffff:(?=[\d.]+$)/i, '').replace(/%.*$/, '')
+}
 
 export default pay
 export type { JsapiOrder, Merchant, WechatPay }

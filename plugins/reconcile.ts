@@ -8,10 +8,11 @@ import type { TradeBillRequest } from '../src/pay/bill.ts'
 import { compareBill } from '../src/pay/compare-bill.ts'
 import type { BookEntry, Comparison } from '../src/pay/compare-bill.ts'
 import { reconcileOrders } from '../src/pay/reconcile.ts'
-import type { ReconcileReport, UnfinishedOrder } from '../src/pay/reconcile.ts'
+import type { ReconcileReport, Unfinished, UnfinishedOrder } from '../src/pay/reconcile.ts'
 import type { WechatPay } from '../src/pay/pay.ts'
 import { accountKey } from '../src/store/key.ts'
-import { expose, exposed, storeOf } from './common.ts'
+import { keepLease } from '../src/store/lease.ts'
+import { checkPluginOptions, expose, exposed, storeOf } from './common.ts'
 import type { Namespaced } from './common.ts'
 import { notify } from './notify.ts'
 import type { NotifyOptions, WechatNotify } from './notify.ts'
@@ -19,8 +20,8 @@ import { pay } from './pay.ts'
 import type { PayPluginOptions } from './pay.ts'
 
 export interface ReconcileOptions extends Omit<PayPluginOptions, 'order' | 'product'>, NotifyOptions {
-  /** The host's orders that have not reached their end, oldest first: a query of its own database. */
-  unfinished: () => AsyncIterable<UnfinishedOrder> | Iterable<UnfinishedOrder>
+  /** Your orders that have not reached their end, oldest first: a query of your database. May be async; an array, an iterable or an async iterable. */
+  unfinished: () => Unfinished | Promise<Unfinished>
   /** Seconds from one run to the next, by whichever process. Default 60; 0: only when `run()` is called. */
   every?: number
   /** Queries a second, at most. Default 20. */
@@ -49,9 +50,8 @@ const LEASE = 10_000
 
 export const reconcile = fp<ReconcileOptions>(async (app, options) => {
   const { unfinished, every = 60, rate = 20, onReport, namespace } = options
-  if (typeof unfinished !== 'function') throw new WechatConfigError('unfinished', 'is required: a function that gives the orders without an end')
-  if (!(every >= 0)) throw new WechatConfigError('every', 'must be a number of seconds')
-  if (!(rate > 0)) throw new WechatConfigError('rate', 'must be more than 0')
+  checkPluginOptions(app, 'reconcile', options)
+  if (!unfinished) throw new WechatConfigError('unfinished', 'is required: a function that gives the orders without an end')
   const appId = requireId('appId', options.appId)
   const orders = await have<WechatPay>('wechatPay', () => app.register(pay, options))
   const news = await have<WechatNotify>('wechatNotify', () => app.register(notify, options))
@@ -71,7 +71,7 @@ export const reconcile = fp<ReconcileOptions>(async (app, options) => {
     const owner = randomUUID()
     if (rest === 0) await store.drop(key, DONE)
     if ((await store.take(key, owner, LEASE)).state !== 'mine') return undefined
-    const beat = setInterval(() => { store.extend(key, owner, LEASE).catch(() => {}) }, LEASE / 3)
+    const letGo = keepLease(store, key, owner, LEASE)
     try {
       report = await reconcileOrders(unfinished(), {
         query: orders.query,
@@ -86,7 +86,8 @@ export const reconcile = fp<ReconcileOptions>(async (app, options) => {
       await onReport?.(report)
       return report
     } finally {
-      clearInterval(beat)
+      letGo()
+      // Lost on the way, it costs one run too many: payments are handled once whatever the number of runs.
       await (rest > 0 ? store.finish(key, owner, DONE, rest) : store.release(key, owner)).catch(() => {})
     }
   }
@@ -119,4 +120,4 @@ export const reconcile = fp<ReconcileOptions>(async (app, options) => {
 const DONE = 'done'
 
 export default reconcile
-export type { BookEntry, Comparison, ReconcileReport, UnfinishedOrder }
+export type { BookEntry, Comparison, ReconcileReport, Unfinished, UnfinishedOrder }

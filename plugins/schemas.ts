@@ -73,6 +73,9 @@ export const CALLBACK = described({
   response: { 302: { description: 'To where the visitor wanted to go, unless onLogin answers.', type: 'null' }, '4xx': ERROR }
 })
 
+/** Only there to refuse. */
+export const HIDDEN = described({ hide: true })
+
 const MESSAGES = ['text/xml', 'application/xml', 'application/json']
 export const NOTIFY = described({ tags: TAGS, summary: 'For WeChat: payments, refunds and other events', consumes: MESSAGES, description: 'Verified, handled once, and answered after it was handled.' })
 export const NATIVE = described({ tags: TAGS, summary: 'For WeChat: which order a scanned article stands for (NATIVE mode 1)', consumes: ['text/xml'] })

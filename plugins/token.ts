@@ -2,7 +2,7 @@
 import fp from 'fastify-plugin'
 import { createAccessToken } from '../src/official-account/access-token.ts'
 import type { WechatToken } from '../src/official-account/access-token.ts'
-import { expose, storeOf } from './common.ts'
+import { checkPluginOptions, coreOptions, expose, storeOf } from './common.ts'
 import type { CommonOptions, Namespaced } from './common.ts'
 
 export interface TokenOptions extends CommonOptions {
@@ -18,7 +18,8 @@ declare module 'fastify' {
 }
 
 export const token = fp<TokenOptions>(async (app, options) => {
-  const value = createAccessToken({ ...options, log: app.log, store: storeOf(app, options) })
+  checkPluginOptions(app, 'token', options)
+  const value = createAccessToken({ ...coreOptions(options), log: app.log, store: storeOf(app, options) })
   expose(app, 'wechatToken', value, options.namespace)
 }, { fastify: '5.x', name: 'fastify-wechat-pay/token' })
 

@@ -1,6 +1,7 @@
 /** All of it in one line: registers the pieces that its options call for. */
 import fp from 'fastify-plugin'
 import { WechatConfigError } from '../src/errors.ts'
+import { checkPluginOptions } from './common.ts'
 import { jssdk } from './jssdk.ts'
 import type { JssdkOptions } from './jssdk.ts'
 import { notify } from './notify.ts'
@@ -20,6 +21,7 @@ import { token } from './token.ts'
 export type WechatPayOptions = JssdkOptions & OAuthOptions & Partial<Omit<PayPluginOptions & NotifyOptions & ReconcileOptions, keyof JssdkOptions>>
 
 export const wechatPay = fp<WechatPayOptions>(async (app, options) => {
+  checkPluginOptions(app, 'wechatPay', options)
   await app.register(token, options)
   await app.register(oauth, options)
   await app.register(jssdk, options)
@@ -36,3 +38,4 @@ export const wechatPay = fp<WechatPayOptions>(async (app, options) => {
 export default wechatPay
 export { jssdk, notify, oauth, pay, reconcile, token }
 export * from '../src/errors.ts'
+export type * from './namespaces.ts'

@@ -1,4 +1,6 @@
 import { WechatConfigError } from './errors.ts'
+import { ENDPOINTS } from './option-shapes.ts'
+import { object } from './shapes.ts'
 
 /** Base URLs of WeChat's hosts. Point them at the emulator in development; leave them out in production. */
 export interface Endpoints {
@@ -25,17 +27,19 @@ export const WECHAT_PAY = [WECHAT.pay, WECHAT.payBackup] as const
 /** Every secret that the emulator makes up begins so; WeChat's own never do (they are hex, or chosen by the merchant). */
 const EMULATOR_MARK = 'emulator'
 
+/**
+ * Set in this process by what `wechat-emulator exec` loads into it, once connections to WeChat's hosts are diverted to the
+ * emulator. Not an environment variable: that would be a claim, which may be left over where nothing is diverted.
+ */
+const DIVERTED = Symbol.for('fastify-wechat-pay.emulator.diverted')
+
 /** @throws WechatConfigError if a base URL is not absolute http(s). */
 export function resolveEndpoints (given: Endpoints = {}): Required<Endpoints> {
   const resolved = { ...WECHAT }
+  object(ENDPOINTS)(given, 'endpoints')
   for (const name of Object.keys(WECHAT) as Array<keyof Endpoints>) {
     const value = given[name]
-    if (value === undefined) continue
-    const url = URL.canParse(value) ? new URL(value) : undefined
-    if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username) {
-      throw new WechatConfigError(`endpoints.${name}`, 'must be an absolute http(s) base URL')
-    }
-    resolved[name] = value.replace(/\/+$/, '')
+    if (value !== undefined) resolved[name] = value.replace(/\/+$/, '')
   }
   // Someone who redirects payments must not have a failed one repeated at the real WeChat.
   if (given.pay !== undefined && given.payBackup === undefined) resolved.payBackup = resolved.pay
@@ -49,7 +53,14 @@ export function requireId (option: string, value: unknown, pattern = /^[\x21-\x7
   return value
 }
 
-const PLACEHOLDER = /your|change.?me|placeholder|replace.?me|todo|^([x0*.-])\1+$|^[<{[]/i
+const PLACEHOLDERS = [
+  // Nothing but the words of which people make them, one of them telling: your-32-character-api-key-here, changeme, TODO.
+  /^(?=.*(?:your|change.?me|placeholder|replace|todo|tbd|fixme|insert|xxx))(?:your|the|my|own|real|change|replace|insert|enter|put|fill|in|this|with|me|it|goes|right|below|here|placeholder|todo|tbd|fixme|wechat|weixin|wx|pay|merchant|mch|app|api|v[23]|secret|key|id|value|string|char(?:acter)?s?|random|bytes?|[-_. !x\d])+$/i,
+  /^([x0*.-])\1+$/i,
+  // <app secret>, {{ key }}, ${KEY}, [KEY]
+  /^\$?[<{[(]+[\w .-]*[>}\])]+$/
+]
+const isPlaceholder = (value: string): boolean => value.length <= 100 && PLACEHOLDERS.some(pattern => pattern.test(value))
 
 /**
  * A secret of a fixed length, refused when it is empty, a placeholder, of another length,
@@ -57,10 +68,10 @@ const PLACEHOLDER = /your|change.?me|placeholder|replace.?me|todo|^([x0*.-])\1+$
  */
 export function requireSecret (option: string, value: unknown, length: number, endpoint: string): string {
   if (typeof value !== 'string' || value === '') throw new WechatConfigError(option, 'is required')
-  if (PLACEHOLDER.test(value)) throw new WechatConfigError(option, 'is still a placeholder')
+  if (isPlaceholder(value)) throw new WechatConfigError(option, 'is still a placeholder')
   if (!new RegExp(`^[\\x21-\\x7e]{${length}}$`).test(value)) throw new WechatConfigError(option, `must have ${length} characters`)
-  if (value.startsWith(EMULATOR_MARK) && Object.values(WECHAT).includes(endpoint)) {
-    throw new WechatConfigError(option, 'is an emulator\'s key, but the endpoints are WeChat\'s own')
+  if (value.startsWith(EMULATOR_MARK) && Object.values(WECHAT).includes(endpoint) && !(DIVERTED in globalThis)) {
+    throw new WechatConfigError(option, 'is an emulator\'s key, but the endpoints are WeChat\'s own: give the emulator\'s endpoints, or start the command by "wechat-emulator exec"')
   }
   return value
 }

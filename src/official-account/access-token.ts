@@ -1,11 +1,12 @@
 /** The account's global access_token: WeChat's "Get stable access token" (default) or "Get access token". */
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
-import { WechatApiError, WechatConfigError, WechatError, WechatInputError } from '../errors.ts'
+import { WechatApiError, WechatError, WechatInputError } from '../errors.ts'
 import { createHttp } from '../http.ts'
 import type { HttpOptions } from '../http.ts'
 import { silent } from '../log.ts'
 import type { Log } from '../log.ts'
+import { checkCoreOptions } from '../option-shapes.ts'
 import { requireId, requireSecret, resolveEndpoints } from '../options.ts'
 import type { Endpoints } from '../options.ts'
 import { retry } from '../retry.ts'
@@ -77,19 +78,18 @@ const saysDead = (error: unknown) => error instanceof WechatApiError && DEAD_TOK
 
 /** @throws WechatConfigError naming the option that is missing or wrong */
 export function createAccessToken (options: AccessTokenOptions): WechatToken {
+  checkCoreOptions(options)
   const { tokenMode = 'stable', store = createMemoryStore(options.clock), clock = systemClock, log = silent } = options
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
   const { tokenProvider, ticketProvider } = options
-  for (const [option, provider] of Object.entries({ tokenProvider, ticketProvider })) {
-    if (provider !== undefined && typeof provider !== 'function') throw new WechatConfigError(option, 'must be a function')
-  }
   const appSecret = tokenProvider ? '' : requireSecret('appSecret', options.appSecret, 32, endpoints.api)
   const api = createApi(createHttp(options.http), endpoints.api)
 
   const token = createCredential({
     name: 'access_token',
     key: accountKey(appId, 'access_token'),
+    secret: appSecret,
     store,
     clock,
     log,
@@ -137,6 +137,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
       tickets.set(type, ticket = createCredential({
         name: `${type}_ticket`,
         key: accountKey(appId, `ticket:${type}`),
+        secret: appSecret,
         store,
         clock,
         log,

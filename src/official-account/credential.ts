@@ -20,6 +20,8 @@ export interface CredentialParts {
   store: Store
   clock: Clock
   log: Log
+  /** What WeChat is asked with: its refusals of this secret concern nobody who has another. */
+  secret?: string | undefined
   /** Asks WeChat. `force` when WeChat keeps answering a value that is known to be dead. */
   issue (force: boolean): Promise<Issued>
   /** Milliseconds a caller without a value waits at most. Default 15000. */
@@ -56,7 +58,7 @@ export function createCredential (parts: CredentialParts): Credential {
   const guard = createStoreGuard(clock, log, name)
   const { ask } = guard
   const mint = createMint({ name, key, store, guard, clock, issue })
-  const refusals = createRefusals({ name, key: `${key}:failure`, store, guard, clock })
+  const refusals = createRefusals({ name, key: `${key}:failure`, secret: parts.secret, store, guard, clock })
 
   let current: Current | undefined
   let inFlight: Promise<string> | undefined
@@ -81,7 +83,7 @@ export function createCredential (parts: CredentialParts): Credential {
       if (!turn) return await mintAlone()
       if (turn.state === 'done' && isToken(turn.value)) return adopt(turn.value, turn.ttl, true)
       // Rubbish at our key: make way for the next one.
-      if (turn.state === 'done') await ask(() => store.note(key, '', 1))
+      if (turn.state === 'done') await ask(() => store.drop(key, turn.value))
       if (turn.state === 'mine') {
         const stop = clock.every(LEASE / 3, () => { ask(() => store.extend(key, owner, LEASE)) })
         return await mintForAll(owner).finally(stop)

@@ -1,5 +1,6 @@
 /** The signature that lets a page use WeChat's JS-SDK: JS-SDK documentation, appendix 1. */
 import { digest } from '../digest.ts'
+import { WechatInputError } from '../errors.ts'
 import { nonce } from '../nonce.ts'
 
 export interface JssdkConfigOptions {
@@ -52,7 +53,9 @@ export function jssdkConfig (appId: string, ticket: string, url: string, { jsApi
   }
 }
 
+/** @throws WechatInputError for what is no text */
 export function withoutFragment (url: string): string {
+  if (typeof url !== 'string') throw new WechatInputError('url', 'must be the address of the page')
   const hash = url.indexOf('#')
   return hash === -1 ? url : url.slice(0, hash)
 }

@@ -88,7 +88,8 @@ export function createMint ({ name, key, store, guard, clock, issue }: MintParts
 
   return {
     async live () {
-      const dead = (await guard.ask(() => store.read(deadKey)))?.answer?.value
+      const noted = (await guard.ask(() => store.read(deadKey)))?.answer?.value
+      const dead = noted !== undefined && DIGEST.test(noted) ? noted : undefined
       if (dead && await counted('contest', CONTEST.window) > CONTEST.limit) throw contested()
       const issued = await checked(false)
       if (digest(issued.value) !== dead) return issued
@@ -109,4 +110,6 @@ export function isToken (value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{1,512}$/.test(value)
 }
 
+/** SHA-256 in base64url. */
+const DIGEST = /^[\w-]{43}$/
 const digest = (value: string) => createHash('sha256').update(value).digest('base64url')

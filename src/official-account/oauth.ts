@@ -1,6 +1,7 @@
 /** Web-page authorization: who the visitor of a page inside WeChat is. WeChat's documentation "Web authorization". */
 import { WechatInputError, WechatReplyError } from '../errors.ts'
 import { createHttp } from '../http.ts'
+import { checkCoreOptions } from '../option-shapes.ts'
 import { requireId, requireSecret, resolveEndpoints } from '../options.ts'
 import type { AccountOptions } from './access-token.ts'
 import { createApi } from './api.ts'
@@ -61,16 +62,19 @@ export const OPENID = /^[0-9A-Za-z_-]{1,128}$/
 
 /** @throws WechatConfigError naming the option that is missing or wrong */
 export function createOAuth (options: AccountOptions): WechatOAuth {
+  checkCoreOptions(options)
   const endpoints = resolveEndpoints(options.endpoints)
   const appid = requireId('appId', options.appId)
   const secret = requireSecret('appSecret', options.appSecret, 32, endpoints.api)
   const api = createApi(createHttp(options.http), endpoints.api)
 
   return {
-    authorizeUrl ({ redirectUri, scope, state, forcePopup }) {
+    authorizeUrl (wanted) {
+      if (typeof wanted !== 'object' || wanted === null) throw new WechatInputError('authorizeUrl', 'takes an object: { redirectUri, scope, state }')
+      const { redirectUri, scope, state, forcePopup } = wanted
       if (!URL.canParse(redirectUri) || !/^https?:\/\//.test(redirectUri)) throw new WechatInputError('redirectUri', 'must be an absolute http(s) URL')
       if (scope !== 'snsapi_base' && scope !== 'snsapi_userinfo') throw new WechatInputError('scope', 'must be snsapi_base or snsapi_userinfo')
-      if (!/^[0-9A-Za-z]{1,128}$/.test(state)) throw new WechatInputError('state', 'must be 1 to 128 letters and digits')
+      if (typeof state !== 'string' || !/^[0-9A-Za-z]{1,128}$/.test(state)) throw new WechatInputError('state', 'must be 1 to 128 letters and digits')
       // WeChat insists on this very order and on the fragment.
       return `${endpoints.open}/connect/oauth2/authorize?appid=${encodeURIComponent(appid)}&redirect_uri=${encodeURIComponent(redirectUri)}` +
         `&response_type=code&scope=${scope}&state=${state}${forcePopup ? '&forcePopup=true' : ''}#wechat_redirect`
@@ -83,10 +87,13 @@ export function createOAuth (options: AccountOptions): WechatOAuth {
     },
 
     async refresh (refreshToken) {
+      checkText('refreshToken', refreshToken)
       return asTokens(await api.json({ path: '/sns/oauth2/refresh_token', query: { appid, grant_type: 'refresh_token', refresh_token: refreshToken } }))
     },
 
     async userinfo (accessToken, openid) {
+      checkText('accessToken', accessToken)
+      checkText('openid', openid)
       const path = '/sns/userinfo'
       const answer = await api.json({ path, query: { access_token: accessToken, openid, lang: 'zh_CN' } })
       if (answer.openid !== openid) throw new WechatReplyError(path, 'the answer is about another user')
@@ -105,6 +112,8 @@ export function createOAuth (options: AccountOptions): WechatOAuth {
     },
 
     async check (accessToken, openid) {
+      checkText('accessToken', accessToken)
+      checkText('openid', openid)
       try {
         await api.json({ path: '/sns/auth', query: { access_token: accessToken, openid } })
         return true
@@ -114,6 +123,10 @@ export function createOAuth (options: AccountOptions): WechatOAuth {
       }
     }
   }
+}
+
+function checkText (field: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '') throw new WechatInputError(field, 'must be a text')
 }
 
 /** WeChat's codes are short words of letters, digits, `-` and `_`; what is not, is not worth a call. */

@@ -1,4 +1,5 @@
 /** WeChat's refusals, kept for a short while so that callers do not turn them into a flood. */
+import { createHmac } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { WechatApiError, WechatError } from '../errors.ts'
 import type { StoreGuard } from '../store/guard.ts'
@@ -11,13 +12,17 @@ const REFUSED_FOR = 10_000
 const FAULT_FOR = 1000
 
 /** Verdicts on the account, the same from every machine: worth telling the other processes. */
-const ACCOUNT_VERDICTS = new Set(['45009', '40013', '40125', '50004', '50007'])
+const ACCOUNT_VERDICTS = new Set(['45009', '40013', '50004', '50007'])
+/** Verdicts on the secret: worth telling those who have the same one. */
+const SECRET_VERDICTS = new Set(['40125', '40243'])
 
 export interface RefusalParts {
   /** What was refused, in errors. */
   name: string
   /** Where the processes tell each other. */
   key: string
+  /** What WeChat is asked with. */
+  secret: string | undefined
   store: Store
   guard: StoreGuard
   clock: Pick<Clock, 'now'>
@@ -27,40 +32,61 @@ export interface Refusals {
   /** The failure that is still being waited out. */
   standing (): WechatError | undefined
   note (error: unknown, tellOthers: boolean): Promise<void>
-  /** @throws WechatApiError if another process was refused a moment ago */
+  /** @throws WechatApiError if another process was refused a moment ago, and this one would be, too */
   heed (): Promise<void>
   forget (): void
 }
 
-export function createRefusals ({ name, key, store, guard, clock }: RefusalParts): Refusals {
+export function createRefusals ({ name, key, secret, store, guard, clock }: RefusalParts): Refusals {
+  // One process that was left with an old secret must not silence those who have the right one.
+  const secretKey = secret === undefined ? undefined : `${key}:${markOf(secret)}`
   let failure: { error: WechatError, until: number } | undefined
+
+  async function toldAt (at: string | undefined, verdicts: ReadonlySet<string>) {
+    const told = at === undefined ? undefined : (await guard.ask(() => store.read(at)))?.answer
+    const said = told && verdictIn(told.value, verdicts)
+    return said && { ...said, ttl: told.ttl }
+  }
 
   return {
     standing: () => failure && clock.now() < failure.until ? failure.error : undefined,
 
     async note (error, tellOthers) {
       if (!(error instanceof WechatError) || error === failure?.error) return
-      const verdict = error instanceof WechatApiError && !error.retryable
-      const ms = error.wechatCode === '45009' ? QUOTA_FOR : verdict ? REFUSED_FOR : FAULT_FOR
+      const ms = waitFor(error)
       failure = { error, until: clock.now() + ms }
-      if (!tellOthers || !ACCOUNT_VERDICTS.has(error.wechatCode ?? '')) return
-      const memo = JSON.stringify({ wechatCode: error.wechatCode, wechatMessage: error.wechatMessage })
-      await guard.ask(() => store.note(key, memo, ms))
+      const { wechatCode = '', wechatMessage } = error
+      const at = ACCOUNT_VERDICTS.has(wechatCode) ? key : SECRET_VERDICTS.has(wechatCode) ? secretKey : undefined
+      if (tellOthers && at !== undefined) await guard.ask(() => store.note(at, JSON.stringify({ wechatCode, wechatMessage }), ms))
     },
 
     async heed () {
-      const told = (await guard.ask(() => store.read(key)))?.answer
+      const [account, ofSecret] = await Promise.all([toldAt(key, ACCOUNT_VERDICTS), toldAt(secretKey, SECRET_VERDICTS)])
+      const told = account ?? ofSecret
       if (!told) return
-      let said: { wechatCode?: unknown, wechatMessage?: unknown } = {}
-      try { said = JSON.parse(told.value) } catch { /* rubbish at our key still means: wait until it is gone */ }
-      const wechatCode = String(said.wechatCode)
-      const error = new WechatApiError(`${name} was refused by WeChat a moment ago: ${wechatCode} ${said.wechatMessage}`, {
-        ...errorCode(wechatCode), wechatCode, wechatMessage: String(said.wechatMessage)
-      })
-      failure = { error, until: clock.now() + told.ttl }
+      const { wechatCode, wechatMessage, ttl } = told
+      const error = new WechatApiError(`${name} was refused by WeChat a moment ago: ${wechatCode} ${wechatMessage}`, { ...errorCode(wechatCode), wechatCode, wechatMessage })
+      failure = { error, until: clock.now() + Math.min(ttl, waitFor(error)) }
       throw error
     },
 
     forget () { failure = undefined }
   }
 }
+
+function waitFor (error: WechatError): number {
+  if (error.wechatCode === '45009') return QUOTA_FOR
+  return error instanceof WechatApiError && !error.retryable ? REFUSED_FOR : FAULT_FOR
+}
+
+/** Undefined for whatever none of our processes wrote. */
+function verdictIn (note: string, verdicts: ReadonlySet<string>): { wechatCode: string, wechatMessage: string } | undefined {
+  try {
+    const { wechatCode, wechatMessage = '' } = JSON.parse(note)
+    if (verdicts.has(wechatCode) && typeof wechatMessage === 'string') return { wechatCode, wechatMessage }
+  } catch { /* rubbish at our key */ }
+  return undefined
+}
+
+/** The same for the same secret, and telling nothing of it: 64 bits of an HMAC under it. */
+const markOf = (secret: string) => createHmac('sha256', secret).update('fastify-wechat-pay verdict').digest().subarray(0, 8).toString('base64url')

@@ -19,7 +19,6 @@ export function checkCertificate ({ pfx, passphrase, cert, key }: CertificateOpt
   if (pfx === undefined && cert === undefined && key === undefined) return undefined
   if (pfx !== undefined && (cert !== undefined || key !== undefined)) throw new WechatConfigError(`${option}.pfx`, 'and cert with key are two ways of giving the same: leave one out')
   if (pfx !== undefined) {
-    if (!(pfx instanceof Uint8Array)) throw new WechatConfigError(`${option}.pfx`, 'must be the bytes of apiclient_cert.p12 (a Buffer)')
     const certificate = { pfx: Buffer.from(pfx), passphrase: passphrase ?? mchId }
     open(certificate, problem => { throw new WechatConfigError(`${option}.pfx`, pfxProblem(problem)) })
     return certificate

@@ -19,15 +19,22 @@ export function toRfc3339ChinaTime (date: Date): string {
 
 /** Undefined if it is not 14 digits that name a real moment. */
 export function fromCompactChinaTime (text: string): Date | undefined {
-  const iso = text.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/, '$1-$2-$3 $4:$5:$6')
-  return iso === text ? undefined : fromChinaTime(iso)
+  return /^\d{14}$/.test(text) ? moment(text, 4, 6, 8, 10, 12) : undefined
 }
 
 /** `yyyy-MM-dd HH:mm:ss`, as bills and refund notifications write times. Undefined if it names no real moment. */
 export function fromChinaTime (text: string): Date | undefined {
-  const date = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(text) ? new Date(`${text.replace(' ', 'T')}+08:00`) : undefined
-  // A 31st of April would silently become the 1st of May.
-  return date && !Number.isNaN(date.getTime()) && inChina(date).slice(0, 19).replace('T', ' ') === text ? date : undefined
+  return /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(text) ? moment(text, 5, 8, 11, 14, 17) : undefined
+}
+
+/** The numbers are where month, day, hour, minute and second begin. */
+function moment (text: string, month: number, day: number, hour: number, minute: number, second: number): Date | undefined {
+  const two = (at: number) => Number(text.slice(at, at + 2))
+  const time = Date.UTC(Number(text.slice(0, 4)), two(month) - 1, two(day), two(hour), two(minute), two(second))
+  const wall = new Date(time)
+  // A 31st of April would silently become the 1st of May, a 24th hour the next day's first; Date takes the years 0 to 99 for 1900 to 1999.
+  const isReal = text.slice(0, 2) !== '00' && wall.getUTCMonth() === two(month) - 1 && wall.getUTCDate() === two(day) && wall.getUTCHours() === two(hour) && wall.getUTCMinutes() === two(minute) && wall.getUTCSeconds() === two(second)
+  return isReal ? new Date(time - OFFSET) : undefined
 }
 
 const inChina = (date: Date) => new Date(date.getTime() + OFFSET).toISOString()

@@ -16,6 +16,9 @@ export interface Expected {
   openid?: string
 }
 
+/** What the order of this number should look like; null or undefined if there is none. */
+export type ExpectedOf = (outTradeNo: string) => Expected | null | undefined | Promise<Expected | null | undefined>
+
 /** What WeChat tells beside payments and refunds (APIv3 only). */
 export interface WechatEvent {
   /** The same each time WeChat sends it. */
@@ -35,7 +38,7 @@ export interface HandlingContext {
 export interface DeliveryHandlers<C extends HandlingContext> {
   onPayment?: ((payment: Payment, context: C) => unknown) | undefined
   onRefund?: ((refund: Refund, context: C) => unknown) | undefined
-  expected?: ((outTradeNo: string) => Expected | undefined | Promise<Expected | undefined>) | undefined
+  expected?: ExpectedOf | undefined
   onMismatch?: ((payment: Payment, expected: Expected | undefined) => unknown) | undefined
 }
 
@@ -61,7 +64,7 @@ export function createDelivery<C extends HandlingContext> (appId: string, mchId:
 
   async function refuseUnexpected (payment: Payment, log: Log): Promise<void> {
     if (!expected) return
-    const order = await expected(payment.outTradeNo)
+    const order = await expected(payment.outTradeNo) ?? undefined
     if (order && order.amount === payment.amount && (order.currency ?? 'CNY') === payment.currency && isPayer(payment, order.openid)) return
     log.error({ outTradeNo: payment.outTradeNo, transactionId: payment.transactionId, paid: payment.amount, expected: order?.amount }, 'fastify-wechat-pay: a genuine payment does not fit the order')
     await onMismatch?.(payment, order)

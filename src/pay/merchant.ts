@@ -1,7 +1,9 @@
 import type { KeyObject } from 'node:crypto'
 import { WechatConfigError } from '../errors.ts'
 import type { ClientCertificate } from '../http.ts'
+import { MERCHANT } from '../option-shapes.ts'
 import { requireId, requireSecret } from '../options.ts'
+import { object } from '../shapes.ts'
 import { checkCertificate } from './certificate.ts'
 import type { CertificateOptions } from './certificate.ts'
 import type { SignType } from './v2/sign.ts'
@@ -87,15 +89,13 @@ const MCH_ID = /^\d{1,32}$/
 /** @throws WechatConfigError naming the option, never its value */
 export function checkMerchant (merchant: Merchant | undefined, payEndpoint: string): CheckedMerchant {
   if (!merchant) throw new WechatConfigError('merchant', 'is required')
+  object(MERCHANT)(merchant, 'merchant')
   const mchId = requireId('merchant.mchId', merchant.mchId, MCH_ID)
   const { notifyUrl, subMchId, subAppId } = merchant
   if (subMchId !== undefined) requireId('merchant.subMchId', subMchId, MCH_ID)
   if (subAppId !== undefined) {
     requireId('merchant.subAppId', subAppId)
     if (subMchId === undefined) throw new WechatConfigError('merchant.subAppId', 'belongs to a merchant.subMchId, which is missing')
-  }
-  if (notifyUrl !== undefined && (!URL.canParse(notifyUrl) || !/^https?:\/\/[^?#]+$/.test(notifyUrl))) {
-    throw new WechatConfigError('merchant.notifyUrl', 'must be an absolute http(s) URL without query')
   }
   const ids = { mchId, subMchId, subAppId }
   if (!merchant.v2 && !merchant.v3) throw new WechatConfigError('merchant.v3', '(or merchant.v2) is required')
@@ -110,7 +110,6 @@ export function checkMerchant (merchant: Merchant | undefined, payEndpoint: stri
 function checkV2 (v2: MerchantV2, ids: MerchantIds, payEndpoint: string): CheckedV2 {
   const { signType = 'MD5', sandbox = false } = v2
   const apiKeys = secrets('merchant.v2.apiKey', v2.apiKey, payEndpoint)
-  if (signType !== 'MD5' && signType !== 'HMAC-SHA256') throw new WechatConfigError('merchant.v2.signType', 'must be MD5 or HMAC-SHA256')
   return { ...ids, apiKey: apiKeys[0] as string, apiKeys, signType, certificate: checkCertificate(v2, 'merchant.v2', ids.mchId), sandbox }
 }
 

@@ -3,6 +3,7 @@ import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import { WechatApiError, WechatConfigError, WechatInputError } from '../errors.ts'
 import type { HttpOptions } from '../http.ts'
+import { checkCoreOptions } from '../option-shapes.ts'
 import { requireId, resolveEndpoints } from '../options.ts'
 import type { Endpoints } from '../options.ts'
 import { createMemoryStore } from '../store/memory.ts'
@@ -91,6 +92,7 @@ export interface WechatPay {
 
 /** @throws WechatConfigError naming the option that is missing or wrong */
 export function createPay (options: PayOptions): WechatPay {
+  checkCoreOptions(options)
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
   const { clock = systemClock, store = createMemoryStore() } = options
@@ -137,7 +139,8 @@ export function createPay (options: PayOptions): WechatPay {
     return place({ way: 'JSAPI', order })
   }
 
-  async function native (order: NativeOrder, { qr }: { qr?: 'svg' | 'png' | undefined } = {}) {
+  async function native (order: NativeOrder, options?: { qr?: 'svg' | 'png' | undefined }) {
+    const qr = options?.qr
     const codeUrl = await place({ way: 'NATIVE', order })
     return qr === undefined ? { codeUrl } : { codeUrl, qr: await qrCode(codeUrl, qr) }
   }
@@ -174,6 +177,7 @@ export function createPay (options: PayOptions): WechatPay {
     },
 
     async query (which) {
+      checkObject('query', which, '{ outTradeNo } or { transactionId }')
       if ('transactionId' in which) return await version.query({ transactionId: checkTransactionId(which.transactionId) })
       return await versionOf(which.outTradeNo).query(which)
     },
@@ -192,14 +196,29 @@ export function createPay (options: PayOptions): WechatPay {
       })
     },
 
-    queryRefund: async ({ outRefundNo }) => await version.queryRefund(checkOutRefundNo(outRefundNo)),
+    queryRefund: async which => await version.queryRefund(checkOutRefundNo(checkObject('queryRefund', which, '{ outRefundNo }').outRefundNo)),
 
-    tradeBill: ({ date, type = 'ALL' }) => tradeBill({ ...version.tradeBill(checkBillDate(date), type), gzip: true, maxBytes: MAX_BILL_BYTES }),
+    tradeBill (request) {
+      const { date, type = 'ALL' } = checkObject('tradeBill', request, '{ date }')
+      return tradeBill({ ...version.tradeBill(checkBillDate(date), type), gzip: true, maxBytes: MAX_BILL_BYTES })
+    },
 
-    fundFlowBill: ({ date, account = 'BASIC' }) => fundFlowBill({ ...version.fundFlowBill(checkBillDate(date), account), gzip: true, maxBytes: MAX_BILL_BYTES }),
+    fundFlowBill (request) {
+      const { date, account = 'BASIC' } = checkObject('fundFlowBill', request, '{ date }')
+      return fundFlowBill({ ...version.fundFlowBill(checkBillDate(date), account), gzip: true, maxBytes: MAX_BILL_BYTES })
+    },
 
-    forSubMerchant: sub => createPay({ ...options, store, clock, merchant: { ...options.merchant, ...sub } })
+    forSubMerchant (sub) {
+      // Left out, the money would be for whichever merchant the options name.
+      if (checkObject('forSubMerchant', sub, '{ subMchId }').subMchId === undefined) throw new WechatInputError('subMchId', 'is missing')
+      return createPay({ ...options, store, clock, merchant: { ...options.merchant, ...sub } })
+    }
   }
+}
+
+function checkObject<T> (call: string, value: T, form: string): T {
+  if (typeof value !== 'object' || value === null) throw new WechatInputError(call, `takes an object: ${form}`)
+  return value
 }
 
 function need<T> (part: T | undefined, version: 'v2' | 'v3'): T {

@@ -1,14 +1,16 @@
 /** Orders that nobody has heard of again: each is asked about, until it is paid, closed, or known to be open still. */
 import type { Clock } from '../clock.ts'
-import { WechatError } from '../errors.ts'
+import { WechatError, WechatInputError } from '../errors.ts'
 import type { Payment, UnpaidOrder } from './order.ts'
 
 /** An order of the host's that has not reached its end. */
 export interface UnfinishedOrder {
   outTradeNo: string
   /** After this moment an unpaid one is closed. Left out: it is only asked about. */
-  expiresAt?: Date
+  expiresAt?: Date | null | undefined
 }
+
+export type Unfinished = AsyncIterable<UnfinishedOrder> | Iterable<UnfinishedOrder>
 
 export interface ReconcileReport {
   startedAt: Date
@@ -48,13 +50,25 @@ const LISTED = 100
 /** WeChat's codes for an order that was never placed. */
 const NEVER_PLACED = new Set(['ORDERNOTEXIST', 'ORDER_NOT_EXIST'])
 
-export async function reconcileOrders (orders: AsyncIterable<UnfinishedOrder> | Iterable<UnfinishedOrder>, parts: ReconcileParts): Promise<ReconcileReport> {
+/** Rows of a database come as they are: a date may be a text there. @throws WechatInputError naming the field */
+function checkUnfinished (order: UnfinishedOrder): UnfinishedOrder {
+  if (typeof order !== 'object' || order === null) throw new WechatInputError('unfinished', 'must give orders: { outTradeNo, expiresAt? }')
+  const { outTradeNo, expiresAt } = order
+  if (expiresAt && !(expiresAt instanceof Date && !Number.isNaN(expiresAt.getTime()))) {
+    throw new WechatInputError('expiresAt', 'must be a Date')
+  }
+  return { outTradeNo, ...(expiresAt && { expiresAt }) }
+}
+
+/** Also as they come out of `unfinished`: an array of a query, or the promise of one. @throws WechatInputError for what holds no orders */
+export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinished>, parts: ReconcileParts): Promise<ReconcileReport> {
   const { query, close, deliver, clock, rate, signal, progress } = parts
   const report: ReconcileReport = { startedAt: new Date(), finishedAt: new Date(), orders: 0, paid: 0, closed: 0, ended: 0, open: 0, unknown: 0, failed: 0, failures: [] }
   const pause = 1000 / rate
   let next = clock.now()
 
-  async function settle ({ outTradeNo, expiresAt }: UnfinishedOrder): Promise<'paid' | 'closed' | 'ended' | 'open'> {
+  async function settle (unfinished: UnfinishedOrder): Promise<'paid' | 'closed' | 'ended' | 'open'> {
+    const { outTradeNo, expiresAt } = checkUnfinished(unfinished)
     const order = await query({ outTradeNo })
     if ('transactionId' in order) {
       await deliver(order)
@@ -75,7 +89,11 @@ export async function reconcileOrders (orders: AsyncIterable<UnfinishedOrder> | 
     }
   }
 
-  for await (const order of orders) {
+  const orders = await unfinished as Partial<Unfinished> | null | undefined
+  if (typeof orders !== 'object' || orders === null || !(Symbol.asyncIterator in orders || Symbol.iterator in orders)) {
+    throw new WechatInputError('unfinished', 'must answer an array, an iterable or an async iterable of orders')
+  }
+  for await (const order of orders as Unfinished) {
     if (signal.aborted) break
     const wait = next - clock.now()
     if (wait > 0) await clock.sleep(wait)
@@ -89,7 +107,7 @@ export async function reconcileOrders (orders: AsyncIterable<UnfinishedOrder> | 
       if (NEVER_PLACED.has(String(wechatCode)) && (error as WechatError).signed !== false) report.unknown++
       else {
         report.failed++
-        if (report.failures.length < LISTED) report.failures.push({ outTradeNo: order.outTradeNo, code: String(wechatCode ?? code), message })
+        if (report.failures.length < LISTED) report.failures.push({ outTradeNo: String(order?.outTradeNo), code: String(wechatCode ?? code), message })
         // WeChat asks for less: give it a while.
         if (error instanceof WechatError && error.statusCode === 503 && error.retryable) next = clock.now() + 10 * pause
       }

@@ -11,6 +11,11 @@ import type { RefundRequest } from './refund.ts'
 const REMEMBER = 7 * 86_400_000
 /** How often a look finds another process just writing; each is over in milliseconds. */
 const LOOKS = 20
+/** Whose number names the order (t: WeChat's, o: ours), that number, amount and total. */
+const WRITTEN = /^[to]:[^:]+:\d+:\d+$/
+
+/** Whoever is told to take a new number while the first refund may have happened gives the money back twice. */
+const OTHER = 'was used for another refund (order, amount or total differ): repeat that one unchanged, or query it; until its outcome is known, a new number may give the money back twice'
 
 export function createRefundMemory (store: Store, { mchId, subMchId }: MerchantIds) {
   /** What is remembered under the key from now on, and whether it is new. */
@@ -19,9 +24,10 @@ export function createRefundMemory (store: Store, { mchId, subMchId }: MerchantI
     try {
       for (let looks = 0; looks < LOOKS; looks++) {
         const turn = await store.take(key, owner, 1000)
-        if (turn.state === 'done') return { value: turn.value, isNew: false }
-        if (turn.state === 'mine') return { value: meant, isNew: await store.finish(key, owner, meant, REMEMBER) }
-        await sleep(10 + 20 * Math.random())
+        if (turn.state === 'done' && WRITTEN.test(turn.value)) return { value: turn.value, isNew: false }
+        if (turn.state === 'done') await store.drop(key, turn.value)
+        else if (turn.state === 'mine') return { value: meant, isNew: await store.finish(key, owner, meant, REMEMBER) }
+        else await sleep(10 + 20 * Math.random())
       }
     } catch { /* A store that is away keeps no refund from the payer: WeChat compares, too. */ }
     return { value: meant, isNew: false }
@@ -37,7 +43,7 @@ export function createRefundMemory (store: Store, { mchId, subMchId }: MerchantI
       // Named by our number here and by WeChat's there: only the amounts can be compared.
       const [kind, , ...amounts] = value.split(':')
       const fits = value === meant || (kind !== meant[0] && amounts.join(':') === `${refund.amount}:${refund.total}`)
-      if (!fits) throw new WechatInputError('outRefundNo', 'was used for another refund (order, amount or total differ): repeat that one unchanged, or take a new number', 409)
+      if (!fits) throw new WechatInputError('outRefundNo', OTHER, 409)
       return async () => { if (isNew) await store.drop(key, meant).catch(() => false) }
     }
   }

@@ -1,12 +1,10 @@
 import { WechatError } from '../errors.ts'
+import { script, scriptRunner } from './redis-client.ts'
+import type { RedisClient, Script } from './redis-client.ts'
+import { createReadableStore, plain } from './readable.ts'
 import type { Store } from './store.ts'
 
-/** What is used of an ioredis client or cluster (`app.redis` of @fastify/redis). */
-export interface RedisClient {
-  eval (script: string, keyCount: number, ...args: Array<string | number>): Promise<unknown>
-}
-
-/** Milliseconds a command may take: ioredis alone would keep it waiting for as long as Redis is away. */
+/** Milliseconds a command may take: the clients alone would keep it waiting for as long as Redis is away. */
 const TIMEOUT = 2000
 
 // Each script starts from the same two keys: the value and, beside it in the same hash slot, its lock.
@@ -16,76 +14,95 @@ local ok, value = pcall(redis.call, 'GET', KEYS[1])
 local ttl = redis.call('PTTL', KEYS[1])
 if not ok or type(value) ~= 'string' or ttl <= 0 then value = false end
 `
-const OWNS = 'if redis.call(\'GET\', KEYS[2]) ~= ARGV[1] then return 0 end\n'
+const OWNS = `
+local ok, holder = pcall(redis.call, 'GET', KEYS[2])
+if not ok or holder ~= ARGV[1] then return 0 end
+`
 
-const SCRIPTS = {
-  read: `${READ} if value then return {value, ttl} end return false`,
-  take: `${READ}
-    if value and ttl > tonumber(ARGV[3]) then return {value, ttl} end
-    if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-    return 0`,
-  extend: `${OWNS} return redis.call('PEXPIRE', KEYS[2], ARGV[2])`,
-  finish: `${OWNS} redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) redis.call('DEL', KEYS[2]) return 1`,
-  release: `${OWNS} return redis.call('DEL', KEYS[2])`,
-  drop: `${READ}
-    if value ~= ARGV[1] then return 0 end
-    redis.call('DEL', KEYS[1])
-    if KEYS[3] then redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3]) end
-    return 1`,
-  note: 'redis.call(\'SET\', KEYS[1], ARGV[1], \'PX\', ARGV[2]) return 1',
-  count: `
-    local n = redis.call('INCR', KEYS[1])
-    if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-    return n`
+const READ_IT = script(`${READ} if value then return {value, ttl} end return false`)
+// Nor is a lock of another type or without an end ours; one that lives longer than any lease here is cut down to it.
+const TAKE = script(`${READ}
+  if value and ttl > tonumber(ARGV[3]) then return {value, ttl} end
+  if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+  local left = redis.call('PTTL', KEYS[2])
+  if left < 0 or redis.call('TYPE', KEYS[2]).ok ~= 'string' then
+    redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+    return 1
+  end
+  if left > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+  return 0`)
+const EXTEND = script(`${OWNS} return redis.call('PEXPIRE', KEYS[2], ARGV[2])`)
+const FINISH = script(`${OWNS} redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) redis.call('DEL', KEYS[2]) return 1`)
+const RELEASE = script(`${OWNS} return redis.call('DEL', KEYS[2])`)
+const DROP = script(`${READ}
+  if value ~= ARGV[1] then return 0 end
+  redis.call('DEL', KEYS[1])
+  if KEYS[3] then redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3]) end
+  return 1`)
+const NOTE = script('redis.call(\'SET\', KEYS[1], ARGV[1], \'PX\', ARGV[2]) return 1')
+const COUNT = script(`
+  local ok, n = pcall(redis.call, 'INCR', KEYS[1])
+  local left = redis.call('PTTL', KEYS[1])
+  if ok and left > 0 and left <= tonumber(ARGV[1]) then return n end
+  redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
+  return 1`)
+
+function storeError (error: unknown): WechatError {
+  const { message, name, constructor } = error instanceof Error ? error : new Error()
+  // Redis puts commands and their arguments, tokens among them, into its errors: the first word is what matters.
+  const reason = /^(?:[A-Z]{3,}|no answer in time)/.exec(message)?.[0] ?? (name === 'Error' ? constructor.name : name)
+  return new WechatError('WECHAT_STORE', `the shared store failed (${reason})`, { statusCode: 503, fault: 'network', retryable: true })
 }
 
-function storeError ({ message, name }: Error): WechatError {
-  // Redis puts commands and their arguments, tokens among them, into its errors: the first word is what matters.
-  const reason = /^(?:[A-Z]{3,}|no answer in time)/.exec(message)?.[0] ?? name
-  return new WechatError('WECHAT_STORE', `the shared store failed (${reason})`, { statusCode: 503, fault: 'network', retryable: true })
+/** One promise and one timer for each call: Promise.race and finally would cost ten times as much. */
+function inTime<T> (answer: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => { reject(storeError(new Error('no answer in time'))) }, ms)
+    answer.then(
+      value => {
+        clearTimeout(timer)
+        resolve(value)
+      },
+      (error: unknown) => {
+        clearTimeout(timer)
+        reject(storeError(error))
+      }
+    )
+  })
 }
 
 /**
  * Shared by any number of processes and machines, on the host's own client; life-times are measured by Redis alone.
  * Every method throws WechatError `WECHAT_STORE` when Redis does not answer in time or refuses.
+ * @throws WechatConfigError if `redis` is no client
  */
 export function createRedisStore (redis: RedisClient, timeout = TIMEOUT): Store {
-  const run = (script: keyof typeof SCRIPTS, key: string, ...args: Array<string | number>) =>
-    runOn(script, [key, `${key}:lock`], ...args)
-
-  async function runOn (script: keyof typeof SCRIPTS, keys: string[], ...args: Array<string | number>): Promise<unknown> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(reject, timeout, new Error('no answer in time'))
-    })
-    return await Promise.race([redis.eval(SCRIPTS[script], keys.length, ...keys, ...args), late])
-      .catch((error: Error) => { throw storeError(error) })
-      .finally(() => clearTimeout(timer))
-  }
-  const found = (reply: unknown) => {
-    const [value, ttl] = reply as [string, number]
-    return { value, ttl }
-  }
+  const runScript = scriptRunner(redis)
+  const runOn = (script: Script, keys: string[], ...args: Array<string | number>) => inTime(runScript(script, keys, args.map(String)), timeout)
+  const run = (script: Script, key: string, ...args: Array<string | number>) => runOn(script, [key, `${key}:lock`], ...args)
+  // Some clients are told to give numbers as texts, or texts as bytes.
+  const found = ([value, ttl]: unknown[]) => ({ value: String(value), ttl: Number(ttl) })
+  const isYes = (reply: unknown) => Number(reply) === 1
   // PX takes whole milliseconds, and none below one.
   const whole = (ms: number) => Math.max(1, Math.floor(ms))
 
-  return {
+  return createReadableStore({
     async read (key) {
-      const reply = await run('read', key)
-      return reply ? found(reply) : undefined
+      const reply = await run(READ_IT, key)
+      return Array.isArray(reply) ? found(reply) : undefined
     },
     async take (key, owner, lease, minTtl = 0) {
-      const reply = await run('take', key, owner, whole(lease), Math.floor(minTtl))
-      if (reply === 1) return { state: 'mine' }
-      return reply === 0 ? { state: 'taken' } : { state: 'done', ...found(reply) }
+      const reply = await run(TAKE, key, owner, whole(lease), Math.floor(minTtl))
+      if (Array.isArray(reply)) return { state: 'done', ...found(reply) }
+      return { state: isYes(reply) ? 'mine' : 'taken' }
     },
-    extend: async (key, owner, lease) => await run('extend', key, owner, whole(lease)) === 1,
-    finish: async (key, owner, value, ttl) => await run('finish', key, owner, value, whole(ttl)) === 1,
-    release: async (key, owner) => { await run('release', key, owner) },
-    drop: async (key, value, note) => await (note
-      ? runOn('drop', [key, `${key}:lock`, note.key], value, note.value, whole(note.ttl))
-      : run('drop', key, value)) === 1,
-    note: async (key, value, ttl) => { await run('note', key, value, whole(ttl)) },
-    count: async (key, window) => Number(await run('count', key, whole(window)))
-  }
+    extend: async (key, owner, lease) => isYes(await run(EXTEND, key, owner, whole(lease))),
+    finish: async (key, owner, value, ttl) => isYes(await run(FINISH, key, owner, value, whole(ttl))),
+    release: async (key, owner) => { await run(RELEASE, key, owner) },
+    drop: async (key, value, note) => isYes(await (note
+      ? runOn(DROP, [key, `${key}:lock`, note.key], value, note.value, whole(note.ttl))
+      : run(DROP, key, value))),
+    note: async (key, value, ttl) => { await run(NOTE, key, value, whole(ttl)) },
+    count: async (key, window) => Number(await run(COUNT, key, whole(window)))
+  }, plain)
 }

@@ -13,7 +13,10 @@ export type Turn =
 export interface Store {
   /** The value and the milliseconds it has left. */
   read (key: string): Promise<{ value: string, ttl: number } | undefined>
-  /** `done` if a value with more than `minTtl` ms left is there; else the lease, for `lease` ms, if it is free. */
+  /**
+   * `done` if a value with more than `minTtl` ms left is there; else the lease, for `lease` ms, if it is free.
+   * For one key `lease` is always the same, in `extend` too: a lock that lives longer is taken for rubbish and cut down to it.
+   */
   take (key: string, owner: string, lease: number, minTtl?: number): Promise<Turn>
   /** Renews the lease; false if it is no longer the owner's. */
   extend (key: string, owner: string, lease: number): Promise<boolean>
@@ -27,4 +30,6 @@ export interface Store {
   note (key: string, value: string, ttl: number): Promise<void>
   /** Counts this call; how many there were in the window of `window` ms that the first of them opened. */
   count (key: string, window: number): Promise<number>
+  /** The same store for a layer that decides by itself what a value is: with everything in it that this one does not take for its own. */
+  readonly bare?: Store
 }

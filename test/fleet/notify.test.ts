@@ -86,10 +86,23 @@ t.test('a fleet that takes notifications', { skip, timeout: 110_000 }, async t =
     t.ok((await Promise.all(answers)).filter(answer => answer === 'success').length > 0)
   })
 
+  t.test('N19 a handler of nine seconds, duplicates to two processes all the while: one run, and acknowledged after it', async t => {
+    const workers = await Promise.all([worker(t, { takes: 9000 }), worker(t, { takes: 9000 })])
+    const id = fresh()
+    const answers: string[] = []
+    for (let tries = 0; tries < 20 && await counted('succeeded', id) === 0; tries++) {
+      answers.push(await send(workers[tries % 2]!.port, documentOf(id)))
+    }
+    t.same(new Set(answers.slice(0, 1)), new Set(['refused']))
+    for (const { port } of workers) t.equal(await send(port, documentOf(id)), 'success')
+    t.same([await counted('begun', id), await counted('succeeded', id)], [1, 1])
+  })
+
   t.test('N5 Redis gone between and after: never SUCCESS for unhandled; with `process` it goes on', async t => {
     const own = await startRedis()
     t.teardown(own.stop)
     const careful = await worker(t, { redisPort: own.port, takes: 600 })
+    const other = await worker(t, { redisPort: own.port })
     const bold = await worker(t, { redisPort: own.port, takes: 10, options: { appId, merchant, storeAway: 'process' } })
     const [between, before] = [fresh(), fresh()]
     const running = send(careful.port, documentOf(between))
@@ -105,6 +118,12 @@ t.test('a fleet that takes notifications', { skip, timeout: 110_000 }, async t =
     t.equal(await send(bold.port, documentOf(before)), 'success')
     t.equal(await counted('succeeded', before), 1)
     await own.start()
+    const written = own.client()
+    for (let looks = 0; looks < 100 && (await written.keys('*')).length < 2; looks++) await sleep(50)
+    for (const id of [between, before]) {
+      t.equal(await send(other.port, documentOf(id)), 'success', 'N20 the process that handled it has told Redis')
+      t.same([await counted('begun', id), await counted('succeeded', id)], [1, 1])
+    }
     const after = fresh()
     let answer
     for (let tries = 0; tries < 50 && answer !== 'success'; tries++) {

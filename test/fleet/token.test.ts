@@ -43,6 +43,50 @@ t.test('a fleet', { skip, timeout: 110_000 }, async t => {
     t.ok(new Set(seen.flat()).size <= issued + 1, 'and none but those were used')
   })
 
+  t.test('T15 a process with an old AppSecret keeps nobody from a token or a ticket', async t => {
+    const emulator = await testEmulator(t)
+    const [old] = await startWorkers(t, 1, { ...emulator.config, appSecret: 'c0ffee00c0ffee00c0ffee00c0ffee43' }, redis.port)
+    const failed = await old!.ask({ callers: 100, kind: 'get' })
+    t.match(failed, [/40125/])
+    const fleet = Array.from({ length: 9 }, () => createAccessToken({ ...emulator.config, store: createRedisStore(redis.client()) }))
+    old!.begin({ callers: 100, kind: 'get' })
+    const tokens = await Promise.all(fleet.map(async token => [await token.ticket(), await token.get()].join()))
+    t.equal(new Set(tokens).size, 1)
+    t.match(await emulator.issued(), { tokens: 1, tickets: 1, calls: { stable_token: 2 } }, 'one refusal, one token')
+    t.match(await old!.ask({ callers: 1, kind: 'get' }), [/^[\w-]+$|40125/], 'and the other finds it at the store once it looks again')
+  })
+
+  t.test('T16 locks, values and notes at our keys that nobody of ours wrote', async t => {
+    const emulator = await testEmulator(t)
+    const admin = redis.client()
+    const make = () => createAccessToken({ ...emulator.config, store: createRedisStore(redis.client()) })
+    const at = (name: string) => `wechat:{${emulator.config.appId}}:access_token${name}`
+    const states: Record<string, () => Promise<unknown>> = {
+      'a lock without TTL': () => admin.set(at(':lock'), 'x'),
+      'a lock of another type': () => admin.lpush(at(':lock'), 'x'),
+      'a lock of another type that ends': async () => { await admin.lpush(at(':lock'), 'x'); await admin.pexpire(at(':lock'), 3600_000) },
+      'a lock that ends in an hour': () => admin.set(at(':lock'), 'x', 'PX', 3600_000),
+      'a token without TTL': () => admin.set(at(''), '98_x'),
+      'a sealed token': () => admin.set(at(''), `v1.${'A'.repeat(80)}`, 'PX', 3600_000),
+      'a token with blanks': () => admin.set(at(''), 'not a token', 'PX', 3600_000),
+      'rubbish at the failure key': () => admin.set(at(':failure'), '{', 'PX', 3600_000),
+      'a list at the failure key': () => admin.lpush(at(':failure'), 'x'),
+      'a list at the dead token\'s': () => admin.lpush(at(':dead'), 'x'),
+      'rubbish at all counters': async () => {
+        await admin.set(at(':dead'), 'x'.repeat(43), 'PX', 3600_000)
+        for (const name of [':contest', ':forced', ':forced-today']) await admin.set(at(name), '500')
+      }
+    }
+    for (const [what, begin] of Object.entries(states)) {
+      await admin.flushall()
+      await begin()
+      const before = (await emulator.issued()).calls.stable_token ?? 0
+      t.match(await make().get(), /^98_/, what)
+      t.match(await make().get(), /^98_/)
+      t.equal((await emulator.issued()).calls.stable_token, before + 1, 'and shared')
+    }
+  })
+
   t.test('T11 the lock and the write are lost in mid-fetch: at most two are minted, then all hold one', async t => {
     let asked = 0
     const wechat = await fakeServer((_seen, reply) => {

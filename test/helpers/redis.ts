@@ -24,7 +24,7 @@ export async function freePort (): Promise<number> {
 export async function startRedis (args: readonly string[] = []) {
   const at = await freePort()
   let server: ChildProcess
-  const clients: Redis[] = []
+  const clients: Array<{ disconnect (): unknown }> = []
 
   /** Resolves when it answers; while it still reads its file only if `loading`. */
   async function start (more: readonly string[] = [], loading = false) {
@@ -53,6 +53,15 @@ export async function startRedis (args: readonly string[] = []) {
       const client = new Redis({ port: at, ...options })
       client.on('error', () => {})
       clients.push(client)
+      return client
+    },
+    /** Of the package `redis` (node-redis), connected. */
+    async nodeClient (options: { RESP?: 2 | 3 } = {}) {
+      const { createClient } = await import('redis')
+      const client = createClient({ url: `redis://127.0.0.1:${at}`, ...options })
+      client.on('error', () => {})
+      await client.connect()
+      clients.push({ disconnect: () => client.destroy() })
       return client
     },
     start,

@@ -15,6 +15,10 @@ async function host (t: Tap, options: Partial<JssdkOptions> = {}, fastify: objec
   const ask = (url: string, headers: Record<string, string> = { host: 'shop.test' }) => app.inject({ url: `/wechat/jssdk?url=${encodeURIComponent(url)}`, headers })
   return { app, emulator, ask }
 }
+declare module '../../plugins/namespaces.ts' {
+  interface WechatNamespaces { b: true }
+}
+
 type Tap = Parameters<typeof testEmulator>[0]
 
 t.test('signs the page by query, JSON and form; nothing is stored', async t => {
@@ -96,7 +100,7 @@ t.test('several accounts: the host\'s own token plugin, another account\'s, and 
   await app.register(jssdk, { ...b.config, namespace: 'b' })
   await app.register(async scope => { await scope.register(token, { ...b.config, namespace: 'c' }) })
   t.match(await app.wechatJssdk.config('https://shop.test/'), { appId: a.account.appId })
-  t.match(await app.wechatJssdk.b?.config('https://shop.test/'), { appId: b.account.appId })
+  t.match(await app.wechatJssdk.b.config('https://shop.test/'), { appId: b.account.appId })
   t.match(await app.inject({ url: '/wechat/b/jssdk?url=https://shop.test/', headers: { host: 'shop.test' } }), { statusCode: 200 })
   t.match(await a.issued(), { tokens: 1, tickets: 1 })
   t.match(await b.issued(), { tokens: 1, tickets: 1 })

@@ -76,9 +76,9 @@ t.test('N2 it throws twice, then works; the reply tells nothing', async t => {
 
 t.test('N3 it never returns: refused in time; a later delivery succeeds', async t => {
   let calls = 0
-  const { send } = await host(t, { handlerTimeout: 100, onPayment: () => ++calls === 1 ? new Promise(() => {}) : undefined })
+  const { send } = await host(t, { handlerTimeout: 100, handlerLimit: 200, onPayment: () => ++calls === 1 ? new Promise(() => {}) : undefined })
   t.match(await send(signed(payment())), { statusCode: 503, body: FAIL })
-  await sleep(3100)
+  await sleep(3300)
   t.match(await send(signed(payment())), { statusCode: 200, body: SUCCESS })
   t.equal(calls, 2)
 })
@@ -186,7 +186,10 @@ t.test('N15 two merchants in one server are never mixed', async t => {
 })
 
 t.test('P17 options', async t => {
-  const wrong: Array<[string, object]> = [['onPayment', { onPayment: undefined }], ['handlerTimeout', { handlerTimeout: 0 }], ['handlerTimeout', { handlerTimeout: 6000 }], ['merchant', { merchant: undefined }], ['appId', { appId: '' }]]
+  const wrong: Array<[string, object]> = [['onPayment', { onPayment: undefined }], ['handlerTimeout', { handlerTimeout: 0 }], ['handlerTimeout', { handlerTimeout: 6000 }], ['handlerTimeout', { handlerTimeout: '4500' }],
+    ...['7d', '60', NaN, 0, -1, Infinity, 1e9, null].map((remember): [string, object] => ['remember', { remember }]),
+    ...['10m', NaN, 0, 4000, Infinity].map((handlerLimit): [string, object] => ['handlerLimit', { handlerLimit }]),
+    ['merchant', { merchant: undefined }], ['appId', { appId: '' }]]
   for (const [option, change] of wrong) {
     const app = Fastify()
     app.register(notify, { appId, merchant, onPayment: () => {}, ...change } as NotifyOptions)

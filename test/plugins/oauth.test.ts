@@ -58,7 +58,7 @@ t.test('a login, from leaving to coming back', async t => {
   const base = await begin()
   t.match(await visit(await consent(base.consent), base.cookies), { headers: { location: '/home' } })
   t.match(await app.inject('/wechat/oauth/authorize?scope=other'), { statusCode: 400 })
-  t.equal((await app.inject({ method: 'HEAD', url: '/wechat/oauth/callback' })).statusCode, 404)
+  t.equal((await app.inject({ method: 'HEAD', url: '/wechat/oauth/callback' })).statusCode, 405)
 })
 
 t.test('L1 L2 L4 no login without the state and the browser that began it', async t => {
@@ -174,16 +174,51 @@ t.test('L9 L10 cookies in production, and a redirect_uri that no header changes'
   const origin = await listening.app.listen({ port: 0, host: '127.0.0.1' })
   t.match((await listening.begin('', spoof)).consent, new RegExp(`redirect_uri=${encodeURIComponent(origin)}`))
 
-  const lines: string[] = []
   const emulator = await testEmulator(t)
   process.env.NODE_ENV = 'production'
-  const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
+  const lost = Fastify()
+  lost.register(oauth, { ...emulator.config, onLogin: () => {} })
+  await t.rejects(async () => await lost.ready(), { code: 'WECHAT_CONFIG', option: 'origin' }, 'required in production')
+  const without = Fastify()
+  t.teardown(() => without.close())
+  await without.register(oauth, emulator.config)
+  t.ok(without.wechatOAuth, 'but not where there are no login routes')
+  const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(async scope => { await scope.register(oauth, { ...emulator.config, onLogin: () => {} }) }, { prefix: '/api' })
+  await app.register(async scope => { await scope.register(oauth, { ...emulator.config, origin: 'https://shop.test', onLogin: () => {} }) }, { prefix: '/api/' })
   const reply = await app.inject('/api/wechat/oauth/authorize')
   t.match(reply.cookies[0], { secure: true, path: '/api/wechat/oauth' })
-  t.match(reply.headers.location, /%2Fapi%2Fwechat%2Foauth%2Fcallback/)
-  t.match(lines.join(), /option origin is missing/)
+  t.match(reply.headers.location, /=https%3A%2F%2Fshop.test%2Fapi%2Fwechat%2Foauth%2Fcallback/)
+  const slash = Fastify()
+  t.teardown(() => slash.close())
+  await slash.register(oauth, { ...emulator.config, origin: 'https://shop.test', prefix: '/login/', onLogin: () => {} })
+  const begun = await slash.inject('/login/oauth/authorize')
+  t.match(begun.cookies[0], { path: '/login/oauth' })
+  t.match(begun.headers.location, /%2Flogin%2Foauth%2Fcallback/, 'no doubled slash')
+})
+
+t.test('an unredeemed code is in no log line and in no answer, whatever the request looks like', async t => {
+  for (const fastify of [{}, { routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true } }, { exposeHeadRoutes: false }]) {
+    const lines: string[] = []
+    const { app, begin, consent, visit, users } = await host(t, {}, { ...fastify, logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } } })
+    const { consent: url, cookies } = await begin()
+    const path = (await consent(url)).replace(/code=[^&]+/, 'code=canaryCode')
+    const answers: string[] = []
+    const ask = async (method: string, changed: string) => {
+      const reply = await app.inject({ method: method as 'GET', url: changed, cookies })
+      answers.push(reply.body)
+      return reply.statusCode
+    }
+    for (const method of ['HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) t.equal(await ask(method, path), 405, method)
+    for (const more of ['/x', '//', '/x/y']) t.match(String(await ask('GET', path.replace('?', `${more}?`).replace(/state=[^&]+/, 'state=0'))), /403|404/, more)
+    for (const method of ['HEAD', 'POST']) t.equal(await ask(method, path.replace('?', '/?')), 405, `${method} with a slash`)
+    t.equal(await ask('GET', path.replace('?', '/?').replace(/state=[^&]+/, 'state=0')), 403, 'the path with a slash is the callback')
+    t.ok(lines.length > 20)
+    t.notMatch(lines.join(''), /canaryCode/)
+    t.notMatch(answers.join(''), /canaryCode/)
+    t.match(await visit((await consent(url)).replace('?', '/?'), cookies), { statusCode: 302, headers: { location: '/' } }, 'none of them used it up')
+    t.equal(users.length, 1)
+  }
 })
 
 t.test('the host answers by itself, with its own cookie plugin; without onLogin there are no routes', async t => {
@@ -249,4 +284,22 @@ t.test('a twin waits for a slow WeChat, but not for ever', async t => {
   t.same((await Promise.all([visit(path, cookies), visit(path, cookies)])).map(reply => reply.statusCode), [302, 302])
   t.equal(slow.seen.length, 1)
   t.match(users, [{ unionid: 'u' }, { unionid: 'u' }])
+})
+
+t.test('a WeChat that takes longer than a twin waits: the code is redeemed once', async t => {
+  let asked = 0
+  const slow = await fakeServer(async (_seen, reply) => {
+    asked++
+    await sleep(11_500)
+    reply.end(JSON.stringify({ openid: OPENID, access_token: 'x', scope: 'snsapi_base' }))
+  })
+  t.teardown(slow.close)
+  const { begin, visit } = await host(t, { endpoints: slow.endpoints, http: { timeout: 20_000 } })
+  const { consent: url, cookies } = await begin()
+  const path = `/wechat/oauth/callback?code=abc&state=${/state=([0-9a-f]{32})/.exec(url)?.[1]}`
+  const first = visit(path, cookies)
+  await sleep(3000)
+  const twin = visit(path, cookies)
+  t.same((await Promise.all([first, twin])).map(reply => reply.statusCode), [302, 302])
+  t.equal(asked, 1)
 })

@@ -130,6 +130,24 @@ t.test('on a schedule, by one process of the fleet at a time', { skip }, async t
   t.equal(reports.length, before, 'and none after the end')
 })
 
+t.test('a Redis that forgets who is at it: the one that is takes its lease again', { skip }, async t => {
+  const redis = await startRedis()
+  t.teardown(redis.stop)
+  const { app, place, unfinished, make } = await stage(t, { redis: redis.client(), rate: 2 })
+  const other = await make({ redis: redis.client() })
+  await place('RC-flush1')
+  for (let at = 0; at < 50; at++) unfinished.push({ outTradeNo: 'RC-flush1' })
+  const running = app.wechatReconcile.run()
+  await sleep(200)
+  const admin = redis.client()
+  await admin.flushall()
+  for (let looks = 0; looks < 200 && (await admin.keys('*:reconcile:*:lock')).length === 0; looks++) await sleep(50)
+  t.equal(await other.wechatReconcile.run(), undefined)
+  t.ok(app.wechatReconcile.status().running)
+  await app.close()
+  await running
+})
+
 t.test('closing the server ends a run', async t => {
   const { app, place, unfinished } = await stage(t, { rate: 5 })
   await place('RC-long01')

@@ -8,16 +8,17 @@ import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { testClock, testLog } from '../helpers/account.ts'
 
-interface Setup { issue?: (count: number, force: boolean) => Issued | Promise<Issued>, store?: Store }
+interface Setup { issue?: (count: number, force: boolean, secret: string) => Issued | Promise<Issued>, store?: Store }
 
 function setup ({ issue = count => ({ value: `token-${count}`, expiresIn: 7200 }), store }: Setup = {}) {
   const clock = testClock()
   const { log, lines } = testLog()
   const shared = store ?? createMemoryStore(clock)
   const seen = { issued: 0, forced: 0 }
-  const make = () => createCredential({
+  const make = (secret = 'secret') => createCredential({
     name: 'access_token',
     key: 'key',
+    secret,
     store: shared,
     clock,
     log,
@@ -25,7 +26,7 @@ function setup ({ issue = count => ({ value: `token-${count}`, expiresIn: 7200 }
     issue: async force => {
       seen.issued++
       if (force) seen.forced++
-      return await issue(seen.issued, force)
+      return await issue(seen.issued, force, secret)
     }
   })
   return { clock, lines, store: shared, seen, make, token: make() }
@@ -175,12 +176,33 @@ t.test('rubbish in the store', async t => {
   const { token, store, seen } = setup()
   await store.note('key', 'not a token, it has blanks', 60_000)
   t.equal(await token.get(), 'token-1')
-  const second = setup()
-  await second.store.note('key:failure', '{rubbish', 1000)
-  await t.rejects(second.token.get(), { code: 'WECHAT_API' })
-  second.clock.pass(1001)
-  t.equal(await second.token.get(), 'token-1')
   t.equal(seen.issued, 1)
+  for (const rubbish of ['{rubbish', 'null', '5', '[]', '{}', '{"wechatCode":"40164"}', '{"wechatCode":45009}', '{"wechatCode":"45009","wechatMessage":{}}']) {
+    const second = setup()
+    await second.store.note('key:failure', rubbish, 60_000)
+    await second.store.note('key:dead', rubbish, 60_000)
+    for (let at = 1; at < 6; at++) {
+      t.equal(await second.token.get(), `token-${at}`, rubbish)
+      second.clock.pass(7200_000)
+      await second.store.note('key:dead', rubbish, 60_000)
+    }
+  }
+})
+
+t.test('T15 a verdict on a secret holds for that secret, one on the account for all', async t => {
+  const refuse = (wechatCode: string) => setup({ issue: (_count, _force, secret) => { if (secret === 'old') throw new WechatApiError('no', { wechatCode, wechatMessage: 'no' }); return { value: 'token', expiresIn: 7200 } } })
+  for (const wechatCode of ['40125', '40243']) {
+    const { make, seen, store } = refuse(wechatCode)
+    await t.rejects(make('old').get(), { code: 'WECHAT_API', wechatCode })
+    await t.rejects(make('old').get(), { code: 'WECHAT_API', wechatCode, message: /a moment ago/ }, 'told to those who have the same secret')
+    t.equal(seen.issued, 1)
+    t.equal(await make('right').get(), 'token')
+    t.equal(await store.read('key:failure'), undefined)
+  }
+  const quota = refuse('45009')
+  await t.rejects(quota.make('old').get(), { code: 'WECHAT_API', wechatCode: '45009' })
+  await t.rejects(quota.make('right').get(), { code: 'WECHAT_API', wechatCode: '45009', message: /a moment ago/ })
+  t.equal(quota.seen.issued, 1)
 })
 
 t.test('T3 a holder that dies is followed by another; one that lives is waited for, but not for ever', async t => {

@@ -4,6 +4,8 @@ import { createOnce } from '../../src/once.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 
+t.jobs = 4
+
 t.test('a hundred ask at once: the work runs once, all hear of its success', async t => {
   const once = createOnce(createMemoryStore(), { timeout: 2000, remember: 10_000 })
   let runs = 0
@@ -23,16 +25,81 @@ t.test('work that fails is run again by the next', async t => {
   t.equal(runs, 3)
 })
 
-t.test('N3 work that never ends is given up in time, and tried again later', async t => {
+t.test('N3 work that never ends is given up in time, and tried again once it has passed its limit', async t => {
   const store = createMemoryStore()
-  const once = createOnce(store, { timeout: 50, remember: 10_000 })
+  const create = () => createOnce(store, { timeout: 50, remember: 10_000, limit: 400 })
+  const [here, there] = [create(), create()]
   const timeout = { code: 'WECHAT_TIMEOUT', statusCode: 503 }
-  await t.rejects(once('key', () => new Promise(() => {})), timeout)
-  await t.rejects(once('key', async () => {}), timeout, 'not beside the one that may still run')
-  const patient = createOnce(store, { timeout: 5000, remember: 10_000 })
+  await t.rejects(here('key', () => new Promise(() => {})), timeout)
+  for (const once of [here, there]) await t.rejects(once('key', async () => { t.fail('beside the one that may still run') }), timeout)
+  const patient = createOnce(store, { timeout: 8000, remember: 10_000 })
   let ran = false
   await patient('key', async () => { ran = true })
   t.ok(ran, 'once its lease is over')
+  await here('key', async () => { t.fail('it succeeded elsewhere') })
+})
+
+t.test('N3 and in the very process where it hangs', async t => {
+  const once = createOnce(createMemoryStore(), { timeout: 4500, remember: 10_000, limit: 100 })
+  const hanging = once('key', () => new Promise(() => {}))
+  hanging.catch(() => {})
+  await sleep(200)
+  let ran = false
+  await once('key', async () => { ran = true })
+  t.ok(ran)
+  await t.rejects(hanging, { code: 'WECHAT_TIMEOUT' })
+})
+
+t.test('N19 slow work, and duplicates in two processes all the while: one run, one success', async t => {
+  const store = createMemoryStore()
+  const processes = [1, 2].map(() => createOnce(store, { timeout: 100, remember: 60_000 }))
+  let begun = 0
+  const load = { over: false }
+  const work = async () => { begun++; await sleep(7500); load.over = true }
+  let refused = 0
+  while (!load.over) {
+    await Promise.all(processes.map(async once => await once('key', work).catch(error => {
+      t.match(error, { code: 'WECHAT_TIMEOUT', statusCode: 503 })
+      refused++
+    })))
+  }
+  for (const once of processes) await once('key', work)
+  t.equal(begun, 1)
+  t.ok(refused > 50, 'refused while it ran')
+})
+
+t.test('N19 a success is remembered whoever holds the lease by then, and their lease is left alone', async t => {
+  const store = createMemoryStore()
+  // One that cannot renew, as behind a broken network.
+  const cut = createOnce({ ...store, extend: async () => { throw new Error('cut off') } }, { timeout: 100, remember: 60_000 })
+  const other = createOnce(store, { timeout: 6000, remember: 60_000 })
+  await t.rejects(cut('key', async () => { await sleep(4500) }), { code: 'WECHAT_TIMEOUT' })
+  const holds = { since: 0 }
+  const beside = other('key', async () => {
+    holds.since = performance.now()
+    await sleep(2500)
+    throw new Error('this one fails')
+  })
+  await t.rejects(beside, { message: 'this one fails' })
+  t.ok(holds.since > 0, 'it took over a lease that had run out')
+  t.match(await store.read('key'), { value: '1' })
+  await other('key', async () => { t.fail('it has succeeded') })
+})
+
+t.test('a lease that was lost is taken again while the work goes on', async t => {
+  const store = createMemoryStore()
+  let owners: string[] = []
+  const watched: Store = { ...store, take: async (key, owner, ...rest) => { owners.push(owner); return await store.take(key, owner, ...rest) } }
+  const [one, other] = [createOnce(watched, { timeout: 100, remember: 60_000 }), createOnce(store, { timeout: 100, remember: 60_000 })]
+  await t.rejects(one('key', async () => { await sleep(4000) }), { code: 'WECHAT_TIMEOUT' })
+  await store.release('key', owners[0]!)
+  owners = []
+  for (let looks = 0; owners.length === 0 && looks < 100; looks++) await sleep(20)
+  t.equal(owners.length, 1, 'at the next renewal')
+  await sleep(50)
+  await t.rejects(other('key', async () => { t.fail('beside the other') }), { code: 'WECHAT_TIMEOUT' })
+  for (let looks = 0; !await store.read('key') && looks < 500; looks++) await sleep(20)
+  t.match(await store.read('key'), { value: '1' })
 })
 
 t.test('work that ends after its time is still remembered as done', async t => {
@@ -61,7 +128,7 @@ t.test('N5 processing without the store: once in this process, and shared again 
     if (away) throw new Error('away')
     return await call(...args)
   }
-  const store: Store = { ...shared, take: guarded(shared.take), finish: guarded(shared.finish), release: guarded(shared.release), extend: guarded(shared.extend) }
+  const store: Store = { ...shared, take: guarded(shared.take), finish: guarded(shared.finish), release: guarded(shared.release), extend: guarded(shared.extend), note: guarded(shared.note) }
   const once = createOnce(store, { timeout: 2000, remember: 10_000, storeAway: 'process' })
   let runs = 0
   const work = async () => { await sleep(20); runs++ }
@@ -76,6 +143,45 @@ t.test('N5 processing without the store: once in this process, and shared again 
   t.equal(runs, 1, 'still remembered here')
   await once('later', work)
   t.match(await shared.read('later'), { value: '1' })
+  for (const key of ['key', 'other']) t.match(await shared.read(key), { value: '1' }, 'and what was handled meanwhile is known to all')
+})
+
+t.test('N5 what another process was at a moment ago is not begun beside it when the store goes away', async t => {
+  const shared = createMemoryStore()
+  await shared.take('key', 'another', 10_000)
+  let asked = 0
+  const store: Store = { ...shared, take: async (...args) => { if (++asked > 3) throw new Error('away'); return await shared.take(...args) } }
+  const once = createOnce(store, { timeout: 2000, remember: 10_000, storeAway: 'process' })
+  await t.rejects(once('key', async () => { t.fail('the work ran') }), { message: 'away' })
+})
+
+t.test('N20 a success in time is one, though the store does not answer', async t => {
+  const shared = createMemoryStore()
+  const once = createOnce({ ...shared, finish: () => new Promise(() => {}) }, { timeout: 300, remember: 10_000 })
+  let runs = 0
+  await once('key', async () => { await sleep(50); runs++ })
+  await once('key', async () => { runs++ })
+  t.equal(runs, 1)
+})
+
+t.test('wrong numbers are refused by name', t => {
+  const right = { timeout: 1000, remember: 60_000 }
+  const wrong: unknown[] = ['7d', '60', NaN, 0, -1, Infinity, 1e300, null]
+  for (const option of ['timeout', 'remember', 'limit']) {
+    for (const value of wrong) t.throws(() => createOnce(createMemoryStore(), { ...right, [option]: value }), { code: 'WECHAT_CONFIG', option })
+  }
+  t.end()
+})
+
+t.test('closing waits for what goes on, for so long and no longer', async t => {
+  const store = createMemoryStore()
+  const once = createOnce(store, { timeout: 50, remember: 10_000 })
+  await t.rejects(once('slow', async () => { await sleep(400) }), { code: 'WECHAT_TIMEOUT' })
+  await once.close(5000)
+  t.match(await store.read('slow'), { value: '1' })
+  await t.rejects(once('hung', () => new Promise(() => {})), { code: 'WECHAT_TIMEOUT' })
+  await once.close(50)
+  t.pass('it did not wait for ever')
 })
 
 t.test('N5 no store, no work', async t => {

@@ -3,11 +3,18 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
+import redisPlugin from '@fastify/redis'
+import Fastify from 'fastify'
+import { createCluster } from 'redis'
+import { storeOf } from '../../plugins/common.ts'
 import { createEncryptedStore } from '../../src/store/encrypted.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
+import { accountKey } from '../../src/store/key.ts'
 import { createRedisStore } from '../../src/store/redis.ts'
+import type { RedisClient } from '../../src/store/redis-client.ts'
 import type { Store } from '../../src/store/store.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
+import { startCluster } from '../helpers/redis-cluster.ts'
 
 function conformance (t: Test, make: () => Store) {
   const fresh = () => `test:{${randomUUID()}}:key`
@@ -108,6 +115,41 @@ t.test('memory', async t => {
 })
 
 const KEY = Buffer.alloc(32, 7)
+const OTHER_KEY = Buffer.alloc(32, 8)
+
+/** K2: what was written in one way is nothing to one who reads in another, except for what says that something was done. */
+function changes (t: Test, ways: Record<string, () => Store>) {
+  const pairs = Object.keys(ways).flatMap(one => Object.keys(ways).filter(other => other !== one).map(other => [one, other] as const))
+  for (const [one, other] of pairs) {
+    t.test(`K2 from ${one} to ${other}`, async t => {
+      const [before, after, appId] = [ways[one]!(), ways[other]!(), `wx${randomUUID()}`]
+      const key = accountKey(appId, 'access_token')
+      await before.note(key, 'old', 60_000)
+      t.equal(await after.read(key), undefined)
+      t.equal(await after.drop(key, 'old'), false)
+      const turns = await Promise.all(Array.from({ length: 20 }, (_none, at) => after.take(key, String(at), 1000)))
+      t.same(turns.map(({ state }) => state).sort(), ['mine', ...Array(19).fill('taken')], 'as if the store were empty')
+      const at = turns.findIndex(({ state }) => state === 'mine')
+      t.equal(await after.finish(key, String(at), 'new', 60_000), true)
+      t.match(await after.take(key, 'x', 1000), { state: 'done', value: 'new' })
+      t.equal(await before.read(key), undefined)
+
+      for (const name of ['handled:1900000109:4200', 'refund::R1', 'reconcile:1900000109']) {
+        const mark = accountKey(appId, name)
+        await before.take(mark, 'me', 1000)
+        t.equal(await before.finish(mark, 'me', 'done', 60_000), true)
+        t.match(await after.take(mark, 'you', 1000), { state: 'done', value: 'done' }, `${name} stays`)
+        t.equal(await after.drop(mark, 'done'), true)
+      }
+    })
+  }
+}
+
+const ways = (bare: () => Store, plain = bare): Record<string, () => Store> => ({
+  plain,
+  'a key': () => createEncryptedStore(bare(), KEY),
+  'another key': () => createEncryptedStore(bare(), OTHER_KEY)
+})
 
 t.test('memory, encrypted', async t => {
   conformance(t, () => createEncryptedStore(createMemoryStore(), KEY))
@@ -128,10 +170,10 @@ t.test('memory, encrypted', async t => {
     altered[14]! ^= 1
     for (const rubbish of ['', 'the-token', 'v1.', 'v1.AAAA', `v1.${altered.toString('base64url')}`, (await below.read('b'))?.value as string]) {
       await below.note('a', rubbish, 10_000)
-      t.match(await store.read('a'), { value: '' }, rubbish)
+      t.equal(await store.read('a'), undefined, rubbish)
     }
     await below.note('a', sealed, 10_000)
-    t.match(await createEncryptedStore(below, Buffer.alloc(32, 8)).read('a'), { value: '' }, 'another key')
+    t.equal(await createEncryptedStore(below, OTHER_KEY).read('a'), undefined, 'another key')
   })
 
   t.test('a key that is none', async t => {
@@ -147,6 +189,134 @@ t.test('redis', { skip }, async t => {
   const client = redis.client()
   conformance(t, () => createRedisStore(client))
   t.test('encrypted', async t => { conformance(t, () => createEncryptedStore(createRedisStore(client), KEY)) })
+  changes(t, ways(() => createRedisStore(client)))
+
+  for (const RESP of [2, 3] as const) {
+    const nodeClient = await redis.nodeClient({ RESP })
+    t.test(`node-redis, RESP${RESP}`, async t => {
+      conformance(t, () => createRedisStore(nodeClient))
+      changes(t, ways(() => createRedisStore(nodeClient)))
+    })
+  }
+  t.test('ioredis that gives numbers as texts', async t => {
+    const texts = redis.client({ stringNumbers: true })
+    conformance(t, () => createRedisStore(texts))
+  })
+
+  t.test('a value that only looks sealed comes back', async t => {
+    const store = createRedisStore(client)
+    const token = `v1.${'a'.repeat(40)}`
+    for (const value of [token, `plain:${token}`, `plain:plain:${token}`, 'plain:x', 'v1.short', '']) {
+      await store.note('odd', value, 60_000)
+      t.match(await store.read('odd'), { value }, value)
+      t.match(await store.take('odd', 'a', 1000), { state: 'done', value })
+      t.equal(await store.drop('odd', value), true)
+    }
+  })
+
+  t.test('a mark that an earlier version sealed is still one', async t => {
+    const mark = accountKey('wx1', 'handled:1900000109:4200')
+    const encrypted = createEncryptedStore(createRedisStore(client), KEY)
+    // That version sealed all alike: under a key that is no mark it still looks as it did.
+    const sealedAs = async (key: string, value: string) => {
+      const { createCipheriv, createHmac, hkdfSync } = await import('node:crypto')
+      const derive = (use: string) => Buffer.from(hkdfSync('sha256', KEY, '', `fastify-wechat-pay ${use}`, 32))
+      const nonce = createHmac('sha256', derive('nonce')).update(`${key.length}:${key}${value}`).digest().subarray(0, 12)
+      const cipher = createCipheriv('aes-256-gcm', derive('encrypt'), nonce, { authTagLength: 16 }).setAAD(Buffer.from(key))
+      return `v1.${Buffer.concat([nonce, cipher.update(value), cipher.final(), cipher.getAuthTag()]).toString('base64url')}`
+    }
+    await client.set(mark, await sealedAs(mark, '1'), 'PX', 60_000)
+    t.match(await encrypted.take(mark, 'a', 1000), { state: 'done', value: '1' })
+    const token = accountKey('wx1', 'access_token')
+    await encrypted.note(token, '98_token', 60_000)
+    t.equal(await client.get(token), await sealedAs(token, '98_token'), 'and what is sealed today is sealed as it was')
+  })
+
+  t.test('scripts are sent once, and again to a server that has forgotten them', async t => {
+    for (const of of [createRedisStore(client), createRedisStore(await redis.nodeClient())]) {
+      await client.script('FLUSH')
+      await client.config('RESETSTAT')
+      for (let at = 0; at < 5; at++) await of.note('key', 'value', 1000)
+      const stats = await client.info('commandstats')
+      t.match(stats, /cmdstat_eval:calls=1,/)
+      t.match(stats, /cmdstat_evalsha:calls=5,/)
+    }
+  })
+
+  t.test('T16 a lock that cannot be ours is overcome', async t => {
+    const store = createRedisStore(client)
+    const locks: Record<string, (lock: string) => Promise<unknown>> = {
+      'without TTL': lock => client.set(lock, 'rubbish'),
+      'a list': lock => client.lpush(lock, 'x'),
+      'a list that ends': async lock => { await client.lpush(lock, 'x'); await client.pexpire(lock, 60_000) },
+      'a hash': lock => client.hset(lock, 'a', 'b')
+    }
+    for (const [what, make] of Object.entries(locks)) {
+      const key = `{t16}${what}`
+      await make(`${key}:lock`)
+      t.equal(await store.extend(key, 'a', 1000), false, what)
+      t.equal(await store.finish(key, 'a', 'x', 1000), false)
+      await store.release(key, 'a')
+      t.same(await store.take(key, 'a', 1000), { state: 'mine' }, what)
+      t.same(await store.take(key, 'b', 1000), { state: 'taken' })
+      t.ok(await client.pttl(`${key}:lock`) > 0)
+      t.equal(await store.finish(key, 'a', 'value', 1000), true)
+    }
+    await client.set('{t16}long:lock', 'rubbish', 'PX', 3600_000)
+    t.same(await store.take('{t16}long', 'a', 200), { state: 'taken' }, 'it may be somebody\'s')
+    await sleep(250)
+    t.same(await store.take('{t16}long', 'a', 200), { state: 'mine' }, 'but for no longer than a lease')
+  })
+
+  t.test('T16 counters that cannot be ours begin anew', async t => {
+    const store = createRedisStore(client)
+    await client.lpush('{t16}count list', 'x')
+    await client.set('{t16}count text', 'x', 'PX', 60_000)
+    await client.set('{t16}count eternal', '500')
+    await client.set('{t16}count long', '500', 'PX', 3600_000)
+    for (const what of ['list', 'text', 'eternal', 'long']) {
+      t.same([await store.count(`{t16}count ${what}`, 1000), await store.count(`{t16}count ${what}`, 1000)], [1, 2], what)
+      t.ok(await client.pttl(`{t16}count ${what}`) <= 1000)
+    }
+  })
+
+  t.test('what is no client is refused by name when it is given', async t => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(redisPlugin, { client: redis.client(), namespace: 'main' })
+    await app.register(redisPlugin, { client: redis.client(), namespace: 'cache' })
+    const wrong: Array<[unknown, RegExp]> = [
+      [app.redis, /under names.*app\.redis\.main or app\.redis\.cache$/],
+      ['redis://canary', /a text: make a client/],
+      ['', /a text/],
+      [6379, /a number$/],
+      [null, /null: leave/],
+      [Promise.resolve(client), /a promise: await it/],
+      [redis.client, /a function: call it/],
+      [{}, /an object without/],
+      [{ eval: async () => 1 }, /an object without/],
+      // As the HTTP clients of hosted Redis are: the same names, another form.
+      [{ eval: async () => 1, evalsha: async () => 1 }, /an object without/]
+    ]
+    for (const [option, message] of wrong) {
+      const error = await Promise.resolve().then(() => storeOf(app, { redis: option as RedisClient })).catch((error: unknown) => error) as Error
+      t.match(error, { code: 'WECHAT_CONFIG', option: 'redis', message }, String(message))
+      t.notMatch(error.message, /canary/)
+    }
+    t.ok(storeOf(app, { redis: (app.redis as unknown as Record<string, RedisClient>).main! }))
+  })
+
+  t.test('a client that throws at once, or fails in its own way, is an error like any other', async t => {
+    const failing = (call: () => unknown) => createRedisStore({ on () {}, eval: call, evalsha: call } as unknown as RedisClient, 100)
+    const failed = { code: 'WECHAT_STORE', statusCode: 503, retryable: true }
+    class ClientClosedError extends Error {}
+    await t.rejects(failing(() => { throw new TypeError('canary') }).read('key'), { ...failed, message: 'the shared store failed (TypeError)' })
+    await t.rejects(failing(async () => { throw new ClientClosedError('canary') }).read('key'), { ...failed, message: 'the shared store failed (ClientClosedError)' })
+    await t.rejects(failing(async () => { throw 'canary' }).read('key'), failed) // eslint-disable-line no-throw-literal
+    await t.rejects(failing(() => new Promise(() => {})).read('key'), { ...failed, message: /no answer in time/ })
+    // Were a timer left over, it would reject into nothing now.
+    await sleep(150)
+  })
 
   t.test('T10 what is not ours at our key is as good as none, and overwritten', async t => {
     const store = createRedisStore(client)
@@ -175,4 +345,14 @@ t.test('redis', { skip }, async t => {
     t.notMatch(full.message, /canary/)
     await client.config('SET', 'maxmemory', '0')
   })
+})
+
+t.test('a cluster, by node-redis', { skip }, async t => {
+  const key = accountKey('wx1', 'access_token')
+  const { ports } = await startCluster(t, key)
+  const cluster = createCluster({ rootNodes: ports.map(port => ({ url: `redis://127.0.0.1:${port}` })) })
+  cluster.on('error', () => {})
+  await cluster.connect()
+  t.teardown(() => cluster.destroy())
+  conformance(t, () => createEncryptedStore(createRedisStore(cluster), KEY))
 })

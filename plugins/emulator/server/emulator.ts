@@ -15,6 +15,7 @@ import { createAuthority, createPki } from '../keys/pki.ts'
 import { emulator, refuseProduction } from './plugin.ts'
 import type { EmulatorOptions } from './plugin.ts'
 import { listenSecurely, proxyWechat } from './tls.ts'
+import { checkEmulatorOptions } from './options.ts'
 import { prepareKeys } from '../keys/v3-keys.ts'
 import { createWorld } from '../state/world.ts'
 import type { WorldOptions } from '../state/world.ts'
@@ -43,7 +44,9 @@ export interface CreateEmulatorOptions extends EmulatorOptions {
 }
 
 /** Starts an emulator on a port of its own and hands out its controls. */
-export async function createEmulator ({ port = 0, securePort = 0, host = '127.0.0.1', logger = false, data, accounts = [], ...options }: CreateEmulatorOptions = {}): Promise<Emulator> {
+export async function createEmulator (given: CreateEmulatorOptions = {}): Promise<Emulator> {
+  checkEmulatorOptions(given)
+  const { port = 0, securePort = 0, host = '127.0.0.1', logger = false, data, accounts = [], ...options } = given
   refuseProduction(options.allowProduction)
   const saved = data === undefined ? undefined : readState(data)
   if (!saved) await prepareKeys()

@@ -15,6 +15,7 @@ import { payV2 } from '../wechat/v2/v2.ts'
 import { payV3 } from '../wechat/v3/v3.ts'
 import { createWorld } from '../state/world.ts'
 import type { World, WorldOptions } from '../state/world.ts'
+import { checkPluginOptions } from './options.ts'
 
 export interface EmulatorOptions extends WorldOptions {
   /** Needed, together with the environment's WECHAT_EMULATOR_IN_PRODUCTION=yes, where NODE_ENV is production. */
@@ -27,6 +28,7 @@ const BODY_LIMIT = 1 << 20
 
 /** @throws Error where NODE_ENV is production, unless told twice */
 export async function emulator (app: FastifyInstance, options: EmulatorOptions): Promise<void> {
+  checkPluginOptions(options)
   refuseProduction(options.allowProduction)
   const world = options.parts?.world ?? createWorld(options)
   const pki = options.parts?.pki ?? createPki(world.account.mchId)

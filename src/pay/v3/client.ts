@@ -75,12 +75,11 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     merchant,
     store,
     clock,
-    // The first answer is verified with a key that is in it: only WeChat could encrypt that for this merchant.
-    fetch: async keysIn => {
+    fetch: async keyOf => {
       const reply = await http(await signedCall('GET', CERTIFICATES, '', { repeatable: true }))
-      // A refusal cannot be verified, since its key is what was asked for.
-      if (reply.status !== 200) throw refusal(CERTIFICATES, reply, false)
-      return await believe(CERTIFICATES, reply, async serial => keysIn(parse(CERTIFICATES, reply)).get(serial.toUpperCase())?.publicKey)
+      if (reply.status === 200) return await believe(CERTIFICATES, reply, async serial => keyOf(parse(CERTIFICATES, reply), serial))
+      // A refusal brings no certificate to verify it with: only the public key can vouch for it.
+      throw refusal(CERTIFICATES, reply, await judge(reply.headers, reply.body, async serial => keyOf({}, serial)) === 'genuine')
     }
   })
 

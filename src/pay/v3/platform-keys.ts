@@ -6,7 +6,7 @@ import { randomUUID, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../../clock.ts'
-import { WechatConfigError, WechatReplyError } from '../../errors.ts'
+import { WechatApiError, WechatConfigError, WechatReplyError } from '../../errors.ts'
 import { accountKey } from '../../store/key.ts'
 import type { Store } from '../../store/store.ts'
 import type { CheckedV3 } from '../merchant.ts'
@@ -17,9 +17,11 @@ import type { EncryptedResource } from './resource.ts'
 const RENEW = 12 * 3600_000
 /** and never twice within this, however many unknown serial numbers arrive. */
 const GAP = 60_000
-/** How long another process may take to fetch them. */
+/** nor within this, after an attempt that failed. */
+const FAULT_GAP = 5000
+/** How long another process may take to fetch them, and a little longer than which is waited for it. */
 const LEASE = 10_000
-const LOOKS = 100
+const LOOKS = 200
 
 const PATH = '/v3/certificates'
 const PUBLIC_KEY_ID = /^PUB_KEY_ID_/
@@ -38,40 +40,52 @@ export interface PlatformKeyParts {
   merchant: CheckedV3
   store: Store
   clock: Pick<Clock, 'now'>
-  /** GET /v3/certificates; `keyFor` verifies its answer with a key that may be in that very answer. */
-  fetch (keysIn: (answer: unknown) => ReadonlyMap<string, X509Certificate>): Promise<unknown>
+  /**
+   * GET /v3/certificates. `keyOf`: what its answer may be signed with, which is the public key or a certificate in that very
+   * answer: only WeChat can have encrypted that for this merchant.
+   */
+  fetch (keyOf: (answer: unknown, serial: string) => KeyObject | undefined): Promise<unknown>
 }
 
 export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformKeyParts): PlatformKeys {
   const storeKey = accountKey(merchant.mchId, 'v3:certificates')
-  let certificates = new Map<string, X509Certificate>()
+  let certificates: Certificates = new Map()
   let renewAt = -Infinity
   let askedAt = -Infinity
   let asking: Promise<void> | undefined
 
-  const isValid = (certificate: X509Certificate) => Date.now() < new Date(certificate.validTo).getTime() && Date.now() > new Date(certificate.validFrom).getTime() - 86_400_000
-
   /** Decrypted with the merchant's APIv3 key: nobody else can have written them. */
-  function certificatesIn (answer: unknown): Map<string, X509Certificate> {
+  function certificatesIn (answer: unknown): Certificates {
     const { data } = answer as { data?: Offered[] }
-    const found = new Map<string, X509Certificate>()
-    for (const { serial_no: serial, encrypt_certificate: encrypted } of Array.isArray(data) ? data : []) {
+    const offered = Array.isArray(data) ? data : []
+    const found = bySerial(offered.flatMap(({ serial_no: serial, encrypt_certificate: encrypted }) => {
       try {
         const certificate = new X509Certificate(decryptResource(encrypted, merchant.apiV3Keys))
-        if (certificate.serialNumber === serial.toUpperCase() && isValid(certificate)) found.set(serial.toUpperCase(), certificate)
-      } catch { /* not encrypted for us */ }
-    }
-    if (found.size === 0) throw new WechatReplyError(PATH, 'the answer holds no usable certificate: is merchant.v3.apiV3Key right?')
+        return certificate.serialNumber === serial.toUpperCase() ? [certificate] : []
+      } catch {
+        return [] // not encrypted for us
+      }
+    }))
+    // A merchant whose certificates have been given up may be answered an empty list.
+    if (found.size === 0 && offered.length > 0) throw new WechatReplyError(PATH, 'the answer holds no usable certificate: is merchant.v3.apiV3Key right?')
     return found
   }
 
-  function adopt (pems: readonly string[], ttl: number): void {
-    certificates = new Map(pems.map(pem => new X509Certificate(pem)).filter(isValid).map(certificate => [certificate.serialNumber, certificate]))
-    renewAt = clock.now() + ttl
+  function publicKeyOf (id: string): KeyObject | undefined {
+    return merchant.publicKeys.get(id)
+  }
+
+  function keyOf (answer: unknown, serial: string): KeyObject | undefined {
+    return PUBLIC_KEY_ID.test(serial) ? publicKeyOf(serial) : certificatesIn(answer).get(serial.toUpperCase())?.publicKey
+  }
+
+  function adopt (found: Certificates, ttl: number): void {
+    certificates = found
+    renewAt = clock.now() + Math.min(ttl, RENEW)
   }
 
   /** By one process for all; who finds that the store is away asks by itself. */
-  async function renew (knows: (pems: readonly string[]) => boolean): Promise<void> {
+  async function renew (isEnough: (found: Certificates) => boolean): Promise<void> {
     const owner = randomUUID()
     for (let looks = 0; looks < LOOKS; looks++) {
       const turn = await store.take(storeKey, owner, LEASE).catch(() => undefined)
@@ -80,36 +94,43 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
         continue
       }
       if (turn?.state === 'done') {
-        const pems = parsed(turn.value)
+        const found = parsed(turn.value)
         // A list that was fetched a moment ago is not fetched again for a serial that it lacks: anybody can make one up.
-        if (pems && (knows(pems) || turn.ttl > RENEW - GAP)) return adopt(pems, turn.ttl)
+        if (found && (isEnough(found) || turn.ttl > RENEW - GAP)) return adopt(found, turn.ttl)
         await store.drop(storeKey, turn.value).catch(() => false)
         continue
       }
       try {
-        const pems = [...certificatesIn(await fetch(certificatesIn)).values()].map(certificate => certificate.toString())
-        adopt(pems, RENEW)
-        if (turn) await store.finish(storeKey, owner, JSON.stringify(pems), RENEW).catch(() => false)
+        const found = certificatesIn(await fetch(keyOf))
+        adopt(found, RENEW)
+        if (turn && found.size > 0) await store.finish(storeKey, owner, JSON.stringify([...found.values()].map(String)), RENEW).catch(() => false)
+        else if (turn) await store.release(storeKey, owner).catch(() => {})
       } catch (error) {
         if (turn) await store.release(storeKey, owner).catch(() => {})
-        throw error
+        // Who has the public key may have no certificates: then what claims to be signed with one is not WeChat's.
+        if (!merchant.publicKey || !saysNone(error)) throw error
+        if (error.signed) adopt(new Map(), RENEW)
       }
       return
     }
   }
 
-  async function ask (knows: (pems: readonly string[]) => boolean): Promise<void> {
+  async function ask (isEnough: (found: Certificates) => boolean): Promise<void> {
     if (!asking) {
       if (clock.now() - askedAt < GAP) return
       askedAt = clock.now()
-      asking = renew(knows).finally(() => { asking = undefined })
+      asking = renew(isEnough).catch((error: unknown) => {
+        // A lost answer shall not cost a minute in which nothing can be verified.
+        askedAt = clock.now() - GAP + FAULT_GAP
+        throw error
+      }).finally(() => { asking = undefined })
     }
     await asking
   }
 
   return {
     async keyFor (serial) {
-      if (PUBLIC_KEY_ID.test(serial)) return merchant.publicKeys.get(serial)
+      if (PUBLIC_KEY_ID.test(serial)) return publicKeyOf(serial)
       const wanted = serial.toUpperCase()
       const held = certificates.get(wanted)
       if (held && isValid(held)) {
@@ -117,14 +138,14 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
         if (clock.now() > renewAt) ask(() => true).catch(() => {})
         return held.publicKey
       }
-      await ask(pems => pems.some(pem => new X509Certificate(pem).serialNumber === wanted))
+      await ask(found => found.has(wanted))
       return certificates.get(wanted)?.publicKey
     },
 
     async current () {
       const { publicKeyId, publicKey } = merchant
       if (publicKeyId && publicKey) return { serial: publicKeyId, key: publicKey }
-      if (certificates.size === 0) await ask(pems => pems.length > 0)
+      if (certificates.size === 0) await ask(found => found.size > 0)
       // The one that lives longest is the newest.
       const newest = [...certificates.values()].sort((one, other) => new Date(other.validTo).getTime() - new Date(one.validTo).getTime())[0]
       if (!newest) throw new WechatConfigError('merchant.v3.publicKey', 'and publicKeyId are required: WeChat Pay offers this merchant no platform certificate')
@@ -133,11 +154,22 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
   }
 }
 
-function parsed (value: string): string[] | undefined {
+type Certificates = ReadonlyMap<string, X509Certificate>
+
+const isValid = (certificate: X509Certificate) => Date.now() < new Date(certificate.validTo).getTime() && Date.now() > new Date(certificate.validFrom).getTime() - 86_400_000
+
+const bySerial = (certificates: X509Certificate[]): Certificates =>
+  new Map(certificates.filter(isValid).map(certificate => [certificate.serialNumber, certificate]))
+
+/** What a process wrote down for all; undefined for anything else, and for a list of which none is valid any longer. */
+function parsed (value: string): Certificates | undefined {
   try {
-    const pems: unknown = JSON.parse(value)
-    return Array.isArray(pems) && pems.every(pem => typeof pem === 'string') ? pems : undefined
+    const found = bySerial((JSON.parse(value) as string[]).map(pem => new X509Certificate(pem)))
+    return found.size > 0 ? found : undefined
   } catch {
     return undefined
   }
 }
+
+/** WeChat's "no platform certificate" (404 RESOURCE_NOT_EXISTS, 403 NOT_ENOUGH), unlike a fault of the moment. */
+const saysNone = (error: unknown): error is WechatApiError => error instanceof WechatApiError && ['RESOURCE_NOT_EXISTS', 'NOT_ENOUGH'].includes(error.wechatCode ?? '')

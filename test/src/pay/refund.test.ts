@@ -7,13 +7,16 @@ import { checkMerchant } from '../../../src/pay/merchant.ts'
 import type { MerchantV2 } from '../../../src/pay/merchant.ts'
 import { createPay } from '../../../src/pay/pay.ts'
 import type { RefundRequest } from '../../../src/pay/refund.ts'
+import { createEncryptedStore } from '../../../src/store/encrypted.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
+import { createRedisStore } from '../../../src/store/redis.ts'
 import { foldIndexed } from '../../../src/pay/v2/refund.ts'
 import { signV2 } from '../../../src/pay/v2/sign.ts'
 import { writeXml } from '../../../src/pay/v2/xml.ts'
 import { ACCOUNT, OPENID, testEmulator } from '../../helpers/account.ts'
 import { encryptedKey, pkcs12, selfSigned, skip } from '../../helpers/certificates.ts'
 import { fakeServer } from '../../helpers/fake-server.ts'
+import { skip as withoutRedis, startRedis } from '../../helpers/redis.ts'
 
 const ORDER = { outTradeNo: 'R1234567890', description: '咖啡', amount: 6800, openid: OPENID }
 const REFUND: RefundRequest = { outTradeNo: ORDER.outTradeNo, outRefundNo: 'R1-1', amount: 6800, total: 6800, reason: '不想要了' }
@@ -101,6 +104,45 @@ t.test('P14 the same number is the same refund, at once and after a lost answer;
   await t.rejects(alone.refund({ ...part, amount: 801 }), { code: 'WECHAT_API', wechatCode: 'REFUND_FEE_MISMATCH' }, 'with the store away, WeChat compares')
   store.take = async () => ({ state: 'taken' })
   t.ok(await alone.refund(part))
+})
+
+t.test('K2 the key switched on, changed or off between a refund whose answer was lost and its repetition: the money goes back once', { skip: withoutRedis }, async t => {
+  const redis = await startRedis()
+  t.teardown(redis.stop)
+  const client = redis.client()
+  const bare = createRedisStore(client)
+  const ways = { plain: bare, 'a key': createEncryptedStore(bare, Buffer.alloc(32, 1)), 'another key': createEncryptedStore(bare, Buffer.alloc(32, 2)) }
+  const { emulator, payOptions, paid } = await stage(t)
+  await paid()
+  const { mchId } = payOptions.merchant
+  let number = 0
+  const given = () => emulator.refunds().reduce((sum, { refund_fee: fee }) => sum + Number(fee), 0)
+
+  for (const [from, before] of Object.entries(ways)) {
+    for (const [to, after] of Object.entries(ways)) {
+      const asked: RefundRequest = { ...REFUND, outRefundNo: `K2-${++number}`, amount: 300 }
+      const had = given()
+      await emulator.fault({ path: '/secapi/pay/refund', kind: 'hang', when: 'after' })
+      const impatient = createPay({ ...payOptions, store: before, http: { ...payOptions.http, retries: 0, timeout: 300 } })
+      await t.rejects(impatient.refund(asked), { code: 'WECHAT_NETWORK', outcome: 'unknown' })
+      const pay = createPay({ ...payOptions, store: after })
+      for (let times = 0; times < 2; times++) t.match(await pay.refund(asked), { outRefundNo: asked.outRefundNo, amount: 300 }, `from ${from} to ${to}`)
+      t.equal(given() - had, 300)
+      const refused = await pay.refund({ ...asked, amount: 301 }).catch((error: unknown) => error) as Error
+      t.match(refused, { code: 'WECHAT_INPUT', field: 'outRefundNo', statusCode: 409, message: /repeat that one unchanged, or query it/ })
+      t.notMatch(refused.message, /(?:or|and) take a new/)
+    }
+  }
+
+  for (const [what, value] of [['sealed with a key that is gone', `v1.${'A'.repeat(80)}`], ['rubbish', 'garbage'], ['empty', '']] as const) {
+    for (const [to, store] of Object.entries(ways)) {
+      const asked = { ...REFUND, outRefundNo: `K2-${++number}`, amount: 1 }
+      const key = `wechat:{${mchId}}:refund::${asked.outRefundNo}`
+      await client.set(key, value, 'PX', 60_000)
+      t.ok(await createPay({ ...payOptions, store }).refund(asked), `${what}, read ${to}`)
+      t.equal(await client.get(key), `o:${ORDER.outTradeNo}:1:6800`)
+    }
+  }
 })
 
 t.test('WeChat\'s refusals', async t => {

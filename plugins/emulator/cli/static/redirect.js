@@ -14,3 +14,6 @@ Socket.prototype.connect = function (...args) {
   if (port && options && HOSTS.has(options.host) && Number(options.port) === 443) list[0] = { ...options, host, port, lookup: undefined }
   return connect.apply(this, args)
 }
+
+// For fastify-wechat-pay, which else refuses an emulator's keys where the endpoints are WeChat's own: here they cannot get there.
+if (port) Object.defineProperty(globalThis, Symbol.for('fastify-wechat-pay.emulator.diverted'), { value: true })

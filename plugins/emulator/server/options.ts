@@ -1,0 +1,50 @@
+/** Every option of the emulator: what it may be. One that its type has and this table lacks does not compile. */
+import { anything, checkOptions, flag, handler, integer, list, number, object, oneOf, shape, text } from '../../../src/shapes.ts'
+import type { ShapesOf } from '../../../src/shapes.ts'
+import type { CreateEmulatorOptions } from './emulator.ts'
+import type { EmulatorOptions } from './plugin.ts'
+import type { SubMerchant, WorldOptions } from '../state/world.ts'
+
+const port = integer('a port', 0, 65535)
+const seconds = number('a number of seconds', 0, 1e9)
+
+const SUB_MERCHANT = { subMchId: text, subAppId: text } satisfies ShapesOf<SubMerchant>
+
+const WORLD = {
+  appId: text,
+  appSecret: text,
+  mchId: text,
+  apiKey: text,
+  apiV3Key: text,
+  tokenLifetime: seconds,
+  ticketLifetime: seconds,
+  timeScale: number('a number', 0, 1e6),
+  now: handler,
+  refundDelay: seconds,
+  keyMode: oneOf('public-key', 'certificate', 'both'),
+  balance: integer('an integer number of fen', 0, Number.MAX_SAFE_INTEGER),
+  subMerchants: list(object(SUB_MERCHANT)),
+  nativeUrl: shape(value => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value), 'must be an absolute http(s) URL'),
+  seed: text,
+  domains: list(text)
+} satisfies ShapesOf<WorldOptions>
+
+const PLUGIN = { ...WORLD, allowProduction: flag, parts: anything } satisfies ShapesOf<EmulatorOptions>
+
+const CREATE = {
+  ...PLUGIN,
+  port,
+  securePort: port,
+  host: text,
+  data: text,
+  accounts: list(object({ ...WORLD, name: anything })),
+  logger: anything
+} satisfies ShapesOf<CreateEmulatorOptions>
+
+/** Fastify's own of `register`. */
+const REGISTER = { prefix: anything, logLevel: anything, logSerializers: anything }
+
+/** @throws WechatConfigError */
+export const checkEmulatorOptions = (options: object): void => checkOptions(options, CREATE)
+/** The same for the plugin alone. */
+export const checkPluginOptions = (options: object): void => checkOptions(options, { ...PLUGIN, ...REGISTER })

@@ -1,0 +1,99 @@
+/**
+ * Every option of every plugin: what it may be. Which of them are required, and whether keys fit together, is checked
+ * where they are used. A new option goes into its type and in here; one that is missing here does not compile.
+ */
+import { CORE, LONGEST_TIMER } from '../src/option-shapes.ts'
+import { pageHost } from '../src/official-account/jssdk.ts'
+import { above0, anyObject, anything, either, flag, handler, list, number, oneOf, shape, text } from '../src/shapes.ts'
+import type { Shapes, ShapesOf } from '../src/shapes.ts'
+import { keyBytes } from '../src/store/encrypted.ts'
+import type { CommonOptions } from './common.ts'
+import type { JssdkOptions } from './jssdk.ts'
+import type { NotifyOptions } from './notify.ts'
+import type { OAuthOptions } from './oauth.ts'
+import type { PayPluginOptions } from './pay.ts'
+import type { ReconcileOptions } from './reconcile.ts'
+import type { TokenOptions } from './token.ts'
+
+/** Seconds. */
+const DAY = 86_400
+
+const path = shape(value => typeof value === 'string' && /^\/(?![/\\])[^\\\s]*$/.test(value), '')
+const httpUrl = shape(value => typeof value === 'string' && /^https?:\/\/[^\s]+$/.test(value) && URL.canParse(value), '')
+
+const origin = shape(value => {
+  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
+  // The parser forgives what a redirect_uri does not: blanks, missing slashes.
+  return url !== undefined && /^https?:\/\/[^/\s]+\/?$/.test(value as string) && url.pathname === '/' && !url.search && !url.hash && !url.username && !url.password
+}, 'must be scheme and host, such as https://shop.example.com, without path and query (the path belongs into prefix)')
+
+const host = shape(value => typeof value === 'string' && pageHost(`https://${value}`) === value.toLowerCase(), 'must be a host such as shop.example.com, with its port if it has one: no scheme, path or wildcard')
+
+const COMMON = {
+  appId: anything,
+  endpoints: CORE.endpoints,
+  redis: shape(value => (typeof value === 'object' && value !== null) || typeof value === 'function', 'must be a connected client, such as app.redis of @fastify/redis'),
+  encryptionKey: keyBytes,
+  http: CORE.http,
+  prefix: shape(value => value === '' || (typeof value === 'string' && /^\/[^?#\s]*$/.test(value)), 'must be a path that begins with /'),
+  preHandler: (value, option) => { (Array.isArray(value) ? list(handler) : handler)(value, option) },
+  routeConfig: anyObject,
+  namespace: shape(value => typeof value === 'string' && /^[a-z0-9][\w-]{0,63}$/i.test(value), 'must be a name of letters, digits, _ and -, since it becomes a part of a path'),
+  logLevel: text,
+  logSerializers: anyObject
+} satisfies ShapesOf<CommonOptions>
+
+const TOKEN = { ...COMMON, appSecret: anything, tokenMode: CORE.tokenMode } satisfies ShapesOf<TokenOptions>
+
+const OAUTH = {
+  ...COMMON,
+  appSecret: anything,
+  onLogin: handler,
+  onSnapshotUser: handler,
+  onRefuse: handler,
+  scope: oneOf('snsapi_base', 'snsapi_userinfo'),
+  origin,
+  defaultReturnTo: either('must be a path of this site that begins with /, or an absolute http(s) URL', path, httpUrl),
+  secureCookie: flag
+} satisfies ShapesOf<OAuthOptions>
+
+const JSSDK = {
+  ...TOKEN,
+  allowedHosts: (value, option) => {
+    if (typeof value === 'function') return
+    shape(Array.isArray, 'must be a list of hosts, or a function')(value, option)
+    list(host)(value, option)
+  },
+  jsApiList: list(text),
+  openTagList: list(text),
+  debug: flag
+} satisfies ShapesOf<JssdkOptions>
+
+const PAY = { ...COMMON, merchant: CORE.merchant, version: CORE.version, order: handler, product: handler } satisfies ShapesOf<PayPluginOptions>
+
+const NOTIFY = {
+  ...COMMON,
+  merchant: CORE.merchant,
+  onPayment: handler,
+  onRefund: handler,
+  expected: handler,
+  onMismatch: handler,
+  handlerTimeout: number('a number of milliseconds', 1, 5000),
+  handlerLimit: number('a number of milliseconds', 1, DAY * 1000),
+  remember: above0('a number of seconds', 366 * DAY),
+  storeAway: oneOf('refuse', 'process')
+} satisfies ShapesOf<NotifyOptions>
+
+const RECONCILE = {
+  ...PAY,
+  ...NOTIFY,
+  unfinished: handler,
+  every: number('a number of seconds', 0, Math.floor(LONGEST_TIMER / 1000)),
+  rate: above0('a number of queries a second', 1000),
+  onReport: handler
+} satisfies ShapesOf<ReconcileOptions>
+
+const ALL: Shapes = { ...OAUTH, ...JSSDK, ...RECONCILE }
+
+/** What each piece looks at. */
+export const OPTIONS = { token: TOKEN, oauth: OAUTH, jssdk: JSSDK, pay: PAY, notify: NOTIFY, reconcile: RECONCILE, wechatPay: ALL } satisfies Record<string, Shapes>

@@ -1,0 +1,108 @@
+/** Notes that have to reach a shared store however long it is away: kept in this process until they are written. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../log.ts'
+import type { Store } from './store.ts'
+
+/** Milliseconds from a failed try to the next. */
+const RETRY = 250
+/** How many are kept: some twenty megabytes. */
+const MOST = 100_000
+/** How many are written at a time, once the store has answered. */
+const BATCH = 100
+/** Milliseconds that the last try may take. */
+const LAST_TRY = 2500
+
+export interface Outbox {
+  /** Whether the note is here: not written yet, and not past its time. */
+  has (key: string): boolean
+  /** Keeps the note, writes it, and forgets it once it is written. Resolves after the first try, whatever came of it. */
+  put (key: string, value: string, ttl: number, write?: () => Promise<unknown>): Promise<void>
+  /** Tries now what is kept; never throws. */
+  flush (): Promise<void>
+  /** Tries once more, for a bounded time; what is left after that is lost. */
+  close (): Promise<void>
+}
+
+interface Entry { value: string, until: number }
+
+/** `what`: the notes, for the log. */
+export function createOutbox (store: Pick<Store, 'note'>, log: Log, what: string): Outbox {
+  // In the order in which they came; until: by performance.now().
+  const kept = new Map<string, Entry>()
+  let flushing: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+  let failing = false
+  let overflowing = false
+  let closed = false
+
+  function written (key: string, entry: Entry): void {
+    if (kept.get(key) === entry) kept.delete(key)
+  }
+
+  function failed (err: unknown): void {
+    if (!failing) log.error({ err }, `fastify-wechat-pay: ${what} cannot be written to the shared store: this process keeps them, and writes them as soon as it is back`)
+    failing = true
+    if (!closed) timer ??= setTimeout(() => { timer = undefined; flush() }, RETRY).unref()
+  }
+
+  async function writeAll (): Promise<void> {
+    // One first: while the store is away, each try may lie in its client's queue.
+    for (let size = 1; kept.size > 0; size = BATCH) {
+      await Promise.all(first(size, kept).map(async ([key, entry]) => {
+        const left = entry.until - performance.now()
+        if (left > 0) await store.note(key, entry.value, left)
+        written(key, entry)
+      }))
+    }
+    failing = overflowing = false
+    log.info({}, `fastify-wechat-pay: ${what} are written to the shared store again`)
+  }
+
+  async function flush (): Promise<void> {
+    // What is on its way for the first time needs no help.
+    if (failing) await (flushing ??= writeAll().catch(failed).finally(() => { flushing = undefined }))
+  }
+
+  return {
+    has (key) {
+      const entry = kept.get(key)
+      return entry !== undefined && entry.until > performance.now()
+    },
+    async put (key, value, ttl, write = () => store.note(key, value, ttl)) {
+      const entry = { value, until: performance.now() + ttl }
+      kept.set(key, entry)
+      for (const [oldest] of first(kept.size - MOST, kept)) {
+        kept.delete(oldest)
+        if (!overflowing) log.error({ kept: MOST }, `fastify-wechat-pay: too many ${what} to keep: the oldest are forgotten`)
+        overflowing = true
+      }
+      // Known to be away: the next flush writes it, and nobody waits for that.
+      if (failing) return
+      try {
+        await write()
+        written(key, entry)
+      } catch (error) {
+        failed(error)
+      }
+    },
+    flush,
+    async close () {
+      closed = true
+      clearTimeout(timer)
+      if (kept.size === 0) return
+      // Also what is on its way for the first time.
+      failing = true
+      const ending = new AbortController()
+      await Promise.race([flush(), sleep(LAST_TRY, undefined, { signal: ending.signal }).catch(() => {})])
+      ending.abort()
+      if (kept.size > 0) log.error({ lost: kept.size }, `fastify-wechat-pay: ${what} could not be written to the shared store before this process closed`)
+    }
+  }
+}
+
+function first<T> (most: number, among: Iterable<T>): T[] {
+  const found: T[] = []
+  if (most <= 0) return found
+  for (const one of among) if (found.push(one) >= most) break
+  return found
+}

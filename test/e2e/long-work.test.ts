@@ -1,0 +1,34 @@
+/** The long-work example, run as its first line says: a real Redis, a worker of its own, WeChat emulated. */
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import { skip, startRedis } from '../helpers/redis.ts'
+import { unwatched } from '../helpers/unwatched.ts'
+
+t.test('long work', { skip, timeout: 100_000 }, async t => {
+  const redis = await startRedis()
+  t.teardown(redis.stop)
+
+  async function run (...more: string[]): Promise<string> {
+    const child = spawn('env', unwatched(process.execPath, ['--import', 'tsx', 'examples/long-work/main.ts', ...more]), {
+      cwd: new URL('../../', import.meta.url), env: { ...process.env, REDIS_URL: `redis://127.0.0.1:${redis.port}`, WORK_MS: '1500', LOCK_MS: '1000' }
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
+    t.equal(err, '')
+    return out
+  }
+
+  await t.test('one payment: written down, acknowledged before the work is done, fulfilled once', async t => {
+    const out = await run()
+    t.match(out, /answered SUCCESS[\s\S]*: fulfilled L\d+\nbegun 1, fulfilled 1\n$/)
+  })
+
+  await t.test('the worker is killed in the middle: another does it, once', async t => {
+    const out = await run('--kill')
+    t.match(out, /answered SUCCESS[\s\S]*killed\n[\s\S]*: fulfilled L\d+\nbegun [23], fulfilled 1\n$/)
+    t.equal(out.match(/: fulfilled/g)?.length, 1)
+  })
+
+  t.same((await redis.client().keys('bull:fulfil:paid-*')), [], 'no job is left')
+})

@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { keepLease } from '../../src/store/lease.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+
+const until = async (done: () => boolean) => { for (let looks = 0; !done() && looks < 500; looks++) await sleep(10) }
+
+t.test('a renewal that fails is tried again, and the lease taken again if it was lost meanwhile', async t => {
+  const shared = createMemoryStore()
+  let failures = 0
+  let taken = 0
+  const store: Store = {
+    ...shared,
+    extend: async (...args) => { if (failures++ < 3) throw new Error('away'); return await shared.extend(...args) },
+    take: async (...args) => { taken++; return await shared.take(...args) }
+  }
+  await shared.take('key', 'me', 100)
+  t.teardown(keepLease(store, 'key', 'me', 300))
+  await until(() => taken > 0)
+  t.equal(taken, 1, 'after three failures')
+  await sleep(700)
+  t.same(await shared.take('key', 'other', 1000), { state: 'taken' }, 'and renewed after that')
+})
+
+t.test('after the end nothing is taken: nobody would free it', async t => {
+  const shared = createMemoryStore()
+  const renewal = { answer: (_held: boolean) => {} }
+  const store: Store = { ...shared, extend: () => new Promise(resolve => { renewal.answer = resolve }) }
+  const asked = { is: false }
+  const watched: Store = { ...store, extend: async (...args) => { asked.is = true; return await store.extend(...args) } }
+  const letGo = keepLease(watched, 'key', 'me', 60)
+  await until(() => asked.is)
+  letGo()
+  renewal.answer(false)
+  await sleep(100)
+  t.same(await shared.take('key', 'other', 1000), { state: 'mine' })
+})

@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { createOutbox } from '../../src/store/outbox.ts'
+import { silent } from '../../src/log.ts'
+import { testLog } from '../helpers/account.ts'
+
+/** A store for notes that can be away. */
+function flaky () {
+  const state = { away: true, notes: new Map<string, { value: string, ttl: number }>(), tries: 0 }
+  const note = async (key: string, value: string, ttl: number) => {
+    state.tries++
+    if (state.away) throw new Error('away')
+    state.notes.set(key, { value, ttl })
+  }
+  return { state, note }
+}
+
+const settled = async (done: () => boolean) => { for (let looks = 0; !done() && looks < 500; looks++) await sleep(10) }
+
+t.test('N20 what cannot be written is written as soon as the store is back, and said so once', async t => {
+  const { state, note } = flaky()
+  const { log, lines } = testLog()
+  const box = createOutbox({ note }, log, 'successes')
+  for (let at = 0; at < 500; at++) await box.put(`key ${at}`, '1', 60_000)
+  t.equal(state.tries, 1, 'one try is enough to see that it is away')
+  await settled(() => state.tries > 3)
+  t.ok(box.has('key 0') && box.has('key 499'))
+  state.away = false
+  await settled(() => state.notes.size === 500)
+  t.equal(state.notes.size, 500)
+  await settled(() => !box.has('key 499'))
+  t.notOk(box.has('key 0') || box.has('key 499'), 'and kept no longer')
+  const { ttl } = state.notes.get('key 0') ?? { ttl: 0 }
+  t.ok(ttl > 50_000 && ttl < 60_000, 'for the rest of its time')
+  t.equal(lines.length, 2, lines.join())
+})
+
+t.test('a note is forgotten when its time is over, and never written after', async t => {
+  const { state, note } = flaky()
+  const box = createOutbox({ note }, silent, 'successes')
+  await box.put('short', '1', 30)
+  await box.put('long', '1', 60_000)
+  t.ok(box.has('short'))
+  await sleep(50)
+  t.notOk(box.has('short'))
+  state.away = false
+  await box.flush()
+  await settled(() => state.notes.size > 0)
+  t.same([...state.notes.keys()], ['long'])
+})
+
+t.test('memory is bounded: the oldest go first', async t => {
+  const { note } = flaky()
+  const { log, lines } = testLog()
+  const box = createOutbox({ note }, log, 'successes')
+  for (let at = 0; at < 100_050; at++) await box.put(`key ${at}`, '1', 60_000)
+  t.notOk(box.has('key 49'))
+  t.ok(box.has('key 50') && box.has('key 100049'))
+  t.equal(lines.filter(line => line.includes('forgotten')).length, 1)
+})
+
+t.test('closing writes what is left, and waits for no store that hangs', async t => {
+  const { state, note } = flaky()
+  const box = createOutbox({ note }, silent, 'successes')
+  await box.put('key', '1', 60_000)
+  state.away = false
+  await box.close()
+  t.ok(state.notes.has('key'))
+
+  // One whose first try hangs.
+  let calls = 0
+  const slow = createOutbox({ note: async () => { if (++calls === 1) await new Promise(() => {}) } }, silent, 'successes')
+  slow.put('key', '1', 60_000)
+  await slow.close()
+  t.equal(calls, 2)
+
+  const { log, lines } = testLog()
+  let tries = 0
+  const dead = createOutbox({ note: async () => { if (++tries === 1) throw new Error('away'); await new Promise(() => {}) } }, log, 'successes')
+  await dead.put('key', '1', 60_000)
+  await dead.close()
+  t.match(lines.at(-1), /could not be written/)
+  const before = tries
+  await sleep(600)
+  t.equal(tries, before, 'and tries no more')
+})
