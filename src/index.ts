@@ -34,6 +34,7 @@ export type { ReconcileParts, ReconcileReport, Unfinished, UnfinishedOrder } fro
 export { createDelivery } from './pay/deliver.ts'
 export type { Delivery, Expected, ExpectedOf, HandlingContext, WechatEvent } from './pay/deliver.ts'
 export { createOnce } from './once.ts'
+export type { ClosableOnce, Once, OnceOptions } from './once.ts'
 export { checkMerchant } from './pay/merchant.ts'
 export type { Merchant, MerchantV2, MerchantV3 } from './pay/merchant.ts'
 export { signV2, verifyV2 } from './pay/v2/sign.ts'

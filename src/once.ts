@@ -73,7 +73,11 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
   async function attempt (key: string, owner: string, work: () => Promise<void>, deadline: number, hung: () => void): Promise<void> {
     if (!await takeTurn(key, owner, deadline)) return
     const stop = keepLease(store, key, owner, LEASE)
-    const timer = setTimeout(() => { stop(); hung() }, limit).unref()
+    const timer = setTimeout(() => {
+      log.error({ key, limit }, 'fastify-wechat-pay: a handler has not ended within its limit; the next delivery runs it again')
+      stop()
+      hung()
+    }, limit).unref()
     try {
       await work()
     } catch (error) {

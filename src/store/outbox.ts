@@ -39,10 +39,13 @@ export function createOutbox (store: Pick<Store, 'note'>, log: Log, what: string
     if (kept.get(key) === entry) kept.delete(key)
   }
 
+  const lost = () => log.error({ lost: kept.size }, `fastify-wechat-pay: ${what} could not be written to the shared store before this process closed`)
+
   function failed (err: unknown): void {
+    if (closed) return lost()
     if (!failing) log.error({ err }, `fastify-wechat-pay: ${what} cannot be written to the shared store: this process keeps them, and writes them as soon as it is back`)
     failing = true
-    if (!closed) timer ??= setTimeout(() => { timer = undefined; flush() }, RETRY).unref()
+    timer ??= setTimeout(() => { timer = undefined; flush() }, RETRY).unref()
   }
 
   async function writeAll (): Promise<void> {
@@ -77,7 +80,7 @@ export function createOutbox (store: Pick<Store, 'note'>, log: Log, what: string
         overflowing = true
       }
       // Known to be away: the next flush writes it, and nobody waits for that.
-      if (failing) return
+      if (failing && !closed) return
       try {
         await write()
         written(key, entry)
@@ -87,15 +90,16 @@ export function createOutbox (store: Pick<Store, 'note'>, log: Log, what: string
     },
     flush,
     async close () {
+      if (kept.size > 0) {
+        // Also what is on its way for the first time.
+        failing = true
+        const ending = new AbortController()
+        await Promise.race([flush(), sleep(LAST_TRY, undefined, { signal: ending.signal }).catch(() => {})])
+        ending.abort()
+      }
       closed = true
       clearTimeout(timer)
-      if (kept.size === 0) return
-      // Also what is on its way for the first time.
-      failing = true
-      const ending = new AbortController()
-      await Promise.race([flush(), sleep(LAST_TRY, undefined, { signal: ending.signal }).catch(() => {})])
-      ending.abort()
-      if (kept.size > 0) log.error({ lost: kept.size }, `fastify-wechat-pay: ${what} could not be written to the shared store before this process closed`)
+      if (kept.size > 0) lost()
     }
   }
 }

@@ -38,6 +38,7 @@ declare global {
   function compare (...what: unknown[]): Promise<void>
   const readFileSync: typeof import('node:fs').readFileSync
   const db: { stream (sql: string, values: unknown[]): AsyncIterable<UnfinishedOrder>, transaction (work: (tx: Transaction) => Promise<void>): Promise<void> }
+  const queue: import('bullmq').Queue
   const orders: {
     find (outTradeNo: string): Promise<Expected | undefined>
     forPayment (body: unknown): Promise<JsapiOrder>

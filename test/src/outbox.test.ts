@@ -83,4 +83,6 @@ t.test('closing writes what is left, and waits for no store that hangs', async t
   const before = tries
   await sleep(600)
   t.equal(tries, before, 'and tries no more')
+  dead.put('late', '1', 60_000)
+  t.equal(tries, before + 1, 'but for what comes late')
 })
