@@ -11,6 +11,7 @@ import { jssdkConfig } from './official-account/jssdk.ts'
 import type { JssdkConfig, JssdkConfigOptions } from './official-account/jssdk.ts'
 import { createOAuth } from './official-account/oauth.ts'
 import type { WechatOAuth } from './official-account/oauth.ts'
+import { coreOptions } from './option-shapes.ts'
 import { requireId, resolveEndpoints } from './options.ts'
 import type { Endpoints } from './options.ts'
 import { checkMerchant } from './pay/merchant.ts'
@@ -73,44 +74,66 @@ export interface Account<O extends AccountOptions = AccountOptions> {
 }
 
 /** @throws WechatConfigError if `appId` is missing or wrong */
-export function createAccount<O extends AccountOptions> (options: O, { id, store = createMemoryStore(), log = silent, clock = systemClock }: AccountParts = {}): Account<O> {
-  const appId = requireId('appId', options.appId)
-  const parts = { store, log, clock }
-
-  const merchant = once(() => checkMerchant(options.merchant, resolveEndpoints(options.endpoints).pay))
-  const token = once(() => createAccessToken({ ...options, ...parts } as Parameters<typeof createAccessToken>[0]))
-  const oauth = once(() => createOAuth(options as Parameters<typeof createOAuth>[0]))
-  const jssdk = once((): WechatJssdk => ({ config: async (url, page) => jssdkConfig(appId, await token().ticket(), url, page) }))
-  const pay = once(() => {
-    if (!options.merchant) throw new WechatConfigError('merchant', 'is required for payments')
-    return createPay({ ...options, merchant: options.merchant, ...parts })
-  })
-  const notifications = once((): WechatNotifications => {
-    const endpoints = resolveEndpoints(options.endpoints)
-    const { v3 } = merchant()
-    const keys = v3 && createV3Client({ http: options.http, bases: [endpoints.pay, endpoints.payBackup], merchant: v3, store, clock }).keys
-    return { read: createNotificationReader(appId, merchant(), keys) }
-  })
-
-  return {
-    id: id ?? appId,
-    appId,
-    options,
-    get token () { return token() },
-    get oauth () { return oauth() },
-    get jssdk () { return jssdk() },
-    get pay () { return pay() },
-    get notifications () { return notifications() },
-    get merchant () { return merchant() },
-    async close () {}
-  }
+export function createAccount<O extends AccountOptions> (options: O, parts: AccountParts = {}): Account<O> {
+  return new LazyAccount(options, parts)
 }
 
-/** Made at the first call, and the same ever after; not if making it failed. */
-function once<T extends object> (make: () => T): () => T {
-  let made: T | undefined
-  return () => {
-    made ??= make()
-    return made
+/**
+ * Thousands are kept, most of them idle: what they have in common lies in the prototype. What is private shows in no log,
+ * JSON or inspection: secrets are in there.
+ */
+class LazyAccount<O extends AccountOptions> implements Account<O> {
+  readonly id: string
+  readonly appId: string
+  readonly #options: O
+  readonly #parts: Required<Omit<AccountParts, 'id'>>
+  readonly #made: { -readonly [Part in 'token' | 'oauth' | 'jssdk' | 'pay' | 'notifications' | 'merchant']?: Account[Part] } = {}
+
+  constructor (options: O, { id, store = createMemoryStore(), log = silent, clock = systemClock }: AccountParts) {
+    this.appId = requireId('appId', options.appId)
+    this.id = id ?? this.appId
+    this.#options = options
+    this.#parts = { store, log, clock }
+  }
+
+  get options () { return this.#options }
+
+  get token () {
+    return (this.#made.token ??= createAccessToken({ ...this.#core(), ...this.#parts } as Parameters<typeof createAccessToken>[0]))
+  }
+
+  get oauth () {
+    return (this.#made.oauth ??= createOAuth(this.#core() as Parameters<typeof createOAuth>[0]))
+  }
+
+  get jssdk () {
+    return (this.#made.jssdk ??= { config: async (url, page) => jssdkConfig(this.appId, await this.token.ticket(), url, page) })
+  }
+
+  get pay () {
+    const { merchant } = this.#options
+    if (!merchant) throw new WechatConfigError('merchant', 'is required for payments')
+    return (this.#made.pay ??= createPay({ ...this.#core(), merchant, ...this.#parts }))
+  }
+
+  get notifications () {
+    return (this.#made.notifications ??= { read: createNotificationReader(this.appId, this.merchant, this.#platformKeys()) })
+  }
+
+  get merchant () {
+    return (this.#made.merchant ??= checkMerchant(this.#options.merchant, resolveEndpoints(this.#options.endpoints).pay))
+  }
+
+  async close () {}
+
+  /** A row of the host's may hold more than our options. */
+  #core () {
+    return coreOptions(this.#options)
+  }
+
+  #platformKeys () {
+    const { pay, payBackup } = resolveEndpoints(this.#options.endpoints)
+    const { v3 } = this.merchant
+    return v3 && createV3Client({ http: this.#options.http, bases: [pay, payBackup], merchant: v3, ...this.#parts }).keys
   }
 }

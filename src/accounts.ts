@@ -29,6 +29,10 @@ export interface WechatAccounts<O extends AccountOptions = AccountOptions> {
    * WechatConfigError if its options are wrong
    */
   get (id: string): Promise<Account<O>>
+  /** The same without a promise where it is kept: for what happens at each request. */
+  at (id: string): Account<O> | Promise<Account<O>>
+  /** Those in memory at this moment. */
+  kept (): Iterable<Account<O>>
   /** Its options have changed: the next request looks it up anew. */
   forget (id: string): void
   /** The accounts that are kept at this moment. */
@@ -125,21 +129,28 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
     return running
   }
 
-  return {
-    async get (id) {
-      if (typeof id !== 'string' || !/^[^\0-\x1f\x7f]{1,128}$/.test(id)) throw unknownAccount()
-      const now = clock.now()
-      const held = kept.get(id)
-      if (held && now < held.foundAt + STALE * age) {
-        if (now >= held.renewAt) {
-          held.renewAt = now + RETRY_AFTER
-          shared(id).catch(() => { /* logged; the old one serves on, unless there is none any more */ })
-        }
-        return held.account
+  function at (id: string): Account<O> | Promise<Account<O>> {
+    if (typeof id !== 'string' || !/^[^\0-\x1f\x7f]{1,128}$/.test(id)) throw unknownAccount()
+    const now = clock.now()
+    const held = kept.get(id)
+    if (held && now < held.foundAt + STALE * age) {
+      if (now >= held.renewAt) {
+        held.renewAt = now + RETRY_AFTER
+        shared(id).catch(() => { /* logged; the old one serves on, unless there is none any more */ })
       }
-      const refusal = refused.get(id)
-      if (refusal) throw refusal
-      return await shared(id)
+      return held.account
+    }
+    const refusal = refused.get(id)
+    if (refusal) throw refusal
+    return shared(id)
+  }
+
+  return {
+    at,
+    get: async id => await at(id),
+
+    * kept () {
+      for (const { account } of kept.values()) yield account
     },
 
     forget (id) {

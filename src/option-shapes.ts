@@ -92,3 +92,8 @@ export const CORE = {
 
 /** @throws WechatConfigError */
 export const checkCoreOptions = (options: object): void => checkOptions(options, CORE)
+
+/** What the core takes of options that hold more. */
+export function coreOptions<T extends object> (options: T): Pick<T, keyof T & keyof typeof CORE> {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(CORE, name))) as Pick<T, keyof T & keyof typeof CORE>
+}

@@ -16,8 +16,8 @@ export interface Expected {
   openid?: string
 }
 
-/** What the order of this number should look like; null or undefined if there is none. */
-export type ExpectedOf = (outTradeNo: string) => Expected | null | undefined | Promise<Expected | null | undefined>
+/** What the order of this number should look like; null or undefined if there is none. `source`: what the handler gets beside the payment. */
+export type ExpectedOf<S = unknown> = (outTradeNo: string, source: S) => Expected | null | undefined | Promise<Expected | null | undefined>
 
 /** What WeChat tells beside payments and refunds (APIv3 only). */
 export interface WechatEvent {
@@ -38,9 +38,13 @@ export interface HandlingContext {
 export interface DeliveryHandlers<C extends HandlingContext> {
   onPayment?: ((payment: Payment, context: C) => unknown) | undefined
   onRefund?: ((refund: Refund, context: C) => unknown) | undefined
-  expected?: ExpectedOf | undefined
-  onMismatch?: ((payment: Payment, expected: Expected | undefined) => unknown) | undefined
+  expected?: ExpectedOf<Source<C>> | undefined
+  onMismatch?: ((payment: Payment, expected: Expected | undefined, source: Source<C>) => unknown) | undefined
+  /** By type; several deliveries may share them. Default: those of `on`. */
+  events?: Map<string, EventHandler<C>> | undefined
 }
+
+export type EventHandler<C extends HandlingContext> = (event: WechatEvent, context: C) => unknown
 
 /** What the caller adds to the context that handlers get. */
 export type Source<C extends HandlingContext> = Omit<C, 'idempotencyKey'>
@@ -53,21 +57,19 @@ export interface Delivery<C extends HandlingContext> {
   payment (payment: Payment, source: Source<C>, log: Log): Promise<void>
   refund (refund: Refund, source: Source<C>, log: Log): Promise<void>
   event (event: WechatEvent, source: Source<C>, log: Log): Promise<void>
-  on (eventType: string, handler: (event: WechatEvent, context: C) => unknown): void
+  on (eventType: string, handler: EventHandler<C>): void
 }
 
-export function createDelivery<C extends HandlingContext> (appId: string, mchId: string, once: Once, { onPayment, onRefund, expected, onMismatch }: DeliveryHandlers<C>): Delivery<C> {
-  const handlers = new Map<string, (event: WechatEvent, context: C) => unknown>()
-
+export function createDelivery<C extends HandlingContext> (appId: string, mchId: string, once: Once, { onPayment, onRefund, expected, onMismatch, events = new Map() }: DeliveryHandlers<C>): Delivery<C> {
   const handled = async (idempotencyKey: string, source: Source<C>, work: (context: C) => Promise<void>) =>
     await once(accountKey(appId, `handled:${mchId}:${idempotencyKey}`), async () => { await work({ ...source, idempotencyKey } as C) })
 
-  async function refuseUnexpected (payment: Payment, log: Log): Promise<void> {
+  async function refuseUnexpected (payment: Payment, source: Source<C>, log: Log): Promise<void> {
     if (!expected) return
-    const order = await expected(payment.outTradeNo) ?? undefined
+    const order = await expected(payment.outTradeNo, source) ?? undefined
     if (order && order.amount === payment.amount && (order.currency ?? 'CNY') === payment.currency && isPayer(payment, order.openid)) return
     log.error({ outTradeNo: payment.outTradeNo, transactionId: payment.transactionId, paid: payment.amount, expected: order?.amount }, 'fastify-wechat-pay: a genuine payment does not fit the order')
-    await onMismatch?.(payment, order)
+    await onMismatch?.(payment, order, source)
     throw new WechatNotificationError('the payment does not fit the order', 409)
   }
 
@@ -75,7 +77,7 @@ export function createDelivery<C extends HandlingContext> (appId: string, mchId:
     async payment (payment, source, log) {
       if (!onPayment) throw new WechatError('WECHAT_CONFIG', 'a payment came, and there is no onPayment to handle it', { statusCode: 501 })
       await handled(payment.transactionId, source, async context => {
-        await refuseUnexpected(payment, log)
+        await refuseUnexpected(payment, source, log)
         await onPayment(payment, context)
       })
     },
@@ -86,16 +88,19 @@ export function createDelivery<C extends HandlingContext> (appId: string, mchId:
     },
 
     async event (event, source, log) {
-      const handler = handlers.get(event.eventType)
+      const handler = events.get(event.eventType)
       if (handler) await handled(`event:${event.eventId}`, source, async context => { await handler(event, context) })
       else log.warn({ eventType: event.eventType }, 'an event of WeChat Pay\'s, and nobody to hear of it: app.wechatNotify.on()')
     },
 
-    on (eventType, handler) {
-      if (typeof handler !== 'function') throw new WechatConfigError(`on(${eventType})`, 'needs a function')
-      handlers.set(eventType, handler)
-    }
+    on: (eventType, handler) => { hear(events, eventType, handler) }
   }
+}
+
+/** @throws WechatConfigError */
+export function hear<H extends (event: WechatEvent, context: never) => unknown> (events: Map<string, H>, eventType: string, handler: H): void {
+  if (typeof handler !== 'function') throw new WechatConfigError(`on(${eventType})`, 'needs a function')
+  events.set(eventType, handler)
 }
 
 const isPayer = ({ openid, subOpenid }: Payment, expected: string | undefined) => expected === undefined || expected === openid || expected === subOpenid
