@@ -56,17 +56,21 @@ export interface NotifyOptions extends CommonOptions {
 }
 
 export interface WechatNotify {
-  /** Hears of one more kind of event, such as MCHTRANSFER.BILL.FINISHED: once for each `eventId`. Call it before the server listens. */
-  on (eventType: string, handler: (event: WechatEvent, context: NotifyContext) => unknown): void
+  /**
+   * Hears of one more kind of event, once for each `eventId`, by its event_type (`MCHTRANSFER.BILL.FINISHED`), its
+   * original_type (`mch_payment`) or, for profit-sharing notices, which bear a payment's names, by `profitsharing`.
+   * Call it before the server listens.
+   */
+  on (name: string, handler: (event: WechatEvent, context: NotifyContext) => unknown): void
   /**
    * News that was found by a query: down the same road as a notification, and handled once whichever comes first.
    * `account`: whose, where there are several.
    */
   deliver (payment: Payment, account?: string): Promise<void>
   /**
-   * For a route of your own: the verified message, or an error that says why it is none. `body`: the bytes as received;
-   * `fastify-wechat-pay/xml` and a buffer parser keep them. Nothing is handled: you do, once for each transaction and event.
-   * @throws WechatNotificationError (400 to 403); WechatError `WECHAT_ACCOUNT` (404)
+   * For a route of your own: the verified message, or an error that says why it is none. `body`: the bytes as received.
+   * Nothing is handled: you do that, once for each transaction and event.
+   * @throws WechatNotificationError (400 to 409); WechatError `WECHAT_ACCOUNT` (404)
    */
   read (headers: FastifyRequest['headers'], body: Uint8Array, account?: string): Promise<Notification & { /** Whose it is. */ readonly account: string }>
 }
@@ -120,7 +124,10 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
         for (const payment of notification.payments) await delivery.payment(payment, source, request.log)
         return
       case 'refund': return await delivery.refund(notification.refund, source, request.log)
-      case 'event': return await delivery.event({ eventId: notification.eventId, eventType: notification.eventType, resource: notification.raw }, source, request.log)
+      case 'event': {
+        const { kind: _told, raw: resource, version: _known, ...event } = notification
+        return await delivery.event({ ...event, resource }, source, request.log)
+      }
       case 'failure': request.log.info({ outTradeNo: notification.raw.out_trade_no }, 'an attempt to pay failed')
     }
   }

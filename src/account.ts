@@ -21,6 +21,7 @@ import type { Notification } from './pay/notification-reader.ts'
 import { createPay } from './pay/pay.ts'
 import type { WechatPay } from './pay/pay.ts'
 import { createV3Client } from './pay/v3/client.ts'
+import type { V3Caller } from './pay/v3/client.ts'
 import type { Headers } from './pay/v3/message.ts'
 import { createMemoryStore } from './store/memory.ts'
 import type { Store } from './store/store.ts'
@@ -89,6 +90,9 @@ class LazyAccount<O extends AccountOptions> implements Account<O> {
   readonly #parts: Required<Omit<AccountParts, 'id'>>
   readonly #made: { -readonly [Part in 'token' | 'oauth' | 'jssdk' | 'pay' | 'notifications' | 'merchant']?: Account[Part] } = {}
 
+  /** Fetches the keys that notifications are verified with. */
+  #v3: V3Caller | undefined
+
   constructor (options: O, { id, store = createMemoryStore(), log = silent, clock = systemClock }: AccountParts) {
     this.appId = requireId('appId', options.appId)
     this.id = id ?? this.appId
@@ -124,7 +128,10 @@ class LazyAccount<O extends AccountOptions> implements Account<O> {
     return (this.#made.merchant ??= checkMerchant(this.#options.merchant, resolveEndpoints(this.#options.endpoints).pay))
   }
 
-  async close () {}
+  async close () {
+    const { token, oauth, pay } = this.#made
+    await Promise.all([token, oauth, pay, this.#v3].map(part => part?.disconnect()))
+  }
 
   /** A row of the host's may hold more than our options. */
   #core () {
@@ -134,6 +141,7 @@ class LazyAccount<O extends AccountOptions> implements Account<O> {
   #platformKeys () {
     const { pay, payBackup } = resolveEndpoints(this.#options.endpoints)
     const { v3 } = this.merchant
-    return v3 && createV3Client({ http: this.#options.http, bases: [pay, payBackup], merchant: v3, ...this.#parts }).keys
+    if (v3) this.#v3 = createV3Client({ http: this.#options.http, bases: [pay, payBackup], merchant: v3, ...this.#parts })
+    return this.#v3?.keys
   }
 }

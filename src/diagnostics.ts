@@ -3,7 +3,6 @@
  * No subscriber, no cost; and nothing that is published holds a secret.
  */
 import { tracingChannel } from 'node:diagnostics_channel'
-import type { TracingChannel } from 'node:diagnostics_channel'
 
 /** A call to WeChat, its repeats and fail-overs included. */
 export interface CallTrace {
@@ -40,7 +39,17 @@ export interface NotificationTrace {
   error?: unknown
 }
 
-const channel = <T extends object>(name: string) => tracingChannel<unknown, T>(`fastify-wechat-pay:${name}`)
+interface Stage<T> {
+  readonly hasSubscribers: boolean
+  publish (context: T): void
+}
+
+/** What is used of Node's TracingChannel, whose type takes other parameters in each major version of @types/node. */
+export interface Tracing<T> extends Record<'end' | 'asyncStart' | 'asyncEnd' | 'error', Stage<T>> {
+  start: Stage<T> & { runStores<R> (context: T, work: () => R): R }
+}
+
+const channel = <T extends object>(name: string): Tracing<T> => tracingChannel(`fastify-wechat-pay:${name}`) as unknown as Tracing<T>
 
 export const callChannel = channel<CallTrace>('call')
 export const tokenChannel = channel<TokenTrace>('token')
@@ -50,7 +59,7 @@ export const notificationChannel = channel<NotificationTrace>('notification')
  * Does the work between `start` and `asyncEnd` of the channel; `context` is one object throughout, to which the work
  * adds what it learns. Not `tracePromise`: that would publish the result, and with it a token.
  */
-export async function traced<T extends { error?: unknown }, R> (channel: TracingChannel<unknown, T>, context: T, work: () => Promise<R>): Promise<R> {
+export async function traced<T extends { error?: unknown }, R> (channel: Tracing<T>, context: T, work: () => Promise<R>): Promise<R> {
   const { start, end, asyncStart, asyncEnd, error: failed } = channel
   if (![start, end, asyncStart, asyncEnd, failed].some(({ hasSubscribers }) => hasSubscribers)) return await work()
   const running = start.runStores(context, work)

@@ -1,27 +1,18 @@
-/** The one way out to WeChat: time-outs, bounded repeats where a repeat is safe, bounded replies, verified certificates. */
-import { rootCertificates } from 'node:tls'
-import type { Agent, Dispatcher } from 'undici'
+/** The one way out to WeChat: time-outs, bounded repeats where a repeat is safe, bounded replies, bounded and verified connections. */
+import type { Readable } from 'node:stream'
 import { callChannel, traced } from './diagnostics.ts'
 import type { CallTrace } from './diagnostics.ts'
-import { WechatError, WechatNetworkError, WechatReplyError } from './errors.ts'
+import { WechatNetworkError, WechatReplyError } from './errors.ts'
 import { createHosts } from './hosts.ts'
+import { exchangeFlowing, exchangeWhole } from './http/exchange.ts'
+import type { Asked, Head } from './http/exchange.ts'
+import { checkHttp } from './http/options.ts'
+import type { ClientCertificate, HttpOptions } from './http/options.ts'
+import { lease } from './http/outlet.ts'
+import type { Lease, Outlet } from './http/outlet.ts'
 import { retry } from './retry.ts'
 
-export interface HttpOptions {
-  /** Milliseconds one attempt may take, from connecting to the last byte. Default 5000. */
-  timeout?: number
-  /** How often a call that is safe to repeat is repeated. Default 1. */
-  retries?: number
-  /** An undici dispatcher, for a proxy on the way out. For calls with a client certificate it has to present that itself. */
-  dispatcher?: Dispatcher
-  /** More certificate authorities (PEM) to trust besides the usual ones: the emulator's, or a company proxy's. */
-  ca?: string | readonly string[]
-}
-
-/** What a client shows of itself in mutual TLS. */
-export type ClientCertificate =
-  | { pfx: Buffer, passphrase: string }
-  | { cert: string | Buffer, key: string | Buffer, passphrase?: string }
+export type { ClientCertificate, HttpOptions }
 
 export interface HttpRequest {
   /** What the call is called in errors: never a URL, since WeChat's URLs hold secrets. */
@@ -48,59 +39,51 @@ export interface HttpReply {
 }
 
 export interface HttpStreamReply extends Omit<HttpReply, 'body'> {
-  /** As it arrives; an error in the middle is a WechatNetworkError. */
-  body: AsyncIterable<Buffer>
+  /** As it arrives; an error in the middle is a WechatNetworkError. Leaving its loop, or destroying it, closes the connection. */
+  body: Readable
 }
 
 export interface Http {
   (call: HttpRequest): Promise<HttpReply>
   /** For answers too large to hold: `timeout` then bounds each wait for more, not the whole. */
   stream (call: HttpRequest): Promise<HttpStreamReply>
+  /** Ends the connections, as far as no other client shares them; resolves when they are closed. Calls after it connect for themselves alone. */
+  disconnect (): Promise<void>
 }
 
-const CONNECT_TIMEOUT = 3000
-
-// Loaded by the first call: importing it takes longer than all else of the package together.
-let loaded: Promise<typeof import('undici')> | undefined
-async function undici () {
-  loaded ??= import('undici')
-  return await loaded
-}
-
-// rejectUnauthorized is named so that NODE_TLS_REJECT_UNAUTHORIZED=0 in somebody's shell cannot switch it off.
-let shared: Agent | undefined
-async function sharedAgent (): Promise<Agent> {
-  const { Agent } = await undici()
-  shared ??= new Agent({ connect: { timeout: CONNECT_TIMEOUT, rejectUnauthorized: true } })
-  return shared
-}
-
-/** Never shared: a connection that has shown one merchant's certificate must not carry another's calls. */
-async function ownAgent (ca: HttpOptions['ca'], certificate: ClientCertificate | undefined): Promise<Agent> {
-  const { Agent } = await undici()
-  const trusted = ca === undefined ? {} : { ca: [...rootCertificates, ...[ca].flat()] }
-  return new Agent({ connect: { timeout: CONNECT_TIMEOUT, rejectUnauthorized: true, ...trusted, ...certificate } })
-}
-
-const UNREACHED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
-
-/** `certificate`: shown to WeChat on every call. */
-export function createHttp ({ timeout = 5000, retries = 1, dispatcher, ca }: HttpOptions = {}, certificate?: ClientCertificate): Http {
+/** `certificate`: shown to WeChat on every call. @throws WechatConfigError naming the option that does not fit */
+export function createHttp (options: HttpOptions = {}, certificate?: ClientCertificate): Http {
+  const checked = checkHttp(options, certificate)
+  const { timeout, retries } = checked
   const hosts = createHosts()
-  let agent: Promise<Dispatcher> | undefined = dispatcher && Promise.resolve(dispatcher)
+  /** Taken by the first call: a client that makes none opens nothing. */
+  let kept: Lease | undefined
+  let disconnected = false
+  let running = 0
+  /** Calls it once no call is under way. */
+  let quiet: (() => void) | undefined
 
-  async function begin (call: HttpRequest, base: string, limits: Partial<Dispatcher.RequestOptions>): Promise<Dispatcher.ResponseData> {
-    agent ??= ca === undefined && !certificate ? sharedAgent() : ownAgent(ca, certificate)
-    // Before the headers are made: their timestamp shall be young.
-    const [{ request }, own] = [await undici(), await agent]
-    const fresh = await call.freshHeaders?.(base)
-    return await request(base + pathOf(call), {
-      method: call.method,
-      headers: { 'user-agent': 'fastify-wechat-pay', 'accept-encoding': 'identity', ...call.headers, ...fresh },
-      body: call.body ?? null,
-      dispatcher: own,
-      ...limits
-    })
+  async function through<T> (work: (outlet: Outlet) => Promise<T>): Promise<T> {
+    const own = disconnected ? lease(checked) : undefined
+    running++
+    try {
+      return await work(await (own ?? (kept ??= lease(checked))).outlet)
+    } finally {
+      own?.release(timeout).catch(() => {})
+      if (--running === 0) quiet?.()
+    }
+  }
+
+  async function disconnect (): Promise<void> {
+    disconnected = true
+    const end = performance.now() + timeout
+    if (running > 0) {
+      // What waits in line has its turn first; what hangs has its time-out.
+      const timer = setTimeout(() => { quiet?.() }, timeout)
+      await new Promise<void>(resolve => { quiet = resolve })
+      clearTimeout(timer)
+    }
+    await kept?.release(Math.max(0, end - performance.now()))
   }
 
   /** One host after the other, the healthy ones first. */
@@ -127,79 +110,56 @@ export function createHttp ({ timeout = 5000, retries = 1, dispatcher, ca }: Htt
   }
 
   async function whole (call: HttpRequest, base: string): Promise<HttpReply> {
-    const limit = call.maxBytes ?? 1 << 20
-    const chunks: Buffer[] = []
-    let size = 0
-    let reply
-    try {
-      reply = await begin(call, base, { signal: AbortSignal.timeout(timeout) })
-      for await (const chunk of reply.body) {
-        size += chunk.length
-        if (size > limit) break
-        chunks.push(chunk)
-      }
-    } catch (error) {
-      throw asNetworkError(call.name, error)
-    }
-    const head = accepted(call, reply)
-    if (size > limit) throw new WechatReplyError(call.name, 'the answer is too large')
-    return { ...head, body: Buffer.concat(chunks) }
+    const { body, ...head } = await through(outlet => exchangeWhole(outlet, asked(call, base), timeout, call.maxBytes ?? 1 << 20))
+    refuseForeign(call, head)
+    if (!body) throw new WechatReplyError(call.name, 'the answer is too large')
+    return { ...head, body }
   }
 
   async function flowing (call: HttpRequest, base: string): Promise<HttpStreamReply> {
-    let reply: Dispatcher.ResponseData
+    const reply = await through(outlet => exchangeFlowing(outlet, asked(call, base), timeout))
     try {
-      reply = await begin(call, base, { headersTimeout: timeout, bodyTimeout: timeout })
+      refuseForeign(call, reply)
+      return reply
     } catch (error) {
-      throw asNetworkError(call.name, error)
-    }
-    try {
-      return { ...accepted(call, reply), body: chunksOf(call.name, reply.body) }
-    } catch (error) {
-      // Nobody reads it: what it says of being given up is nobody's concern.
-      reply.body.on('error', () => {}).destroy()
+      reply.body.destroy()
       throw error
     }
   }
 
   return Object.assign(
     async (call: HttpRequest) => await anyHost(call, base => whole(call, base)),
-    { stream: async (call: HttpRequest) => await anyHost(call, base => flowing(call, base)) }
+    {
+      stream: async (call: HttpRequest) => await anyHost(call, base => flowing(call, base)),
+      disconnect
+    }
   )
+}
+
+function asked (call: HttpRequest, base: string): Asked {
+  const { origin, pathname } = new URL(base)
+  return {
+    name: call.name,
+    method: call.method,
+    origin,
+    path: pathname.replace(/\/$/, '') + pathOf(call),
+    body: call.body ?? null,
+    headers: async () => ({ 'user-agent': 'fastify-wechat-pay', 'accept-encoding': 'identity', ...call.headers, ...await call.freshHeaders?.(base) })
+  }
 }
 
 /** Path and query, the way they are sent. */
 export const pathOf = ({ path, query }: Pick<HttpRequest, 'path' | 'query'>): string => query ? `${path}?${new URLSearchParams(query)}` : path
 
-/** Status and headers of an answer that may be WeChat's. */
-function accepted (call: HttpRequest, { statusCode: status, headers }: Dispatcher.ResponseData): Omit<HttpReply, 'body'> {
+/** @throws WechatNetworkError or WechatReplyError for an answer that cannot be WeChat's own */
+function refuseForeign (call: HttpRequest, { status, headers }: Head): void {
   if (status >= 500 && !isJson(headers)) throw new WechatNetworkError(call.name, `HTTP ${status}`, 'unknown')
   // Redirects are never followed: they would carry our credentials to a host of somebody else's choice.
   if (status >= 300 && status < 400) throw new WechatReplyError(call.name, `answered with a redirect (HTTP ${status})`)
   if (headers['content-encoding'] && headers['content-encoding'] !== 'identity') {
     throw new WechatReplyError(call.name, 'the answer is compressed, which was not asked for')
   }
-  return { status, headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)])) }
 }
 
 /** A 5xx in JSON is WeChat Pay's own word, with a code; in HTML it is a gateway's. */
-const isJson = (headers: Dispatcher.ResponseData['headers']) => String(headers['content-type']).startsWith('application/json')
-
-async function * chunksOf (name: string, body: Dispatcher.ResponseData['body']): AsyncGenerator<Buffer> {
-  try {
-    for await (const chunk of body) yield chunk
-  } catch (error) {
-    throw asNetworkError(name, error)
-  }
-}
-
-/** Only the code is kept: the original error may hold the URL, and with it a secret. */
-function asNetworkError (name: string, error: unknown): WechatError {
-  // A signature that could not be made: its own words say more.
-  if (error instanceof WechatError) return error
-  const { code, name: kind } = error as { code?: string, name?: string }
-  if (kind === 'TimeoutError') return new WechatNetworkError(name, 'TIMEOUT', 'unknown')
-  const reason = String([code, kind].find(text => typeof text === 'string'))
-  const certificate = /CERT|TLS|SSL|UNABLE_TO/.test(reason)
-  return new WechatNetworkError(name, reason, certificate || UNREACHED.has(reason) ? 'not_sent' : 'unknown', !certificate)
-}
+const isJson = (headers: Head['headers']) => String(headers['content-type']).startsWith('application/json')

@@ -11,6 +11,8 @@ t.test('packed, imported and required', async t => {
   t.same(paths.filter(path => !allowed.test(path)), [], 'E3 holds only what users need')
   for (const script of ['preinstall', 'install', 'postinstall']) t.notOk(script in manifest.scripts, `E3 no ${script} script`)
 
+  // A package of its own: else our name would mean the repository, and not what was packed.
+  writeFileSync(join(dir, 'package.json'), '{ "private": true }')
   const modules = join(dir, 'node_modules')
   mkdirSync(join(modules, 'fastify-wechat-pay'), { recursive: true })
   run('tar', ['-xzf', tarball, '--strip-components=1', '-C', join(modules, 'fastify-wechat-pay')], dir)
@@ -48,11 +50,18 @@ t.test('packed, imported and required', async t => {
   mkdirSync(join(modules, '@types'), { recursive: true })
   symlinkSync(join(root, 'node_modules/@types/node'), join(modules, '@types/node'))
   const use = `
+    declare module 'fastify-wechat-pay' {
+      interface WechatNamespaces { second: true }
+    }
     const app = Fastify()
     async function start (): Promise<void> {
       await app.register(wechatPay, { appId: 'wx1', appSecret: 's', onLogin: user => { const openid: string = user.openid; return openid.length } })
       await app.register(jssdk, { appId: 'wx1', appSecret: 's', namespace: 'second' })
-      const config: JssdkConfig = await app.wechatJssdk.config('https://shop.test/')
+      const config: JssdkConfig = await app.wechatJssdk.second.config('https://shop.test/')
+      // @ts-expect-error a misspelt member is no namespace
+      app.wechatReconcile.stauts()
+      // @ts-expect-error nor is a name that was not declared
+      app.wechatPay.third
       const token: string = await app.wechatToken.get()
       const signature: string = signV2({ a: token }, 'key', 'MD5')
       const emulator: Emulator = await createEmulator({ seed: 'x' })
@@ -85,7 +94,7 @@ t.test('packed, imported and required', async t => {
   writeFileSync(join(dir, 'types.cts'), requires + use)
   writeFileSync(join(dir, 'bundled.ts'), imports + use)
   const tsc = (...args: string[]) => run(join(root, 'node_modules/.bin/tsc'), ['--strict', '--noEmit', '--target', 'es2023', '--types', 'node', '--skipLibCheck', 'false', ...args], dir)
-  for (const [name, args] of [['nodenext, ESM', ['--module', 'nodenext', 'types.mts']], ['nodenext, CommonJS', ['--module', 'nodenext', 'types.cts']], ['bundler', ['--module', 'esnext', '--moduleResolution', 'bundler', 'bundled.ts']]] as const) {
+  const check = (name: string, args: readonly string[]) => {
     try {
       tsc(...args)
       t.pass(name)
@@ -93,4 +102,7 @@ t.test('packed, imported and required', async t => {
       t.fail(`${name}: ${(error as { stdout: string }).stdout.slice(0, 2000)}`)
     }
   }
+  check('nodenext, ESM', ['--module', 'nodenext', 'types.mts'])
+  check('nodenext, CommonJS', ['--module', 'nodenext', 'types.cts'])
+  check('bundler', ['--module', 'esnext', '--moduleResolution', 'bundler', 'bundled.ts'])
 })

@@ -1,6 +1,7 @@
 /** One call to api.weixin.qq.com: JSON out, JSON back, the errcode in an HTTP 200 turned into a typed error. */
 import { redact, WechatApiError, WechatReplyError } from '../errors.ts'
 import type { Http } from '../http.ts'
+import { parseJson } from '../json.ts'
 import { retry } from '../retry.ts'
 import type { RetryPolicy } from '../retry.ts'
 import { errorCode } from './error-codes.ts'
@@ -56,7 +57,7 @@ export function createApi (http: Http, base: string): Api {
     if (!isJson) return body
     let answer: JsonObject
     try {
-      answer = JSON.parse(body.toString())
+      answer = parseJson(body.toString()) as JsonObject
     } catch {
       throw new WechatReplyError(call.path, 'the answer is not JSON')
     }
@@ -86,7 +87,7 @@ function apiError (call: ApiCall, wechatCode: string, errmsg: string): WechatApi
   const requestId = /(?:rid|req_id): *([\w-]+)/.exec(said)?.[1]
   const code = wechatCode.replace(/[^\d-]/g, '').slice(0, 10)
   return new WechatApiError(`${call.path} was refused by WeChat: ${code} ${said}`, {
-    ...errorCode(code, said),
+    ...errorCode(code, said, call.path),
     wechatCode: code,
     wechatMessage: said,
     ...(requestId && { requestId })

@@ -156,7 +156,8 @@ export function createCredential (parts: CredentialParts): Credential {
     const left = current === held ? held.until - clock.now() : 0
     if (turn?.state === 'mine' && left > 0) held.shared = (await ask(() => store.finish(key, owner, held.value, left)))?.answer === true
     else if (turn?.state === 'mine') await ask(() => store.release(key, owner))
-    else if (turn?.state === 'done' && isToken(turn.value) && left > 0) adopt(turn.value, turn.ttl, true)
+    else if (turn?.state === 'done' && !isToken(turn.value)) await ask(() => store.drop(key, turn.value))
+    else if (turn?.state === 'done' && left > 0) adopt(turn.value, turn.ttl, true)
   }
 
   return {

@@ -55,6 +55,8 @@ export interface WechatOAuth {
   userinfo (accessToken: string, openid: string): Promise<OAuthUserinfo>
   /** Whether the visitor's access_token still works. */
   check (accessToken: string, openid: string): Promise<boolean>
+  /** Without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
+  disconnect (): Promise<void>
 }
 
 /** An openid: letters, digits, `-` and `_`; WeChat's have 28. */
@@ -66,9 +68,12 @@ export function createOAuth (options: AccountOptions): WechatOAuth {
   const endpoints = resolveEndpoints(options.endpoints)
   const appid = requireId('appId', options.appId)
   const secret = requireSecret('appSecret', options.appSecret, 32, endpoints.api)
-  const api = createApi(createHttp(options.http), endpoints.api)
+  const http = createHttp(options.http)
+  const api = createApi(http, endpoints.api)
 
   return {
+    disconnect: http.disconnect,
+
     authorizeUrl (wanted) {
       if (typeof wanted !== 'object' || wanted === null) throw new WechatInputError('authorizeUrl', 'takes an object: { redirectUri, scope, state }')
       const { redirectUri, scope, state, forcePopup } = wanted

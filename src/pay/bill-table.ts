@@ -97,7 +97,8 @@ async function * linesOf (source: BillSource): AsyncGenerator<string> {
 }
 
 async function * unpacked (body: AsyncIterable<Buffer>, broken: (why: string) => WechatReplyError): AsyncGenerator<Buffer> {
-  const from = Readable.from(body)
+  // A stream can be ended while it waits for the network; a generator would first have to get its next chunk.
+  const from = body instanceof Readable ? body : Readable.from(body)
   const gunzip = createGunzip()
   let fault: unknown
   // What fails in the pipe comes out at its end; an error of the network's keeps its own kind.

@@ -118,24 +118,32 @@ function billOf<Row> (source: BillSource, typed: (row: TableRow, source: BillSou
     const table = readTable(source)
     const sums = new Map<string, number>()
     let rows = 0
-    for (;;) {
-      const { done, value } = await table.next()
-      if (done) {
-        checkTotals(source.name, value, rows, sums, totals, count)
-        summary = value
-        return
+    try {
+      for (;;) {
+        const { done, value } = await table.next()
+        if (done) {
+          checkTotals(source.name, value, rows, sums, totals, count)
+          summary = value
+          return
+        }
+        rows++
+        for (const [column] of totals) {
+          const cell = value[column]
+          if (cell) sums.set(column, (sums.get(column) ?? 0) + milliFen(source.name, cell))
+        }
+        yield typed(value, source)
       }
-      rows++
-      for (const [column] of totals) {
-        const cell = value[column]
-        if (cell) sums.set(column, (sums.get(column) ?? 0) + milliFen(source.name, cell))
-      }
-      yield typed(value, source)
+    } finally {
+      // Whoever leaves the loop, or a row that we refuse: nobody reads on, so the connection ends too.
+      await table.return(NOBODY)
     }
   }
 
   return { [Symbol.asyncIterator]: rows, get summary () { return summary } }
 }
+
+/** What a table that is not read to its end returns. */
+const NOBODY: TableRow = {}
 
 function checkTotals (name: string, summary: TableRow, rows: number, sums: ReadonlyMap<string, number>, totals: readonly Total[], count: string): void {
   if (Number(summary[count]) !== rows) throw new WechatReplyError(name, `the bill has ${rows} rows and says ${summary[count] ?? 'nothing'}`)

@@ -24,7 +24,13 @@ export interface WechatEvent {
   /** The same each time WeChat sends it. */
   eventId: string
   eventType: string
-  /** What was decrypted, by WeChat's own names. */
+  /** What WeChat calls the contents: `mch_payment`, `transaction` …; '' if it says nothing. */
+  originalType: string
+  /** WeChat's own words for it, in Chinese; '' if it says nothing. */
+  summary: string
+  /** What the contents themselves say it is, where WeChat's names do not tell: `profitsharing`. */
+  topic?: string | undefined
+  /** What was decrypted, by WeChat's own names. Integers beyond 2^53 are strings. */
   resource: Record<string, unknown>
 }
 
@@ -57,7 +63,8 @@ export interface Delivery<C extends HandlingContext> {
   payment (payment: Payment, source: Source<C>, log: Log): Promise<void>
   refund (refund: Refund, source: Source<C>, log: Log): Promise<void>
   event (event: WechatEvent, source: Source<C>, log: Log): Promise<void>
-  on (eventType: string, handler: EventHandler<C>): void
+  /** `name`: a topic (`profitsharing`), an event_type or an original_type. The first of these that has a handler is called, and no other. */
+  on (name: string, handler: EventHandler<C>): void
 }
 
 export function createDelivery<C extends HandlingContext> (appId: string, mchId: string, once: Once, { onPayment, onRefund, expected, onMismatch, events = new Map() }: DeliveryHandlers<C>): Delivery<C> {
@@ -88,19 +95,21 @@ export function createDelivery<C extends HandlingContext> (appId: string, mchId:
     },
 
     async event (event, source, log) {
-      const handler = events.get(event.eventType)
+      // From the most telling to the vaguest: a payment and a profit-sharing notice bear the same event_type.
+      const handler = [event.topic, event.eventType, event.originalType].map(name => events.get(name ?? '')).find(Boolean)
       if (handler) await handled(`event:${event.eventId}`, source, async context => { await handler(event, context) })
-      else log.warn({ eventType: event.eventType }, 'an event of WeChat Pay\'s, and nobody to hear of it: app.wechatNotify.on()')
+      else log.warn({ eventType: event.eventType, originalType: event.originalType, ...(event.topic && { topic: event.topic }) }, 'an event of WeChat Pay\'s, and nobody to hear of it: app.wechatNotify.on()')
     },
 
-    on: (eventType, handler) => { hear(events, eventType, handler) }
+    on: (name, handler) => { hear(events, name, handler) }
   }
 }
 
 /** @throws WechatConfigError */
-export function hear<H extends (event: WechatEvent, context: never) => unknown> (events: Map<string, H>, eventType: string, handler: H): void {
-  if (typeof handler !== 'function') throw new WechatConfigError(`on(${eventType})`, 'needs a function')
-  events.set(eventType, handler)
+export function hear<H extends (event: WechatEvent, context: never) => unknown> (events: Map<string, H>, name: string, handler: H): void {
+  if (typeof name !== 'string' || name === '') throw new WechatConfigError('on()', 'needs the name of an event')
+  if (typeof handler !== 'function') throw new WechatConfigError(`on(${name})`, 'needs a function')
+  events.set(name, handler)
 }
 
 const isPayer = ({ openid, subOpenid }: Payment, expected: string | undefined) => expected === undefined || expected === openid || expected === subOpenid

@@ -91,13 +91,8 @@ export function checkMerchant (merchant: Merchant | undefined, payEndpoint: stri
   if (!merchant) throw new WechatConfigError('merchant', 'is required')
   object(MERCHANT)(merchant, 'merchant')
   const mchId = requireId('merchant.mchId', merchant.mchId, MCH_ID)
-  const { notifyUrl, subMchId, subAppId } = merchant
-  if (subMchId !== undefined) requireId('merchant.subMchId', subMchId, MCH_ID)
-  if (subAppId !== undefined) {
-    requireId('merchant.subAppId', subAppId)
-    if (subMchId === undefined) throw new WechatConfigError('merchant.subAppId', 'belongs to a merchant.subMchId, which is missing')
-  }
-  const ids = { mchId, subMchId, subAppId }
+  const { notifyUrl } = merchant
+  const ids = checkIds(mchId, merchant)
   if (!merchant.v2 && !merchant.v3) throw new WechatConfigError('merchant.v3', '(or merchant.v2) is required')
   return {
     ...ids,
@@ -105,6 +100,16 @@ export function checkMerchant (merchant: Merchant | undefined, payEndpoint: stri
     v2: merchant.v2 && checkV2(merchant.v2, ids, payEndpoint),
     v3: merchant.v3 && checkV3(merchant.v3, ids, payEndpoint)
   }
+}
+
+/** For whom a call is made, of a merchant whose other options are checked. @throws WechatConfigError */
+export function checkIds (mchId: string, { subMchId, subAppId }: Pick<Merchant, 'subMchId' | 'subAppId'>): MerchantIds {
+  if (subMchId !== undefined) requireId('merchant.subMchId', subMchId, MCH_ID)
+  if (subAppId !== undefined) {
+    requireId('merchant.subAppId', subAppId)
+    if (subMchId === undefined) throw new WechatConfigError('merchant.subAppId', 'belongs to a merchant.subMchId, which is missing')
+  }
+  return { mchId, subMchId, subAppId }
 }
 
 function checkV2 (v2: MerchantV2, ids: MerchantIds, payEndpoint: string): CheckedV2 {

@@ -20,12 +20,56 @@ export interface Order {
   deviceInfo?: string
   /** Marks the order for a coupon campaign, at most 32 characters. */
   goodsTag?: string
-  /** Refuse credit cards (v2's limit_pay=no_credit; APIv3 offers it only to some merchants). */
+  /** Refuse credit cards, in v2: the same as `limitPay: ['no_credit']`. */
   noCredit?: boolean
+  /** Ways to pay that are refused. v2 knows `no_credit` alone; APIv3 offers these only to some merchants. */
+  limitPay?: LimitPay[]
+  /** What is bought: for coupons that belong to single goods. */
+  detail?: OrderDetail
+  /** The shop that sells. APIv3 takes it only together with `clientIp`. */
+  storeInfo?: StoreInfo
   /** Keep the money frozen for profit sharing. */
   profitSharing?: boolean
   /** Show the payer the entrance to an electronic invoice. */
   supportFapiao?: boolean
+  /**
+   * WeChat's own further fields that have no name here, by WeChat's names in the version that places the order:
+   * `{ settle_info: { subsidy_amount: 10 } }` in APIv3, `{ version: '1.0' }` in v2 (texts and numbers only). Fields
+   * that the order, the account or the signature already say are refused.
+   */
+  extra?: Readonly<Record<string, unknown>>
+}
+
+export type LimitPay = 'no_balance' | 'no_credit' | 'no_debit' | 'balance_only'
+
+export interface OrderDetail {
+  /** Integer fen: the price before the merchant's own discounts. */
+  costPrice?: number
+  /** The merchant's number of the receipt, at most 32 characters. */
+  receiptId?: string
+  /** One or more. */
+  goods: Array<{
+    /** The merchant's number of the article, at most 32 characters. */
+    id: string
+    /** WeChat Pay's number of the article. */
+    wechatId?: string
+    name?: string
+    /** 1 or more. */
+    quantity: number
+    /** Integer fen: what one of them costs. */
+    price: number
+  }>
+}
+
+export interface StoreInfo {
+  /** The merchant's own number of the shop, at most 32 characters. */
+  id: string
+  name?: string
+  /** Six digits: the code of its district in China. */
+  areaCode?: string
+  address?: string
+  /** WeChat Pay's number of the place. Used by APIv3's pay by code alone, instead of `id`. */
+  placeId?: string
 }
 
 export interface JsapiOrder extends Order {
@@ -131,7 +175,62 @@ export function checkOrder<T extends Order> (order: T): T {
   if (order.expiresAt !== undefined && !(order.expiresAt instanceof Date && order.expiresAt.getTime() > Date.now())) {
     throw new WechatInputError('expiresAt', 'must be a Date in the future')
   }
+  if (order.limitPay !== undefined && !(Array.isArray(order.limitPay) && order.limitPay.length > 0 && order.limitPay.every(way => LIMITS.has(way)))) {
+    throw new WechatInputError('limitPay', `must be a list of ${[...LIMITS].join(', ')}`)
+  }
+  if (order.detail !== undefined) checkDetail(order.detail)
+  if (order.storeInfo !== undefined) checkStore(order.storeInfo)
+  if (order.extra !== undefined) checkExtra('extra', order.extra)
   return order
+}
+
+const LIMITS: ReadonlySet<string> = new Set(['no_balance', 'no_credit', 'no_debit', 'balance_only'] satisfies LimitPay[])
+
+function checkDetail (detail: OrderDetail): void {
+  if (detail === null || typeof detail !== 'object' || !Array.isArray(detail.goods) || detail.goods.length === 0) throw new WechatInputError('detail.goods', 'must be a list of one or more')
+  if (detail.costPrice !== undefined) checkAmount(detail.costPrice, 'detail.costPrice')
+  if (detail.receiptId !== undefined) checkText('detail.receiptId', detail.receiptId, 32)
+  detail.goods.forEach((article, at) => {
+    const field = `detail.goods.${at}`
+    if (article === null || typeof article !== 'object') throw new WechatInputError(field, 'must be an article')
+    const { id, wechatId, name, quantity, price } = article
+    checkText(`${field}.id`, id, 32)
+    if (wechatId !== undefined) checkText(`${field}.wechatId`, wechatId, 32)
+    if (name !== undefined) checkText(`${field}.name`, name, 256)
+    if (!Number.isSafeInteger(quantity) || quantity < 1) throw new WechatInputError(`${field}.quantity`, 'must be an integer, 1 or more')
+    checkAmount(price, `${field}.price`)
+  })
+}
+
+function checkStore (store: StoreInfo): void {
+  if (store === null || typeof store !== 'object') throw new WechatInputError('storeInfo', 'must be an object')
+  checkText('storeInfo.id', store.id, 32)
+  for (const [field, most] of [['name', 256], ['areaCode', 32], ['address', 512], ['placeId', 32]] as const) {
+    if (store[field] !== undefined) checkText(`storeInfo.${field}`, store[field], most)
+  }
+}
+
+/** Plain data by names as WeChat writes them: what is signed and compared is exactly this. */
+function checkExtra (field: string, value: unknown): void {
+  if (value === null || typeof value !== 'object' || Array.isArray(value) || ![Object.prototype, null].includes(Object.getPrototypeOf(value) as null)) throw new WechatInputError(field, 'must be a plain object')
+  for (const [name, member] of Object.entries(value)) {
+    if (!/^[a-z][a-z0-9_]{0,63}$/.test(name)) throw new WechatInputError(field, 'holds a name that is none of WeChat\'s: letters, digits and underscores')
+    checkPlain(`${field}.${name}`, member)
+  }
+}
+
+function checkPlain (field: string, value: unknown): void {
+  // The list of names bounds no depth: a circle would never end.
+  if (field.length > 512) throw new WechatInputError('extra', 'is too deep')
+  if (typeof value === 'string') {
+    if (value !== '') checkText(field, value, 6000)
+  } else if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value)) throw new WechatInputError(field, 'must be an integer')
+  } else if (Array.isArray(value)) {
+    value.forEach((member, at) => { checkPlain(`${field}.${at}`, member) })
+  } else if (typeof value !== 'boolean') {
+    checkExtra(field, value)
+  }
 }
 
 export function checkTransactionId (value: unknown): string {

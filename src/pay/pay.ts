@@ -11,8 +11,9 @@ import type { Store } from '../store/store.ts'
 import { checkBillDate, fundFlowBill, tradeBill } from './bill.ts'
 import type { Bill, FundFlowBillRequest, FundFlowBillRow, TradeBillRequest, TradeBillRow } from './bill.ts'
 import { MAX_BILL_BYTES } from './bill-table.ts'
-import { checkMerchant } from './merchant.ts'
-import type { CheckedV2, CheckedV3, Merchant } from './merchant.ts'
+import { checkIds, checkMerchant } from './merchant.ts'
+import type { CheckedMerchant, CheckedV2, CheckedV3, Merchant, MerchantIds } from './merchant.ts'
+import { micropay } from './micropay.ts'
 import { checkAuthCode, checkOpenid, checkOrder, checkTransactionId } from './order.ts'
 import type { H5Order, JsapiOrder, MicropayOrder, NativeOrder, Order, Payment, UnpaidOrder } from './order.ts'
 import { qrCode } from './qr-code.ts'
@@ -21,7 +22,6 @@ import type { Refund, RefundRequest } from './refund.ts'
 import { createRefundMemory } from './refund-memory.ts'
 import { createV2Client } from './v2/client.ts'
 import type { V2Caller } from './v2/client.ts'
-import { micropay } from './v2/micropay.ts'
 import { createV2Pay } from './v2/pay.ts'
 import { createV2 } from './v2/v2.ts'
 import type { V2 } from './v2/v2.ts'
@@ -62,8 +62,8 @@ export interface WechatPay {
   /** The address that a phone's browser is sent to, within five minutes. */
   h5 (order: H5Order): Promise<{ h5Url: string }>
   /**
-   * Pay by code (v2 only, so `merchant.v2` is needed): takes up to half a minute, and ends with a payment, or with an order of which no money was
-   * taken (REVOKED, PAYERROR, CLOSED).
+   * Pay by code: takes up to half a minute, and ends with a payment, or with an order of which no money was taken
+   * (REVOKED, PAYERROR, CLOSED). In v2 it needs the client certificate, which reverses an order that fails half-way.
    * @throws WechatApiError AUTHCODEEXPIRE, NOTENOUGH …: refused, use a new number for the next try
    */
   micropay (order: MicropayOrder): Promise<Payment | UnpaidOrder>
@@ -82,8 +82,10 @@ export interface WechatPay {
   tradeBill (request: TradeBillRequest): Bill<TradeBillRow>
   /** A day's movements of one of the merchant's accounts. */
   fundFlowBill (request: FundFlowBillRequest): Bill<FundFlowBillRow>
-  /** Service provider mode: the same for another of the provider's merchants. */
+  /** Service provider mode: the same for another of the provider's merchants, over the same connections. Cheap enough for each request. */
   forSubMerchant (merchant: Pick<Merchant, 'subMchId' | 'subAppId'> & { subMchId: string }): WechatPay
+  /** Without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
+  disconnect (): Promise<void>
   /** Everything else of v2. @throws WechatConfigError where `merchant.v2` is missing */
   readonly v2: V2
   /** Everything else of v3. @throws WechatConfigError where `merchant.v3` is missing */
@@ -95,23 +97,49 @@ export function createPay (options: PayOptions): WechatPay {
   checkCoreOptions(options)
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
-  const { clock = systemClock, store = createMemoryStore() } = options
+  const { clock = systemClock, store = createMemoryStore(), http } = options
   const merchant = checkMerchant(options.merchant, endpoints.pay)
   if (!merchant.notifyUrl) throw new WechatConfigError('merchant.notifyUrl', 'is required')
-  const { notifyUrl } = merchant
   const bases = [endpoints.pay, endpoints.payBackup]
-  const v2 = merchant.v2 && withV2(createV2Client({ http: options.http, bases, appId, merchant: merchant.v2 }), merchant.v2)
-  const v3 = merchant.v3 && withV3(createV3Client({ http: options.http, bases, merchant: merchant.v3, store, clock }), merchant.v3)
-  const version = placingVersion(options.version, v2?.pay, v3?.pay)
-  const refunds = createRefundMemory(store, merchant)
-  const together = createTogether()
+  return payFor({
+    appId,
+    notifyUrl: merchant.notifyUrl,
+    v2: merchant.v2 && { caller: createV2Client({ http, bases, appId, merchant: merchant.v2 }), own: merchant.v2 },
+    v3: merchant.v3 && { caller: createV3Client({ http, bases, merchant: merchant.v3, store, clock }), own: merchant.v3 },
+    placing: placingVersion(options.version, merchant),
+    store,
+    clock,
+    together: createTogether()
+  }, checkIds(merchant.mchId, merchant))
+}
+
+/** What is read, checked and opened once, whichever of a provider's merchants the calls are for. */
+interface Shared {
+  appId: string
+  notifyUrl: string
+  v2: { caller: V2Caller, own: CheckedV2 } | undefined
+  v3: { caller: V3Caller, own: CheckedV3 } | undefined
+  placing: 'v2' | 'v3'
+  store: Store
+  clock: Clock
+  together: Together
+}
+
+/** Cheap: a service provider's server does it for each request. */
+function payFor (shared: Shared, ids: MerchantIds): WechatPay {
+  const { appId, notifyUrl, store, clock, v2: keysV2, v3: keysV3 } = shared
+  const v2 = keysV2 && lazy(() => withV2(keysV2.caller.forMerchant(ids), { ...keysV2.own, ...ids }))
+  const v3 = keysV3 && lazy(() => withV3(keysV3.caller, { ...keysV3.own, ...ids }))
+  const version = (shared.placing === 'v2' ? need(v2, 'v2') : need(v3, 'v3')).pay
+  const refunds = createRefundMemory(store, ids)
+  const together: Together = (key, work) => shared.together(`${ids.subMchId ?? ''} ${ids.subAppId ?? ''} ${key}`, work)
 
   function withV2 (caller: V2Caller, own: CheckedV2) {
-    return { caller, own, pay: createV2Pay(caller, appId, own, notifyUrl), all: createV2(caller, appId, own, notifyUrl) }
+    return { caller, own, pay: createV2Pay(caller, appId, own, notifyUrl), all: lazy(() => createV2(caller, appId, own, notifyUrl)) }
   }
 
   function withV3 (caller: V3Caller, own: CheckedV3) {
-    return { pay: createV3Pay(caller, appId, own, notifyUrl), all: createV3(caller, appId, own, notifyUrl) }
+    return { pay: createV3Pay(caller, appId, own, notifyUrl), all: lazy(() => createV3(caller, appId, own, notifyUrl)) }
   }
 
   function checkNumber (value: unknown): string {
@@ -122,7 +150,7 @@ export function createPay (options: PayOptions): WechatPay {
 
   /** Who can be asked about an order of this number: what v2 placed may bear one that v3 does not take. */
   function versionOf (number: unknown): PayVersion {
-    const able = typeof number === 'string' && [version, v2?.pay, v3?.pay].find(pay => pay?.outTradeNo.pattern.test(number))
+    const able = typeof number === 'string' && [version, v2?.().pay, v3?.().pay].find(pay => pay?.outTradeNo.pattern.test(number))
     if (!able) checkNumber(number)
     return able || version
   }
@@ -130,7 +158,7 @@ export function createPay (options: PayOptions): WechatPay {
   /** Ten calls at once for one order are one call to WeChat. */
   function place (placing: Placing): Promise<string> {
     checkNumber(checkOrder(placing.order).outTradeNo)
-    return together(JSON.stringify(placing, ORDER_FIELDS), () => version.place(placing))
+    return together(keyOf(placing.way, placing.order, ORDER_FIELDS), () => version.place(placing))
   }
 
   const placeJsapi = (order: JsapiOrder) => {
@@ -146,8 +174,8 @@ export function createPay (options: PayOptions): WechatPay {
   }
 
   return {
-    get v2 () { return need(v2, 'v2').all },
-    get v3 () { return need(v3, 'v3').all },
+    get v2 () { return need(v2, 'v2').all() },
+    get v3 () { return need(v3, 'v3').all() },
 
     jsapi: async order => await version.jsapiParams(await placeJsapi(order)),
 
@@ -171,9 +199,7 @@ export function createPay (options: PayOptions): WechatPay {
     async micropay (order) {
       checkNumber(checkOrder(order).outTradeNo)
       checkAuthCode(order.authCode)
-      // APIv3 has no pay by code: it stays with v2, whichever version places the other orders.
-      const { caller, own, pay } = need(v2, 'v2')
-      return await together(`micropay ${JSON.stringify(order, ORDER_FIELDS)}`, () => micropay(order, caller, pay, appId, own, clock))
+      return await together(keyOf('micropay', order, ORDER_FIELDS), () => micropay(order, version, clock))
     },
 
     async query (which) {
@@ -186,7 +212,7 @@ export function createPay (options: PayOptions): WechatPay {
 
     async refund (refund) {
       checkRefund(refund)
-      return await together(`refund ${JSON.stringify(refund, REFUND_FIELDS)}`, async () => {
+      return await together(keyOf('refund', refund, REFUND_FIELDS), async () => {
         const forget = await refunds.same(refund)
         return await version.refund(refund).catch(async (error: unknown) => {
           // Refused for good: nothing was given back, and the number is free for an amount that fits.
@@ -211,8 +237,10 @@ export function createPay (options: PayOptions): WechatPay {
     forSubMerchant (sub) {
       // Left out, the money would be for whichever merchant the options name.
       if (checkObject('forSubMerchant', sub, '{ subMchId }').subMchId === undefined) throw new WechatInputError('subMchId', 'is missing')
-      return createPay({ ...options, store, clock, merchant: { ...options.merchant, ...sub } })
-    }
+      return payFor(shared, checkIds(ids.mchId, sub))
+    },
+
+    async disconnect () { await Promise.all([shared.v2?.caller.disconnect(), shared.v3?.caller.disconnect()]) }
   }
 }
 
@@ -221,24 +249,40 @@ function checkObject<T> (call: string, value: T, form: string): T {
   return value
 }
 
-function need<T> (part: T | undefined, version: 'v2' | 'v3'): T {
-  if (!part) throw new WechatConfigError(`merchant.${version}`, 'is required for this call')
-  return part
+/** Made when it is first asked for: most merchants never do. */
+function lazy<T> (make: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
 }
 
-function placingVersion (wanted: unknown, v2: PayVersion | undefined, v3: PayVersion | undefined): PayVersion {
+function need<T> (part: (() => T) | undefined, version: 'v2' | 'v3'): T {
+  if (!part) throw new WechatConfigError(`merchant.${version}`, 'is required for this call')
+  return part()
+}
+
+function placingVersion (wanted: unknown, { v2, v3 }: CheckedMerchant): 'v2' | 'v3' {
   if (wanted !== undefined && wanted !== 'v2' && wanted !== 'v3') throw new WechatConfigError('version', 'must be v2 or v3')
-  const chosen = wanted === 'v2' ? v2 : wanted === 'v3' ? v3 : v3 ?? v2
-  if (!chosen) throw new WechatConfigError(`merchant.${wanted as string}`, 'is required by version')
+  const chosen = wanted ?? (v3 ? 'v3' : 'v2')
+  if (!(chosen === 'v2' ? v2 : v3)) throw new WechatConfigError(`merchant.${chosen}`, 'is required by version')
   return chosen
 }
 
 /** What makes two orders the same; a host's own record may hold more, and not all of it can be written down. */
-const ORDER_FIELDS = ['way', 'order', 'outTradeNo', 'description', 'amount', 'attach', 'expiresAt', 'clientIp', 'deviceInfo', 'goodsTag', 'noCredit', 'profitSharing', 'supportFapiao', 'openid', 'productId', 'authCode', 'scene', 'type', 'wapUrl', 'wapName', 'appName', 'bundleId', 'packageName']
+const ORDER_FIELDS = ['outTradeNo', 'description', 'amount', 'attach', 'expiresAt', 'clientIp', 'deviceInfo', 'goodsTag', 'noCredit', 'limitPay', 'detail', 'storeInfo', 'profitSharing', 'supportFapiao', 'extra', 'openid', 'productId', 'authCode', 'scene']
 const REFUND_FIELDS = ['outRefundNo', 'outTradeNo', 'transactionId', 'amount', 'total', 'reason', 'notifyUrl', 'fromBalance']
 
+/** All that is in these fields, however deep. */
+function keyOf (what: string, record: object, fields: readonly string[]): string {
+  return JSON.stringify([what, ...fields.map(name => (record as Record<string, unknown>)[name])])
+}
+
 /** Whoever asks for the same while it is under way gets the same answer. */
-function createTogether () {
+type Together = <T>(key: string, work: () => Promise<T>) => Promise<T>
+
+function createTogether (): Together {
   const underWay = new Map<string, Promise<unknown>>()
   return <T>(key: string, work: () => Promise<T>): Promise<T> => {
     let running = underWay.get(key) as Promise<T> | undefined

@@ -40,7 +40,7 @@ export interface ReconcileParts {
   /** What notifications go through, too. */
   deliver (payment: Payment, account?: string): Promise<void>
   clock: Pick<Clock, 'now' | 'sleep'>
-  /** Queries a second, at most. */
+  /** Queries a second, at most; about a twentieth of a second's more after a pause. */
   rate: number
   /** Ends the run early. */
   signal: AbortSignal
@@ -51,6 +51,11 @@ export interface ReconcileParts {
 const LISTED = 100
 /** WeChat's codes for an order that was never placed. */
 const NEVER_PLACED = new Set(['ORDERNOTEXIST', 'ORDER_NOT_EXIST'])
+
+/** Most orders that are under way at a time; and never more than are begun in a second, so that purchases find connections free. */
+const AT_ONCE = 64
+/** Milliseconds that a timer which rings late, or a database that is slow for a moment, may be caught up with. */
+const CATCH_UP = 50
 
 /** Rows of a database come as they are: a date may be a text there. @throws WechatInputError naming the field */
 function checkUnfinished (order: UnfinishedOrder): UnfinishedOrder {
@@ -63,12 +68,19 @@ function checkUnfinished (order: UnfinishedOrder): UnfinishedOrder {
   return { outTradeNo, ...(expiresAt && { expiresAt }), ...(account !== undefined && { account }) }
 }
 
-/** Also as they come out of `unfinished`: an array of a query, or the promise of one. @throws WechatInputError for what holds no orders */
+/**
+ * As many at a time as `rate` needs at the speed of WeChat's answers; counted as they are done, in whatever order.
+ * `unfinished` may be an array of a query, or the promise of one.
+ * @throws WechatInputError for what holds no orders; what `unfinished` or `progress` throws, once all that were begun are done
+ */
 export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinished>, parts: ReconcileParts): Promise<ReconcileReport> {
   const { query, close, deliver, clock, rate, signal, progress } = parts
   const report: ReconcileReport = { startedAt: new Date(), finishedAt: new Date(), orders: 0, paid: 0, closed: 0, ended: 0, open: 0, unknown: 0, failed: 0, failures: [] }
   const pause = 1000 / rate
+  const most = Math.min(AT_ONCE, Math.max(1, Math.ceil(rate)))
+  const underWay = new Set<Promise<void>>()
   let next = clock.now()
+  let broken: { error: unknown } | undefined
 
   async function settle (unfinished: UnfinishedOrder): Promise<'paid' | 'closed' | 'ended' | 'open'> {
     const { outTradeNo, expiresAt, account } = checkUnfinished(unfinished)
@@ -92,19 +104,13 @@ export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinish
     }
   }
 
-  const orders = await unfinished as Partial<Unfinished> | null | undefined
-  if (typeof orders !== 'object' || orders === null || !(Symbol.asyncIterator in orders || Symbol.iterator in orders)) {
-    throw new WechatInputError('unfinished', 'must answer an array, an iterable or an async iterable of orders')
-  }
-  for await (const order of orders as Unfinished) {
-    if (signal.aborted) break
-    const wait = next - clock.now()
-    if (wait > 0) await clock.sleep(wait)
-    next = Math.max(next, clock.now() - pause) + pause
-    report.orders++
+  async function handle (order: UnfinishedOrder): Promise<void> {
     try {
-      report[await settle(order)]++
+      const end = await settle(order)
+      report.orders++
+      report[end]++
     } catch (error) {
+      report.orders++
       const { code, message, wechatCode } = error as WechatError
       // An unsigned answer says nothing about an order.
       if (NEVER_PLACED.has(String(wechatCode)) && (error as WechatError).signed !== false) report.unknown++
@@ -112,12 +118,35 @@ export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinish
         report.failed++
         if (report.failures.length < LISTED) report.failures.push({ outTradeNo: String(order?.outTradeNo), ...(order?.account !== undefined && { account: String(order.account) }), code: String(wechatCode ?? code), message })
         // WeChat asks for less: give it a while.
-        if (error instanceof WechatError && error.statusCode === 503 && error.retryable) next = clock.now() + 10 * pause
+        if (error instanceof WechatError && error.statusCode === 503 && error.retryable) next = Math.max(next, clock.now() + 10 * pause)
       }
     }
     report.finishedAt = new Date()
-    progress?.(report)
+    try {
+      progress?.(report)
+    } catch (error) {
+      broken ??= { error }
+    }
   }
+
+  const orders = await unfinished as Partial<Unfinished> | null | undefined
+  if (typeof orders !== 'object' || orders === null || !(Symbol.asyncIterator in orders || Symbol.iterator in orders)) {
+    throw new WechatInputError('unfinished', 'must answer an array, an iterable or an async iterable of orders')
+  }
+  try {
+    for await (const order of orders as Unfinished) {
+      while (underWay.size >= most) await Promise.race(underWay)
+      const wait = next - clock.now()
+      if (wait > 0) await clock.sleep(wait)
+      if (signal.aborted || broken) break
+      next = Math.max(next, clock.now() - Math.max(pause, CATCH_UP)) + pause
+      const work: Promise<void> = handle(order).finally(() => underWay.delete(work))
+      underWay.add(work)
+    }
+  } finally {
+    await Promise.all(underWay)
+  }
+  if (broken) throw broken.error
   report.finishedAt = new Date()
   return report
 }

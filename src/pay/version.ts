@@ -1,6 +1,6 @@
 /** What pay.ts asks of v2 and of v3, so that nothing above them knows which one places the orders. */
 import type { BillSource } from './bill-table.ts'
-import type { H5Order, JsapiOrder, NativeOrder, Order, Payment, UnpaidOrder } from './order.ts'
+import type { H5Order, JsapiOrder, MicropayOrder, NativeOrder, Order, Payment, UnpaidOrder } from './order.ts'
 import type { Refund, RefundRequest } from './refund.ts'
 
 /** Accepted by `wx.chooseWXPay` (reads `timestamp`) and by `WeixinJSBridge` (reads `timeStamp`) alike. */
@@ -38,6 +38,14 @@ export type Placing =
   | { way: 'NATIVE', order: NativeOrder }
   | { way: 'H5', order: H5Order }
 
+/** The two calls that pay by code is made of. */
+export interface PayByCode {
+  /** Undefined while it is open whether the money has moved. @throws WechatApiError when it was refused for good */
+  take (order: MicropayOrder): Promise<Payment | undefined>
+  /** The order is at an end, and money that moved goes back. NOTPAY: it had never arrived. */
+  reverse (outTradeNo: string): Promise<UnpaidOrder>
+}
+
 export interface PayVersion {
   /** What an order's number may look like here, and in words. */
   outTradeNo: { pattern: RegExp, words: string }
@@ -46,6 +54,7 @@ export interface PayVersion {
   jsapiParams (prepayId: string): Promise<JsapiParams>
   appParams (prepayId: string): Promise<AppParams>
   query (which: { outTradeNo: string } | { transactionId: string }): Promise<Payment | UnpaidOrder>
+  readonly payByCode: PayByCode
   close (outTradeNo: string): Promise<void>
   refund (refund: RefundRequest): Promise<Refund>
   queryRefund (outRefundNo: string): Promise<Refund>

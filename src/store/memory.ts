@@ -7,27 +7,35 @@ interface Entry { value: string, until: number }
 /** How many entries are kept before the ones that are past their time are swept out. */
 const SWEEP_AT = 1024
 
-/** The embedded default: serves one process. */
-export function createMemoryStore (clock: Pick<Clock, 'now'> = systemClock): Store {
+/** What lives for a while, by name. */
+function createTimed (clock: Pick<Clock, 'now'>) {
   const entries = new Map<string, Entry>()
   let sweepAt = SWEEP_AT
 
   function live (key: string): Entry | undefined {
     const entry = entries.get(key)
-    if (entry && entry.until > clock.now()) return entry
+    if (entry === undefined || entry.until > clock.now()) return entry
     entries.delete(key)
   }
 
-  function write (key: string, value: string, ttl: number) {
-    if (entries.size >= sweepAt) {
-      for (const key of entries.keys()) live(key)
-      sweepAt = Math.max(SWEEP_AT, entries.size * 2)
-    }
-    entries.set(key, { value, until: clock.now() + ttl })
+  return {
+    live,
+    write (key: string, value: string, ttl: number): void {
+      if (entries.size >= sweepAt) {
+        for (const key of entries.keys()) live(key)
+        sweepAt = Math.max(SWEEP_AT, entries.size * 2)
+      }
+      entries.set(key, { value, until: clock.now() + ttl })
+    },
+    delete: (key: string): boolean => entries.delete(key)
   }
+}
 
-  const lease = (key: string) => `${key}:lock`
-  const owns = (key: string, owner: string) => live(lease(key))?.value === owner
+/** The embedded default: serves one process. */
+export function createMemoryStore (clock: Pick<Clock, 'now'> = systemClock): Store {
+  const { live, write, delete: forget } = createTimed(clock)
+  const leases = createTimed(clock)
+  const owns = (key: string, owner: string) => leases.live(key)?.value === owner
 
   return {
     async read (key) {
@@ -38,27 +46,27 @@ export function createMemoryStore (clock: Pick<Clock, 'now'> = systemClock): Sto
       const entry = live(key)
       const ttl = entry ? entry.until - clock.now() : 0
       if (entry && ttl > minTtl) return { state: 'done', value: entry.value, ttl }
-      if (live(lease(key))) return { state: 'taken' }
-      write(lease(key), owner, ms)
+      if (leases.live(key)) return { state: 'taken' }
+      leases.write(key, owner, ms)
       return { state: 'mine' }
     },
     async extend (key, owner, ms) {
       if (!owns(key, owner)) return false
-      write(lease(key), owner, ms)
+      leases.write(key, owner, ms)
       return true
     },
     async finish (key, owner, value, ttl) {
       if (!owns(key, owner)) return false
       write(key, value, ttl)
-      entries.delete(lease(key))
+      leases.delete(key)
       return true
     },
     async release (key, owner) {
-      if (owns(key, owner)) entries.delete(lease(key))
+      if (owns(key, owner)) leases.delete(key)
     },
     async drop (key, value, note) {
       if (live(key)?.value !== value) return false
-      entries.delete(key)
+      forget(key)
       if (note) write(note.key, note.value, note.ttl)
       return true
     },

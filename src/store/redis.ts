@@ -4,6 +4,8 @@ import type { RedisClient, Script } from './redis-client.ts'
 import { createReadableStore, plain } from './readable.ts'
 import type { Store } from './store.ts'
 
+export type { RedisClient } from './redis-client.ts'
+
 /** Milliseconds a command may take: the clients alone would keep it waiting for as long as Redis is away. */
 const TIMEOUT = 2000
 
@@ -47,10 +49,13 @@ const COUNT = script(`
   redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
   return 1`)
 
+const ROOTS = /\b(?:READONLY|OOM|NOPERM|MISCONF|CLUSTERDOWN|NOREPLICAS)\b/
+
 function storeError (error: unknown): WechatError {
   const { message, name, constructor } = error instanceof Error ? error : new Error()
-  // Redis puts commands and their arguments, tokens among them, into its errors: the first word is what matters.
-  const reason = /^(?:[A-Z]{3,}|no answer in time)/.exec(message)?.[0] ?? (name === 'Error' ? constructor.name : name)
+  // Redis puts commands and their arguments, tokens among them, into its errors: one word is what matters, which Redis 6 hides in the text.
+  const word = ROOTS.exec(message) ?? /^(?:[A-Z]{3,}|no answer in time)/.exec(message)
+  const reason = word?.[0] ?? (name === 'Error' ? constructor.name : name)
   return new WechatError('WECHAT_STORE', `the shared store failed (${reason})`, { statusCode: 503, fault: 'network', retryable: true })
 }
 

@@ -76,6 +76,38 @@ t.test('T10 Redis', { skip, timeout: 110_000 }, async t => {
     })
   }
 
+  for (const { name, begin, end } of STATES.slice(0, 3)) {
+    t.test(`${name}, with node-redis`, { buffered: true }, async t => {
+      const emulator = await testEmulator(t)
+      const server = await startRedis()
+      t.teardown(server.stop)
+      const admin = server.client()
+      const client = await server.nodeClient()
+      const make = () => createAccessToken({ ...emulator.config, store: createRedisStore(client) })
+      const old = make()
+      const first = await old.get()
+      await begin(server, admin)
+      t.equal(await old.get(), first)
+      const newcomer = make()
+      t.same(new Set(await Promise.all(Array.from({ length: 200 }, () => newcomer.get()))), new Set([first]))
+      t.ok((await emulator.issued()).calls.stable_token! <= 2)
+      await end(server, admin)
+      await t.resolves(until(async () => {
+        t.equal(await newcomer.get(), first)
+        return newcomer.status().storeReachable && (await server.client().exists(`wechat:{${emulator.config.appId}}:access_token`)) === 1
+      }), 'shared again')
+    })
+  }
+
+  t.test('a client of node-redis that nobody has connected is a store that is away', { buffered: true }, async t => {
+    const { createClient } = await import('redis')
+    const emulator = await testEmulator(t)
+    const { log, lines } = testLog()
+    const token = createAccessToken({ ...emulator.config, log, store: createRedisStore(createClient()) })
+    t.match(await token.get(), /^98_/)
+    t.match(lines, [/unreachable.*ClientClosedError/])
+  })
+
   for (const enableReadyCheck of [true, false]) {
     t.test(`LOADING, with ioredis ${enableReadyCheck ? 'waiting' : 'not waiting'} for it`, { buffered: true }, async t => {
       const emulator = await testEmulator(t)

@@ -145,6 +145,74 @@ t.test('WeChat\'s own probe is refused quietly', async t => {
   t.equal(payments.length, 0)
 })
 
+/** Shapes of the current and of older pages (TheNorthMemory/wechatpay.js.org webhook/v3), and the one of January 2025 on the wire (witnesses, "Profit-sharing notice"). */
+const SHARED = {
+  mchid: mchId, transaction_id: TRANSACTION.transaction_id, order_id: '30082026112312345678901234', out_order_no: 'P20150806125346', receiver: { type: 'MERCHANT_ID', account: '1900000110', amount: 888, description: '运费/交易分账/及时奖励' }, success_time: '2026-11-23T18:20:00+08:00'
+}
+
+t.test('N21 what is no order and no refund is an event, under any event_type', async t => {
+  const { app, send, payments, refunds, lines } = await host(t)
+  const heard: Array<[string, WechatEvent]> = []
+  for (const name of ['profitsharing', 'TRANSACTION.SUCCESS', 'COMPLAINT.CREATE', 'mch_payment', 'TRANSACTION.PAY_BACK', 'REFUND.SUCCESS']) app.wechatNotify.on(name, event => { heard.push([name, event]) })
+  const told = async (content: object, change: Change = {}) => {
+    heard.length = 0
+    const reply = await send(message(content, change))
+    return reply.statusCode === 204 ? heard.map(([name]) => name).join() : reply.statusCode
+  }
+  const provider = { ...SHARED, mchid: undefined, sp_mchid: mchId, sub_mchid: '1900000110' }
+  for (const type of ['TRANSACTION.SUCCESS', 'PROFITSHARING', 'PROFITSHARING.SUCCESS', 'PROFITSHARING.RETURN']) {
+    for (const content of [SHARED, provider]) t.equal(await told(content, { type, envelope: { summary: '分账' } }), 'profitsharing', type)
+  }
+  t.match(heard[0]?.[1], { eventType: 'PROFITSHARING.RETURN', originalType: 'transaction', summary: '分账', topic: 'profitsharing', resource: { receiver: { amount: 888 } } })
+  // The notice goes to whoever gets the money, and names the merchant who shares it.
+  const received = { ...SHARED, mchid: '1900000110', receiver: { ...SHARED.receiver, account: mchId } }
+  t.equal(await told(received), 'profitsharing')
+  t.equal(await told({ ...received, receiver: { ...received.receiver, type: 'PERSONAL_OPENID' } }), 403, 'a person\'s openid is nobody\'s merchant number')
+  t.equal(await told({ ...received, order_id: undefined }), 403, 'a receiver in some other message does not make it ours')
+
+  // A deduction, a complaint, a transfer, an order that another product tells of.
+  t.equal(await told({ appid: appId, mchid: mchId, contract_id: 'C1', plan_id: 12535, deduct_state: 'SUCCESS' }), 'TRANSACTION.SUCCESS')
+  t.equal(await told({ complaint_id: '200201820200101080076610000', action_type: 'CREATE_COMPLAINT', out_trade_no: 'A1', transaction_id: '42' }, { type: 'COMPLAINT.CREATE' }), 'COMPLAINT.CREATE')
+  t.equal(await told({ mch_id: mchId, mchid: mchId, out_bill_no: 'T1', state: 'SUCCESS' }, { type: 'SOMETHING.NEW', resource: { original_type: 'mch_payment' } }), 'mch_payment')
+  t.equal(await told({ appid: appId, sp_mchid: mchId, sub_mchid: '1', out_trade_no: 'A1', trade_state: 'PAY_BACK' }, { type: 'TRANSACTION.PAY_BACK' }), 'TRANSACTION.PAY_BACK')
+  t.equal(await told({ refund_id: '1', mchid: mchId }, { type: 'REFUND.SUCCESS' }), 'REFUND.SUCCESS')
+  t.equal(await told({}, { type: 'NOBODY.HEARS' }), '')
+  t.match(lines.join(), /NOBODY\.HEARS/)
+  t.same([payments.length, refunds.length], [0, 0])
+
+  // Whose it is: every id that it carries.
+  for (const content of [{ mchid: '1' }, { mch_id: '1' }, { sp_mchid: '1' }, { combine_mchid: '1' }, { appid: 'wx9' }, { sp_appid: 'wx9' }, { combine_appid: 'wx9' }, { ...SHARED, mchid: '1' }, { ...SHARED, mchid: { toString: mchId } }]) {
+    t.equal(await told(content, { type: 'COMPLAINT.CREATE' }), 403, JSON.stringify(content))
+  }
+  const single = await host(t, { merchant: { mchId, subMchId: '1900000110', v3 } })
+  single.app.wechatNotify.on('profitsharing', () => {})
+  t.match(await single.send(message(provider)), { statusCode: 204 })
+  for (const id of ['sub_mchid', 'sub_mch_id']) t.match(await single.send(message({ ...provider, [id]: '1900000111' })), { statusCode: 403 }, id)
+
+  // An order is one by its contents, too.
+  t.equal(await told({ ...TRANSACTION, out_trade_no: 'IND1', transaction_id: '4201' }, { type: 'TRANSACTION.INDUSTRY_SUCCESS' }), '')
+  t.match(payments, [{ outTradeNo: 'IND1' }])
+  for (const content of [{ ...TRANSACTION, mchid: '1' }, { ...TRANSACTION, appid: 'wx9' }, { ...TRANSACTION, combine_mchid: '1' }]) t.equal(await told(content, { type: 'TRANSACTION.INDUSTRY_SUCCESS' }), 403)
+  t.equal(payments.length, 1)
+  t.throws(() => app.wechatNotify.on('', () => {}), { code: 'WECHAT_CONFIG' })
+})
+
+t.test('N22 an unmistakable shape: __proto__ in what was decrypted is refused', async t => {
+  const { send, payments } = await host(t)
+  for (const text of [JSON.stringify(TRANSACTION).replace('{', '{"__proto__":{"a":1},'), JSON.stringify(TRANSACTION).replace('"payer":{', '"payer":{"\\u005f_proto__":{},')]) t.match(await send(message(text)), { statusCode: 400 })
+  t.equal(payments.length, 0)
+  t.match(await send(message(TRANSACTION)), { statusCode: 204 })
+  t.equal(payments.length, 1)
+})
+
+t.test('a number beyond 2^53 reaches the host unharmed', async t => {
+  const { app, send } = await host(t)
+  const heard: unknown[] = []
+  app.wechatNotify.on('X', ({ resource }) => { heard.push(resource.n) })
+  t.match(await send(message('{"n":3512345678901234567}', { type: 'X' })), { statusCode: 204 })
+  t.strictSame(heard, ['3512345678901234567'])
+})
+
 t.test('N7 refunds, events, combined orders: each to its own handler, once', async t => {
   const { app, send, payments, refunds, events, lines } = await host(t)
   for (const [refund_status, type] of [['SUCCESS', 'REFUND.SUCCESS'], ['ABNORMAL', 'REFUND.ABNORMAL'], ['CLOSED', 'REFUND.CLOSED']]) {

@@ -289,6 +289,24 @@ t.test('T10 what the others have gives way to nothing of ours', async t => {
   t.equal(await made.token.get(), 'theirs')
 })
 
+t.test('T16 what is shared after an outage makes way for itself', async t => {
+  const memory = createMemoryStore(testClock())
+  let away = true
+  let asked = 0
+  const store: Store = { ...memory, take: async (...args) => { asked++; if (away) throw new Error('away'); return await memory.take(...args) } }
+  const made = setup({ store })
+  await made.token.get()
+  await memory.note('key', 'not a token', 7000_000)
+  away = false
+  made.clock.pass(1001)
+  for (let at = 0; at < 5; at++) {
+    t.equal(await made.token.get(), 'token-1')
+    await settled()
+  }
+  t.match(await memory.read('key'), { value: 'token-1' })
+  t.ok(asked <= 3, 'and it is not asked at each call')
+})
+
 t.test('T10 alone, an early renewal keeps the old value, and a lost answer counts as a fetch', async t => {
   const failing = { ...createMemoryStore(), take: async () => { throw new Error('away') } }
   const made = setup({ store: failing })

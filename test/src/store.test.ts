@@ -280,6 +280,15 @@ t.test('redis', { skip }, async t => {
     }
   })
 
+  t.test('the commands that docs/redis.md names are all that a user with ACLs needs', async t => {
+    await client.call('ACL', 'SETUSER', 'narrow', 'on', '>pass', '~test:*', '-@all', ...['eval', 'evalsha', 'get', 'set', 'del', 'incr', 'pttl', 'pexpire', 'type'].map(name => `+${name}`))
+    await client.script('FLUSH')
+    const narrow = redis.client({ username: 'narrow', password: 'pass', enableReadyCheck: false })
+    conformance(t, () => createRedisStore(narrow))
+    await client.lpush('test:{acl}:lock', 'x')
+    t.same(await createRedisStore(narrow).take('test:{acl}', 'a', 1000), { state: 'mine' })
+  })
+
   t.test('what is no client is refused by name when it is given', async t => {
     const app = Fastify()
     t.teardown(() => app.close())
@@ -312,6 +321,7 @@ t.test('redis', { skip }, async t => {
     class ClientClosedError extends Error {}
     await t.rejects(failing(() => { throw new TypeError('canary') }).read('key'), { ...failed, message: 'the shared store failed (TypeError)' })
     await t.rejects(failing(async () => { throw new ClientClosedError('canary') }).read('key'), { ...failed, message: 'the shared store failed (ClientClosedError)' })
+    await t.rejects(failing(async () => { throw new Error('ERR Error running script (call to f_1): @user_script:7: @user_script: 7: -READONLY canary') }).read('key'), { ...failed, message: 'the shared store failed (READONLY)' }, 'as Redis 6 says it')
     await t.rejects(failing(async () => { throw 'canary' }).read('key'), failed) // eslint-disable-line no-throw-literal
     await t.rejects(failing(() => new Promise(() => {})).read('key'), { ...failed, message: /no answer in time/ })
     // Were a timer left over, it would reject into nothing now.

@@ -1,16 +1,16 @@
 /** Calls of WeChat Pay v2: parameters signed, the answer verified before anything in it is believed. */
-import { redact, WechatApiError, WechatConfigError, WechatReplyError } from '../../errors.ts'
-import { createHttp } from '../../http.ts'
-import type { Http, HttpOptions, HttpRequest } from '../../http.ts'
+import type { Readable } from 'node:stream'
+import { redact, WechatApiError, WechatReplyError } from '../../errors.ts'
+import type { HttpOptions, HttpRequest } from '../../http.ts'
 import { nonce } from '../../nonce.ts'
 import { retry } from '../../retry.ts'
-import { endOf, refuseExpired } from '../certificate.ts'
-import type { CheckedV2 } from '../merchant.ts'
+import type { CheckedV2, MerchantIds } from '../merchant.ts'
 import { endpointOf } from './endpoints.ts'
 import type { Endpoint } from './endpoints.ts'
 import { meaningOf } from './error-codes.ts'
-import { createSandbox } from './sandbox.ts'
 import { signV2, verifyV2 } from './sign.ts'
+import { createV2Wire } from './wire.ts'
+import type { V2Wire } from './wire.ts'
 import { readXml, writeXml, XmlShapeError } from './xml.ts'
 import type { Fields } from './xml.ts'
 
@@ -40,29 +40,23 @@ export interface V2ClientParts {
   bases: readonly string[]
   appId: string
   merchant: CheckedV2
+  /** Where several clients of one merchant share it. */
+  wire?: V2Wire
 }
 
 /** The client, and what signs besides it: the front end's parameters. */
 export interface V2Caller extends V2Client {
   /** The key that signs: the merchant's, or the sandbox's. */
   apiKey (): Promise<string>
+  /** The same for another of the provider's merchants, over the same connections. */
+  forMerchant (ids: MerchantIds): V2Caller
+  disconnect (): Promise<void>
 }
 
-export function createV2Client ({ http: options, bases, appId, merchant }: V2ClientParts): V2Caller {
+export function createV2Client (parts: V2ClientParts): V2Caller {
+  const { http: options, bases, appId, merchant, wire = createV2Wire(options, bases, merchant) } = parts
   const { mchId, subMchId, subAppId } = merchant
-  const plain = createHttp(options)
-  let withCertificate: { http: Http, validTo: string } | undefined
-  const sandbox = merchant.sandbox ? createSandbox(plain, bases, merchant) : undefined
-  const apiKey = async () => sandbox ? await sandbox.key() : merchant.apiKey
-
-  function httpFor (cert: boolean): Http {
-    if (!cert) return plain
-    const { certificate } = merchant
-    if (!certificate) throw new WechatConfigError('merchant.v2.pfx', '(or cert with key) is required for this call: it moves money out')
-    withCertificate ??= { http: createHttp(options, certificate), validTo: endOf(certificate) }
-    refuseExpired(withCertificate.validTo, 'pfx' in certificate ? 'merchant.v2.pfx' : 'merchant.v2.cert')
-    return withCertificate.http
-  }
+  const { httpFor, sandbox, apiKey } = wire
 
   async function signedCall (path: string, params: V2Params, endpoint: Endpoint, repeatable: boolean): Promise<HttpRequest> {
     const { appid = 'appid', mchId: mchIdName = 'mch_id', namesSignType = true } = endpoint
@@ -90,7 +84,7 @@ export function createV2Client ({ http: options, bases, appId, merchant }: V2Cli
   }
 
   async function believe (path: string, endpoint: Endpoint, answer: Fields): Promise<Fields> {
-    const { appid = 'appid', mchId: mchIdName = 'mch_id', signedReply = true } = endpoint
+    const { appid = 'appid', mchId: mchIdName = 'mch_id', signedReply = true, resultCode = true } = endpoint
     if (answer.return_code !== 'SUCCESS') {
       if (answer.return_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no return_code')
       throw refusal(path, answer.error_code ?? '', answer.return_msg ?? answer.retmsg ?? '')
@@ -99,7 +93,7 @@ export function createV2Client ({ http: options, bases, appId, merchant }: V2Cli
     const own = { ...(appid && { [appid]: appId }), [mchIdName]: mchId }
     const foreign = Object.entries(own).some(([name, id]) => (signedReply || answer[name] !== undefined) && answer[name] !== id)
     if (foreign || (subMchId && answer.sub_mch_id && answer.sub_mch_id !== subMchId)) throw new WechatReplyError(path, 'the answer belongs to another account or merchant')
-    if (answer.result_code === 'SUCCESS') return answer
+    if (answer.result_code === 'SUCCESS' || (!resultCode && answer.result_code === undefined)) return answer
     if (answer.result_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no result_code')
     throw refusal(path, answer.err_code ?? '', answer.err_code_des ?? '')
   }
@@ -108,12 +102,14 @@ export function createV2Client ({ http: options, bases, appId, merchant }: V2Cli
     const said = redact(message, merchant.apiKeys)
     const wechatCode = code.replace(/[^\w-]/g, '').slice(0, 40)
     return new WechatApiError(`${path} was refused by WeChat Pay: ${[wechatCode, said].filter(Boolean).join(' ')}`, {
-      fault: 'caller', ...meaningOf(wechatCode, said), ...(wechatCode && { wechatCode }), wechatMessage: said
+      fault: 'caller', ...meaningOf(wechatCode, said, path), ...(wechatCode && { wechatCode }), wechatMessage: said
     })
   }
 
   return {
     apiKey,
+    forMerchant: ids => createV2Client({ ...parts, merchant: { ...merchant, ...ids }, wire }),
+    disconnect: wire.disconnect,
 
     async post (path, params, given = {}) {
       const endpoint = endpointOf(path)
@@ -123,35 +119,35 @@ export function createV2Client ({ http: options, bases, appId, merchant }: V2Cli
         if (reply.status !== 200) throw new WechatReplyError(path, `answered with HTTP ${reply.status}`)
         return await believe(path, endpoint, parse(path, reply.body, endpoint.list))
       }, {
-        // A SYSTEMERROR is answered with the same call again.
+        // A SYSTEMERROR is answered with the same call again; who is shut out only stays out longer by knocking.
         retries: 1,
         delay: 200,
-        again: error => repeatable && error instanceof WechatApiError && error.retryable && error.fault === 'wechat'
+        again: error => repeatable && error instanceof WechatApiError && error.retryable && error.fault === 'wechat' && error.wechatCode !== 'INVALID_REQ_TOO_MUCH'
       })
     },
 
     async download (path, params, given = {}) {
       const endpoint = endpointOf(path)
       const { cert = endpoint.cert ?? false } = given
-      const reply = await httpFor(cert).stream(await signedCall(path, params, endpoint, true))
-      const parts = reply.body[Symbol.asyncIterator]()
-      const first = await parts.next()
-      const head: Buffer = first.done ? Buffer.alloc(0) : first.value
-      const rest = { [Symbol.asyncIterator]: () => parts }
-      if (reply.status === 200 && !head.toString('latin1', 0, 64).trimStart().startsWith('<')) return following(head, rest)
+      const { status, body } = await httpFor(cert).stream(await signedCall(path, params, endpoint, true))
+      if (status === 200 && !(await beginningOf(body)).trimStart().startsWith('<')) return body
       // An error document instead of the file.
-      const chunks = [head]
-      for await (const chunk of rest) if (chunks.push(chunk) > 64) break
-      if (reply.status !== 200) throw new WechatReplyError(path, `answered with HTTP ${reply.status}`)
+      const chunks: Buffer[] = []
+      for await (const chunk of body) if (chunks.push(chunk as Buffer) > 64) break
+      if (status !== 200) throw new WechatReplyError(path, `answered with HTTP ${status}`)
       const answer = parse(path, Buffer.concat(chunks))
       throw refusal(path, answer.error_code ?? answer.err_code ?? '', answer.return_msg ?? '')
     }
   }
 }
 
-async function * following (head: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  yield head
-  yield * rest
+/** Its first characters, which stay in it. */
+async function beginningOf (body: Readable): Promise<string> {
+  const parts = body.iterator({ destroyOnReturn: false })
+  const { done, value } = await parts.next() as IteratorResult<Buffer, undefined>
+  if (!done) body.unshift(value)
+  await parts.return?.()
+  return done ? '' : value.toString('latin1', 0, 64)
 }
 
 function parse (path: string, body: Buffer, list?: string): Fields {

@@ -18,6 +18,8 @@ export interface Endpoint {
   signedReply?: boolean
   /** WeChat acts at most once on the same number, so that an unknown outcome may be repeated. */
   repeatable?: boolean
+  /** False where a `return_code` of SUCCESS is all the answer says of success. */
+  resultCode?: boolean
   /** An element of the answer that holds elements; its inner XML is handed out as text. */
   list?: string
 }
@@ -53,7 +55,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   '/secapi/pay/profitsharingreturn': { ...sharing, cert: true },
   '/pay/profitsharingquery': { ...sharing, appid: false },
   '/pay/profitsharingreturnquery': sharing,
-  '/pay/profitsharingorderamountquery': { ...sharing, appid: false },
+  '/pay/profitsharingorderamountquery': { ...sharing, appid: false, resultCode: false },
   '/pay/profitsharingaddreceiver': sharing,
   '/pay/profitsharingremovereceiver': sharing
 }

@@ -1,13 +1,11 @@
 /** What the `err_code`s of v2 mean for a caller: WeChat Pay v2 documentation, and replies seen in public. */
 import type { CodeInfo } from '../../errors.ts'
-import { caller, failing, parameter, passing, permission, tooOften } from '../advice.ts'
+import { badCode, caller, failing, merchantPoor, parameter, passing, payerPoor, permission, tooManyRefused, tooOften } from '../advice.ts'
 
 const reused = caller(
-  'The number was used before with other parameters (amount, description, trade type, openid). Use the same parameters, or a new order.',
-  '该单号此前以不同参数提交过（金额、描述、交易类型或 openid）。请用原参数重试，或为新订单使用新单号。', 409)
-const authCode = caller('The payment code is over a minute old, used or not one of WeChat\'s: ask the payer to refresh it, and take a new order number.', '付款码已过期、已使用或不是微信付款码：请顾客刷新后重新扫码，并使用新单号。', 400)
+  'The number was used before with other parameters (amount, description, trade type, openid): repeat it with those, or query it. Until its outcome is known, a new number may do the same twice.',
+  '该单号此前以不同参数提交过（金额、描述、交易类型或 openid）：请用原参数重试或先查询；原单结果未明之前换新单号，可能会重复支付或退款。', 409)
 const notFound = caller('WeChat has no such order: was it placed, by this merchant?', '查无此单：请确认该单已由本商户号成功下单。', 404)
-const balance = caller('The balance of the merchant\'s account is too low: top it up, then repeat with the same number.', '商户账户余额不足，请充值后用原单号重试。')
 const payer = caller('The payer\'s account will not do for this: let them choose another way to pay.', '付款用户账户或支付方式受限，请更换支付方式。', 400)
 
 export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
@@ -20,9 +18,10 @@ export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
   FREQUENCY_LIMITED: tooOften,
   FREQ_LIMIT: tooOften,
   RATELIMIT_EXCEED: tooOften,
-  INVALID_REQ_TOO_MUCH: caller('Too many refunds that cannot be: look at the reasons before asking again.', '无效退款请求过多：请先排查退款被拒原因再发起。'),
+  INVALID_REQ_TOO_MUCH: tooManyRefused,
   PROCESSING: passing('It is under way: repeat with the same number, or query.', '处理中，请用原单号重试或查询。', 202),
-  SEND_FAILED: passing('Not sent: query, or repeat with the same number.', '发放失败，请查询后用原单号重试。'),
+  // Not `retryable`: the call itself would be repeated, and a packet that was sent is sent.
+  SEND_FAILED: caller('Query it first. Only if the query says that it failed, send it again, under a new number.', '发放失败：请先查询结果，仅在查询明确为失败后，才可换新单号重新发放。', 409),
 
   // The order.
   ORDERPAID: caller('The order is paid: query it and deliver.', '订单已支付，请查单后发货，不要重复下单。', 409),
@@ -40,17 +39,17 @@ export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
   REVERSE_EXPIRE: caller('Older than seven days: refund it instead.', '订单超过七天不可撤销，请改用退款。', 409),
 
   // Refunds.
-  REFUND_FEE_MISMATCH: caller('This out_refund_no or order was refunded before with other amounts: repeat with those, or use a new number for a new refund.', '订单金额或退款金额与之前请求不一致：请用原金额重试，新的退款请用新单号。', 409),
+  REFUND_FEE_MISMATCH: caller('This out_refund_no or order was refunded before with other amounts: repeat with those, or query it. Until its outcome is known, a new number may give the money back twice.', '订单金额或退款金额与之前请求不一致：请用原金额重试或先查询；上一笔结果未明之前换新单号，可能会退两次款。', 409),
   TRADE_OVERDUE: caller('The order is over a year old: pay the money back another way.', '订单已超过一年的可退款期限，请以其他方式退还。', 409),
   ERROR: caller('A rule of the business forbids it: the message says which.', '业务规则不允许，原因见错误描述。', 409),
   USER_ACCOUNT_ABNORMAL: caller('The payer\'s account is closed or abnormal: settle it with the payer.', '用户账户异常或已注销，请联系用户以其他方式退款。', 409),
-  NOTENOUGH: balance,
-  NOT_ENOUGH: balance,
+  NOTENOUGH: merchantPoor,
+  NOT_ENOUGH: merchantPoor,
 
   // The payer, by code.
-  AUTHCODEEXPIRE: authCode,
-  AUTH_CODE_ERROR: authCode,
-  AUTH_CODE_INVALID: authCode,
+  AUTHCODEEXPIRE: badCode,
+  AUTH_CODE_ERROR: badCode,
+  AUTH_CODE_INVALID: badCode,
   BUYER_MISMATCH: caller('Another payer began to pay this order: place a new one.', '支付账号与之前不同，请使用新单号。', 409),
   NOTSUPORTCARD: payer,
   V2_ACCOUNT_SIMPLE_BAN: payer,
@@ -69,7 +68,18 @@ export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
   CERT_ERROR: caller('Check merchant.v2.pfx (or cert and key): is it this merchant\'s, and still valid?', '请检查商户 API 证书是否属于该商户号且未过期。'),
   MCHID_APPID_ERROR: caller('The appId does not belong to this merchant.', 'appId 与商户号不匹配。'),
 
+  // Payouts and profit sharing.
+  NOT_FOUND: caller('WeChat has no such payment, red packet or sharing: was it asked for under this number, by this merchant?', '查无此单：请确认该单已由本商户号以此单号提交。', 404),
+  FATAL_ERROR: reused,
+  SENDAMOUNT_LIMIT: caller('The merchant has sent as much as may be sent in a day: raise the limit in WeChat Pay\'s console, or go on tomorrow.', '商户今日发放总额已达上限：请在商户平台调整额度，或次日再发。', 409),
+  RCVDAMOUNT_LIMIT: caller('This receiver has had as much as may be sent in a day: raise the limit in WeChat Pay\'s console, or go on tomorrow.', '该用户今日领取总额已达上限：请在商户平台调整额度，或次日再发。', 409),
+  RECV_ACCOUNT_NOT_ALLOWED: caller('The receiver is not on the merchant\'s list of allowed receivers: see the product\'s settings in WeChat Pay\'s console.', '收款账户不在允许的收款账户列表内：请检查商户平台该产品的配置。', 409),
+  NOT_SHARE_ORDER: caller('The order was placed without `profitSharing`, so its money was never kept back: nothing can be shared.', '非分账订单：下单时未指定 profitSharing，不能分账。', 409),
+  AMOUNT_OVERDUE: caller('More than is left to share, or more than the merchant\'s share of an order: query the remaining amount.', '分账金额超过剩余待分金额或最大分账比例：请先查询订单剩余待分金额。', 409),
+
   // The request.
+  XML_ERROR: parameter,
+  PARAM_IS_NOT_UTF8: parameter,
   LACK_PARAMS: caller('A parameter is missing: the message names it.', '缺少参数，请按提示对照接口文档检查。'),
   PARAM_ERROR: parameter,
   PARAM_IS_NOT_ENOUGH: parameter,
@@ -112,7 +122,20 @@ const MESSAGES: ReadonlyArray<readonly [RegExp, CodeInfo]> = [
 /** Codes that WeChat uses for different things. */
 const VAGUE = new Set(['', 'ERROR', 'INVALID_REQUEST'])
 
-/** What a refusal means, by its code or, where that says little, by its words. */
-export function meaningOf (code: string, message: string): CodeInfo | undefined {
-  return (VAGUE.has(code) ? MESSAGES.find(([words]) => words.test(message))?.[1] : undefined) ?? ERR_CODES[code]
+/** Where the merchant pays users; everywhere else but in refunds and sharing somebody pays the merchant. */
+const PAYOUT = /^\/mmpaymkttransfers\/|^\/mmpaysptrans\//
+const PAYMENT = /^\/pay\/(?:micropay|unifiedorder|orderquery)$|\/pay\/micropay$/
+
+/** The same code, another's fault: who is short of money or not allowed depends on who was to pay. */
+const BY_CALL: ReadonlyArray<readonly [RegExp, Readonly<Record<string, CodeInfo>>]> = [
+  [PAYMENT, { NOTENOUGH: payerPoor, NOT_ENOUGH: payerPoor }],
+  [PAYOUT, {
+    V2_ACCOUNT_SIMPLE_BAN: caller('The receiver has not proved their real name to WeChat Pay, which takes money for nobody else: ask them to.', '收款用户未完成微信支付实名认证，无法收款：请提醒用户先实名。', 409)
+  }]
+]
+
+/** What a refusal means, by its code, by the call or, where these say little, by its words. */
+export function meaningOf (code: string, message: string, path = ''): CodeInfo | undefined {
+  return (VAGUE.has(code) ? MESSAGES.find(([words]) => words.test(message))?.[1] : undefined) ??
+    BY_CALL.find(([call, codes]) => call.test(path) && codes[code])?.[1][code] ?? ERR_CODES[code]
 }

@@ -1,34 +1,17 @@
 /** Orders, refunds and bills by v2: WeChat Pay v2 documentation, one page a call. */
 import { WechatReplyError } from '../../errors.ts'
-import { toCompactChinaTime } from '../china-time.ts'
 import type { CheckedV2 } from '../merchant.ts'
+import { oddOrder } from '../odd-order.ts'
 import { h5Info } from '../order.ts'
-import type { H5Order, Payment, UnpaidOrder } from '../order.ts'
 import type { Refund } from '../refund.ts'
 import type { PayVersion, Placing } from '../version.ts'
 import type { V2Caller, V2Params } from './client.ts'
 import { appParams, jsapiParams } from './front-end.ts'
+import { createV2PayByCode } from './micropay.ts'
+import { orderParams } from './order-params.ts'
 import { asOrder, oddField } from './payment.ts'
 import { asRefund, foldIndexed } from './refund.ts'
 import type { Fields } from './xml.ts'
-
-/** The parameters of an order, the same for every way to pay. */
-export function orderParams ({ outTradeNo, description, amount, attach, expiresAt, clientIp, deviceInfo, goodsTag, noCredit, profitSharing, supportFapiao }: Placing['order']): V2Params {
-  // No time_start: a repeat must have the very same parameters, or WeChat takes it for another order.
-  return {
-    out_trade_no: outTradeNo,
-    body: description,
-    total_fee: amount,
-    attach,
-    time_expire: expiresAt && toCompactChinaTime(expiresAt),
-    spbill_create_ip: clientIp ?? '127.0.0.1',
-    device_info: deviceInfo,
-    goods_tag: goodsTag,
-    limit_pay: noCredit ? 'no_credit' : undefined,
-    profit_sharing: profitSharing ? 'Y' : undefined,
-    receipt: supportFapiao ? 'Y' : undefined
-  }
-}
 
 const ANSWER = {
   JSAPI: ['prepay_id', /^[0-9A-Za-z_-]{1,64}$/],
@@ -46,7 +29,7 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
     if (placing.way === 'JSAPI') return { trade_type: 'JSAPI', [subAppId === undefined ? 'openid' : 'sub_openid']: placing.order.openid }
     if (placing.way === 'NATIVE') return { trade_type: 'NATIVE', product_id: placing.order.productId ?? placing.order.outTradeNo }
     if (placing.way === 'APP') return { trade_type: 'APP' }
-    return { trade_type: 'MWEB', scene_info: sceneInfo(placing.order) }
+    return { trade_type: 'MWEB' }
   }
 
   function believedRefund (path: string, fields: Fields, state: string, raw: Fields, outRefundNo: string): Refund {
@@ -60,7 +43,8 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
 
     async place (placing) {
       const params = wayParams(placing)
-      const answer = await v2.post('/pay/unifiedorder', { ...orderParams(placing.order), ...params, notify_url: notifyUrl })
+      const h5 = placing.way === 'H5' ? h5Info(placing.order, 'wap_url', 'wap_name') : undefined
+      const answer = await v2.post('/pay/unifiedorder', { ...orderParams(placing.order, h5), ...params, notify_url: notifyUrl })
       const [name, form] = ANSWER[placing.way]
       const value = answer[name]
       if (!value || !form.test(value) || answer.trade_type !== params.trade_type) throw new WechatReplyError('/pay/unifiedorder', `the answer has no usable ${name}`)
@@ -74,10 +58,11 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
       const params = 'transactionId' in which ? { transaction_id: which.transactionId } : { out_trade_no: which.outTradeNo }
       const fields = await v2.post('/pay/orderquery', params)
       const [name, asked] = Object.entries(params)[0] as [string, string]
-      const order: Payment | UnpaidOrder | undefined = oddField(fields) === undefined && fields[name] === asked ? asOrder(fields) : undefined
-      if (!order) throw new WechatReplyError('/pay/orderquery', 'the answer is not the order that was asked for')
-      return order
+      if (oddField(fields) !== undefined || fields[name] !== asked) throw new WechatReplyError('/pay/orderquery', 'the answer is not the order that was asked for')
+      return asOrder(fields) ?? oddOrder('/pay/orderquery', fields.trade_state)
     },
+
+    payByCode: createV2PayByCode(v2, appId, merchant),
 
     async close (outTradeNo) {
       try {
@@ -124,6 +109,3 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
 }
 
 const ACCOUNTS = { BASIC: 'Basic', OPERATION: 'Operation', FEES: 'Fees' } as const
-
-/** v2 wants the scene as JSON in a field. */
-const sceneInfo = (order: H5Order) => JSON.stringify({ h5_info: h5Info(order, 'wap_url', 'wap_name') })

@@ -3,7 +3,8 @@ import { fromCompactChinaTime } from '../china-time.ts'
 import type { OrderState, Payment, UnpaidOrder } from '../order.ts'
 import type { Fields } from './xml.ts'
 
-const FEN = /^\d{1,10}$/
+/** As WeChat writes amounts: a leading zero is nobody's. */
+export const FEN = /^(?:0|[1-9]\d{0,9})$/
 const GRAMMAR: ReadonlyMap<string, RegExp> = new Map(Object.entries({
   return_code: /^(?:SUCCESS|FAIL)$/,
   result_code: /^(?:SUCCESS|FAIL)$/,

@@ -2,6 +2,7 @@
 import { fromChinaTime } from '../china-time.ts'
 import type { MerchantIds } from '../merchant.ts'
 import type { Refund, RefundState } from '../refund.ts'
+import { FEN } from './payment.ts'
 import type { Fields } from './xml.ts'
 
 const STATES: Readonly<Record<string, RefundState>> = { SUCCESS: 'SUCCESS', PROCESSING: 'PROCESSING', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL' }
@@ -11,9 +12,9 @@ const GRAMMAR: Readonly<Record<string, RegExp>> = {
   refund_id: /^\d{1,32}$/,
   out_trade_no: /^[0-9A-Za-z_\-|*@]{1,32}$/,
   transaction_id: /^\d{1,32}$/,
-  refund_fee: /^\d{1,10}$/,
-  total_fee: /^\d{1,10}$/,
-  cash_refund_fee: /^(?:\d{1,10})?$/
+  refund_fee: FEN,
+  total_fee: FEN,
+  cash_refund_fee: /^(?:0|[1-9]\d{0,9})?$/
 }
 
 /** Undefined if a field that a refund has is missing or not of its form. `raw`: the whole answer that it stands in. */

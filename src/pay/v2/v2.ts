@@ -8,7 +8,7 @@ import type { NativeOrder } from '../order.ts'
 import type { Refund } from '../refund.ts'
 import type { V2Caller, V2Client } from './client.ts'
 import { nativeProductUrl } from './native.ts'
-import { orderParams } from './pay.ts'
+import { orderParams } from './order-params.ts'
 import { createProfitSharing } from './profit-sharing.ts'
 import type { ProfitSharing } from './profit-sharing.ts'
 import { asRefund, foldIndexed } from './refund.ts'
@@ -103,7 +103,7 @@ export function createV2 (caller: V2Caller, appId: string, merchant: CheckedV2, 
     },
 
     async report ({ interfaceUrl, executeTime, returnCode, resultCode, userIp, outTradeNo }) {
-      await post('/payitil/report', { interface_url: interfaceUrl, execute_time: executeTime, return_code: returnCode, result_code: resultCode, user_ip: userIp, out_trade_no: outTradeNo })
+      await post('/payitil/report', { interface_url: interfaceUrl, execute_time_: executeTime, return_code: returnCode, result_code: resultCode, user_ip: userIp, out_trade_no: outTradeNo })
     },
 
     async comments ({ begin, end, offset, limit }) {

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts'
 import { redact, WechatApiError, WechatConfigError, WechatError, WechatInputError, WechatReplyError } from '../../errors.ts'
 import { createHttp, pathOf } from '../../http.ts'
 import type { HttpOptions, HttpReply, HttpRequest } from '../../http.ts'
+import { parseJson } from '../../json.ts'
 import { WECHAT_PAY } from '../../options.ts'
 import { retry } from '../../retry.ts'
 import type { Store } from '../../store/store.ts'
@@ -53,6 +54,8 @@ export interface V3Client {
 /** The client, and the keys that notifications are verified with too. */
 export interface V3Caller extends V3Client {
   keys: PlatformKeys
+  /** Ends the connections that it shares with no other client. Not its calls: those connect anew. */
+  disconnect (): Promise<void>
 }
 
 export interface V3ClientParts {
@@ -66,6 +69,8 @@ export interface V3ClientParts {
 
 /** 429 and WeChat's own 5xx are answered with the same call again. */
 const RETRIES = 2
+/** What passes, but not within a moment: how long to wait is the caller's to know. */
+const WAIT = new Set(['USERPAYING', 'INVALID_REQ_TOO_MUCH'])
 const CERTIFICATES = '/v3/certificates'
 const PLAIN_PATH = /^\/v3\/[\x21-\x7e]*$/
 
@@ -124,7 +129,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     const wechatCode = said.code.replace(/[^\w-]/g, '').slice(0, 64)
     const message = redact(typeof said.message === 'string' ? said.message : '', merchant.apiV3Keys)
     const requestId = headers['request-id']?.replace(/[^\w-]/g, '').slice(0, 128)
-    const meaning = meaningOfV3(wechatCode, requestId)
+    const meaning = meaningOfV3(wechatCode, requestId, path)
     return new WechatApiError(`${path} was refused by WeChat Pay: ${wechatCode} ${message}${signed ? '' : ' (unsigned)'}`, {
       ...(status === 429 || status >= 500 ? { retryable: true, fault: 'wechat' } : { fault: 'caller' }),
       ...meaning,
@@ -142,12 +147,13 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     }, {
       retries: repeatable ? RETRIES : 0,
       delay: 300,
-      again: error => error instanceof WechatApiError && error.retryable && error.wechatCode !== 'USERPAYING'
+      again: error => error instanceof WechatApiError && error.retryable && !WAIT.has(error.wechatCode ?? '')
     })
   }
 
   return {
     keys,
+    disconnect: http.disconnect,
 
     async request<T> (method: V3Method, path: string, { query, body, encrypt = [], repeatable = method === 'GET' }: V3RequestOptions = {}) {
       if (!PLAIN_PATH.test(path) || /[?#\\]|\/\.{1,2}(?:\/|$)/.test(path)) throw new WechatInputError('path', 'must be a plain path of v3; parameters go into query')
@@ -187,7 +193,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
       })
       if (reply.status === 200) return reply.body
       const chunks: Buffer[] = []
-      for await (const chunk of reply.body) if (chunks.push(chunk) > 16) break
+      for await (const chunk of reply.body) if (chunks.push(chunk as Buffer) > 16) break
       throw refusal('download_url', { ...reply, body: Buffer.concat(chunks) }, false)
     },
 
@@ -210,7 +216,7 @@ const prefixOf = (base: string) => new URL(base).pathname.replace(/\/$/, '')
 
 function parse (path: string, { body }: HttpReply): unknown {
   try {
-    const value: unknown = JSON.parse(body.toString())
+    const value = parseJson(body.toString())
     if (value !== null && typeof value === 'object') return value
   } catch { /* said below */ }
   throw new WechatReplyError(path, 'the answer is not JSON')

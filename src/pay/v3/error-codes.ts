@@ -1,11 +1,11 @@
 /** What v3's `code`s mean for a caller, and the inner codes at the end of Request-ID: WeChat Pay APIv3 documentation, and WeChat Pay's trouble-shooting guide. */
 import type { CodeInfo } from '../../errors.ts'
-import { caller, failing, parameter, passing, permission, tooOften } from '../advice.ts'
+import { badCode, caller, failing, merchantPoor, parameter, passing, payerPoor, permission, tooManyRefused, tooOften } from '../advice.ts'
 
 const sign = caller('Check merchant.v3.serialNo and privateKey: do they belong together, and to this merchant? Is the server\'s clock right?', '请检查商户 API 证书序列号与私钥是否配套、是否属于该商户号，以及服务器时间是否准确。')
 const paid = caller('The order is paid: query it and deliver.', '订单已支付，请查单后发货，不要重复下单。', 409)
 const notFound = caller('WeChat has no such number: was it placed, by this merchant?', '查无此单：请确认该单已由本商户号成功提交。', 404)
-const reused = caller('The number was used before with other parameters. Use the same parameters, or a new number.', '该单号此前以不同参数提交过，请用原参数重试，或为新业务使用新单号。', 409)
+const reused = caller('The number was used before with other parameters: repeat it with those, or query it. Until its outcome is known, a new number may do the same twice.', '该单号此前以不同参数提交过：请用原参数重试或先查询；原单结果未明之前换新单号，可能会重复支付或退款。', 409)
 
 export const V3_CODES: Readonly<Record<string, CodeInfo>> = {
   SYSTEM_ERROR: failing,
@@ -37,10 +37,32 @@ export const V3_CODES: Readonly<Record<string, CodeInfo>> = {
   ALREADY_EXISTS: reused,
   INVALID_TRANSACTIONID: notFound,
   TRADE_ERROR: caller('The trade is in a state that does not allow it: query the order.', '交易状态不允许该操作，请先查单。', 409),
-  NOT_ENOUGH: caller('The balance of the merchant\'s account is too low: top it up, then repeat with the same number.', '商户账户余额不足，请充值后用原单号重试。'),
+  NOT_ENOUGH: merchantPoor,
   USER_ACCOUNT_ABNORMAL: caller('The payer\'s account is closed or abnormal: settle it with the payer.', '用户账户异常或已注销，请联系用户以其他方式退款。', 409),
   REQUEST_BLOCKED: permission,
   NO_STATEMENT_EXIST: caller('There is no bill for that day: nothing was traded.', '当日无账单：没有交易。', 404),
+
+  // By code. Which spelling APIv3 uses was not found; these are v2's, in both forms.
+  AUTH_CODE_INVALID: badCode,
+  AUTH_CODE_ERROR: badCode,
+  AUTH_CODE_EXPIRED: badCode,
+  AUTHCODEEXPIRE: badCode,
+
+  // Old spellings, which some calls still use.
+  NOTENOUGH: merchantPoor,
+  BANKERROR: passing('The bank failed: query the order before anything else.', '银行系统异常，请先查单确认结果。'),
+  RATELIMIT_EXCEEDED: tooOften,
+  SIGNERROR: sign,
+  ACCOUNTERROR: caller('The account is closed or abnormal.', '账户异常或已注销。'),
+  OPENIDMISMATCH: caller('The openid belongs to another appId: take it from the login of this one.', 'openid 属于其他 appId：请使用当前 appId 授权得到的 openid。'),
+  RULELIMIT: caller('A limit or a risk rule of WeChat Pay\'s stops it: see the message, and the merchant\'s console.', '触发微信支付限额或风控规则，请查看错误描述与商户平台。'),
+  MCHID_NOT_EXIST: caller('Check merchant.mchId.', '请检查商户号。'),
+  APPID_NOT_EXIST: caller('Check appId.', '请检查 appId。'),
+  ORDERCLOSED: caller('The order is closed: place a new one under a new number.', '订单已关闭，请使用新单号重新下单。', 409),
+  ORDERREVERSED: caller('The order was reversed: place a new one under a new number.', '订单已撤销，请使用新单号重新下单。', 409),
+  REFUNDNOTEXIST: notFound,
+  REFUND_NOT_EXISTS: notFound,
+  INVALID_REQ_TOO_MUCH: tooManyRefused,
   STATEMENT_CREATING: passing('The bill is being made: come back after 10:00 (China time) of the next day.', '账单生成中，请次日 10 点后再取。')
 }
 
@@ -60,6 +82,10 @@ const INNER_CODES: Readonly<Record<string, CodeInfo>> = {
   268501013: caller('A JSAPI order needs the payer\'s openid.', 'JSAPI 支付必须传 openid。')
 }
 
-export function meaningOfV3 (code: string, requestId: string | undefined): CodeInfo | undefined {
-  return INNER_CODES[/-(\d+)$/.exec(requestId ?? '')?.[1] ?? ''] ?? V3_CODES[code]
+/** Where somebody pays the merchant; everywhere else the merchant's money is meant. */
+const PAYMENT = /^\/v3\/(?:pay|combine-transactions)\//
+
+export function meaningOfV3 (code: string, requestId: string | undefined, path = ''): CodeInfo | undefined {
+  const info = INNER_CODES[/-(\d+)$/.exec(requestId ?? '')?.[1] ?? ''] ?? V3_CODES[code]
+  return info === merchantPoor && PAYMENT.test(path) ? payerPoor : info
 }

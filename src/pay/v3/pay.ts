@@ -1,13 +1,15 @@
 /** Orders, refunds and bills by APIv3: WeChat Pay APIv3 documentation, one page a call. */
-import { WechatInputError, WechatReplyError } from '../../errors.ts'
-import { toRfc3339ChinaTime } from '../china-time.ts'
+import { WechatReplyError } from '../../errors.ts'
 import type { CheckedV3 } from '../merchant.ts'
-import { h5Info } from '../order.ts'
-import type { PayVersion, Placing } from '../version.ts'
+import { oddOrder } from '../odd-order.ts'
+import type { PayVersion } from '../version.ts'
 import type { V3Caller } from './client.ts'
+import { closing } from './close.ts'
 import { appParams, jsapiParams } from './front-end.ts'
+import { createV3PayByCode } from './codepay.ts'
+import { orderBody } from './order-body.ts'
 import { asOrder, asRefund, belongs } from './payment.ts'
-import type { Json } from './payment.ts'
+import { openSealedBill, SEALED_BILL } from './sealed-bill.ts'
 
 const ANSWER = {
   JSAPI: ['jsapi', 'prepay_id', /^[0-9A-Za-z_-]{1,64}$/],
@@ -18,39 +20,13 @@ const ANSWER = {
 
 const REFUNDS = '/v3/refund/domestic/refunds'
 
-export function createV3Pay ({ request, download }: V3Caller, appId: string, merchant: CheckedV3, notifyUrl: string): PayVersion {
+export function createV3Pay (client: V3Caller, appId: string, merchant: CheckedV3, notifyUrl: string): PayVersion {
+  const { request, download } = client
   const { mchId, subMchId, subAppId } = merchant
   const pageAppId = subAppId ?? appId
   const isPartner = subMchId !== undefined
   const transactions = isPartner ? '/v3/pay/partner/transactions' : '/v3/pay/transactions'
   const ids = isPartner ? { sp_mchid: mchId, sub_mchid: subMchId } : { mchid: mchId }
-
-  function payer (openid: string): Json {
-    return isPartner ? { [subAppId === undefined ? 'sp_openid' : 'sub_openid']: openid } : { openid }
-  }
-
-  function orderBody (placing: Placing): Json {
-    const { outTradeNo, description, amount, attach, expiresAt, clientIp, deviceInfo, goodsTag, noCredit, profitSharing, supportFapiao } = placing.order
-    if (noCredit) throw new WechatInputError('noCredit', 'is not offered by APIv3')
-    const h5 = placing.way === 'H5' ? h5Info(placing.order, 'app_url', 'app_name') : undefined
-    const scene = { ...(clientIp && { payer_client_ip: clientIp }), ...(deviceInfo && { device_id: deviceInfo }), ...(h5 && { h5_info: h5 }) }
-    return {
-      ...(isPartner ? { sp_appid: appId, ...(subAppId && { sub_appid: subAppId }) } : { appid: appId }),
-      ...ids,
-      description,
-      out_trade_no: outTradeNo,
-      ...(expiresAt && { time_expire: toRfc3339ChinaTime(expiresAt) }),
-      ...(attach && { attach }),
-      notify_url: notifyUrl,
-      ...(goodsTag && { goods_tag: goodsTag }),
-      ...(supportFapiao && { support_fapiao: true }),
-      amount: { total: amount, currency: 'CNY' },
-      ...(placing.way === 'JSAPI' && { payer: payer(placing.order.openid) }),
-      // WeChat refuses a scene without the payer's address.
-      ...(clientIp && { scene_info: scene }),
-      ...(profitSharing && { settle_info: { profit_sharing: true } })
-    }
-  }
 
   /** Where a bill lies, and what it must hash to. */
   async function openBill (path: string, which: Record<string, string>) {
@@ -65,7 +41,7 @@ export function createV3Pay ({ request, download }: V3Caller, appId: string, mer
     async place (placing) {
       const [name, field, form] = ANSWER[placing.way]
       const path = `${transactions}/${name}`
-      const { [field]: value } = await request('POST', path, { body: orderBody(placing), repeatable: true })
+      const { [field]: value } = await request('POST', path, { body: orderBody(placing, appId, merchant, notifyUrl), repeatable: true })
       if (typeof value !== 'string' || !form.test(value)) throw new WechatReplyError(path, `the answer has no usable ${field}`)
       return value
     },
@@ -79,14 +55,13 @@ export function createV3Pay ({ request, download }: V3Caller, appId: string, mer
         : ['out_trade_no', which.outTradeNo, 'out-trade-no'] as const
       const path = `${transactions}/${part}/${encodeURIComponent(number)}`
       const answer = await request('GET', path, { query: ids })
-      const order = answer[field] === number && belongs(answer, appId, merchant) ? asOrder(answer) : undefined
-      if (!order) throw new WechatReplyError(path, 'the answer is not the order that was asked for')
-      return order
+      if (answer[field] !== number || !belongs(answer, appId, merchant)) throw new WechatReplyError(path, 'the answer is not the order that was asked for')
+      return asOrder(answer) ?? oddOrder(path, answer.trade_state)
     },
 
-    async close (outTradeNo) {
-      await request('POST', `${transactions}/out-trade-no/${encodeURIComponent(outTradeNo)}/close`, { body: ids, repeatable: true })
-    },
+    payByCode: createV3PayByCode(request, appId, merchant),
+
+    close: async outTradeNo => { await closing(async () => await request('POST', `${transactions}/out-trade-no/${encodeURIComponent(outTradeNo)}/close`, { body: ids, repeatable: true })) },
 
     async refund (refund) {
       const answer = await request('POST', REFUNDS, {
@@ -118,9 +93,12 @@ export function createV3Pay ({ request, download }: V3Caller, appId: string, mer
       open: async () => await openBill('/v3/bill/tradebill', { bill_date: date, bill_type: type })
     }),
 
-    fundFlowBill: (date, account) => ({
-      name: '/v3/bill/fundflowbill',
-      open: async () => await openBill('/v3/bill/fundflowbill', { bill_date: date, account_type: account })
-    })
+    fundFlowBill: (date, account) => subMchId === undefined
+      ? {
+          name: '/v3/bill/fundflowbill',
+          open: async () => await openBill('/v3/bill/fundflowbill', { bill_date: date, account_type: account })
+        }
+      // What is a sub-merchant's alone is encrypted for the provider.
+      : { name: SEALED_BILL, open: async () => ({ body: await openSealedBill(client, merchant, { sub_mchid: subMchId, bill_date: date, account_type: account }) }) }
   }
 }

@@ -10,7 +10,7 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 const object = (value: unknown): Json => value !== null && typeof value === 'object' ? value as Json : {}
 
 /** WeChat's own members, each as text: strings as they are, the rest as JSON. */
-function rawOf (json: Json): Readonly<Record<string, string>> {
+export function rawOf (json: Json): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]))
 }
 
@@ -20,10 +20,33 @@ function timeOf (value: unknown): Date | undefined {
   return date && !Number.isNaN(date.getTime()) ? date : undefined
 }
 
-/** Whose a message is: a direct merchant's or, in service provider mode, the provider's. */
-export function belongs (json: Json, appId: string, { mchId, subMchId }: MerchantIds): boolean {
-  const given = json.sp_mchid === undefined ? { appid: json.appid, mchid: json.mchid } : { appid: json.sp_appid, mchid: json.sp_mchid }
-  return given.mchid === mchId && given.appid === appId && (subMchId === undefined || json.sub_mchid === subMchId)
+/** Whose an order is: a direct merchant's or, in service provider mode, the provider's. It says who sells and by which account. */
+export function belongs (json: Json, appId: string, merchant: MerchantIds): boolean {
+  return (json.sp_mchid ?? json.mchid) === merchant.mchId && (json.sp_appid ?? json.appid) === appId &&
+    (merchant.subMchId === undefined || json.sub_mchid === merchant.subMchId) && !isForeign(json, appId, merchant)
+}
+
+/** How messages of all kinds spell the ids. */
+const MERCHANT = ['mchid', 'mch_id', 'sp_mchid', 'combine_mchid'] as const
+const ACCOUNT = ['appid', 'sp_appid', 'combine_appid'] as const
+const SUB_MERCHANT = ['sub_mchid', 'sub_mch_id'] as const
+
+/** Whether any id that it carries is another's. What carries none is vouched for by the key that it was encrypted with. */
+export function isForeign (json: Json, appId: string, { mchId, subMchId }: MerchantIds): boolean {
+  const other = (names: readonly string[], own: string) => names.some(name => json[name] !== undefined && json[name] !== own)
+  return other(MERCHANT, mchId) || other(ACCOUNT, appId) || (subMchId !== undefined && other(SUB_MERCHANT, subMchId))
+}
+
+/**
+ * A profit-sharing notice, told by its contents: event_type is TRANSACTION.SUCCESS on the current page and on the wire,
+ * PROFITSHARING and PROFITSHARING.SUCCESS on older ones. It goes to whoever receives the money, and names who shares it.
+ */
+export const isSharing = ({ receiver, order_id: orderId, out_order_no: number }: Json): boolean => isText(orderId) && isText(number) && receiver !== null && typeof receiver === 'object'
+
+/** Whether we are the one whom a profit-sharing notice is for: then the merchant that it names may be another. */
+export function isReceiver (json: Json, { mchId }: Pick<MerchantIds, 'mchId'>): boolean {
+  const { type, account } = object(json.receiver)
+  return isSharing(json) && type === 'MERCHANT_ID' && account === mchId
 }
 
 /** An order in any state. Undefined if it makes no sense. */

@@ -8,4 +8,7 @@ const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' } as 
 export const encryptSensitive = (text: string, key: KeyObject): string => publicEncrypt({ key, ...OAEP }, Buffer.from(text)).toString('base64')
 
 /** @throws Error if it was not encrypted for this key */
-export const decryptSensitive = (ciphertext: string, key: KeyObject): string => privateDecrypt({ key, ...OAEP }, Buffer.from(ciphertext, 'base64')).toString()
+export const decryptSensitive = (ciphertext: string, key: KeyObject): string => decryptSensitiveBytes(ciphertext, key).toString()
+
+/** The same for what is no text: the keys of encrypted files. @throws Error */
+export const decryptSensitiveBytes = (ciphertext: string, key: KeyObject): Buffer => privateDecrypt({ key, ...OAEP }, Buffer.from(ciphertext, 'base64'))

@@ -8,10 +8,21 @@ import { testEmulator } from '../../helpers/account.ts'
 
 const ORDER = { outTradeNo: 'M1234567890', description: '咖啡', amount: 1200 }
 
+const SUB = { subMchId: '1900000110' }
+
+/** By whom, with which calls, and how each spells its refusals. */
+const WAYS = {
+  v2: { version: 'v2', sub: {}, pay: '/pay/micropay', reverse: (_number: string) => '/secapi/pay/reverse', failure: 'SYSTEMERROR', old: 'AUTHCODEEXPIRE', poor: 'NOTENOUGH', used: 'OUT_TRADE_NO_USED', reversed: 'ORDERREVERSED' },
+  v3: { version: 'v3', sub: {}, pay: '/v3/pay/transactions/codepay', reverse: (number: string) => `/v3/pay/transactions/out-trade-no/${number}/reverse`, failure: 'SYSTEM_ERROR', old: 'AUTH_CODE_INVALID', poor: 'NOT_ENOUGH', used: 'INVALID_REQUEST', reversed: 'ORDER_REVERSED' },
+  'v3 for a sub-merchant': { version: 'v3', sub: SUB, pay: '/v3/pay/partner/transactions/codepay', reverse: (number: string) => `/v3/pay/partner/transactions/out-trade-no/${number}/reverse`, failure: 'SYSTEM_ERROR', old: 'AUTH_CODE_INVALID', poor: 'NOT_ENOUGH', used: 'INVALID_REQUEST', reversed: 'ORDER_REVERSED' }
+} as const
+type Way = keyof typeof WAYS
+
 /** `meanwhile` happens while the client waits before its n-th look. */
-async function stage (t: Test, meanwhile: Record<number, (number: string) => unknown> = {}) {
-  const emulator = await testEmulator(t)
-  const { merchant } = emulator.config
+async function stage (t: Test, way: Way = 'v2', meanwhile: Record<number, (number: string) => unknown> = {}, timeout = 20_000) {
+  const emulator = await testEmulator(t, { subMerchants: [SUB] })
+  const { version, sub } = WAYS[way]
+  const { merchant } = emulator.bothConfig
   let now = 0
   let pauses = 0
   const clock: Clock = {
@@ -22,70 +33,102 @@ async function stage (t: Test, meanwhile: Record<number, (number: string) => unk
       await meanwhile[++pauses]?.(ORDER.outTradeNo)
     }
   }
-  const pay = createPay({ ...emulator.config, clock, http: { ...emulator.config.http, timeout: 500, retries: 0 }, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/n' } })
-  return { emulator, pay, waited: () => now / 1000 }
+  const pay = createPay({ ...emulator.bothConfig, version, clock, http: { ...emulator.config.http, timeout, retries: 0 }, merchant: { ...merchant, ...sub, notifyUrl: 'http://127.0.0.1:1/n' } })
+  return { emulator, pay, waited: () => now / 1000, pays: (number: string) => emulator.pay(number, sub), order: async (number: string) => ((await emulator.app.inject('/_emulator/orders')).json() as Array<{ out_trade_no: string }>).find(order => order.out_trade_no === number) }
 }
 
-t.test('a code that pays', async t => {
-  const { emulator, pay, waited } = await stage(t)
-  const authCode = await emulator.authCode('pays', 'oUpF8uN95-Ptaags6E_roPHg7AG0')
-  t.equal(await pay.v2.openidOf(authCode), 'oUpF8uN95-Ptaags6E_roPHg7AG0')
-  const both = await Promise.all([pay.micropay({ ...ORDER, authCode }), pay.micropay({ ...ORDER, authCode })])
-  t.match(both[0], { state: 'SUCCESS', amount: 1200, openid: 'oUpF8uN95-Ptaags6E_roPHg7AG0', tradeType: 'MICROPAY', transactionId: /^42000/ })
-  t.equal(both[0], both[1], 'a double press is one payment')
-  t.equal(waited(), 0)
-  await t.rejects(pay.micropay({ ...ORDER, authCode }), { code: 'WECHAT_API', wechatCode: 'ORDERPAID' })
-  await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M2', authCode }), { code: 'WECHAT_API', wechatCode: 'AUTHCODEEXPIRE', statusCode: 400, advice: /refresh/ })
-})
+for (const [way, { pay: PAY, reverse: REVERSE, failure, old, poor, used, reversed }] of Object.entries(WAYS) as Array<[Way, typeof WAYS[Way]]>) {
+  t.test(way, async t => {
+    t.test('a code that pays', async t => {
+      const { emulator, pay, waited } = await stage(t, way)
+      const authCode = await emulator.authCode('pays', 'oUpF8uN95-Ptaags6E_roPHg7AG0')
+      const both = await Promise.all([pay.micropay({ ...ORDER, authCode }), pay.micropay({ ...ORDER, authCode })])
+      t.match(both[0], { state: 'SUCCESS', amount: 1200, openid: 'oUpF8uN95-Ptaags6E_roPHg7AG0', tradeType: 'MICROPAY', transactionId: /^42000/, mchId: emulator.account.mchId, ...WAYS[way].sub })
+      t.equal(both[0], both[1], 'a double press is one payment')
+      t.equal(waited(), 0)
+      await t.rejects(pay.micropay({ ...ORDER, authCode }), { code: 'WECHAT_API', wechatCode: 'ORDERPAID' })
+      await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M234567', authCode }), { code: 'WECHAT_API', wechatCode: old, statusCode: 400, advice: /refresh/ })
+    })
 
-t.test('a payer who types the password, in time', async t => {
-  const { emulator, pay, waited } = await stage(t, { 2: number => emulator.pay(number) })
-  const payment = await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') })
-  t.match(payment, { state: 'SUCCESS', amount: 1200 })
-  t.equal(waited(), 10)
-})
+    t.test('a payer who types the password, in time', async t => {
+      const { emulator, pay, waited, pays } = await stage(t, way, { 2: number => pays(number) })
+      const payment = await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') })
+      t.match(payment, { state: 'SUCCESS', amount: 1200 })
+      t.equal(waited(), 10)
+    })
 
-t.test('a payer who says no', async t => {
-  const { emulator, pay } = await stage(t, { 1: number => emulator.cancel(number) })
-  t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'PAYERROR', outTradeNo: ORDER.outTradeNo })
-})
+    t.test('a payer who says no', async t => {
+      const { emulator, pay } = await stage(t, way, { 1: number => emulator.cancel(number, WAYS[way].sub) })
+      t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'PAYERROR', outTradeNo: ORDER.outTradeNo })
+    })
 
-t.test('a payer who never answers: reversed after half a minute, and a later attempt to pay fails', async t => {
-  const { emulator, pay, waited } = await stage(t)
-  t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'REVOKED', outTradeNo: ORDER.outTradeNo, mchId: emulator.account.mchId })
-  t.equal(waited(), 30)
-  t.match(emulator.order(ORDER.outTradeNo), { trade_state: 'REVOKED' })
-  await t.rejects(emulator.pay(ORDER.outTradeNo))
-  t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'REVOKED' })
-  await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { code: 'WECHAT_API', wechatCode: 'ORDERREVERSED' })
-})
+    t.test('a payer who never answers: reversed after half a minute, and a later attempt to pay fails', async t => {
+      const { emulator, pay, waited, pays, order } = await stage(t, way)
+      t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'REVOKED', outTradeNo: ORDER.outTradeNo, mchId: emulator.account.mchId })
+      t.equal(waited(), 30)
+      t.match(await order(ORDER.outTradeNo), { trade_state: 'REVOKED' })
+      await t.rejects(pays(ORDER.outTradeNo))
+      t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'REVOKED' })
+      await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { code: 'WECHAT_API', wechatCode: reversed })
+    })
 
-t.test('P9 the answer is lost, but the money moved: the query finds it', async t => {
-  for (const kind of ['reset', 'hang', 'html', '502', 'garbage']) {
-    const { emulator, pay } = await stage(t)
-    await emulator.fault({ path: '/pay/micropay', kind, when: 'after' })
-    t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { state: 'SUCCESS', amount: 1200 }, kind)
+    t.test('P9 the answer is lost, but the money moved: the query finds it', async t => {
+      for (const kind of ['reset', 'hang', 'html', '502', 'garbage']) {
+        const { emulator, pay } = await stage(t, way, {}, kind === 'hang' ? 1500 : undefined)
+        await emulator.fault({ path: PAY, kind, when: 'after' })
+        t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { state: 'SUCCESS', amount: 1200 }, kind)
+      }
+    })
+
+    t.test('P9 WeChat fails, or never hears of it: no money, one end', async t => {
+      for (const kind of [failure, 'reset']) {
+        const { emulator, pay, order } = await stage(t, way)
+        await emulator.fault({ path: PAY, kind })
+        t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { state: 'NOTPAY', outTradeNo: ORDER.outTradeNo }, kind)
+        t.notOk(await order(ORDER.outTradeNo))
+      }
+    })
+
+    t.test('a reversal that WeChat asks to repeat is repeated; one that cannot be made is an error with an unknown outcome', async t => {
+      const { emulator, pay } = await stage(t, way)
+      await emulator.fault({ path: REVERSE(ORDER.outTradeNo), kind: failure, times: 3 })
+      t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'REVOKED' })
+      await emulator.fault({ path: REVERSE('M234567'), kind: '502', times: 99 })
+      await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M234567', authCode: await emulator.authCode('asks') }), { outcome: 'unknown', code: /WECHAT_(?:NETWORK|REPLY)/ })
+      await emulator.clearFaults()
+      await emulator.fault({ path: REVERSE('M345678'), kind: failure, times: 99 })
+      await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M345678', authCode: await emulator.authCode('asks') }), { code: 'WECHAT_REPLY', outcome: 'unknown', message: new RegExp(`neither paid nor reversed \\(${failure}\\)`) })
+    })
+
+    t.test('refused: no money, at once', async t => {
+      const { emulator, pay, waited, order } = await stage(t, way)
+      await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('poor') }), { code: 'WECHAT_API', wechatCode: poor, advice: /payer/i, adviceZh: /用户|顾客/ })
+      await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('expired') }), { code: 'WECHAT_API', wechatCode: old })
+      t.notOk(await order(ORDER.outTradeNo))
+      await pay.native(ORDER)
+      await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { code: 'WECHAT_API', wechatCode: used })
+      t.equal(waited(), 0)
+    })
+  })
+}
+
+t.test('APIv3: the shop that sells, and what pay by code cannot take', async t => {
+  const { emulator, pay } = await stage(t, 'v3')
+  const sent = async (outTradeNo: string, order: object) => {
+    await pay.micropay({ ...ORDER, outTradeNo, ...order, authCode: await emulator.authCode() })
+    const { id } = (await emulator.calls()).find(call => call.url.endsWith('/codepay') && call.verdict === 'accepted')!
+    return JSON.parse((await (await fetch(`${emulator.origin}/_emulator/calls/${id}`)).json() as { request: string }).request).scene_info
   }
+  t.same(await sent('M100001', { storeInfo: { id: 'S1' }, clientIp: '203.0.113.7', deviceInfo: 'T1' }), { device_id: 'T1', device_ip: '203.0.113.7', store_info: { out_id: 'S1' } })
+  t.same(await sent('M100002', { storeInfo: { id: 'S1', placeId: '123456' } }), { store_info: { id: '123456' } })
+  t.same(await sent('M100003', {}), { store_info: { out_id: emulator.account.mchId } }, 'who has but one shop need not name it')
+  await t.rejects(pay.micropay({ ...ORDER, noCredit: true, authCode: '134567890123456789' }), { code: 'WECHAT_INPUT', field: 'noCredit' })
+  await t.rejects(pay.micropay({ ...ORDER, limitPay: ['no_debit'], authCode: '134567890123456789' }), { code: 'WECHAT_INPUT', field: 'limitPay' })
 })
 
-t.test('P9 WeChat says SYSTEMERROR, or never hears of it: no money, one end', async t => {
-  for (const kind of ['SYSTEMERROR', 'reset']) {
-    const { emulator, pay } = await stage(t)
-    await emulator.fault({ path: '/pay/micropay', kind })
-    t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { state: 'NOTPAY', outTradeNo: ORDER.outTradeNo }, kind)
-    t.notOk(emulator.order(ORDER.outTradeNo))
-  }
-})
-
-t.test('a reversal that WeChat asks to repeat is repeated; one that cannot be made is an error with an unknown outcome', async t => {
+t.test('who shows the code', async t => {
   const { emulator, pay } = await stage(t)
-  await emulator.fault({ path: '/secapi/pay/reverse', kind: 'SYSTEMERROR', times: 3 })
-  t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'REVOKED' })
-  await emulator.fault({ path: '/secapi/pay/reverse', kind: '502', times: 99 })
-  await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M2', authCode: await emulator.authCode('asks') }), { code: 'WECHAT_NETWORK', outcome: 'unknown' })
-  await emulator.clearFaults()
-  await emulator.fault({ path: '/secapi/pay/reverse', kind: 'USERPAYING', times: 99 })
-  await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M3', authCode: await emulator.authCode('asks') }), { code: 'WECHAT_REPLY', outcome: 'unknown', message: /neither paid nor reversed \(USERPAYING\)/ })
+  t.equal(await pay.v2.openidOf(await emulator.authCode('pays', 'oUpF8uN95-Ptaags6E_roPHg7AG0')), 'oUpF8uN95-Ptaags6E_roPHg7AG0')
 })
 
 t.test('a paid order that is reversed gives the money back', async t => {
@@ -100,17 +143,14 @@ t.test('a paid order that is reversed gives the money back', async t => {
   await t.rejects(pay.v2.post('/secapi/pay/reverse', { out_trade_no: 'M2' }), { code: 'WECHAT_API', wechatCode: 'REVERSE_EXPIRE' })
 })
 
-t.test('refused, and without a certificate not begun', async t => {
+t.test('v2 without a certificate is not begun', async t => {
   const { emulator, pay } = await stage(t)
-  await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('poor') }), { code: 'WECHAT_API', wechatCode: 'NOTENOUGH' })
-  await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('expired') }), { code: 'WECHAT_API', wechatCode: 'AUTHCODEEXPIRE' })
   const { cert: _cert, key: _key, ...v2 } = emulator.config.merchant.v2
   const bare = createPay({ ...emulator.config, merchant: { mchId: emulator.account.mchId, notifyUrl: 'http://127.0.0.1:1/n', v2 } })
   await t.rejects(bare.micropay({ ...ORDER, authCode: await emulator.authCode() }), { code: 'WECHAT_CONFIG', option: 'merchant.v2.pfx' })
   t.notOk(emulator.order(ORDER.outTradeNo))
   await pay.jsapi({ ...ORDER, openid: 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o' })
   await t.rejects(pay.v2.post('/secapi/pay/reverse', { out_trade_no: ORDER.outTradeNo }), { code: 'WECHAT_API', wechatCode: 'TRADE_ERROR' })
-  await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { code: 'WECHAT_API', wechatCode: 'OUT_TRADE_NO_USED' })
 })
 
 t.test('the official sandbox: another key and other paths', async t => {

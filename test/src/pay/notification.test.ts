@@ -55,6 +55,8 @@ t.test('whatever is not proven is refused', async t => {
     ['a fraction', signed(payment({ total_fee: '1.5' })), 400],
     ['a negative amount', signed(payment({ total_fee: '-1' })), 400],
     ['an exponent', signed(payment({ total_fee: '1e2' })), 400],
+    ['N22 an amount with a leading zero', signed(payment({ total_fee: '0100' })), 400],
+    ['N22 another amount with a leading zero', signed(payment({ cash_fee: '090' })), 400],
     ['a huge amount', signed(payment({ total_fee: '99999999999' })), 400],
     ['an odd order number', signed(payment({ out_trade_no: '../x' })), 400],
     ['an ampersand outside attach', signed(payment({ extra: 'x&total_fee=1' })), 400],

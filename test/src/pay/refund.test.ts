@@ -10,7 +10,9 @@ import type { RefundRequest } from '../../../src/pay/refund.ts'
 import { createEncryptedStore } from '../../../src/store/encrypted.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
 import { createRedisStore } from '../../../src/store/redis.ts'
+import { ERR_CODES } from '../../../src/pay/v2/error-codes.ts'
 import { foldIndexed } from '../../../src/pay/v2/refund.ts'
+import { V3_CODES } from '../../../src/pay/v3/error-codes.ts'
 import { signV2 } from '../../../src/pay/v2/sign.ts'
 import { writeXml } from '../../../src/pay/v2/xml.ts'
 import { ACCOUNT, OPENID, testEmulator } from '../../helpers/account.ts'
@@ -143,6 +145,17 @@ t.test('K2 the key switched on, changed or off between a refund whose answer was
       t.equal(await client.get(key), `o:${ORDER.outTradeNo}:1:6800`)
     }
   }
+})
+
+t.test('K2 no advice leads to a second refund while the first may have happened', t => {
+  const ofRefunds = [ERR_CODES.REFUND_FEE_MISMATCH, ERR_CODES.INVALID_REQUEST, ERR_CODES.OUT_TRADE_NO_USED, V3_CODES.OUT_TRADE_NO_USED, V3_CODES.ALREADY_EXISTS]
+  for (const { advice, adviceZh } of ofRefunds as Array<{ advice: string, adviceZh: string }>) {
+    t.match(advice, /query it/)
+    t.match(adviceZh, /先查/)
+    t.notMatch(advice, /\bor (?:use |take )?a new/)
+    t.notMatch(adviceZh, /或为新/)
+  }
+  t.end()
 })
 
 t.test('WeChat\'s refusals', async t => {

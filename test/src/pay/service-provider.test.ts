@@ -6,7 +6,7 @@ import type { Payment } from '../../../plugins/pay.ts'
 import { createPay } from '../../../src/pay/pay.ts'
 import { ACCOUNT, OPENID, testEmulator } from '../../helpers/account.ts'
 import { signV2 } from '../../../src/pay/v2/sign.ts'
-import { writeXml } from '../../../src/pay/v2/xml.ts'
+import { readXml, writeXml } from '../../../src/pay/v2/xml.ts'
 import { fakeServer } from '../../helpers/fake-server.ts'
 import { freePort } from '../../helpers/redis.ts'
 
@@ -66,4 +66,29 @@ t.test('a reply for another merchant is not believed; options are checked', asyn
   for (const [change, option] of [[{ subMchId: 'x' }, 'merchant.subMchId'], [{ subAppId: 'wx1' }, 'merchant.subAppId'], [{ subMchId: '1', subAppId: '' }, 'merchant.subAppId']] as const) {
     t.throws(() => createPay({ ...ACCOUNT, merchant: { ...merchant, ...change } }), { code: 'WECHAT_CONFIG', option })
   }
+})
+
+t.test('another merchant costs no reading of keys, and shares what is under way and what is connected', async t => {
+  const sockets = new Set<unknown>()
+  const { appId, merchant } = ACCOUNT
+  const server = await fakeServer(({ body }, reply, request) => {
+    sockets.add(request.socket)
+    const { sub_mch_id: subMchId = '' } = readXml(Buffer.from(body))
+    const fields = { return_code: 'SUCCESS', result_code: 'SUCCESS', appid: appId, mch_id: merchant.mchId, sub_mch_id: subMchId, prepay_id: `wx${subMchId}`, trade_type: 'JSAPI' }
+    reply.end(writeXml({ ...fields, sign: signV2(fields, merchant.v2.apiKey, 'MD5') }))
+  })
+  t.teardown(server.close)
+  let read = 0
+  const v2 = { get apiKey () { read++; return merchant.v2.apiKey } }
+  const pay = createPay({ ...ACCOUNT, merchant: { ...merchant, v2, ...SUB }, endpoints: server.endpoints })
+  const once = read
+  const [one, other] = [() => pay.forSubMerchant({ subMchId: '1900000111' }), () => pay.forSubMerchant({ subMchId: '1900000222', subAppId: 'wxsub0000000000002' })]
+  const params = await Promise.all([one().jsapi(ORDER), one().jsapi(ORDER), other().jsapi(ORDER), pay.jsapi(ORDER)])
+  t.same(params.map(answer => [answer.package, answer.appId]), [['prepay_id=wx1900000111', appId], ['prepay_id=wx1900000111', appId], ['prepay_id=wx1900000222', 'wxsub0000000000002'], ['prepay_id=wx1900000110', SUB.subAppId]])
+  t.equal(server.seen.length, 3, 'the same order at once is one order, though the object is another')
+  for (let at = 0; at < 5; at++) await one().jsapi({ ...ORDER, outTradeNo: `SP-${at}` })
+  t.equal(read, once)
+  t.ok(sockets.size <= 3, `${sockets.size} sockets`)
+  for (const wrong of [{ subMchId: 'x' }, { subMchId: '' }, { subMchId: '1', subAppId: '' }]) t.throws(() => pay.forSubMerchant(wrong), { code: 'WECHAT_CONFIG' })
+  await pay.disconnect()
 })

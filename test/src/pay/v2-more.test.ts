@@ -5,6 +5,7 @@ import { createPay } from '../../../src/pay/pay.ts'
 import { ERR_CODES, meaningOf } from '../../../src/pay/v2/error-codes.ts'
 import { ACCOUNT, OPENID, testEmulator } from '../../helpers/account.ts'
 import { fakeServer } from '../../helpers/fake-server.ts'
+import { signV2 } from '../../../src/pay/v2/sign.ts'
 import { readXml, writeXml } from '../../../src/pay/v2/xml.ts'
 
 async function stage (t: Test, options: object = {}) {
@@ -114,6 +115,74 @@ t.test('each call spells its ids and signs in its own way', async t => {
   server.become((_seen, reply) => { reply.end(writeXml({ return_code: 'SUCCESS', result_code: 'SUCCESS' })) })
   await t.rejects(pay.v2.sendRedPack(PACK), { code: 'WECHAT_REPLY', message: /no send_listid/ })
   t.match(await pay.v2.queryRedPack('HB1').catch((error: unknown) => error), { code: 'WECHAT_REPLY' }, 'without a list')
+})
+
+t.test('profit sharing: numbers of 64 characters, names, what was taken back, and what is left', async t => {
+  const { apiKey } = ACCOUNT.merchant.v2
+  const answer: Record<string, string> = { return_code: 'SUCCESS', mch_id: ACCOUNT.merchant.mchId, nonce_str: 'n', transaction_id: '42', unsplit_amount: '70' }
+  const server = await fakeServer((_seen, reply) => { reply.end(writeXml({ ...answer, sign: signV2(answer, apiKey, 'HMAC-SHA256') })) })
+  t.teardown(server.close)
+  const emulator = await testEmulator(t)
+  const { cert, key } = emulator.config.merchant.v2
+  const { profitSharing } = createPay({ ...ACCOUNT, endpoints: server.endpoints, http: { retries: 0 }, merchant: { ...ACCOUNT.merchant, v2: { ...ACCOUNT.merchant.v2, cert, key } } }).v2
+  const sent = () => ({ ...readXml(Buffer.from(server.seen.at(-1)!.body)) })
+  t.equal(await profitSharing.remaining('42'), 70, 'an answer without result_code, as described')
+  answer.unsplit_amount = '070'
+  await t.rejects(profitSharing.remaining('42'), { code: 'WECHAT_REPLY' })
+  await t.rejects(profitSharing.remaining('43'), { code: 'WECHAT_REPLY' })
+  Object.assign(answer, { result_code: 'SUCCESS', appid: ACCOUNT.appId, result: 'PROCESSING' })
+  const long = 'S'.repeat(64)
+  t.match(await profitSharing.queryReturn({ outOrderNo: long, outReturnNo: 'R1' }), { result: 'PROCESSING' })
+  t.match(sent(), { out_order_no: long, out_return_no: 'R1' })
+  await profitSharing.share({ transactionId: '42', outOrderNo: long, receivers: [{ type: 'PERSONAL_SUB_OPENID', account: OPENID, name: '李雷', amount: 1, description: 'd' }] })
+  t.same(JSON.parse(sent().receivers!), [{ type: 'PERSONAL_SUB_OPENID', account: OPENID, amount: 1, description: 'd', name: '李雷' }])
+  const calls = server.seen.length
+  for (const number of ['', 'x'.repeat(65), 'a/b']) {
+    await t.rejects(profitSharing.query({ transactionId: '42', outOrderNo: number }), { code: 'WECHAT_INPUT', field: 'outOrderNo' })
+    await t.rejects(profitSharing.queryReturn({ outOrderNo: 'a', outReturnNo: number }), { code: 'WECHAT_INPUT', field: 'outReturnNo' })
+  }
+  t.equal(server.seen.length, calls)
+})
+
+t.test('an order in v2\'s words: goods, a shop, refused ways to pay, further fields; a state that is not known is named', async t => {
+  const { apiKey } = ACCOUNT.merchant.v2
+  const own = { return_code: 'SUCCESS', result_code: 'SUCCESS', appid: ACCOUNT.appId, mch_id: ACCOUNT.merchant.mchId, nonce_str: 'n' }
+  let answer: Record<string, string> = { ...own, trade_type: 'JSAPI', prepay_id: 'wx1' }
+  const server = await fakeServer((_seen, reply) => { reply.end(writeXml({ ...answer, sign: signV2(answer, apiKey, 'MD5') })) })
+  t.teardown(server.close)
+  const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints, http: { retries: 0 } })
+  const sent = () => ({ ...readXml(Buffer.from(server.seen.at(-1)!.body)) })
+  const order = { outTradeNo: 'V2X1', description: '咖啡', amount: 100, openid: OPENID }
+  const detail = { costPrice: 200, receiptId: 'R-1', goods: [{ id: 'G1', name: '咖啡', quantity: 1, price: 100 }] }
+  await pay.jsapi({ ...order, detail, storeInfo: { id: 'S1', name: '一店', areaCode: '440305' }, limitPay: ['no_credit'], extra: { version: '1.0', deposit: 'N' } })
+  t.match(sent(), { limit_pay: 'no_credit', version: '1.0', deposit: 'N', total_fee: '100' })
+  t.same(JSON.parse(sent().detail!), { cost_price: 200, receipt_id: 'R-1', goods_detail: [{ goods_id: 'G1', goods_name: '咖啡', quantity: 1, price: 100 }] })
+  t.same(JSON.parse(sent().scene_info!), { store_info: { id: 'S1', name: '一店', area_code: '440305' } })
+  await pay.jsapi({ ...order, noCredit: true })
+  t.match(sent(), { limit_pay: 'no_credit', scene_info: undefined, detail: undefined })
+  answer = { ...own, trade_type: 'MWEB', mweb_url: 'https://wx.tenpay.com/x' }
+  await pay.h5({ ...order, clientIp: '203.0.113.7', storeInfo: { id: 'S1' } })
+  t.same(JSON.parse(sent().scene_info!), { h5_info: { type: 'Wap' }, store_info: { id: 'S1' } })
+  const calls = server.seen.length
+  for (const name of ['total_fee', 'fee_type', 'appid', 'mch_id', 'sub_mch_id', 'sign', 'sign_type', 'nonce_str', 'notify_url', 'out_trade_no', 'openid', 'trade_type', 'auth_code']) {
+    await t.rejects(pay.jsapi({ ...order, extra: { [name]: '1' } }), { code: 'WECHAT_INPUT', field: `extra.${name}` })
+  }
+  await t.rejects(pay.jsapi({ ...order, extra: { a: { b: 1 } } }), { code: 'WECHAT_INPUT', field: 'extra.a' })
+  await t.rejects(pay.jsapi({ ...order, limitPay: ['no_debit'] }), { code: 'WECHAT_INPUT', field: 'limitPay' })
+  await t.rejects(pay.jsapi({ ...order, detail: { goods: Array.from({ length: 200 }, () => detail.goods[0]!) } }), { code: 'WECHAT_INPUT', field: 'detail' })
+  t.equal(server.seen.length, calls, 'refused before any call')
+  answer = { ...own, out_trade_no: 'V2X1', trade_state: 'ACCEPT' }
+  await t.rejects(pay.query({ outTradeNo: 'V2X1' }), { code: 'WECHAT_REPLY', message: /the state ACCEPT/ })
+  answer.out_trade_no = 'other'
+  await t.rejects(pay.query({ outTradeNo: 'V2X1' }), { code: 'WECHAT_REPLY', message: /not the order that was asked for/ })
+})
+
+t.test('a report says how long the call took under the name that WeChat gave it', async t => {
+  const server = await fakeServer((_seen, reply) => { reply.end(writeXml({ return_code: 'SUCCESS', result_code: 'SUCCESS' })) })
+  t.teardown(server.close)
+  await createPay({ ...ACCOUNT, endpoints: server.endpoints }).v2.report({ interfaceUrl: 'https://api.mch.weixin.qq.com/pay/unifiedorder', executeTime: 30, returnCode: 'SUCCESS', resultCode: 'SUCCESS', userIp: '127.0.0.1' })
+  // With the underscore, as in Tencent's own PHP sample (WxPayReport) and on the page of the call.
+  t.match({ ...readXml(Buffer.from(server.seen[0]!.body)) }, { execute_time_: '30', execute_time: undefined })
 })
 
 t.test('every code says whose fault it is, what to do, in both languages, and whether a repeat is safe', t => {

@@ -7,7 +7,7 @@ import type { Json, V3Call, V3Gate } from './gate.ts'
 import { refuse } from './wire.ts'
 import type { V3Refusal } from './wire.ts'
 
-const COMMON = ['description', 'out_trade_no', 'time_expire', 'attach', 'notify_url', 'goods_tag', 'support_fapiao', 'amount', 'payer', 'detail', 'scene_info', 'settle_info']
+const COMMON = ['description', 'out_trade_no', 'time_expire', 'attach', 'notify_url', 'goods_tag', 'support_fapiao', 'limit_pay', 'amount', 'payer', 'detail', 'scene_info', 'settle_info']
 const WAYS = { jsapi: 'JSAPI', app: 'APP', native: 'NATIVE', h5: 'MWEB' } as const
 
 const object = (value: unknown): Json => value !== null && typeof value === 'object' ? value as Json : {}

@@ -46,7 +46,7 @@ export function v3Refunds (route: V3Gate, world: World, orders: V2Orders, refund
     if (refund.refund_status !== 'CHANGE') return refuse(400, 'INVALID_REQUEST', '退款单状态不是退款异常', 268435461)
     refund.refund_status = 'PROCESSING'
     return refundJson(refund)
-  }, { body: ['out_refund_no', 'type', 'bank_type', 'bank_account', 'real_name'], encrypted: ['bank_account', 'real_name'] })
+  }, { body: ['sub_mchid', 'out_refund_no', 'type', 'bank_type', 'bank_account', 'real_name'], encrypted: ['bank_account', 'real_name'] })
 }
 
 function refundJson (refund: Refund): Json {

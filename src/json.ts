@@ -1,0 +1,67 @@
+/**
+ * WeChat's JSON, read without harm. `JSON.parse` rounds integers beyond 2^53 (a template message's `msgid` has 19
+ * digits), and keeps a member `__proto__` that a later copy would take for a prototype.
+ */
+
+/**
+ * Integers that a number cannot hold exactly come as strings of their digits; all else as `JSON.parse` has it.
+ * @throws SyntaxError if it is not JSON, or has a member `__proto__`
+ */
+export function parseJson (text: string): unknown {
+  // First as it is: whatever is not JSON must not become JSON by our marks.
+  const value: unknown = JSON.parse(text)
+  if (SUSPECT.test(text)) refuseProto(value)
+  if (!LONG.test(text)) return value
+  const marked = quoteUnsafe(text)
+  return marked === undefined ? value : JSON.parse(marked)
+}
+
+/** 2^53 has 16 digits. */
+const LONG = /\d{16}/
+/** Any letter of a name may be written as an escape. */
+const SUSPECT = /__proto__|\\u/
+const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+const INTEGER = /^-?\d+$/
+
+/** The same text with quotation marks around such integers; undefined if it has none. It is known to be JSON. */
+function quoteUnsafe (text: string): string | undefined {
+  let marked = ''
+  let copied = 0
+  for (let at = 0; at < text.length;) {
+    const char = text.charCodeAt(at)
+    if (char === 0x22) {
+      at = stringEnd(text, at + 1)
+    } else if (char === 0x2d || (char >= 0x30 && char <= 0x39)) {
+      NUMBER.lastIndex = at
+      const digits = (NUMBER.exec(text) as RegExpExecArray)[0]
+      if (digits.length > 15 && INTEGER.test(digits) && !Number.isSafeInteger(Number(digits))) {
+        marked += `${text.slice(copied, at)}"${digits}"`
+        copied = at + digits.length
+      }
+      at += digits.length
+    } else {
+      at++
+    }
+  }
+  return copied === 0 ? undefined : marked + text.slice(copied)
+}
+
+/** Behind the quotation mark that ends the string. */
+function stringEnd (text: string, from: number): number {
+  for (let at = from; ; at++) {
+    const char = text.charCodeAt(at)
+    if (char === 0x22) return at + 1
+    if (char === 0x5c) at++
+  }
+}
+
+function refuseProto (value: unknown): void {
+  // Not by recursion: WeChat's answers are flat, an attacker's may be as deep as they are long.
+  const open = [value]
+  while (open.length > 0) {
+    const next = open.pop()
+    if (next === null || typeof next !== 'object') continue
+    if (Object.hasOwn(next, '__proto__')) throw new SyntaxError('holds a member of an odd name')
+    for (const member of Object.values(next)) open.push(member)
+  }
+}

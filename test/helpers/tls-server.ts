@@ -1,0 +1,73 @@
+/** A server behind TLS that counts its sockets, and a proxy in front of it: real ones, on this machine. */
+import { once } from 'node:events'
+import { createServer as createPlain } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
+import { createServer as createSecure } from 'node:https'
+import { connect } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import type { TLSSocket, TlsOptions } from 'node:tls'
+
+type Ending = { teardown (end: () => unknown): unknown }
+
+async function listen (t: Ending, server: Server): Promise<number> {
+  const sockets = new Set<Socket>()
+  const keep = (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket))
+  }
+  server.on('connection', keep)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+/** `open`: sockets that are open now; `most`: that were open at a time; `made`: ever. */
+export async function tlsServer (t: Ending, tls: TlsOptions, answer: RequestListener) {
+  const count = { open: 0, most: 0, made: 0, resumed: 0, shown: [] as string[] }
+  const server = createSecure(tls, answer)
+  server.on('secureConnection', (socket: TLSSocket) => {
+    count.made++
+    if (socket.isSessionReused()) count.resumed++
+    count.shown.push(String(socket.getPeerCertificate()?.subject?.CN ?? ''))
+    count.most = Math.max(count.most, ++count.open)
+    socket.on('close', () => { count.open-- })
+  })
+  const port = await listen(t, server)
+  return { server, port, origin: `https://localhost:${port}`, count }
+}
+
+/** Takes CONNECT; `credentials`: `user:password` that it insists on; `tls`: speaks https itself. */
+export async function connectProxy (t: Ending, { credentials, tls, hangs = false }: { credentials?: string, tls?: TlsOptions, hangs?: boolean } = {}) {
+  const seen: string[] = []
+  const shown: string[] = []
+  const server = tls ? createSecure(tls) : createPlain()
+  server.on('connect', (request, client: Socket, head: Buffer) => {
+    seen.push(String(request.url))
+    if (tls) shown.push(String((client as TLSSocket).getPeerCertificate()?.subject?.CN ?? ''))
+    client.on('error', () => {})
+    if (hangs) return
+    if (credentials && request.headers['proxy-authorization'] !== `Basic ${Buffer.from(credentials).toString('base64')}`) {
+      client.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+      return
+    }
+    const { port } = new URL(`http://${request.url}`)
+    const there = connect(Number(port), '127.0.0.1', () => {
+      client.write('HTTP/1.1 200 Connection established\r\n\r\n')
+      there.write(head)
+      there.pipe(client).pipe(there)
+    })
+    there.on('error', () => client.destroy()).on('close', () => client.destroy())
+    client.on('close', () => there.destroy())
+  })
+  const port = await listen(t, server)
+  return { port, seen, shown, url: `${tls ? 'https' : 'http'}://${credentials ? `${credentials}@` : ''}localhost:${port}` }
+}
+
+/** Waits until it is so; only the test's own time-out ends it otherwise. */
+export async function until (isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise(resolve => setTimeout(resolve, 10))
+}
