@@ -8,7 +8,7 @@ import type { NativeScan } from '../src/pay/v2/native.ts'
 import { findAccounts } from './accounts.ts'
 import type { AccountSource, WechatAccount } from './accounts.ts'
 import type { routeOf } from './common.ts'
-import { rawBodies } from './raw-bodies.ts'
+import { xml } from './xml.ts'
 
 /** The order for this article and this payer, from the host's own records. What it throws, the payer reads as "cannot be bought". */
 export type ProductHandler = (scan: NativeScan, request: FastifyRequest) => NativeOrder | Promise<NativeOrder>
@@ -28,7 +28,7 @@ export function v2Of ({ merchant: { v2 } }: WechatAccount): CheckedV2 {
 }
 
 export async function nativeCallback (scope: FastifyInstance, { accounts, product, route }: NativeCallbackOptions): Promise<void> {
-  rawBodies(scope)
+  await scope.register(xml, { parse: false })
   findAccounts(scope, accounts)
 
   async function prepayIdFor (scan: NativeScan, request: FastifyRequest): Promise<string> {

@@ -19,7 +19,7 @@ import type { CommonOptions, Namespaced, WithAccounts } from './common.ts'
 import { claimsV3 } from '../src/pay/notification-reader.ts'
 import type { Notification } from '../src/pay/notification-reader.ts'
 import { createVerifier } from './verifier.ts'
-import { rawBodies } from './raw-bodies.ts'
+import { xml } from './xml.ts'
 import { NOTIFY } from './schemas.ts'
 
 /** What handlers get beside the news: a key for the host's own transaction, whose it is, and the request if it came by one. */
@@ -140,7 +140,7 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
   if (!app.hasRequestDecorator('wechatNotification')) app.decorateRequest('wechatNotification', null)
 
   app.register(async scope => {
-    rawBodies(scope)
+    await scope.register(xml, { parse: false })
     findAccounts(scope, accounts, { optional: true })
 
     scope.setErrorHandler(async (error, request, reply) => {

@@ -14,6 +14,7 @@ import type { PayPluginOptions } from './pay.ts'
 import { reconcile } from './reconcile.ts'
 import type { ReconcileOptions } from './reconcile.ts'
 import { token } from './token.ts'
+import { xml } from './xml.ts'
 
 /**
  * `appId` and `appSecret` (or `accounts`) give the token, login and JS-SDK pieces; `onLogin` adds the login routes; `merchant` adds
@@ -38,6 +39,7 @@ export const wechatPay = fp<WechatPayOptions | WithProvider<WechatPayOptions> | 
 }, { fastify: '5.x', name: 'fastify-wechat-pay' })
 
 export default wechatPay
-export { jssdk, notify, oauth, pay, reconcile, token }
+export { jssdk, notify, oauth, pay, reconcile, token, xml }
+export type { WechatAccount, WechatAccounts } from './accounts.ts'
 export * from '../src/errors.ts'
 export type * from './namespaces.ts'
