@@ -68,6 +68,7 @@ export const MERCHANT_V3 = {
 export const MERCHANT = {
   mchId: anything,
   notifyUrl: shape(value => typeof value === 'string' && /^https?:\/\/[^?#]+$/.test(value) && URL.canParse(value), 'must be an absolute http(s) URL without query'),
+  appIds: list(text),
   subMchId: text,
   subAppId: text,
   v2: object(MERCHANT_V2),

@@ -41,6 +41,8 @@ export interface Merchant {
   mchId: string
   /** Absolute http(s) URL, without query, where WeChat sends notifications. Needed to place orders. */
   notifyUrl?: string
+  /** Further appIds bound to this merchant (mini program, app): `order.appId` chooses among them, and what is about any of them is ours. */
+  appIds?: readonly string[]
   /** Service provider mode: the merchant that the money is for. */
   subMchId?: string
   /** Service provider mode: that merchant's own appId, if openids are taken from it. */
@@ -54,7 +56,12 @@ export interface MerchantIds {
   mchId: string
   subMchId: string | undefined
   subAppId: string | undefined
+  /** Bound to the merchant beside the account's own. */
+  appIds: readonly string[]
 }
+
+/** Whether an appId is the account's, or another of its merchant's. */
+export const isOwnAppId = (given: unknown, appId: string, { appIds }: Pick<MerchantIds, 'appIds'>): boolean => given === appId || appIds.includes(given as string)
 
 export interface CheckedV2 extends MerchantIds {
   /** Signs. */
@@ -103,13 +110,13 @@ export function checkMerchant (merchant: Merchant | undefined, payEndpoint: stri
 }
 
 /** For whom a call is made, of a merchant whose other options are checked. @throws WechatConfigError */
-export function checkIds (mchId: string, { subMchId, subAppId }: Pick<Merchant, 'subMchId' | 'subAppId'>): MerchantIds {
+export function checkIds (mchId: string, { subMchId, subAppId, appIds = [] }: Pick<Merchant, 'subMchId' | 'subAppId' | 'appIds'>): MerchantIds {
   if (subMchId !== undefined) requireId('merchant.subMchId', subMchId, MCH_ID)
   if (subAppId !== undefined) {
     requireId('merchant.subAppId', subAppId)
     if (subMchId === undefined) throw new WechatConfigError('merchant.subAppId', 'belongs to a merchant.subMchId, which is missing')
   }
-  return { mchId, subMchId, subAppId }
+  return { mchId, subMchId, subAppId, appIds: appIds.map((id, at) => requireId(`merchant.appIds.${at}`, id)) }
 }
 
 function checkV2 (v2: MerchantV2, ids: MerchantIds, payEndpoint: string): CheckedV2 {

@@ -1,5 +1,6 @@
 /** What a notification says of itself before anything is proven: good for choosing whose keys are tried, and for nothing else. */
 import type { AccountOptions } from '../account.ts'
+import { isOwnAppId } from './merchant.ts'
 import type { Headers } from './v3/message.ts'
 import { decryptResource } from './v3/resource.ts'
 import type { EncryptedResource } from './v3/resource.ts'
@@ -30,7 +31,7 @@ export function claimsOf (headers: Headers, body: Uint8Array): NotificationClaim
 /** The returned function tells whether it is worth trying an account's keys: cheap, and no proof. */
 export function mayBelong (claims: NotificationClaims, body: Uint8Array): (options: AccountOptions) => boolean {
   if (claims.version === 'v2') {
-    return ({ appId, merchant }) => merchant?.v2 !== undefined && claims.mchId === merchant.mchId && claims.appId === appId &&
+    return ({ appId, merchant }) => merchant?.v2 !== undefined && claims.mchId === merchant.mchId && isOwnAppId(claims.appId, appId, { appIds: [], ...merchant }) &&
       (merchant.subMchId === undefined || claims.subMchId === merchant.subMchId)
   }
   const resource = resourceIn(body)

@@ -105,6 +105,8 @@ const WRONG: Record<string, unknown[]> = {
   merchant: ['x', null, []],
   'merchant.mchId': ['', 1900000109, 'x'],
   'merchant.notifyUrl': ['/notify', 'https://x/?a=1', 5],
+  'merchant.appIds': ['wx1', {}],
+  'merchant.appIds[0]': [[5]],
   'merchant.subMchId': [5, 'x'],
   'merchant.subAppId': [5],
   'merchant.v2': ['x'],

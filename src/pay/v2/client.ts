@@ -4,6 +4,7 @@ import { redact, WechatApiError, WechatReplyError } from '../../errors.ts'
 import type { HttpOptions, HttpRequest } from '../../http.ts'
 import { nonce } from '../../nonce.ts'
 import { retry } from '../../retry.ts'
+import { isOwnAppId } from '../merchant.ts'
 import type { CheckedV2, MerchantIds } from '../merchant.ts'
 import { endpointOf } from './endpoints.ts'
 import type { Endpoint } from './endpoints.ts'
@@ -49,7 +50,7 @@ export interface V2Caller extends V2Client {
   /** The key that signs: the merchant's, or the sandbox's. */
   apiKey (): Promise<string>
   /** The same for another of the provider's merchants, over the same connections. */
-  forMerchant (ids: MerchantIds): V2Caller
+  forMerchant (ids: MerchantIds, appId?: string): V2Caller
   disconnect (): Promise<void>
 }
 
@@ -90,8 +91,8 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
       throw refusal(path, answer.error_code ?? '', answer.return_msg ?? answer.retmsg ?? '')
     }
     if (signedReply && !verifyV2(answer, sandbox ? await sandbox.key() : merchant.apiKeys, endpoint.signType ?? merchant.signType)) throw new WechatReplyError(path, 'the answer\'s signature is missing or wrong')
-    const own = { ...(appid && { [appid]: appId }), [mchIdName]: mchId }
-    const foreign = Object.entries(own).some(([name, id]) => (signedReply || answer[name] !== undefined) && answer[name] !== id)
+    const isNamed = (name: string) => signedReply || answer[name] !== undefined
+    const foreign = (appid && isNamed(appid) && !isOwnAppId(answer[appid], appId, merchant)) || (isNamed(mchIdName) && answer[mchIdName] !== mchId)
     if (foreign || (subMchId && answer.sub_mch_id && answer.sub_mch_id !== subMchId)) throw new WechatReplyError(path, 'the answer belongs to another account or merchant')
     if (answer.result_code === 'SUCCESS' || (!resultCode && answer.result_code === undefined)) return answer
     if (answer.result_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no result_code')
@@ -108,7 +109,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
 
   return {
     apiKey,
-    forMerchant: ids => createV2Client({ ...parts, merchant: { ...merchant, ...ids }, wire }),
+    forMerchant: (ids, own = appId) => createV2Client({ ...parts, appId: own, merchant: { ...merchant, ...ids }, wire }),
     disconnect: wire.disconnect,
 
     async post (path, params, given = {}) {

@@ -1,5 +1,6 @@
 /** v2 notifications: WeChat Pay v2 documentation, "Payment result notification" and "Refund result notification". Nothing is believed before it is verified. */
 import { WechatNotificationError } from '../../errors.ts'
+import { isOwnAppId } from '../merchant.ts'
 import type { CheckedV2 } from '../merchant.ts'
 import type { Payment } from '../order.ts'
 import type { Refund } from '../refund.ts'
@@ -73,7 +74,7 @@ function decrypted (reqInfo: string, apiKey: string): Buffer {
 function refuseForeign ({ return_code: code, appid, mch_id: mchId, sub_mch_id: subMchId }: Fields, appId: string, merchant: CheckedV2): void {
   if (code !== 'SUCCESS') throw new WechatNotificationError('it reports no success of the call')
   // A provider that serves several merchants configures none of them, and is told which it was.
-  if (appid !== appId || mchId !== merchant.mchId || (merchant.subMchId && subMchId !== merchant.subMchId)) {
+  if (!isOwnAppId(appid, appId, merchant) || mchId !== merchant.mchId || (merchant.subMchId && subMchId !== merchant.subMchId)) {
     throw new WechatNotificationError('it belongs to another account or merchant', 403)
   }
 }

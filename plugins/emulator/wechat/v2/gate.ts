@@ -56,7 +56,7 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
       }
       if (!/^\d{1,32}$/.test(fields[mchId] ?? '')) return sendV2(reply, callFailed(`${mchId}参数格式错误`))
       if (fields[mchId] !== account.mchId) return sendV2(reply, callFailed('商户号mch_id不存在'))
-      if (appid && fields[appid] !== account.appId) return sendV2(reply, callFailed('appid和mch_id不匹配'))
+      if (appid && !world.appIds.includes(fields[appid] ?? '')) return sendV2(reply, callFailed('appid和mch_id不匹配'))
       const sub = subOf(fields)
       if (!sub) return sendV2(reply, callFailed('sub_mch_id与sub_appid不匹配'))
       const signType = only === 'MD5' ? 'MD5' : fields.sign_type || 'MD5'
@@ -70,7 +70,7 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
       if (isReply(answer)) return answer
       if (answer.return_code === 'FAIL') return sendV2(reply, answer)
       return signedReply
-        ? sendV2(reply, signed({ world, signType, apiKey: apiKey(), ...(sub.sub_mch_id && { sub }) }, answer))
+        ? sendV2(reply, signed({ world, signType, apiKey: apiKey(), ...(sub.sub_mch_id && { sub }) }, { ...(appid === 'appid' && { appid: fields.appid }), ...answer }))
         : reply.type('text/plain').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', ...answer }))
     })
   }
