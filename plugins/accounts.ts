@@ -8,6 +8,7 @@ import { WechatConfigError, WechatError } from '../src/errors.ts'
 import { coreOptions } from '../src/option-shapes.ts'
 import type { NotificationClaims } from '../src/pay/notification-claims.ts'
 import type { Store } from '../src/store/store.ts'
+import { watchExpiry } from './expiry.ts'
 import { expose, exposed, storeOf } from './common.ts'
 import type { AnyAccounts } from './common.ts'
 import type { Namespaced, WechatAccountOptions } from './namespaces.ts'
@@ -84,6 +85,7 @@ export function accountsOf (app: FastifyInstance, options: AnyAccounts): Account
 function one (app: FastifyInstance, options: AnyAccounts): Omit<Shared, 'redis'> {
   const store = storeOf(app, options)
   const only = createAccount(coreOptions(options) as WechatAccountOptions, { store, log: app.log })
+  watchExpiry(app, () => [only])
   app.addHook('onClose', async () => { await only.close() })
   return { face: undefined, source: { only, store, of: () => only, get: async () => only, kept: () => [only], ofNotification: undefined } }
 }
@@ -91,6 +93,7 @@ function one (app: FastifyInstance, options: AnyAccounts): Omit<Shared, 'redis'>
 function many (app: FastifyInstance, choice: AccountsChoice, store: Store): Omit<Shared, 'redis'> {
   const { find, of = byParameter, ofNotification, max, maxAge } = choice
   const cache = createAccounts<WechatAccountOptions>({ find, ...(max !== undefined && { max }), ...(maxAge !== undefined && { maxAge }) }, { store, log: app.log })
+  watchExpiry(app, cache.kept)
   app.addHook('onClose', cache.close)
   const { get, at, kept, forget, status } = cache
   return {

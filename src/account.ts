@@ -16,6 +16,8 @@ import { requireId, resolveEndpoints } from './options.ts'
 import type { Endpoints } from './options.ts'
 import { checkMerchant } from './pay/merchant.ts'
 import type { CheckedMerchant, Merchant } from './pay/merchant.ts'
+import { platformCertificates } from './pay/expiry.ts'
+import type { CertificateStatus } from './pay/expiry.ts'
 import { createNotificationReader } from './pay/notification-reader.ts'
 import type { Notification } from './pay/notification-reader.ts'
 import { createPay } from './pay/pay.ts'
@@ -68,6 +70,8 @@ export interface Account<O extends AccountOptions = AccountOptions> {
   readonly jssdk: WechatJssdk
   readonly pay: WechatPay
   readonly notifications: WechatNotifications
+  /** Those in use here, and when they end. */
+  readonly certificates: CertificateStatus[]
   /** The merchant's options, checked. */
   readonly merchant: CheckedMerchant
   /** Gives back what it holds: connections. */
@@ -126,6 +130,10 @@ class LazyAccount<O extends AccountOptions> implements Account<O> {
 
   get merchant () {
     return (this.#made.merchant ??= checkMerchant(this.#options.merchant, resolveEndpoints(this.#options.endpoints).pay))
+  }
+
+  get certificates () {
+    return this.#made.pay?.status().certificates ?? (this.#v3 ? platformCertificates(this.#v3.keys) : [])
   }
 
   async close () {

@@ -6,6 +6,7 @@ import type { Account, AccountOptions, AccountParts } from './account.ts'
 import { systemClock } from './clock.ts'
 import { WechatConfigError, WechatError } from './errors.ts'
 import { silent } from './log.ts'
+import type { CertificateStatus } from './pay/expiry.ts'
 
 export interface AccountsOptions<O extends AccountOptions = AccountOptions> {
   /** The options of one account, from your own records; undefined or null if there is none of this id. */
@@ -21,6 +22,8 @@ export interface AccountStatus {
   appId: string
   /** Whole seconds since its options were read. */
   age: number
+  /** Those that were needed here since, and when they end. */
+  certificates: CertificateStatus[]
 }
 
 export interface WechatAccounts<O extends AccountOptions = AccountOptions> {
@@ -162,7 +165,7 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
     status: () => ({
       kept: kept.size,
       lookups,
-      accounts: [...kept.entries()].map(([id, { account, foundAt }]) => ({ id, appId: account.appId, age: Math.floor((clock.now() - foundAt) / 1000) }))
+      accounts: [...kept.entries()].map(([id, { account, foundAt }]) => ({ id, appId: account.appId, age: Math.floor((clock.now() - foundAt) / 1000), certificates: account.certificates }))
     }),
 
     async close () {

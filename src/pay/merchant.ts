@@ -7,7 +7,7 @@ import { object } from '../shapes.ts'
 import { checkCertificate } from './certificate.ts'
 import type { CertificateOptions } from './certificate.ts'
 import type { SignType } from './v2/sign.ts'
-import { readPrivateKey, readPublicKey, serialOf } from './v3/keys.ts'
+import { readCertificate, readPrivateKey, readPublicKey } from './v3/keys.ts'
 import { isRemote } from './v3/sign.ts'
 import type { RemoteKey, SigningKey } from './v3/sign.ts'
 
@@ -25,7 +25,7 @@ export interface MerchantV3 {
   privateKey: string | Uint8Array | RemoteKey
   /** The serial number of the merchant's API certificate, hex; or give `certificate`, which holds it. */
   serialNo?: string
-  /** apiclient_cert.pem, PEM. */
+  /** apiclient_cert.pem, PEM: holds the serial number, and says when it ends. */
   certificate?: string | Uint8Array
   /** The 32-character APIv3 key set in WeChat Pay's console. While it is changed, a list: all are understood. */
   apiV3Key: string | readonly string[]
@@ -75,6 +75,8 @@ export interface CheckedV2 extends MerchantIds {
 
 export interface CheckedV3 extends MerchantIds {
   serialNo: string
+  /** When the merchant's certificate ends, if it was given. */
+  validTo: Date | undefined
   privateKey: SigningKey
   /** Understood, the newest first. */
   apiV3Keys: readonly string[]
@@ -128,13 +130,13 @@ function checkV2 (v2: MerchantV2, ids: MerchantIds, payEndpoint: string): Checke
 function checkV3 (v3: MerchantV3, ids: MerchantIds, payEndpoint: string): CheckedV3 {
   const privateKey = isRemote(v3.privateKey) ? v3.privateKey : readPrivateKey('merchant.v3.privateKey', v3.privateKey)
   const apiV3Keys = secrets('merchant.v3.apiV3Key', v3.apiV3Key, payEndpoint)
-  const serialNo = v3.serialNo ?? (isRemote(privateKey) ? privateKey.serialNo : undefined) ??
-    (v3.certificate && serialOf('merchant.v3.certificate', v3.certificate, isRemote(privateKey) ? undefined : privateKey))
+  const certificate = v3.certificate === undefined ? undefined : readCertificate('merchant.v3.certificate', v3.certificate, isRemote(privateKey) ? undefined : privateKey)
+  const serialNo = v3.serialNo ?? (isRemote(privateKey) ? privateKey.serialNo : undefined) ?? certificate?.serialNumber
   if (serialNo?.startsWith('PUB_KEY_ID_')) throw new WechatConfigError('merchant.v3.serialNo', 'must be the serial number of the merchant\'s certificate and is the id of WeChat Pay\'s public key: that belongs into merchant.v3.publicKeyId')
   requireId('merchant.v3.serialNo', serialNo, /^[0-9A-F]{8,64}$/i)
   const publicKeys = publicKeysOf(v3)
   const [publicKeyId, publicKey] = [...publicKeys][0] ?? []
-  return { ...ids, serialNo: (serialNo as string).toUpperCase(), privateKey, apiV3Keys, publicKeys, publicKeyId, publicKey }
+  return { ...ids, serialNo: (serialNo as string).toUpperCase(), validTo: certificate && new Date(certificate.validTo), privateKey, apiV3Keys, publicKeys, publicKeyId, publicKey }
 }
 
 function publicKeysOf ({ publicKeyId, publicKey, publicKeys }: MerchantV3): Map<string, KeyObject> {

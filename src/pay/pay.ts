@@ -16,6 +16,8 @@ import type { CheckedMerchant, CheckedV2, CheckedV3, Merchant, MerchantIds } fro
 import { micropay } from './micropay.ts'
 import { checkAuthCode, checkOpenid, checkOrder, checkTransactionId } from './order.ts'
 import type { H5Order, JsapiOrder, MicropayOrder, NativeOrder, Order, Payment, UnpaidOrder } from './order.ts'
+import { platformCertificates } from './expiry.ts'
+import type { CertificateStatus } from './expiry.ts'
 import { qrCode } from './qr-code.ts'
 import { checkOutRefundNo, checkRefund } from './refund.ts'
 import type { Refund, RefundRequest } from './refund.ts'
@@ -84,6 +86,8 @@ export interface WechatPay {
   fundFlowBill (request: FundFlowBillRequest): Bill<FundFlowBillRow>
   /** Service provider mode: the same for another of the provider's merchants, over the same connections. Cheap enough for each request. */
   forSubMerchant (merchant: Pick<Merchant, 'subMchId' | 'subAppId'> & { subMchId: string }): WechatPay
+  /** What runs out, and when. Asks nobody: WeChat Pay's certificates are listed once they were needed, the merchant's if they were given. */
+  status (): { mchId: string, certificates: CertificateStatus[] }
   /** Without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
   disconnect (): Promise<void>
   /** Everything else of v2. @throws WechatConfigError where `merchant.v2` is missing */
@@ -259,6 +263,19 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
       // Left out, the money would be for whichever merchant the options name.
       if (checkObject('forSubMerchant', sub, '{ subMchId }').subMchId === undefined) throw new WechatInputError('subMchId', 'is missing')
       return payFor(shared, checkIds(ids.mchId, { ...sub, appIds: ids.appIds }))
+    },
+
+    status () {
+      const own = keysV2?.caller.certificate()
+      const { own: v3, caller } = keysV3 ?? {}
+      return {
+        mchId: ids.mchId,
+        certificates: [
+          ...own ? [{ of: 'merchant.v2' as const, serialNo: own.serialNumber, validTo: new Date(own.validTo) }] : [],
+          ...v3?.validTo ? [{ of: 'merchant.v3' as const, serialNo: v3.serialNo, validTo: v3.validTo }] : [],
+          ...caller ? platformCertificates(caller.keys) : []
+        ]
+      }
     },
 
     async disconnect () { await Promise.all([shared.v2?.caller.disconnect(), shared.v3?.caller.disconnect()]) }

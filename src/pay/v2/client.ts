@@ -1,4 +1,5 @@
 /** Calls of WeChat Pay v2: parameters signed, the answer verified before anything in it is believed. */
+import type { X509Certificate } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { redact, WechatApiError, WechatReplyError } from '../../errors.ts'
 import type { HttpOptions, HttpRequest } from '../../http.ts'
@@ -50,6 +51,8 @@ export interface V2Caller extends V2Client {
   /** The key that signs: the merchant's, or the sandbox's. */
   apiKey (): Promise<string>
   /** The same for another of the provider's merchants, over the same connections. */
+  /** The merchant's own, if it has one. */
+  certificate (): X509Certificate | undefined
   forMerchant (ids: MerchantIds, appId?: string): V2Caller
   disconnect (): Promise<void>
 }
@@ -110,6 +113,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
   return {
     apiKey,
     forMerchant: (ids, own = appId) => createV2Client({ ...parts, appId: own, merchant: { ...merchant, ...ids }, wire }),
+    certificate: wire.certificate,
     disconnect: wire.disconnect,
 
     async post (path, params, given = {}) {

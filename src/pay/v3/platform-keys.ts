@@ -29,6 +29,8 @@ const PUBLIC_KEY_ID = /^PUB_KEY_ID_/
 export interface PlatformKeys {
   /** The key of a serial number or public key id; undefined if WeChat has none such, or may not be asked again yet. */
   keyFor (serial: string): Promise<KeyObject | undefined>
+  /** The certificates that are known here now. */
+  held (): Iterable<X509Certificate>
   /** What to encrypt sensitive fields with, and say so in Wechatpay-Serial. @throws WechatConfigError if there is none */
   current (): Promise<{ serial: string, key: KeyObject }>
 }
@@ -141,6 +143,8 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
       await ask(found => found.has(wanted))
       return certificates.get(wanted)?.publicKey
     },
+
+    held: () => certificates.values(),
 
     async current () {
       const { publicKeyId, publicKey } = merchant

@@ -52,7 +52,7 @@ for (const version of ['v2', 'v3'] as const) {
     await t.rejects(pay.jsapi(order('APPIDS-6', 'wxsomebodyelse0001')), { code: 'WECHAT_INPUT', message: /appId/ }, 'of no merchant of ours')
     await t.rejects(pay.forSubMerchant({ subMchId: '1900000110' }).jsapi(order('APPIDS-7', MINI)), { code: /WECHAT/ })
     const alone = createPay({ ...emulator.bothConfig, version, merchant: { ...emulator.bothConfig.merchant, notifyUrl: `${origin}/wechat/notify` } })
-// v2's answer names the appId that asks.
+    // v2's answer names the appId that asks.
     if (version === 'v3') await t.rejects(alone.query({ outTradeNo: 'APPIDS-2' }), { code: 'WECHAT_REPLY' }, 'without appIds they are another\'s')
     await t.rejects(alone.jsapi(order('APPIDS-8', MINI)), { code: 'WECHAT_INPUT' })
   })
