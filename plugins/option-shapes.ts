@@ -5,8 +5,9 @@
 import { CORE, LONGEST_TIMER } from '../src/option-shapes.ts'
 import { pageHost } from '../src/official-account/jssdk.ts'
 import { above0, anyObject, anything, either, flag, handler, integer, list, number, object, oneOf, shape, text } from '../src/shapes.ts'
-import type { Shapes, ShapesOf } from '../src/shapes.ts'
+import type { Shape, Shapes, ShapesOf } from '../src/shapes.ts'
 import { keyBytes } from '../src/store/encrypted.ts'
+import { scriptRunner } from '../src/store/redis-client.ts'
 import type { AccountsChoice } from './accounts.ts'
 import type { CommonOptions } from './common.ts'
 import type { JssdkOptions } from './jssdk.ts'
@@ -42,8 +43,7 @@ const COMMON = {
   appId: anything,
   endpoints: CORE.endpoints,
   accounts: object(ACCOUNTS),
-  // storeOf looks closer.
-  redis: anything,
+  redis: scriptRunner as Shape,
   encryptionKey: keyBytes,
   http: CORE.http,
   prefix: shape(value => value === '' || (typeof value === 'string' && /^\/[^?#\s]*$/.test(value)), 'must be a path that begins with /'),

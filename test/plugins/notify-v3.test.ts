@@ -268,7 +268,7 @@ t.test('E1 the emulator tells, the shop hears: transfers, combined orders, probe
   await pay.v3.combine.jsapi({ combineOutTradeNo: 'CB00001', openid: OPENID, parts: [1, 2].map(at => ({ outTradeNo: `CP0000${at}`, description: '咖啡', amount: 100, attach: 'a' })) })
   await emulator.payCombined('CB00001')
   t.match(await emulator.waitForNotification(delivery => delivery.accepted), { attempt: 3 })
-  await pay.v3.transfers.create({ outBillNo: 'TB00001', sceneId: '1000', openid: OPENID, amount: 100, remark: '奖励', reports: [{ info_type: '活动名称', info_content: '新会员' }], notifyUrl })
+  await pay.v3.transfers.create({ outBillNo: 'TB00001', sceneId: '1000', openid: OPENID, amount: 100, remark: '奖励', reports: [{ info_type: '活动名称', info_content: '新会员' }, { info_type: '奖励说明', info_content: '注册奖励' }], notifyUrl })
   await emulator.confirmTransfer('TB00001')
   await emulator.waitForNotification(delivery => delivery.about === 'event' && delivery.accepted)
   t.same(heard, ['paid CP00001', 'paid CP00002', 'transferred TB00001'])

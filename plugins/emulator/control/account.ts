@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { OfficialAccount } from '../wechat/official-account.ts'
 import type { Pki } from '../keys/pki.ts'
 import { pem } from '../keys/v3-keys.ts'
-import type { KeyMode, World } from '../state/world.ts'
+import type { KeyMode, KeySwitch, World } from '../state/world.ts'
 import { number, object, one, optional, schema } from './schemas.ts'
 
 export interface AccountParts {
@@ -49,11 +49,13 @@ export function accountRoutes (app: FastifyInstance, world: World, { account, pk
     return account.counts()
   })
 
-  app.post<{ Body: { mode: KeyMode } }>('/keys/mode', {
-    schema: schema({ tag: 'account', summary: 'Which keys APIv3 is signed with from now on', body: object({ mode: one(['public-key', 'certificate', 'both'], 'WeChat Pay\'s public key, platform certificates, or both at once during a switch.') }, ['mode']) })
+  app.post<{ Body: { mode: KeyMode, stage?: KeySwitch['stage'], callbacks?: number } }>('/keys/mode', {
+    schema: schema({ tag: 'account', summary: 'Which keys APIv3 is signed with from now on', body: object({ mode: one(['public-key', 'certificate', 'both'], 'WeChat Pay\'s public key, platform certificates, or both at once during a switch.'), stage: one(['not-begun', 'under-way', 'done'], 'Of both: how far the switch is. Default under-way.'), callbacks: { type: 'number', minimum: 0, maximum: 1, description: 'Of under-way: the share of callbacks that the public key signs. Default 1.' } }, ['mode']) })
   }, async request => {
-    world.keyMode = request.body.mode
-    return { mode: world.keyMode }
+    const { mode, stage = 'under-way', callbacks = 1 } = request.body
+    world.keyMode = mode
+    world.keySwitch = { stage, callbacks }
+    return { mode, ...(mode === 'both' && world.keySwitch) }
   })
 
   app.post('/keys/rotate', { schema: schema({ tag: 'account', summary: 'A new platform certificate signs from now on', answer: 'Its serial number.' }) }, async () => ({ serial: pki.v3.rotate().serial }))

@@ -5,6 +5,10 @@ import { WECHAT_HOSTS } from '../keys/pki.ts'
 import type { World } from '../state/world.ts'
 import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
+import { merchantRoutes } from './merchant.ts'
+import type { MerchantParts } from './merchant.ts'
+import { messageRoutes } from './messages.ts'
+import type { MessageParts } from './messages.ts'
 import { orderRoutes } from './orders.ts'
 import type { OrderParts } from './orders.ts'
 import { troubleRoutes } from './trouble.ts'
@@ -20,7 +24,7 @@ const HOSTS = new Set<string>(WECHAT_HOSTS)
  */
 const isHere = (host: string) => HOSTS.has(host) || isIP(host.replace(/^\[|\]$/g, '')) !== 0 || !host.includes('.') || /\.(?:localhost|local|test|internal|lan)$/.test(host)
 
-export type ControlParts = AccountParts & OrderParts & TroubleParts & WatchParts
+export type ControlParts = AccountParts & MerchantParts & MessageParts & OrderParts & TroubleParts & WatchParts
 
 export function control (app: FastifyInstance, world: World, parts: ControlParts): void {
   app.register(async scope => {
@@ -48,6 +52,8 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
     })
     accountRoutes(scope, world, parts)
     orderRoutes(scope, world, parts)
+    merchantRoutes(scope, parts)
+    messageRoutes(scope, world, parts)
     troubleRoutes(scope, world, parts)
     watchRoutes(scope, world, parts)
     // The dashboard by its shortest address.

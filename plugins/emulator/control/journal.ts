@@ -87,7 +87,7 @@ export function journal (app: FastifyInstance, world: World) {
     /** The newest first, without their bodies. */
     list: () => calls.map(call => ({ ...whole(call), request: '', reply: '' })).reverse(),
     find (id: string): Call | undefined {
-      const call = id === 'latest' ? calls.findLast(({ explain }) => explain) : calls.find(call => call.id === id)
+      const call = id === 'latest' ? calls.findLast(({ explain }) => explain?.().signature) : calls.find(call => call.id === id)
       return call && whole(call)
     }
   }

@@ -1,4 +1,4 @@
-/** What visitors do with orders, and how refunds and transfers end. */
+/** What visitors do with orders, and how refunds end. */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Notifier } from '../notifications/notifier.ts'
 import { scan } from '../wechat/browser/scan.ts'
@@ -84,15 +84,5 @@ export function orderRoutes (app: FastifyInstance, world: World, { pay: { orders
     const parts: Order[] = v3.combined.partsOf(params.number)
     if (parts.length === 0) return missing(reply, 'ORDER_NOT_EXIST')
     return v3.combined.payCombined(params.number, body?.openid) ? parts : reply.code(409).send({ code: 'ORDERPAID', message: 'the order cannot be paid' })
-  })
-
-  app.post<Named>('/transfers/:number/confirm', {
-    schema: schema({ tag: 'orders', summary: 'The receiver of a transfer confirms it', params: { number: text('out_bill_no') }, answer: 'The transfer.', refusals: [404] })
-  }, async ({ params }, reply) => {
-    const bill = v3.payouts.confirm(params.number)
-    if (!bill) return missing(reply, 'NOT_FOUND')
-    const { out_bill_no: number, transfer_bill_no: id, state, openid, amount } = bill
-    notifier.event(bill.notify_url, 'MCHTRANSFER.BILL.FINISHED', 'mch_payment', { out_bill_no: number, transfer_bill_no: id, state, mch_id: world.account.mchId, transfer_amount: amount, openid })
-    return bill
   })
 }

@@ -5,11 +5,13 @@ import type { Faults } from '../faults/faults.ts'
 import type { Journal } from './journal.ts'
 import type { Mishaps } from '../faults/mishaps.ts'
 import type { OfficialAccount } from '../wechat/official-account.ts'
+import type { Message } from '../wechat/official-account-calls.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
+import type { PayV3 } from '../wechat/v3/v3.ts'
 import type { World } from '../state/world.ts'
 import { listOf, schema, text } from './schemas.ts'
 
-export interface WatchParts { account: OfficialAccount, pay: PayV2, journal: Journal, faults: Faults, mishaps: Mishaps, names: string[] }
+export interface WatchParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, mishaps: Mishaps, names: string[] }
 
 const asset = (name: string) => readFileSync(new URL(`./static/${name}`, import.meta.url))
 const CALL = { tag: 'calls', params: { id: text('Of the call; or latest, the last one whose signature was refused.') }, refusals: [404] } as const
@@ -21,7 +23,7 @@ const HEARTBEAT = 20_000
 /** How many of each the dashboard shows. */
 const SHOWN = 200
 
-export function watchRoutes (app: FastifyInstance, world: World, { account, pay, journal, faults, mishaps, names }: WatchParts): void {
+export function watchRoutes (app: FastifyInstance, world: World, { account, pay, v3, journal, faults, mishaps, names }: WatchParts): void {
   app.get('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, the newest first', answer: listOf('Calls, without their bodies.') }) }, async () => journal.list())
 
   app.get<{ Params: { id: string } }>('/calls/:id', { schema: schema({ ...CALL, summary: 'One call, with what was sent and answered', answer: 'The call.' }) }, async (request, reply) =>
@@ -41,9 +43,14 @@ export function watchRoutes (app: FastifyInstance, world: World, { account, pay,
     balance: world.balance,
     keyMode: world.keyMode,
     tokens: account.counts(),
-    orders: [...world.orders.values()].map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).slice(-SHOWN).reverse(),
+    orders: [...world.orders.values()].slice(-SHOWN).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).reverse(),
     refunds: [...world.refunds.values()].slice(-SHOWN).reverse(),
     notifications: world.deliveries.slice(-SHOWN).reverse(),
+    transfers: v3.transfers.list().slice(0, SHOWN),
+    complaints: v3.complaints.list().slice(0, SHOWN),
+    shares: pay.sharing.list().slice(0, SHOWN),
+    serviceOrders: v3.payscore.list().slice(0, SHOWN),
+    messages: world.memory.list<Message>('messages').slice(-SHOWN).reverse(),
     calls: journal.list().slice(0, SHOWN),
     faults: faults.waiting(),
     mishaps: mishaps.waiting()

@@ -12,7 +12,7 @@ export interface Explanation {
   implied?: string
   /** Where the two begin to differ. */
   difference?: Difference
-  /** As it came. */
+  /** As it came; '' where it was not for a signature that the call was refused. */
   signature: string
   mistakes: Mistake[]
 }

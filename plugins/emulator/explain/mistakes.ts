@@ -57,6 +57,10 @@ const TEXTS = {
   'ticket-dead': ['Signed with a jsapi_ticket that has expired.', '使用了已过期的 jsapi_ticket。'],
   'ticket-card': ['Signed with a wx_card ticket: type=jsapi is wanted.', '使用了 wx_card 的 ticket：应为 type=jsapi。'],
   'ticket-token': ['Signed with the access_token: the jsapi_ticket is what belongs there.', '误用了 access_token：应使用 jsapi_ticket。'],
+  'xml-root': ['The root of the document is neither <xml> nor <root>: WeChat reads it as empty. In Go, name the struct: XMLName xml.Name `xml:"xml"`.', '根元素既不是 <xml> 也不是 <root>：微信会当作空请求。Go 请给结构体加上 XMLName xml.Name `xml:"xml"`。'],
+  'xml-doctype': ['The document has a DOCTYPE: it is refused unread.', '报文带有 DOCTYPE：会被直接拒绝。'],
+  'xml-malformed': ['The document is not well-formed XML, or holds a field twice or one inside another.', '报文不是格式良好的 XML，或有重复、嵌套的字段。'],
+  'multipart-boundary': ['The Content-Type of the upload names no boundary, so that its meta cannot be found: let the HTTP library set the header.', '上传请求的 Content-Type 没有 boundary，无法取出 meta：请让 HTTP 库自行设置该请求头。'],
   unknown: ['None of the usual mistakes makes this signature. Most often the key is another one; else compare what you signed with the text expected, byte by byte.', '常见错误都得不到这个签名：最可能是密钥不对；否则请将你的签名原文与期望的逐字节比对。']
 } as const
 

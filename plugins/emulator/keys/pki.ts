@@ -31,8 +31,8 @@ export interface Pki extends Pick<Authority, 'ca' | 'server'> {
   v3: V3Keys
 }
 
-/** WeChat's hosts, all four of which this emulator can stand for. */
-export const WECHAT_HOSTS = ['api.weixin.qq.com', 'open.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com'] as const
+/** WeChat's hosts, all of which this emulator can stand for. */
+export const WECHAT_HOSTS = ['api.weixin.qq.com', 'open.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com', 'fraud.mch.weixin.qq.com'] as const
 const HOSTS = ['localhost', '127.0.0.1', '::1', ...WECHAT_HOSTS]
 const DAY = 86_400_000
 

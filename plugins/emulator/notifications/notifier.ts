@@ -5,11 +5,15 @@ import type { SignType } from '../../../src/pay/v2/sign.ts'
 import { paidFields } from '../wechat/v2/orders.ts'
 import { refundXml } from './refund-message.ts'
 import type { V3Keys } from '../keys/v3-keys.ts'
-import { combinedJson, orderJson } from '../wechat/v3/orders.ts'
+import type { Contract } from '../wechat/v2/contracts.ts'
+import type { V3Event } from '../wechat/v3/area.ts'
+import { combinedJson, paidJson } from '../wechat/v3/orders.ts'
 import { refundNews } from '../wechat/v3/refunds.ts'
-import { encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
+import { headersInWechatsCase } from '../wechat/header-names.ts'
+import { callbackSigner, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
 import type { Mishaps } from '../faults/mishaps.ts'
 import { signed, v2Xml } from '../wechat/wire.ts'
+import type { Values } from '../wechat/wire.ts'
 import { chinaTime, rfc3339 } from '../state/world.ts'
 import type { Delivery, Order, Refund, World } from '../state/world.ts'
 
@@ -22,13 +26,14 @@ const PATIENCE = 5000
 /** What is told, and to whom. */
 type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string, v3: boolean }
 
-const V2_HEADERS = { 'content-type': 'text/xml', 'user-agent': 'Mozilla/4.0', pragma: 'no-cache' }
+const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache' }
 
 export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, log: FastifyBaseLogger) {
   const timers = new Set<NodeJS.Timeout>()
   const underWay = new Set<Promise<void>>()
   /** What still has to be told, and when its turn comes. */
   const pending = world.memory.table<{ news: News, number: number, due: number }>('pending')
+  const signer = callbackSigner(world, keys)
   let closed = false
 
   const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
@@ -59,8 +64,9 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
 
   /** Signed anew for each attempt: a timestamp lives five minutes. */
   function headersOf ({ about, body, v3 }: News): Record<string, string> {
-    if (!v3) return V2_HEADERS
-    const headers = { 'content-type': 'application/json', 'user-agent': 'Mozilla/4.0', accept: '*/*', 'request-id': `${world.random.hex(16).toUpperCase()}-0`, ...signedHeaders(world, keys, body) }
+    if (!v3) return { ...HEADERS, 'content-type': 'text/xml' }
+    // As in the dumps that were found: no Request-ID, no Signature-Type.
+    const headers = { ...HEADERS, 'content-type': 'application/json', ...signedHeaders(world, body, signer(), world.random.word(32)) }
     return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${world.random.hex(64)}` } : headers
   }
 
@@ -79,7 +85,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     }
     world.deliveries.push(delivery)
     try {
-      const reply = await request(delivery.url, { method: 'POST', headers: delivery.request.headers, body, signal: AbortSignal.timeout(PATIENCE) })
+      const reply = await request(delivery.url, { method: 'POST', headers: headersInWechatsCase(delivery.request.headers), body, signal: AbortSignal.timeout(PATIENCE) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
       delivery.accepted = v3
         ? reply.statusCode === 200 || reply.statusCode === 204
@@ -144,7 +150,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
   return {
     paid (order: Order): void {
       const v3 = order.sign_type === 'RSA'
-      tell({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', orderJson(order)) : paymentXml(order) })
+      tell({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', paidJson(order)) : paymentXml(order) })
     },
     /** Orders that were paid together are told of together. */
     combinedPaid (orders: Order[]): void {
@@ -153,13 +159,18 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     refunded (refund: Refund, order: Order): void {
       const state = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL', PROCESSING: '' }[refund.refund_status]
       const body = refund.v3
-        ? eventJson(`REFUND.${state}`, 'refund', '退款结果', refundNews(refund, world.account.mchId, order.sub_mch_id))
+        ? eventJson(`REFUND.${state}`, 'refund', { SUCCESS: '退款成功', CLOSED: '退款关闭', ABNORMAL: '退款异常' }[state as 'SUCCESS'], refundNews(refund, world.account.mchId, order.sub_mch_id))
         : refundXml(world, refund, subOf(order).sub)
       tell({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body })
     },
+    /** v2's notice of a contract, signed like an answer. */
+    contractSigned ({ notify_url: url, out_trade_no: number, sub_mch_id: sub }: Contract, values: Values): void {
+      const body = v2Xml(signed({ world, signType: 'MD5', apiKey: world.account.apiKey, ...(sub && { sub: { sub_mch_id: sub, sub_appid: '' } }) }, values))
+      tell({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: false, body })
+    },
     /** Anything else that v3 tells. */
-    event (url: string, type: string, originalType: string, content: object): void {
-      tell({ about: 'event', out_trade_no: '', out_refund_no: '', url, v3: true, body: eventJson(type, originalType, type, content) })
+    event ({ url, type, originalType, summary, content, out_trade_no: number = '' }: V3Event): void {
+      tell({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: true, body: eventJson(type, originalType, summary, content) })
     },
     /** A false signature, to see whether the merchant looks; not sent again. */
     async probe (url: string): Promise<Delivery> {

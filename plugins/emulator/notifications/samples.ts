@@ -3,7 +3,7 @@ import { signV2 } from '../../../src/pay/v2/sign.ts'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
 import { refundXml } from './refund-message.ts'
 import { createV3Keys, pem } from '../keys/v3-keys.ts'
-import { encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
+import { byPublicKey, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
 import { v2Xml } from '../wechat/wire.ts'
 import { chinaTime, createWorld, rfc3339 } from '../state/world.ts'
 
@@ -75,7 +75,7 @@ export function testNotifications ({ appId, mchId, apiKey = '', signType = 'MD5'
       summary: eventType,
       resource: { original_type: originalType, ...encryptResource(JSON.stringify(resource), apiV3Key, originalType) }
     })
-    return { headers: { 'content-type': 'application/json', ...signedHeaders(world, keys, payload) }, payload }
+    return { headers: { 'content-type': 'application/json', ...signedHeaders(world, payload, byPublicKey(keys)), 'wechatpay-signature-type': 'WECHATPAY2-SHA256-RSA2048' }, payload }
   }
 
   return {

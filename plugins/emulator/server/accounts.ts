@@ -34,6 +34,7 @@ export function createFront (sides: readonly Side[]) {
     const side = by(text, /mch_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(\d+)/i, ({ world }, id) => world.account.mchId === id) ??
       by(text, /app_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(wx\w+)/i, ({ world }, id) => world.account.appId === id) ??
       by(text, /access_token=([\w-]+)/, ({ world: { memory } }, id) => memory.table('tokens').has(id) || memory.table('visitorTokens').has(id)) ??
+      by(text, /_emulator\/transfer\/(\d+)/, ({ world: { memory } }, id) => [...memory.table<{ transfer_bill_no: string }>('transfers').values()].some(({ transfer_bill_no: known }) => known === id)) ??
       by(text, /(?:prepay_?id["'=>:\s]+(?:prepay_id=)?|cashier\/)(\w+)/i, ({ world }, id) => world.prepays.has(id))
     return side?.name ?? ''
   }

@@ -5,8 +5,11 @@ import type { Chaos } from '../control/trouble.ts'
 import type { Explanation } from '../explain/explanation.ts'
 import type { Fault } from '../faults/faults.ts'
 import type { Call } from '../control/journal.ts'
+import type { Message } from '../wechat/official-account-calls.ts'
+import type { NewComplaint } from '../wechat/v3/complaints.ts'
+import type { TransferState } from '../wechat/v3/transfers.ts'
 import type { Mishap } from '../faults/mishaps.ts'
-import type { Account, AuthCodeBehaviour, Delivery, KeyMode, Order, Refund, World } from '../state/world.ts'
+import type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, World } from '../state/world.ts'
 
 /** What `GET /_emulator/config` answers: ready to be spread into the plugins' options. */
 export interface EmulatorConfig {
@@ -44,8 +47,8 @@ export interface EmulatorControls {
   payCombined (combineOutTradeNo: string): Promise<Order[]>
   /** The receiver of a transfer confirms it. */
   confirmTransfer (outBillNo: string): Promise<void>
-  /** Which keys v3 is signed with from now on. */
-  setKeyMode (mode: KeyMode): Promise<void>
+  /** Which keys v3 is signed with from now on; of `both`, how far the switch is (`under-way`, and all callbacks by the public key, unless said otherwise). */
+  setKeyMode (mode: KeyMode, change?: Partial<KeySwitch>): Promise<void>
   /** A new platform certificate signs from now on; its serial number. */
   rotateCertificate (): Promise<string>
   /** A v3 notification with a signature that is false on purpose. */
@@ -62,6 +65,12 @@ export interface EmulatorControls {
   /** Why a signature was refused: that of a call, or the last one. Throws if none was. */
   explain (callId?: string): Promise<Explanation>
   notifications (): Delivery[]
+  /** What the app has sent to users: template, subscribed and customer-service messages, the oldest first. */
+  messages (): Message[]
+  /** A transfer comes into a state; `reason`: of FAIL. */
+  settleTransfer (outBillNo: string, state: TransferState, reason?: string): Promise<void>
+  /** A payer complains about a paid order; its complaint_id. */
+  complain (outTradeNo: string, complaint: NewComplaint): Promise<string>
   /** The next notification that this holds for, or one that has been sent already. */
   waitForNotification (which?: (delivery: Delivery) => boolean): Promise<Delivery>
   resend (id: string): Promise<Delivery>
@@ -96,7 +105,7 @@ export async function createControls (app: FastifyInstance, world: World, origin
     settleRefund: (number, status = 'SUCCESS') => ask('POST', `/refunds/${encodeURIComponent(number)}/settle`, { status }),
     payCombined: number => ask('POST', `/combines/${encodeURIComponent(number)}/pay`),
     confirmTransfer: async number => { await ask('POST', `/transfers/${encodeURIComponent(number)}/confirm`) },
-    setKeyMode: async mode => { await ask('POST', '/keys/mode', { mode }) },
+    setKeyMode: async (mode, change = {}) => { await ask('POST', '/keys/mode', { mode, ...change }) },
     rotateCertificate: async () => (await ask<{ serial: string }>('POST', '/keys/rotate')).serial,
     probe: url => ask('POST', '/probe', { url }),
     fault: async fault => { await ask('POST', '/faults', fault) },
@@ -106,6 +115,9 @@ export async function createControls (app: FastifyInstance, world: World, origin
     calls: () => ask('GET', '/calls'),
     explain: (id = 'latest') => ask('GET', `/explain/${id}`),
     notifications: () => world.deliveries,
+    messages: () => world.memory.list<Message>('messages'),
+    settleTransfer: async (number, state, reason) => { await ask('POST', `/transfers/${encodeURIComponent(number)}/settle`, { state, reason }) },
+    complain: async (number, complaint) => (await ask<{ complaint_id: string }>('POST', '/complaints', { out_trade_no: number, ...complaint })).complaint_id,
     async waitForNotification (which = () => true) {
       for (;;) {
         const sent = world.deliveries.find(delivery => (delivery.reply || delivery.error) && which(delivery))

@@ -14,7 +14,7 @@ import { testNotifications } from '../notifications/samples.ts'
 import { createAuthority, createPki } from '../keys/pki.ts'
 import { emulator, refuseProduction } from './plugin.ts'
 import type { EmulatorOptions } from './plugin.ts'
-import { listenSecurely, proxyWechat } from './tls.ts'
+import { KEEP_ALIVE, listenSecurely, proxyWechat } from './tls.ts'
 import { checkEmulatorOptions } from './options.ts'
 import { prepareKeys } from '../keys/v3-keys.ts'
 import { createWorld } from '../state/world.ts'
@@ -62,7 +62,7 @@ export async function createEmulator (given: CreateEmulatorOptions = {}): Promis
     logger: logger as boolean,
     forceCloseConnections: true,
     rewriteUrl: request => front.rewriteUrl(request as Parameters<typeof front.rewriteUrl>[0]),
-    serverFactory: handler => createServer((request, reply) => front.peek(request, () => handler(request, reply)))
+    serverFactory: handler => createServer({ keepAliveTimeout: KEEP_ALIVE }, (request, reply) => front.peek(request, () => handler(request, reply)))
   })
   app.get('/', async (_request, reply) => reply.redirect('/_emulator/dashboard'))
   const secure: { origin?: string } = {}
@@ -108,7 +108,10 @@ export type { Difference, Explanation } from '../explain/explanation.ts'
 export type { Mistake } from '../explain/mistakes.ts'
 export type { Fault } from '../faults/faults.ts'
 export type { Call } from '../control/journal.ts'
+export type { Message } from '../wechat/official-account-calls.ts'
+export type { NewComplaint } from '../wechat/v3/complaints.ts'
+export type { TransferState } from '../wechat/v3/transfers.ts'
 export type { Mishap } from '../faults/mishaps.ts'
 export type { TestAccount, TestMessage, TestNotifications, TestPayment, TestRefund } from '../notifications/samples.ts'
 export type { EmulatorOptions } from './plugin.ts'
-export type { Account, AuthCodeBehaviour, Delivery, KeyMode, Order, Refund, WorldOptions } from '../state/world.ts'
+export type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, WorldOptions } from '../state/world.ts'

@@ -22,7 +22,7 @@ const WORLD = {
   now: handler,
   refundDelay: seconds,
   keyMode: oneOf('public-key', 'certificate', 'both'),
-  balance: integer('an integer number of fen', 0, Number.MAX_SAFE_INTEGER),
+  balance: integer('an integer number of fen', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
   subMerchants: list(object(SUB_MERCHANT)),
   nativeUrl: shape(value => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value), 'must be an absolute http(s) URL'),
   seed: text,

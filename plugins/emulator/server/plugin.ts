@@ -6,13 +6,22 @@ import { bridge } from '../wechat/browser/bridge.ts'
 import { control } from '../control/control.ts'
 import { faults } from '../faults/faults.ts'
 import { journal } from '../control/journal.ts'
+import { answerInWechatsCase } from '../wechat/header-names.ts'
+import { answerTheUnknown } from '../wechat/unknown.ts'
 import { createMishaps } from '../faults/mishaps.ts'
 import { createNotifier } from '../notifications/notifier.ts'
+import { apiFaults } from '../wechat/api-faults.ts'
+import { miniProgram } from '../wechat/mini-program.ts'
+import { officialAccountCalls } from '../wechat/official-account-calls.ts'
 import { officialAccount } from '../wechat/official-account.ts'
 import { createPki } from '../keys/pki.ts'
 import type { Pki } from '../keys/pki.ts'
 import { payV2 } from '../wechat/v2/v2.ts'
+import type { PayV2 } from '../wechat/v2/v2.ts'
 import { payV3 } from '../wechat/v3/v3.ts'
+import { sensitiveReader } from '../wechat/v3/area.ts'
+import { returnNotice, shareNotice } from '../wechat/v3/profit-sharing.ts'
+import { createTimers } from '../state/timers.ts'
 import { createWorld } from '../state/world.ts'
 import type { World, WorldOptions } from '../state/world.ts'
 import { checkPluginOptions } from './options.ts'
@@ -24,7 +33,8 @@ export interface EmulatorOptions extends WorldOptions {
   parts?: { world: World, pki: Pki, secureOrigin (): string | undefined, names: string[] }
 }
 
-const BODY_LIMIT = 1 << 20
+/** A video may have 5 MB. */
+const BODY_LIMIT = 6 << 20
 
 /** @throws Error where NODE_ENV is production, unless told twice */
 export async function emulator (app: FastifyInstance, options: EmulatorOptions): Promise<void> {
@@ -34,30 +44,43 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const pki = options.parts?.pki ?? createPki(world.account.mchId)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
+  answerInWechatsCase(app)
   const trouble = faults(app)
   const calls = journal(app, world)
   const account = officialAccount(app, world)
   authorize(app, world)
+  apiFaults(app, world)
   const mishaps = createMishaps()
   const notifier = createNotifier(world, pki.v3, mishaps, app.log)
+  const timers = createTimers(world)
   const merchantKey = createPublicKey(pki.v3.merchant.key)
-  const pay = payV2(app, world, {
-    origin: () => app.listeningOrigin + app.prefix,
+  const origin = () => app.listeningOrigin + app.prefix
+  const pay: PayV2 = payV2(app, world, {
+    origin,
     verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), merchantKey, Buffer.from(signature, 'base64')),
+    after: timers.after,
+    contracts: { contractSigned: notifier.contractSigned, paid: notifier.paid },
+    bank: { bankKey: () => pki.v3.wechat.publicKey.export({ type: 'pkcs1', format: 'pem' }) as string, opened: sensitiveReader(world, pki.v3) },
+    notices: {
+      shared: (share, receiver) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账', content: shareNotice(world.account.mchId, share, receiver) }),
+      takenBack: (back, share) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账回退', content: returnNotice(world.account.mchId, back, share) })
+    },
     refundSettled: refund => {
-      const order = [...world.orders.values()].find(order => order.transaction_id === refund.transaction_id)
+      const order = pay.orders.byTransaction(refund.transaction_id)
       if (order) notifier.refunded(refund, order)
       world.events.emit('change')
     }
   })
-  const v3 = payV3(app, world, pki.v3, pay, notifier.combinedPaid)
-  bridge(app, world, account, pay, merchantKey)
+  const v3 = payV3(app, world, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
+  officialAccountCalls(app, world, account, pay.orders)
+  const mini = miniProgram(app, world, account)
+  bridge(app, world, account, pay, v3, merchantKey)
   const { secureOrigin = () => undefined, names = [] } = options.parts ?? {}
-  control(app, world, { account, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })
-  // Where nobody else is here, a call that this WeChat does not know is worth seeing among the others.
-  if (options.parts) app.setNotFoundHandler(async (request, reply) => reply.code(404).send({ code: 'NOT_FOUND', message: `the emulator has no ${request.method} ${request.url.split('?')[0]}` }))
+  control(app, world, { account, mini, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })
+  answerTheUnknown(app, world, options.parts !== undefined)
   app.addHook('onClose', async () => {
     pay.refunds.close()
+    timers.close()
     await notifier.close()
   })
 }

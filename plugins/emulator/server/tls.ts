@@ -8,6 +8,9 @@ import type { FastifyInstance } from 'fastify'
 import { WECHAT_HOSTS } from '../keys/pki.ts'
 import type { Authority } from '../keys/pki.ts'
 
+/** Milliseconds, as WeChat's own `Keep-Alive: timeout=8` says. */
+export const KEEP_ALIVE = 8000
+
 export interface SecureOptions {
   port: number
   host: string
@@ -17,7 +20,7 @@ export interface SecureOptions {
 /** Its port; ends with the app. */
 export async function listenSecurely (app: FastifyInstance, { ca, server: { key, cert } }: Authority, { port, host, handle }: SecureOptions): Promise<number> {
   // Asked for, not insisted on: most calls come without, and those that need one are refused by name.
-  const server = createServer({ key, cert, ca, requestCert: true, rejectUnauthorized: false }, handle)
+  const server = createServer({ key, cert, ca, requestCert: true, rejectUnauthorized: false, keepAliveTimeout: KEEP_ALIVE }, handle)
   server.listen(port, host)
   await once(server, 'listening')
   // An app that listens takes no more hooks: its own server tells when it ends.

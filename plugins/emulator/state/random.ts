@@ -5,11 +5,15 @@ export interface Random {
   /** Twice as many characters as bytes. */
   hex (bytes: number): string
   digits (count: number): string
+  /** Letters of both cases and digits. */
+  word (count: number): string
   /** An integer from 0 up to, but not including, `limit` (at most 256). */
   below (limit: number): number
   /** As in RFC 9562, version 4. */
   uuid (): string
 }
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
 /** The same seed, the same draws in the same order. Keys are never made of it: a key that can be made again is none. */
 export function createRandom (seed?: string): Random {
@@ -27,6 +31,7 @@ export function createRandom (seed?: string): Random {
   return {
     hex,
     below,
+    word: count => Array.from({ length: count }, () => ALPHABET[below(ALPHABET.length)]).join(''),
     digits: count => Array.from({ length: count }, () => below(10)).join(''),
     uuid: () => hex(16).replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-a$4-$5')
   }

@@ -43,6 +43,14 @@ export interface WorldOptions extends Partial<Account> {
 
 export type KeyMode = 'public-key' | 'certificate' | 'both'
 
+/** How far a merchant who has both kinds of key is with the switch, as the web console shows it. WeChat's document 4012154180. */
+export interface KeySwitch {
+  /** `not-begun`: certificates sign all; `under-way`: answers follow the request's Wechatpay-Serial; `done`: the public key signs all. */
+  stage: 'not-begun' | 'under-way' | 'done'
+  /** Of `under-way`: the share of callbacks that the public key signs, 0 to 1; WeChat goes by 0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1. */
+  callbacks: number
+}
+
 export interface SubMerchant { subMchId: string, subAppId?: string }
 
 export interface User {
@@ -76,6 +84,10 @@ export interface Order {
   sign_type: 'MD5' | 'HMAC-SHA256' | 'RSA'
   /** The order that it is a part of; '' as a rule. */
   combine_out_trade_no: string
+  /** Of orders that were paid together. */
+  combine_transaction_id?: string
+  /** Of a private seller on a platform. */
+  individual?: { individual_auth_id: string, individual_name?: string }
   time_expire: string
   prepay_id: string
   /** What a NATIVE order's QR code says. */
@@ -84,6 +96,8 @@ export interface Order {
   trade_state: 'NOTPAY' | 'USERPAYING' | 'SUCCESS' | 'REFUND' | 'CLOSED' | 'REVOKED' | 'PAYERROR'
   transaction_id: string
   time_end: string
+  /** When the payer was asked for a password, milliseconds since 1970. */
+  asked_at?: number
   /** When things happened to it, ISO 8601. */
   history: Array<{ at: string, what: string }>
 }
@@ -132,6 +146,7 @@ export interface Delivery {
   attempt: number
   url: string
   sent_at: string
+  /** Names of headers in lower case, as Node has them; on the wire they are in WeChat's. */
   request: { headers: Record<string, string>, body: string }
   reply: { status: number, body: string } | null
   error: string | null
@@ -163,6 +178,7 @@ export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot)
   }
   const { now = Date.now } = options
   const modes = memory.table<KeyMode>('modes')
+  const switches = memory.table<KeySwitch>('keySwitch')
   if (options.keyMode) modes.set('keys', options.keyMode)
 
   return {
@@ -190,6 +206,9 @@ export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot)
     /** Which keys this WeChat signs with: those of new merchants, of old ones, or both at once during a switch. */
     get keyMode () { return modes.get('keys') ?? 'public-key' },
     set keyMode (mode) { modes.set('keys', mode) },
+    /** Where `keyMode` is `both`: how far the switch is. */
+    get keySwitch (): KeySwitch { return switches.get('keys') ?? { stage: 'under-way', callbacks: 1 } },
+    set keySwitch (to: KeySwitch) { switches.set('keys', to) },
     refundDelay: options.refundDelay ?? 1,
     /** All that orders may be placed under. */
     appIds: [account.appId, ...options.appIds ?? []] as readonly string[],

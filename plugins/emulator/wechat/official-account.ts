@@ -126,6 +126,8 @@ export function officialAccount (app: FastifyInstance, world: World) {
       return { tokens: of('tokens'), tickets: of('tickets'), calls: { token: of('token'), stable_token: of('stable_token'), getticket: of('getticket') } }
     },
     liveTickets,
+    tokenProblem,
+    clearQuotas: () => quotas.clear(),
     /** A ticket that would have been right, and what else may have been signed with. */
     ticketsForExplaining () {
       const named = (id: 'ticket-dead' | 'ticket-card' | 'ticket-token', values: Iterable<string>) => [...values].map(value => ({ id, value }))

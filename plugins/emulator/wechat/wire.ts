@@ -7,10 +7,10 @@ import type { World } from '../state/world.ts'
 /** An Official Account error: HTTP 200, the code in the body. `withRid` completes it. */
 export const refuse = (errcode: number, errmsg: string) => ({ errcode, errmsg })
 
-/** The request's id stands at the end of an error's message. */
-export function withRid (answer: object, { random: { hex } }: World): object {
+/** The request's id stands at the end of an error's message; `/sns/` has a comma before it, `/cgi-bin/` has none (seen six times). */
+export function withRid (answer: object, { random: { hex } }: World, comma: '' | ',' = ''): object {
   return 'errcode' in answer && 'errmsg' in answer && answer.errcode !== 0
-    ? { ...answer, errmsg: `${answer.errmsg} rid: ${hex(4)}-${hex(4)}-${hex(4)}` }
+    ? { ...answer, errmsg: `${answer.errmsg}${comma} rid: ${hex(4)}-${hex(4)}-${hex(4)}` }
     : answer
 }
 
@@ -26,12 +26,13 @@ export function jsonObject (text: string): Record<string, unknown> | undefined {
   }
 }
 
-export type Values = Record<string, string | number>
+/** `''` is left out; `null` is an element that is there and empty. */
+export type Values = Record<string, string | number | null>
 
 /** v2's XML as WeChat writes it: text in CDATA, numbers with and without. */
 export function v2Xml (values: Values, root = 'xml'): string {
   const cdata = (value: string) => `<![CDATA[${value.replaceAll(']]>', ']]]]><![CDATA[>')}]]>`
-  const elements = Object.entries(values).map(([name, value]) => `<${name}>${typeof value === 'number' ? value : cdata(value)}</${name}>`)
+  const elements = Object.entries(values).map(([name, value]) => `<${name}>${typeof value === 'number' ? value : cdata(value ?? '')}</${name}>`)
   return `<${root}>${elements.join('\n')}</${root}>`
 }
 
@@ -50,13 +51,14 @@ export interface V2Signer {
   /** The merchant's, or the sandbox's. */
   apiKey: string
   sub?: { sub_mch_id: string, sub_appid: string }
+  saysAppid?: boolean
 }
 
 /** A verified call's answer, signed with the call's own algorithm. */
-export function signed ({ world, signType, apiKey, sub }: V2Signer, values: Values): Values {
+export function signed ({ world, signType, apiKey, sub, saysAppid = true }: V2Signer, values: Values): Values {
   const { appId, mchId } = world.account
-  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', appid: appId, mch_id: mchId, ...sub, nonce_str: world.random.hex(8), ...values })
-  return { ...all, sign: signV2(Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)])), apiKey, signType) }
+  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', ...(saysAppid && { appid: appId }), mch_id: mchId, ...sub, nonce_str: world.random.hex(8), ...values })
+  return { ...all, sign: signV2(Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value ?? '')])), apiKey, signType) }
 }
 
 const withoutEmpty = (values: Values): Values => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''))

@@ -163,7 +163,7 @@ t.test('WeChat\'s refusals', async t => {
   const refused = async (change: Partial<RefundRequest>, expected: object) => await t.rejects(pay.refund({ ...REFUND, outRefundNo: `no-${Math.random()}`.replace('.', ''), ...change } as RefundRequest), { code: 'WECHAT_API', ...expected })
   await refused({ outTradeNo: 'none' } as never, { wechatCode: 'ORDERNOTEXIST', statusCode: 404 })
   await pay.jsapi(ORDER)
-  await refused({}, { wechatCode: 'TRADE_STATE_ERROR' })
+  await refused({}, { wechatCode: 'ORDERNOTEXIST' })
   await emulator.pay(ORDER.outTradeNo)
   await refused({ total: 7000 }, { wechatCode: 'REFUND_FEE_MISMATCH' })
   await paid({ ...ORDER, outTradeNo: 'R2' })

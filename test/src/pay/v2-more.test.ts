@@ -57,7 +57,7 @@ t.test('profit sharing', async t => {
   t.match(await profitSharing.share(share, { more: true }), { out_order_no: 'SH1', order_id: /^3008/ })
   t.match(await profitSharing.query({ transactionId, outOrderNo: 'SH1' }), { status: 'PROCESSING' })
   t.match(await profitSharing.takeBack({ outOrderNo: 'SH1', outReturnNo: 'BK1', account: '1900000109', amount: 100, description: '退回' }), { result: 'SUCCESS', return_amount: '100' })
-  await profitSharing.finish({ transactionId, outOrderNo: 'SH1', description: '完结' })
+  await profitSharing.finish({ transactionId, outOrderNo: 'SH1F', description: '完结' })
   t.match(await profitSharing.query({ transactionId, outOrderNo: 'SH1' }), { status: 'FINISHED' })
   await t.rejects(profitSharing.share({ ...share, outOrderNo: 'SH2', receivers: [{ ...receiver, amount: 301, description: 'x' }] }), { code: 'WECHAT_API', wechatCode: 'AMOUNT_OVERDUE' })
   await profitSharing.removeReceiver(receiver)

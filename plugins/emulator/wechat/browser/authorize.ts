@@ -119,6 +119,6 @@ export function authorize (app: FastifyInstance, world: World): void {
 
   /** These are the calls that come as text/plain. */
   function sns (path: string, answer: (query: Query) => object) {
-    app.get<{ Querystring: Query }>(path, async (request, reply) => reply.type('text/plain').send(JSON.stringify(withRid(answer(request.query), world))))
+    app.get<{ Querystring: Query }>(path, async (request, reply) => reply.type('text/plain').send(JSON.stringify(withRid(answer(request.query), world, ','))))
   }
 }

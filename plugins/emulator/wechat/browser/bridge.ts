@@ -5,8 +5,10 @@ import { signJssdk } from '../../../../src/official-account/jssdk.ts'
 import { explainJssdk } from '../../explain/jssdk.ts'
 import { explainPaySign } from '../../explain/pay-sign.ts'
 import type { OfficialAccount } from '../official-account.ts'
-import { cashierPage, errorPage } from './pages.ts'
+import { cashierPage, errorPage, transferPage } from './pages.ts'
+import { scan } from './scan.ts'
 import type { PayV2 } from '../v2/v2.ts'
+import type { PayV3 } from '../v3/v3.ts'
 import { bodyJson } from '../wire.ts'
 import type { Order, World } from '../../state/world.ts'
 
@@ -15,7 +17,7 @@ type Said = Record<string, unknown>
 /** Pages whose config was asked for, so that a signature for an earlier one is recognized. */
 const PAGES_KEPT = 20
 
-export function bridge (app: FastifyInstance, world: World, account: OfficialAccount, pay: PayV2, merchantKey: KeyObject): void {
+export function bridge (app: FastifyInstance, world: World, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, merchantKey: KeyObject): void {
   const pages: string[] = []
 
   app.get('/_emulator/bridge.js', async (_request, reply) =>
@@ -64,6 +66,37 @@ export function bridge (app: FastifyInstance, world: World, account: OfficialAcc
     open(reply)
     const verdict = verifyPayment(request, bodyJson(request) ?? {})
     return 'cashier' in verdict ? verdict : { err_msg: 'get_brand_wcpay_request:fail', err_desc: verdict.problem }
+  })
+
+  // What is shared leads to the account's own domains.
+  for (const name of ['updateAppMessageShareData', 'updateTimelineShareData']) {
+    app.post(`/_emulator/bridge/${name}`, async (request, reply) => {
+      open(reply)
+      const { title, link } = bodyJson(request) ?? {}
+      const isOurs = typeof link === 'string' && URL.canParse(link) && world.isOurDomain(new URL(link).host)
+      return { err_msg: `${name}:${typeof title !== 'string' || title === '' ? 'fail, title is empty' : isOurs ? 'ok' : 'fail, link must be of a safe domain'}` }
+    })
+  }
+
+  // With needResult 0 WeChat does itself what the code asks for: here, pay.
+  app.post('/_emulator/bridge/scanQRCode', async (request, reply) => {
+    open(reply)
+    const said = bodyJson(request) ?? {}
+    const order = await scan(String(said.text), world, pay.orders, undefined)
+    return typeof order === 'string' ? { err_msg: 'scanQRCode:fail', err_desc: order } : { cashier: `/_emulator/cashier/${pay.orders.prepay(order)}` }
+  })
+
+  app.post('/_emulator/bridge/requestMerchantTransfer', async (request, reply) => {
+    open(reply)
+    const said = bodyJson(request) ?? {}
+    const bill = transfers.findByPackage(String(said.package))
+    const problem = said.appId !== world.account.appId ? 'appId与发起转账的appid不一致' : said.mchId !== world.account.mchId && said.subMchId !== bill?.sub_mch_id ? 'mchId与发起转账的商户号不一致' : !bill ? 'package无效' : bill.state !== 'WAIT_USER_CONFIRM' ? '单据状态不允许确认收款' : undefined
+    return problem === undefined ? { cashier: `/_emulator/transfer/${bill?.transfer_bill_no}` } : { err_msg: 'requestMerchantTransfer:fail', err_desc: problem }
+  })
+
+  app.get<{ Params: { id: string } }>('/_emulator/transfer/:id', async (request, reply) => {
+    const bill = transfers.byWechatNumber(request.params.id)
+    return reply.type(HTML).send(bill ? transferPage(bill, `${app.prefix}/_emulator/transfers/${encodeURIComponent(bill.out_bill_no)}/confirm${bill.sub_mch_id && `?sub_mch_id=${bill.sub_mch_id}`}`) : errorPage(404, '转账单不存在'))
   })
 
   // What an app hands to WeChat's SDK (PayReq).
@@ -132,12 +165,70 @@ const SCRIPT = `(() => {
     setTimeout(() => notice.remove(), 3000)
   }
 
+  const isAndroid = /android/i.test(navigator.userAgent)
+
+  // What WeChat's app would show or read with its camera; undefined where the visitor turns back.
+  function ask (title, wantsText) {
+    return new Promise(resolve => {
+      const sheet = document.createElement('form')
+      sheet.setAttribute('role', 'dialog')
+      sheet.setAttribute('aria-label', title)
+      sheet.style.cssText = 'position:fixed;left:50%;top:30%;transform:translateX(-50%);width:min(90%,360px);padding:20px;border-radius:12px;background:Canvas;color:CanvasText;box-shadow:0 0 0 9999px #0008;font:16px/1.5 system-ui,sans-serif;z-index:2147483647;display:grid;gap:12px'
+      const words = document.createElement('div')
+      words.style.whiteSpace = 'pre-line'
+      words.textContent = title
+      const input = document.createElement('input')
+      input.name = 'text'
+      input.style.font = 'inherit'
+      const button = (label, type) => {
+        const made = document.createElement('button')
+        made.type = type
+        made.textContent = label
+        made.style.cssText = 'font:inherit;padding:8px'
+        return made
+      }
+      const cancel = button('取消 · Cancel', 'button')
+      sheet.append(words, ...wantsText ? [input] : [], button('确定 · OK', 'submit'), cancel)
+      const end = value => { sheet.remove(); resolve(value) }
+      sheet.addEventListener('submit', event => { event.preventDefault(); end(input.value) })
+      cancel.addEventListener('click', () => end(undefined))
+      document.body.append(sheet)
+      if (wantsText) input.focus()
+    })
+  }
+
   const calls = {
     preVerifyJSAPI: params => post('preVerifyJSAPI', { ...params, url: location.href }),
     async getBrandWCPayRequest (params) {
       const verdict = await post('getBrandWCPayRequest', params)
       if (verdict.err_desc) tell(verdict.err_desc)
       return verdict.cashier ? { err_msg: 'get_brand_wcpay_request:' + await cashier(verdict.cashier) } : verdict
+    },
+    updateAppMessageShareData: params => post('updateAppMessageShareData', params),
+    updateTimelineShareData: params => post('updateTimelineShareData', params),
+    async scanQRCode (params) {
+      const text = await ask('扫一扫 · What does the code say?', true)
+      if (text === undefined) return { err_msg: 'scanQRCode:cancel' }
+      if (Number(params.needResult) === 1) return { err_msg: 'scanQRCode:ok', resultStr: isAndroid ? JSON.stringify({ scan_code: { scan_result: text } }) : text }
+      const verdict = await post('scanQRCode', { text })
+      if (verdict.err_desc) tell(verdict.err_desc)
+      if (!verdict.cashier) return verdict
+      await cashier(verdict.cashier)
+      return { err_msg: 'scanQRCode:ok' }
+    },
+    async requestMerchantTransfer (params) {
+      const verdict = await post('requestMerchantTransfer', params)
+      if (verdict.err_desc) tell(verdict.err_desc)
+      return verdict.cashier ? { err_msg: 'requestMerchantTransfer:' + await cashier(verdict.cashier) } : verdict
+    },
+    async openLocation (params) {
+      if (!isFinite(params.latitude) || !isFinite(params.longitude)) return { err_msg: 'openLocation:fail' }
+      await ask((params.name || '位置 · Location') + '\\n' + (params.address || '') + '\\n' + params.latitude + ', ' + params.longitude, false)
+      return { err_msg: 'openLocation:ok' }
+    },
+    async checkJsApi (params) {
+      const result = Object.fromEntries((params.jsApiList || []).map(name => [name, name === 'chooseWXPay' || name in calls]))
+      return { err_msg: 'checkJsApi:ok', checkResult: isAndroid ? JSON.stringify(result) : result }
     }
   }
 

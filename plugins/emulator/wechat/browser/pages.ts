@@ -66,3 +66,22 @@ act('pay', ${JSON.stringify(payPath)}, 'ok')
 act('cancel', ${JSON.stringify(cancelPath)}, 'cancel')
 </script>`)
 }
+
+/** Where a receiver confirms a transfer: shown in a frame over the page that asked for it. */
+export function transferPage ({ amount, remark, transfer_bill_no: id }: { amount: number, remark: string, transfer_bill_no: string }, confirmPath: string): string {
+  return page('确认收款', `<h1 style="text-align:center">商家转账 · A transfer for you</h1>
+<div class="amount" id="amount">¥${Math.floor(amount / 100)}.${String(amount % 100).padStart(2, '0')}</div>
+<div class="card"><div class="row" style="border:0"><span>转账备注 · Remark</span><span>${escape(remark)}</span></div>
+<div class="row"><span>转账单号 · Bill</span><span>${escape(id)}</span></div></div>
+<p id="problem" role="alert"></p>
+<div class="buttons"><button id="pay">确认收款 · Receive</button><button class="plain" id="cancel">取消 · Cancel</button></div>
+<script>
+const tell = outcome => { if (parent !== window) parent.postMessage({ wechatEmulator: outcome }, '*') }
+document.getElementById('cancel').addEventListener('click', () => tell('cancel'))
+document.getElementById('pay').addEventListener('click', async () => {
+  const reply = await fetch(${JSON.stringify(confirmPath)}, { method: 'POST' })
+  document.getElementById('problem').textContent = reply.ok ? '已收款 · Received' : (await reply.json()).message
+  if (reply.ok) tell('ok')
+})
+</script>`)
+}

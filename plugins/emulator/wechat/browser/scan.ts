@@ -1,9 +1,9 @@
 /** What WeChat does with a scanned QR code: a NATIVE order of mode 2, or mode 1, where it asks the merchant first. */
 import { request } from 'undici'
 import { signV2, verifyV2 } from '../../../../src/pay/v2/sign.ts'
-import { readXml } from '../../../../src/pay/v2/xml.ts'
 import type { Fields } from '../../../../src/pay/v2/xml.ts'
 import type { V2Orders } from '../v2/orders.ts'
+import { readRequestXml } from '../v2/request-xml.ts'
 import { v2Xml } from '../wire.ts'
 import { userOf } from '../../state/world.ts'
 import type { Order, World } from '../../state/world.ts'
@@ -24,7 +24,7 @@ export async function scan (text: string, world: World, orders: V2Orders, openid
   let answer: Fields
   try {
     const reply = await request(world.nativeUrl, { method: 'POST', headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...asked, sign: signV2(asked, account.apiKey, signType) }), signal: AbortSignal.timeout(5000) })
-    answer = readXml(Buffer.from(await reply.body.arrayBuffer()))
+    answer = readRequestXml(Buffer.from(await reply.body.arrayBuffer())).fields
   } catch {
     return '商户应答异常'
   }

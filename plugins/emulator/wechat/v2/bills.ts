@@ -2,19 +2,21 @@
 import { gzipSync } from 'node:zlib'
 import type { FastifyReply } from 'fastify'
 import { v2Xml } from '../wire.ts'
-import { chinaTime } from '../../state/world.ts'
+import { chinaTime, orderKey } from '../../state/world.ts'
 import type { Order, Refund, World } from '../../state/world.ts'
 import type { V2Gate } from './gate.ts'
 import { spaced } from './refunds.ts'
 
 export function v2Bills (route: V2Gate, world: World): void {
   route('/pay/downloadbill', ({ fields }, reply) => {
-    const day = fields.bill_date ?? ''
+    if (!fields.bill_date) return failed(reply, 'missing parameter', '20001')
+    const day = fields.bill_date
     if (!['ALL', 'SUCCESS', 'REFUND'].includes(fields.bill_type ?? 'ALL')) return failed(reply, 'invalid bill_type', '20001')
     return send(reply, day, fields.tar_type, tradeBillText(world, day, fields.bill_type ?? 'ALL'))
   })
 
   route('/pay/downloadfundflow', ({ fields }, reply) => {
+    if (!fields.bill_date || !fields.account_type) return failed(reply, 'Param Error', '20001')
     if (!['Basic', 'Operation', 'Fees'].includes(fields.account_type ?? '')) return failed(reply, 'invalid account_type', '20001')
     const day = fields.bill_date ?? ''
     // Payments and refunds move on the basic account only.
@@ -54,7 +56,8 @@ export function tradeBillText (world: World, day: string, type: string): string 
   const paid = type === 'REFUND' ? [] : orders.filter(order => order.time_end.startsWith(day))
   const refunds = type === 'SUCCESS' ? [] : [...world.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day))
   if (paid.length + refunds.length === 0) return undefined
-  const orderOf = (refund: Refund) => orders.find(order => order.transaction_id === refund.transaction_id) as Order
+  const byTransaction = new Map(orders.map(order => [order.transaction_id, order]))
+  const orderOf = (refund: Refund) => byTransaction.get(refund.transaction_id) as Order
   const head = (order: Order, at: string, state: string) =>
     [spaced(at), order.appid, order.mch_id, order.sub_mch_id || '0', order.device_info, order.transaction_id, order.out_trade_no, order.openid, order.trade_type, state, 'OTHERS', order.fee_type]
   const rows = [
@@ -74,10 +77,12 @@ export function tradeBillText (world: World, day: string, type: string): string 
 const FLOW_COLUMNS = '记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号'
 const FLOW_TOTALS = '资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额'
 
-export function fundFlowText (world: World, day: string): string | undefined {
-  const came = [...world.orders.values()].filter(order => order.time_end.startsWith(day))
+/** `subMchId`: of one merchant of a provider; default of all. */
+export function fundFlowText (world: World, day: string, subMchId?: string): string | undefined {
+  const isMeant = (order: Order | undefined) => subMchId === undefined || order?.sub_mch_id === subMchId
+  const came = [...world.orders.values()].filter(order => order.time_end.startsWith(day) && isMeant(order))
     .map(order => ({ at: order.time_end, id: order.transaction_id, name: '交易', amount: order.total_fee, voucher: order.out_trade_no }))
-  const went = [...world.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day))
+  const went = [...world.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day) && (subMchId === undefined || isMeant(world.orders.get(orderKey(refund.out_trade_no, subMchId)))))
     .map(refund => ({ at: chinaTime(refund.created_at), id: refund.refund_id, name: '退款', amount: -refund.refund_fee, voucher: refund.out_refund_no }))
   if (came.length + went.length === 0) return undefined
   let balance = 0

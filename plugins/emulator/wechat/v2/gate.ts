@@ -4,9 +4,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Endpoint } from '../../../../src/pay/v2/endpoints.ts'
 import { verifyV2 } from '../../../../src/pay/v2/sign.ts'
 import type { SignType } from '../../../../src/pay/v2/sign.ts'
-import { readXml } from '../../../../src/pay/v2/xml.ts'
 import type { Fields } from '../../../../src/pay/v2/xml.ts'
 import { explainV2 } from '../../explain/v2.ts'
+import { explainXml } from '../../explain/xml.ts'
+import { NotXml, readRequestXml } from './request-xml.ts'
 import { businessFailed, callFailed, sendV2, signed, v2Xml } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import type { World } from '../../state/world.ts'
@@ -15,6 +16,10 @@ import type { World } from '../../state/world.ts'
 export interface V2Route extends Pick<Endpoint, 'cert' | 'appid' | 'mchId' | 'signType' | 'signedReply'> {
   /** The key that signs. Default the merchant's. */
   apiKey?: () => string
+  /** False where the answer does not name the account, either. */
+  saysAppid?: boolean
+  /** Its answer has its fields in alphabetical order. */
+  isSorted?: boolean
 }
 
 /** Fields verified, and who is asking. */
@@ -45,14 +50,17 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
     return sub && (appId === '' || appId === sub.subAppId) ? { sub_mch_id: id, sub_appid: appId } : undefined
   }
 
-  return (path, handler, { cert = false, appid = 'appid', mchId = 'mch_id', signType: only, signedReply = true, apiKey = () => account.apiKey } = {}) => {
+  return (path, handler, { cert = false, appid = 'appid', mchId = 'mch_id', signType: only, signedReply = true, apiKey = () => account.apiKey, isSorted = false, saysAppid = true } = {}) => {
     app.post(path, async (request, reply) => {
       if (cert && !showsCertificate(request)) return reply.code(400).type('text/html').send(NO_CERTIFICATE)
       let fields: Fields
       try {
-        fields = readXml(request.body as Buffer)
-      } catch {
-        return sendV2(reply, { return_code: 'FAIL', retmsg: 'xml格式错误', retcode: 1 })
+        const { root, fields: found } = readRequestXml(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0))
+        fields = found
+        if (root !== 'xml' && root !== 'root') request.wechatExplanation = () => explainXml('xml-root', root)
+      } catch (error) {
+        request.wechatExplanation = () => explainXml(error instanceof NotXml && error.isDoctype ? 'xml-doctype' : 'xml-malformed')
+        return sendV2(reply, { return_code: 'FAIL', retmsg: '输入请求参数xml格式错误', retcode: 1 })
       }
       if (!/^\d{1,32}$/.test(fields[mchId] ?? '')) return sendV2(reply, callFailed(`${mchId}参数格式错误`))
       if (fields[mchId] !== account.mchId) return sendV2(reply, callFailed('商户号mch_id不存在'))
@@ -69,8 +77,10 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
       const answer = fault ? businessFailed(fault, '系统超时') : await handler({ fields, signType, sub }, reply)
       if (isReply(answer)) return answer
       if (answer.return_code === 'FAIL') return sendV2(reply, answer)
-      return signedReply
-        ? sendV2(reply, signed({ world, signType, apiKey: apiKey(), ...(sub.sub_mch_id && { sub }) }, { ...(appid === 'appid' && { appid: fields.appid }), ...answer }))
+      const own = { ...(saysAppid && appid === 'appid' && { appid: fields.appid as string }), ...answer }
+      const values = signedReply ? signed({ world, signType, apiKey: apiKey(), saysAppid, ...(sub.sub_mch_id && { sub }) }, own) : undefined
+      return values
+        ? sendV2(reply, isSorted ? Object.fromEntries(Object.entries(values).sort(([one], [other]) => one < other ? -1 : 1)) : values)
         : reply.type('text/plain').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', ...answer }))
     })
   }

@@ -9,6 +9,8 @@ import type { V2Orders } from './orders.ts'
 import type { V2Refunds } from './refunds.ts'
 
 const REVERSIBLE = 7 * 86_400_000
+/** Milliseconds, times `timeScale`, that the payer is asked for the password and nothing can be reversed. */
+const PROMPT = 5000
 
 export function v2Micropay (route: V2Gate, world: World, orders: V2Orders, refunds: V2Refunds): { micropay: V2Handler, reverse: V2Handler } {
   const micropay: V2Handler = ({ fields, signType, sub }) => {
@@ -18,18 +20,19 @@ export function v2Micropay (route: V2Gate, world: World, orders: V2Orders, refun
     const problem = orders.paramProblem(fields)
     if (problem) return problem
     const code = fields.auth_code as string
-    if (!/^1[0-5]\d{16}$/.test(code)) return businessFailed('AUTH_CODE_INVALID', '请扫描微信支付被扫条码/二维码')
+    if (!/^1[0-5]\d{16}$/.test(code)) return businessFailed('AUTH_CODE_INVALID', '请扫描微信支付授权码(以10/11/12/13/14/15为前缀的18位数字)')
     const shown = world.authCodes.get(code) ?? { user: userOf(world, undefined), behaviour: 'pays', usedFor: '' }
     world.authCodes.set(code, shown)
     const number = fields.out_trade_no as string
     const known = orders.find(number, sub.sub_mch_id)
-    if (known) return orders.endProblem(known) ?? (known.trade_state === 'USERPAYING' ? USER_PAYING : businessFailed('OUT_TRADE_NO_USED', '商户订单号重复'))
-    if (shown.behaviour === 'expired' || (shown.usedFor && shown.usedFor !== number)) return businessFailed('AUTHCODEEXPIRE', '二维码已过期，请用户在微信上刷新后再试')
+    if (known) return orders.endProblem(known) ?? (known.trade_state === 'USERPAYING' ? USER_PAYING : known.trade_state === 'PAYERROR' ? businessFailed('TRADE_ERROR', '用户没有输入支付密码') : businessFailed('OUT_TRADE_NO_USED', '商户订单号重复'))
+    if (shown.behaviour === 'expired' || (shown.usedFor && shown.usedFor !== number)) return businessFailed('AUTH_CODE_INVALID', '101 付款码已过期，请退出重试')
     shown.usedFor = number
     if (shown.behaviour === 'poor') return businessFailed('NOTENOUGH', '用户余额不足')
     const order = orders.add({ ...orderFields(fields), ...sub, appid: fields.appid as string, out_trade_no: number, trade_type: 'MICROPAY', sign_type: signType, openid: shown.user.openid, time_expire: fields.time_expire ?? '' }, 'scanned')
     if (shown.behaviour === 'asks') {
       order.trade_state = 'USERPAYING'
+      order.asked_at = world.now()
       return USER_PAYING
     }
     orders.pay(order)
@@ -43,6 +46,7 @@ export function v2Micropay (route: V2Gate, world: World, orders: V2Orders, refun
     if (!order) return { ...businessFailed('ORDERNOTEXIST', '订单不存在'), recall: 'N' }
     if (order.trade_type !== 'MICROPAY') return { ...businessFailed('TRADE_ERROR', '非付款码支付订单不可撤销'), recall: 'N' }
     if (order.time_end && chinaTime(world.now() - REVERSIBLE) > order.time_end) return { ...businessFailed('REVERSE_EXPIRE', '订单超过七天，无法撤销'), recall: 'N' }
+    if (order.trade_state === 'USERPAYING' && world.now() - (order.asked_at ?? 0) < PROMPT * world.timeScale) return { ...businessFailed('USERPAYING', '正在支付中不能发起撤销'), recall: 'Y' }
     if (order.trade_state === 'SUCCESS') refunds.giveBack(order)
     if (order.trade_state !== 'REVOKED') {
       order.trade_state = 'REVOKED'

@@ -16,7 +16,23 @@ const TRADE_TYPES = new Set(['JSAPI', 'APP', 'NATIVE', 'MWEB'])
 
 /** `origin`: where this emulator is reached, for the addresses it hands out. */
 export function v2Orders (route: V2Gate, world: World, origin: () => string, verifyRsa: (text: string, signature: string) => boolean) {
-  route('/pay/unifiedorder', ({ fields, signType, sub }) => {
+  // Kept beside the orders, so that none is looked for by walking through all of them.
+  const byTransaction = new Map<string, Order>()
+  const byCode = new Map<string, Order>()
+  const combined = new Map<string, Order[]>()
+  for (const order of world.orders.values()) {
+    if (order.transaction_id !== '') byTransaction.set(order.transaction_id, order)
+    if (order.code_url !== '') byCode.set(order.code_url, order)
+    if (order.combine_out_trade_no !== '') join(order)
+  }
+
+  function join (order: Order): void {
+    const parts = combined.get(order.combine_out_trade_no) ?? []
+    if (!parts.includes(order)) parts.push(order)
+    combined.set(order.combine_out_trade_no, parts)
+  }
+
+  const unified = ({ fields, signType, sub }: V2Request): Values => {
     const problem = orderProblem(fields)
     if (problem) return problem
     const wanted = {
@@ -40,7 +56,9 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       ...(order.trade_type === 'NATIVE' && { code_url: order.code_url }),
       ...(order.trade_type === 'MWEB' && { mweb_url: `${origin()}/_emulator/h5?prepay_id=${order.prepay_id}&package=${world.random.digits(10)}` })
     }
-  })
+  }
+  route('/pay/unifiedorder', unified)
+  const hearPaid: Array<(order: Order) => void> = []
 
   function orderProblem (fields: Fields): Values | undefined {
     for (const name of ['body', 'out_trade_no', 'total_fee', 'spbill_create_ip', 'notify_url', 'trade_type']) {
@@ -60,6 +78,8 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
   function paramProblem (fields: Fields): Values | undefined {
     const { time_expire: expire } = fields
     if (!/^[0-9A-Za-z_\-|*@]{1,32}$/.test(fields.out_trade_no as string)) return bad('out_trade_no')
+    // IJPay 81, silenceper/wechat 654.
+    if (!/^\d+$/.test(fields.total_fee as string)) return callFailed('无法将输入源“/body/xml/total_fee”映射到目标字段“标价金额”中，此字段需要一个合法的 64 位有符号整数')
     if (!/^[1-9]\d{0,9}$/.test(fields.total_fee as string)) return bad('total_fee')
     if (Buffer.byteLength(fields.body as string) > 127) return bad('body')
     if (Buffer.byteLength(fields.attach ?? '') > 127) return bad('attach')
@@ -73,27 +93,31 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
   function endProblem (order: Order): Values | undefined {
     if (order.trade_state === 'SUCCESS' || order.trade_state === 'REFUND') return businessFailed('ORDERPAID', '该订单已支付')
     if (order.trade_state === 'CLOSED') return businessFailed('ORDERCLOSED', '订单已关闭')
-    if (order.trade_state === 'REVOKED') return businessFailed('ORDERREVERSED', '订单已撤销')
+    if (order.trade_state === 'REVOKED') return businessFailed('ORDERREVERSED', '订单已撤销，请重新下单支付')
   }
 
   const query: V2Handler = ({ fields, sub }) => {
     const order = named(fields, sub.sub_mch_id)
     if (!order) return businessFailed('ORDERNOTEXIST', 'order not exist')
-    const common = { result_code: 'SUCCESS', out_trade_no: order.out_trade_no, attach: order.attach, device_info: order.device_info, trade_state: order.trade_state, trade_state_desc: STATE_WORDS[order.trade_state] }
-    return order.transaction_id === '' ? { ...common, total_fee: order.total_fee } : { ...common, ...paidFields(order) }
+    const common = { result_code: 'SUCCESS', out_trade_no: order.out_trade_no, device_info: order.device_info, trade_state: order.trade_state, trade_state_desc: STATE_WORDS[order.trade_state] }
+    if (order.transaction_id !== '') return { ...common, attach: order.attach, ...paidFields(order) }
+    // Recorded: an unpaid order says nothing of attach, a closed one has it empty and no total_fee.
+    return order.trade_state === 'CLOSED' ? { ...common, attach: null } : { ...common, total_fee: order.total_fee }
   }
   route('/pay/orderquery', query)
 
   route('/pay/closeorder', ({ fields, sub }) => {
     const order = find(fields.out_trade_no, sub.sub_mch_id)
-    if (!order) return businessFailed('ORDERNOTEXIST', 'order not exist')
-    if (order.trade_type === 'MICROPAY') return businessFailed('INVALID_REQUEST', '当前交易不允许进行普通关单（只能撤销）')
-    if (order.trade_state === 'SUCCESS' || order.trade_state === 'REFUND') return businessFailed('ORDERPAID', '该订单已支付')
-    if (order.trade_state === 'NOTPAY') {
+    // Each of its answers was seen with it empty.
+    const empty: Values = sub.sub_mch_id === '' ? { sub_mch_id: null } : {}
+    if (order?.trade_type === 'MICROPAY') return { ...empty, ...businessFailed('INVALID_REQUEST', '当前交易不允许进行普通关单（只能撤销）') }
+    if (order?.trade_state === 'SUCCESS' || order?.trade_state === 'REFUND') return { ...empty, ...businessFailed('ORDERPAID', 'order paid') }
+    if (order?.trade_state === 'NOTPAY') {
       order.trade_state = 'CLOSED'
       note(order, 'closed')
     }
-    return { result_code: 'SUCCESS', result_msg: 'OK' }
+    // Of an unknown order, too.
+    return { ...empty, result_code: 'SUCCESS' }
   })
 
   function add (given: Partial<Order> & Pick<Order, 'out_trade_no' | 'total_fee' | 'body' | 'trade_type' | 'sign_type'>, what: string): Order {
@@ -136,8 +160,9 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
 
   /** The order that a call names, by either number. */
   function named ({ transaction_id: id, out_trade_no: number }: Fields, subMchId = ''): Order | undefined {
-    const all = [...world.orders.values()].filter(order => order.sub_mch_id === subMchId)
-    return id ? all.find(order => order.transaction_id === id) : find(number, subMchId)
+    if (!id) return find(number, subMchId)
+    const order = byTransaction.get(id)
+    return order?.sub_mch_id === subMchId ? order : undefined
   }
 
   function note (order: Order, what: string) {
@@ -153,7 +178,11 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       world.prepays.set(order.prepay_id, { out_trade_no: order.out_trade_no, sub_mch_id: order.sub_mch_id, until: world.now() + PREPAY_LIFE })
     }
     // The code of an order that is placed again replaces the old one.
-    if (order.trade_type === 'NATIVE') order.code_url = `weixin://wxpay/bizpayurl?pr=${world.random.hex(4)}zz`
+    if (order.trade_type === 'NATIVE') {
+      byCode.delete(order.code_url)
+      order.code_url = `weixin://wxpay/bizpayurl?pr=${world.random.hex(4)}zz`
+      byCode.set(order.code_url, order)
+    }
     return order.prepay_id
   }
 
@@ -165,6 +194,8 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
 
   return {
     query,
+    unified,
+    onPaid: (hear: (order: Order) => void) => { hearPaid.push(hear) },
     add,
     prepay,
     find,
@@ -173,7 +204,14 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
     paramProblem,
     endProblem,
     byPrepayId,
-    byCodeUrl: (url: string) => [...world.orders.values()].find(order => order.code_url === url && order.code_url !== ''),
+    byCodeUrl: (url: string) => byCode.get(url),
+    byTransaction: (id: string) => byTransaction.get(id),
+    /** Makes an order a part of a combined one. */
+    combine (order: Order, number: string): void {
+      order.combine_out_trade_no = number
+      join(order)
+    },
+    partsOf: (number: string): Order[] => combined.get(number) ?? [],
     /** The parameters that a page handed to WeChat: why it cannot pay with them, or the order. `refused` hears of a wrong signature. */
     atCashier ({ appId, timeStamp, nonceStr, package: pack, signType, paySign }: Record<string, unknown>, refused: (order: Order) => void): Order | string {
       const order = byPrepayId(/^prepay_id=(\S+)$/.exec(String(pack))?.[1] ?? '')
@@ -206,8 +244,10 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       order.trade_state = 'SUCCESS'
       order.transaction_id = `42000${world.random.digits(5)}${chinaTime(world.now()).slice(0, 8)}${world.random.digits(10)}`
       order.time_end = chinaTime(world.now())
+      byTransaction.set(order.transaction_id, order)
       world.balance += order.total_fee
       note(order, 'paid')
+      for (const hear of hearPaid) hear(order)
       return true
     },
     cancel (order: Order): void {
@@ -217,7 +257,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
   }
 }
 
-const STATE_WORDS = { NOTPAY: '订单未支付', USERPAYING: '需要用户输入支付密码', SUCCESS: '支付成功', REFUND: '转入退款', CLOSED: '订单已关闭', REVOKED: '订单已撤销', PAYERROR: '支付失败' } as const
+export const STATE_WORDS = { NOTPAY: '订单未支付', USERPAYING: '需要用户输入支付密码', SUCCESS: '支付成功', REFUND: '订单发生过退款，退款详情请查询退款单', CLOSED: '订单已关闭', REVOKED: '订单已撤销', PAYERROR: '支付失败' } as const
 
 /** The fields of an order that all ways to pay have. */
 export function orderFields (fields: V2Request['fields']) {

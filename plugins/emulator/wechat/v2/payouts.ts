@@ -1,17 +1,15 @@
-/** Red packets, transfers to balance, and profit sharing. */
+/** Red packets and transfers to balance. */
 import { businessFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import { chinaTime, openidProblem } from '../../state/world.ts'
 import type { Payout, World } from '../../state/world.ts'
 import type { V2Gate, V2Handler } from './gate.ts'
-import type { V2Orders } from './orders.ts'
 import { spaced } from './refunds.ts'
 
 /** The older calls: certificate, MD5, and an answer that is not signed. */
 const OLD = { cert: true, signType: 'MD5', signedReply: false } as const
-const SHARING = { signType: 'HMAC-SHA256' } as const
 
-export function v2Payouts (route: V2Gate, world: World, orders: V2Orders): void {
+export function v2Payouts (route: V2Gate, world: World): void {
   /** The same number again is the same payout. */
   function payOut (wanted: Omit<Payout, 'wechatNumber' | 'at'>): Payout | Values {
     const stranger = openidProblem(world, wanted.openid)
@@ -61,53 +59,6 @@ export function v2Payouts (route: V2Gate, world: World, orders: V2Orders): void 
   route('/mmpaymkttransfers/gettransferinfo', ({ fields }) => {
     const payout = world.payouts.get(`transfer/${fields.partner_trade_no}`)
     if (!payout) return businessFailed('NOT_FOUND', '指定单号数据不存在')
-    return { result_code: 'SUCCESS', partner_trade_no: payout.number, appid: world.account.appId, mch_id: world.account.mchId, detail_id: payout.wechatNumber, status: 'SUCCESS', openid: payout.openid, payment_amount: payout.amount, payment_time: spaced(chinaTime(payout.at)), desc: payout.description }
+    return { result_code: 'SUCCESS', partner_trade_no: payout.number, appid: world.account.appId, mch_id: world.account.mchId, detail_id: payout.wechatNumber, status: 'SUCCESS', openid: payout.openid, payment_amount: payout.amount, transfer_time: spaced(chinaTime(payout.at)), payment_time: spaced(chinaTime(payout.at)), desc: payout.description }
   }, OLD)
-
-  const receivers = world.memory.table<true>('receivers')
-  const shared = world.memory.table<{ transaction_id: string, receivers: string, finished: boolean }>('shared')
-  const parsed = (text: string | undefined): unknown => {
-    try { return JSON.parse(text ?? '') } catch { return undefined }
-  }
-
-  route('/pay/profitsharingaddreceiver', ({ fields }) => {
-    const receiver = parsed(fields.receiver) as { account?: string } | undefined
-    if (!receiver?.account) return businessFailed('PARAM_ERROR', '参数错误:receiver')
-    receivers.set(receiver.account, true)
-    return { result_code: 'SUCCESS', receiver: fields.receiver as string }
-  }, SHARING)
-
-  route('/pay/profitsharingremovereceiver', ({ fields }) => {
-    const receiver = parsed(fields.receiver) as { account?: string } | undefined
-    receivers.delete(receiver?.account ?? '')
-    return { result_code: 'SUCCESS', receiver: fields.receiver ?? '' }
-  }, SHARING)
-
-  const share = (finished: boolean): V2Handler => ({ fields, sub }) => {
-    const order = orders.named(fields, sub.sub_mch_id)
-    if (!order || order.transaction_id === '') return businessFailed('ORDER_NOT_EXIST', '订单不存在')
-    if (!order.profit_sharing) return businessFailed('NOT_SHARE_ORDER', '非分账订单不支持分账')
-    const list = parsed(fields.receivers ?? '[]') as Array<{ account: string, amount: number }> | undefined
-    if (!Array.isArray(list)) return businessFailed('PARAM_ERROR', '参数错误:receivers')
-    if (list.some(({ account }) => !receivers.has(account))) return businessFailed('RECEIVER_INVALID', '分账接收方不存在')
-    // Three tenths at most, unless the merchant has agreed on more with WeChat.
-    if (list.reduce((sum, { amount }) => sum + amount, 0) > order.total_fee * 0.3) return businessFailed('AMOUNT_OVERDUE', '分账金额超过最大可分账金额')
-    shared.set(fields.out_order_no ?? '', { transaction_id: order.transaction_id, receivers: fields.receivers ?? '[]', finished })
-    orders.note(order, 'profit shared')
-    return { result_code: 'SUCCESS', transaction_id: order.transaction_id, out_order_no: fields.out_order_no ?? '', order_id: `3008${world.random.digits(24)}`, status: 'PROCESSING' }
-  }
-  route('/secapi/pay/profitsharing', share(true), { ...SHARING, cert: true })
-  route('/secapi/pay/multiprofitsharing', share(false), { ...SHARING, cert: true })
-  route('/secapi/pay/profitsharingfinish', share(true), { ...SHARING, cert: true })
-
-  route('/pay/profitsharingquery', ({ fields }) => {
-    const found = shared.get(fields.out_order_no ?? '')
-    if (!found || found.transaction_id !== fields.transaction_id) return businessFailed('ORDER_NOT_EXIST', '分账订单不存在')
-    return { result_code: 'SUCCESS', transaction_id: found.transaction_id, out_order_no: fields.out_order_no ?? '', status: found.finished ? 'FINISHED' : 'PROCESSING', receivers: found.receivers }
-  }, { ...SHARING, appid: false })
-
-  route('/secapi/pay/profitsharingreturn', ({ fields }) => {
-    if (!shared.has(fields.out_order_no ?? '')) return businessFailed('ORDER_NOT_EXIST', '分账订单不存在')
-    return { result_code: 'SUCCESS', out_order_no: fields.out_order_no ?? '', out_return_no: fields.out_return_no ?? '', return_amount: Number(fields.return_amount), result: 'SUCCESS' }
-  }, { ...SHARING, cert: true })
 }

@@ -17,7 +17,17 @@ export interface NewRefund { number: string, fee: number, reason: string, notify
 /** `settled`: is told when a refund has come to its end. */
 export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settled: (refund: Refund) => void) {
   const timers = new Set<NodeJS.Timeout>()
-  const ofOrder = (order: Order) => [...world.refunds.values()].filter(refund => refund.transaction_id === order.transaction_id)
+  // Kept beside the refunds, so that none is looked for by walking through all of them.
+  const byId = new Map<string, Refund>()
+  const byTransaction = new Map<string, Refund[]>()
+  const index = (refund: Refund) => {
+    byId.set(refund.refund_id, refund)
+    const others = byTransaction.get(refund.transaction_id) ?? []
+    others.push(refund)
+    byTransaction.set(refund.transaction_id, others)
+  }
+  for (const refund of world.refunds.values()) index(refund)
+  const ofOrder = (order: Order) => byTransaction.get(order.transaction_id) ?? []
   const givenBack = (order: Order) => ofOrder(order).filter(refund => refund.refund_status !== 'REFUNDCLOSE').reduce((sum, refund) => sum + refund.refund_fee, 0)
 
   route('/secapi/pay/refund', ({ fields, sub }): Values => {
@@ -27,7 +37,7 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
     if (!/^[1-9]\d{0,9}$/.test(fields.refund_fee as string) || fee > total) return callFailed('invalid refund_fee')
     const order = orders.named(fields, sub.sub_mch_id)
     if (!order) return businessFailed('ORDERNOTEXIST', '订单不存在')
-    if (order.transaction_id === '') return businessFailed('TRADE_STATE_ERROR', '订单状态错误')
+    if (order.transaction_id === '') return order.trade_state === 'CLOSED' ? businessFailed('ERROR', '订单已关闭') : businessFailed('ORDERNOTEXIST', '订单不存在')
     const before = world.refunds.get(fields.out_refund_no as string)
     if (before) {
       return before.refund_fee === fee && before.total_fee === total && before.transaction_id === order.transaction_id
@@ -61,6 +71,7 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
       v3
     }
     world.refunds.set(number, refund)
+    index(refund)
     world.balance -= fee
     order.trade_state = 'REFUND'
     orders.note(order, `refund of ${fee} asked for`)
@@ -96,6 +107,7 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
       out_trade_no: refund.out_trade_no,
       out_refund_no: refund.out_refund_no,
       refund_id: refund.refund_id,
+      refund_channel: null,
       refund_fee: refund.refund_fee,
       total_fee: refund.total_fee,
       cash_fee: refund.total_fee,
@@ -106,7 +118,7 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
   }
 
   route('/pay/refundquery', ({ fields, sub }): Values => {
-    const one = world.refunds.get(fields.out_refund_no ?? '') ?? [...world.refunds.values()].find(refund => refund.refund_id === fields.refund_id)
+    const one = world.refunds.get(fields.out_refund_no ?? '') ?? byId.get(fields.refund_id ?? '')
     const order = one ? orders.find(one.out_trade_no, sub.sub_mch_id) : fields.out_refund_no || fields.refund_id ? undefined : orders.named(fields, sub.sub_mch_id)
     const all = one ? [one] : order ? ofOrder(order) : []
     if (!order || all.length === 0) return businessFailed('REFUNDNOTEXIST', 'not exist')
@@ -132,10 +144,16 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
         [`refund_success_time_${index}`]: refund.success_time
       })))
     }
-  })
+  }, { isSorted: true })
 
   return {
     add,
+    /** Tries once more what has gone wrong, to another account. */
+    again (refund: Refund): void {
+      refund.refund_status = 'PROCESSING'
+      awaitEnd(refund)
+    },
+    byId: (id: string) => byId.get(id),
     left: (order: Order) => order.total_fee - givenBack(order),
     count: (order: Order) => ofOrder(order).length,
     settle,

@@ -13,7 +13,7 @@ export function v2Tools (app: FastifyInstance, route: V2Gate, world: World, { mi
 
   route('/tools/authcodetoopenid', ({ fields: { auth_code: code = '' } }) => /^1[0-5]\d{16}$/.test(code)
     ? { result_code: 'SUCCESS', openid: world.authCodes.get(code)?.user.openid ?? userOf(world, undefined).openid }
-    : businessFailed('AUTH_CODE_INVALID', '请扫描微信支付被扫条码/二维码'))
+    : businessFailed('AUTH_CODE_INVALID', '请扫描微信支付授权码(以10/11/12/13/14/15为前缀的18位数字)'))
 
   // As recorded: another content type than all others, and no signature.
   route('/payitil/report', (_call, reply) => reply.type('text/html; charset=gbk').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', result_code: 'SUCCESS' })))

@@ -1,15 +1,15 @@
 /** /v3/bill: first where it lies and what it hashes to, then the file, which is not signed. */
-import { createHash } from 'node:crypto'
+import { createCipheriv, createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { billIsMade, fundFlowText, tradeBillText } from '../v2/bills.ts'
 import { chinaTime } from '../../state/world.ts'
-import type { World } from '../../state/world.ts'
-import type { V3Call, V3Gate } from './gate.ts'
+import { isOurs } from './area.ts'
+import type { V3Area } from './area.ts'
+import type { V3Call } from './gate.ts'
 import { refuse } from './wire.ts'
 
-export function v3Bills (route: V3Gate, world: World): void {
-  const files = new Map<string, { text: string, gzip: boolean }>()
-
+/** `sealed`: encrypts for the merchant, whose certificate opens it. */
+export function v3Bills ({ route, world, keep, file }: V3Area, sealed: (text: string) => string): void {
   function offer ({ request, query }: V3Call, text: (day: string) => string | undefined) {
     const { bill_date: date = '', tar_type: type } = query
     const day = date.replaceAll('-', '')
@@ -17,8 +17,7 @@ export function v3Bills (route: V3Gate, world: World): void {
     if (!billIsMade(world, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
     const bill = text(day)
     if (bill === undefined) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在', 268435461)
-    const token = world.random.hex(24)
-    files.set(token, { text: bill, gzip: type === 'GZIP' })
+    const token = keep(type === 'GZIP' ? gzipSync(bill) : bill)
     return {
       hash_type: 'SHA1',
       // Of the text, packed or not.
@@ -37,9 +36,27 @@ export function v3Bills (route: V3Gate, world: World): void {
     return ['BASIC', 'OPERATION', 'FEES'].includes(account) ? offer(call, day => account === 'BASIC' ? fundFlowText(world, day) : undefined) : refuse(400, 'PARAM_ERROR', '账户类型错误', 268435464)
   })
 
+  // Encrypted, since it is another merchant's: each file with a key of its own, and that for the one who asks.
+  route('GET', '/v3/bill/sub-merchant-fundflowbill', ({ query, request }) => {
+    const { bill_date: date = '', sub_mchid: sub, tar_type: type, account_type: account, algorithm } = query
+    const day = date.replaceAll('-', '')
+    if (algorithm !== 'AEAD_AES_256_GCM') return refuse(400, 'PARAM_ERROR', '加密算法错误', 268435464)
+    if (!isOurs(world, sub)) return refuse(403, 'NO_AUTH', '无权限')
+    if (!/^\d{4}-\d\d-\d\d$/.test(date) || day >= chinaTime(world.now()).slice(0, 8)) return refuse(400, 'PARAM_ERROR', '账单日期错误', 268435464)
+    if (!billIsMade(world, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
+    const bill = account === 'BASIC' ? fundFlowText(world, day, sub) : undefined
+    if (bill === undefined) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在', 268435461)
+    const [key, nonce] = [world.random.word(32), world.random.word(12)]
+    const cipher = createCipheriv('aes-256-gcm', key, nonce)
+    const bytes = Buffer.concat([cipher.update(type === 'GZIP' ? gzipSync(bill) : bill), cipher.final(), cipher.getAuthTag()])
+    return {
+      download_bill_count: 1,
+      download_bill_list: [{ bill_sequence: 1, download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${keep(bytes)}`, encrypt_key: sealed(key), hash_type: 'SHA1', hash_value: createHash('sha1').update(bill).digest('hex'), nonce }]
+    }
+  }, { query: ['sub_mchid', 'bill_date', 'algorithm', 'account_type'] })
+
   route('GET', '/v3/billdownload/file', ({ query }, reply) => {
-    const file = files.get(query.token ?? '')
-    if (!file) return refuse(404, 'NOT_FOUND', '文件不存在', 268435461)
-    return reply.type('application/octet-stream').send(file.gzip ? gzipSync(file.text) : Buffer.from(file.text))
+    const found = file(query.token)
+    return found ? reply.type('application/octet-stream').send(found) : refuse(404, 'NOT_FOUND', '文件不存在', 268435461)
   })
 }

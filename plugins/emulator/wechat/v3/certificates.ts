@@ -7,7 +7,7 @@ import { encryptResource, refuse } from './wire.ts'
 
 export function v3Certificates (route: V3Gate, world: World, keys: V3Keys): void {
   route('GET', '/v3/certificates', () => {
-    if (world.keyMode === 'public-key') return refuse(404, 'RESOURCE_NOT_EXISTS', '无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。可查看指引https://pay.weixin.qq.com/docs/merchant/products/platform-certificate/wxp-pub-key-guide.html', 268435461)
+    if (world.keyMode === 'public-key' || (world.keyMode === 'both' && world.keySwitch.stage === 'done')) return refuse(404, 'RESOURCE_NOT_EXISTS', '无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。可查看指引https://pay.weixin.qq.com/docs/merchant/products/platform-certificate/wxp-pub-key-guide.html', 268435461)
     return {
       data: keys.platform().map(({ serial, cert, effective, expires }) => ({
         serial_no: serial,

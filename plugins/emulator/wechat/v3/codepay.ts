@@ -2,8 +2,6 @@
  * /v3/pay/transactions/codepay and …/reverse, and the partner's: the payer shows a code, the merchant scans it. Shapes:
  * wechat-openapi descriptions; 202 with nothing but the state: WxJava 4050. Codes of refusals are v2's in v3's spelling.
  */
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { V3Keys } from '../../keys/v3-keys.ts'
 import { chinaTime, userOf } from '../../state/world.ts'
 import type { Order, World } from '../../state/world.ts'
 import type { V2Orders } from '../v2/orders.ts'
@@ -11,7 +9,7 @@ import type { V2Refunds } from '../v2/refunds.ts'
 import type { Json, V3Gate } from './gate.ts'
 import { businessEnd } from './order-end.ts'
 import { orderJson } from './orders.ts'
-import { refuse, signedHeaders } from './wire.ts'
+import { refuse } from './wire.ts'
 import type { V3Refusal } from './wire.ts'
 
 const REVERSIBLE = 7 * 86_400_000
@@ -20,7 +18,7 @@ const COMMON = ['description', 'out_trade_no', 'attach', 'goods_tag', 'support_f
 const object = (value: unknown): Json => value !== null && typeof value === 'object' ? value as Json : {}
 const text = (value: unknown) => typeof value === 'string' ? value : ''
 
-export function v3Codepay (route: V3Gate, world: World, keys: V3Keys, orders: V2Orders, refunds: V2Refunds): void {
+export function v3Codepay (route: V3Gate, world: World, orders: V2Orders, refunds: V2Refunds): void {
   const { account } = world
 
   function idsProblem (given: Json, isPartner: boolean): V3Refusal | undefined {
@@ -41,17 +39,6 @@ export function v3Codepay (route: V3Gate, world: World, keys: V3Keys, orders: V2
     if (Buffer.byteLength(text(body.attach)) > 128) return bad('attach')
     if (!text(id) && !text(outId)) return bad('scene_info/store_info')
     if (!/^1[0-5]\d{16}$/.test(text(object(body.payer).auth_code))) return refuse(400, 'AUTH_CODE_INVALID', '请扫描微信支付授权码(以10/11/12/13/14/15为前缀的18位数字)')
-  }
-
-  /** 202: the order is there and nobody knows yet how it ends. */
-  function typing (request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    const body = JSON.stringify({ trade_state: 'USERPAYING' })
-    const asked = request.headers['wechatpay-serial']
-    return reply.code(202).headers({
-      'request-id': `${world.random.hex(16).toUpperCase()}-0`,
-      'content-language': 'zh-CN',
-      ...signedHeaders(world, keys, body, typeof asked === 'string' ? asked : 'none')
-    }).type('application/json; charset=utf-8').send(body)
   }
 
   /** The order that this scan made, or why it made none. */
@@ -87,10 +74,13 @@ export function v3Codepay (route: V3Gate, world: World, keys: V3Keys, orders: V2
   for (const [base, isPartner] of [['/v3/pay/transactions', false], ['/v3/pay/partner/transactions', true]] as const) {
     const ids = isPartner ? ['sp_appid', 'sp_mchid', 'sub_appid', 'sub_mchid'] : ['appid', 'mchid']
 
-    route('POST', `${base}/codepay`, ({ body, request }, reply) => {
+    route('POST', `${base}/codepay`, ({ body }, reply) => {
       const order = idsProblem(body, isPartner) ?? bodyProblem(body) ?? scanned(body, isPartner)
       if ('inner' in order) return order
-      return order.trade_state === 'USERPAYING' ? typing(request, reply) : { ...orderJson(order), promotion_detail: [] }
+      if (order.trade_state !== 'USERPAYING') return { ...orderJson(order), promotion_detail: [] }
+      // The order is there and nobody knows yet how it ends.
+      reply.code(202)
+      return { trade_state: 'USERPAYING' }
     }, { body: [...ids, ...COMMON] })
 
     route('POST', `${base}/out-trade-no/:number/reverse`, ({ params, body }) => {

@@ -1,14 +1,19 @@
 /** What every v3 call goes through before its own rules: who signs it, what is signed, when; and how it is answered. */
 import { createPublicKey, verify } from 'node:crypto'
+import { deflateSync } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { mistake } from '../../explain/mistakes.ts'
 import { explainV3 } from '../../explain/v3.ts'
 import { bodyJson } from '../wire.ts'
 import type { World } from '../../state/world.ts'
 import type { V3Keys } from '../../keys/v3-keys.ts'
-import { refuse, signedHeaders } from './wire.ts'
+import { isMultipart, readUpload } from './multipart.ts'
+import { missingId, shapeProblem } from './shape.ts'
+import type { Json, Shape } from './shape.ts'
+import { answerSigner, refuse, signedHeaders } from './wire.ts'
 import type { V3Refusal } from './wire.ts'
 
-export type Json = Record<string, unknown>
+export type { Json } from './shape.ts'
 
 export interface V3Call {
   request: FastifyRequest<{ Params: Record<string, string>, Querystring: Record<string, string> }>
@@ -21,16 +26,22 @@ export interface V3Call {
 export type V3Handler = (call: V3Call, reply: FastifyReply) => object | undefined | V3Refusal | FastifyReply | Promise<object | undefined | V3Refusal>
 
 export interface V3Route {
-  /** Members that the body may have; others are refused. */
-  body?: readonly string[]
+  /** What the body may hold, and what it must. */
+  body?: Shape
+  /** The member that says who asks: where it is missing nothing else is looked at. */
+  identity?: string
+  /** What the query must hold. */
+  query?: readonly string[]
   /** Members whose values are encrypted, so that Wechatpay-Serial is needed where one is there. */
   encrypted?: readonly string[]
 }
 
-export type V3Gate = (method: 'GET' | 'POST', path: string, handler: V3Handler, route?: V3Route) => void
+export type V3Gate = (method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH', path: string, handler: V3Handler, route?: V3Route) => void
 
 /** Seconds that a request's timestamp may be away from now. */
 const WINDOW = 300
+/** Bytes from which on an answer is packed for clients that offer it. */
+const WORTH_PACKING = 1024
 
 export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gate {
   const merchantKey = createPublicKey(keys.merchant.key)
@@ -38,11 +49,8 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
 
   /** What is signed of a body: of an upload only its `meta`. */
   function signedBody (request: FastifyRequest): string {
-    const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-    const boundary = /^multipart\/form-data;.*boundary="?([^";]+)/.exec(request.headers['content-type'] ?? '')?.[1]
-    if (boundary === undefined) return bytes.toString()
-    const meta = bytes.toString('latin1').split(`--${boundary}`).find(part => /name="meta"/.test(part))
-    return Buffer.from(meta?.split('\r\n\r\n')[1]?.replace(/\r\n$/, '') ?? '', 'latin1').toString()
+    if (isMultipart(request)) return readUpload(request)?.meta ?? ''
+    return Buffer.isBuffer(request.body) ? request.body.toString() : ''
   }
 
   function authorized (request: FastifyRequest): V3Refusal | undefined {
@@ -57,7 +65,10 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
     const body = signedBody(request)
     const message = `${method}\n${url}\n${timestamp}\n${nonce}\n${body}\n`
     if (!verify('sha256', Buffer.from(message), merchantKey, Buffer.from(signature, 'base64'))) {
-      request.wechatExplanation = () => explainV3({ method, url, host, timestamp, nonce, body, signature, merchantKey })
+      request.wechatExplanation = () => {
+        const explanation = explainV3({ method, url, host, timestamp, nonce, body, signature, merchantKey })
+        return isMultipart(request) && !readUpload(request) ? { ...explanation, mistakes: [mistake('multipart-boundary')] } : explanation
+      }
       return refuse(401, 'SIGN_ERROR', '错误的签名，验签失败', 268443699, {
         detail: { issue: 'sign not match' },
         field: 'signature',
@@ -66,16 +77,23 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
       })
     }
     // Stricter than WeChat: a client that sends a signature twice has not understood what a nonce is for.
-    for (const [old, at] of nonces) if (world.now() - at > 2 * WINDOW * 1000) nonces.delete(old)
+    // The oldest come first: the walk ends at the first that still counts.
+    for (const [old, at] of nonces) {
+      if (world.now() - at <= 2 * WINDOW * 1000) break
+      nonces.delete(old)
+    }
     if (nonces.has(nonce)) return refuse(401, 'SIGN_ERROR', 'Http头Authorization中的nonce_str已被使用', 268443699)
     nonces.set(nonce, world.now())
   }
 
-  function bodyProblem (request: FastifyRequest, body: Json | undefined, { body: known, encrypted = [] }: V3Route): V3Refusal | undefined {
-    if (!known) return undefined
-    if (!body) return refuse(400, 'PARAM_ERROR', '请求体不是合法的JSON', 268435461)
-    const odd = Object.keys(body).filter(name => !known.includes(name))
-    if (odd.length > 0) return refuse(400, 'PARAM_ERROR', '请求中含有未在API文档中定义的参数', 270924358, { location: null, value: odd.map(name => `/body/${name}`) })
+  function formProblem (request: FastifyRequest, body: Json | undefined, { body: shape, identity, query = [], encrypted = [] }: V3Route): V3Refusal | undefined {
+    const absent = query.find(name => !(request.query as Record<string, string>)[name])
+    if (absent !== undefined) return missingId(absent)
+    if (!shape) return undefined
+    if (!body || Array.isArray(body)) return refuse(400, 'PARAM_ERROR', '请求体不是合法的JSON', 268435461)
+    if (identity !== undefined && body[identity] === undefined) return missingId(identity)
+    const problem = shapeProblem(body, shape)
+    if (problem) return problem
     if (encrypted.some(name => body[name] !== undefined) && !request.headers['wechatpay-serial']) {
       return refuse(400, 'PARAM_ERROR', 'HTTP header缺少微信支付平台证书序列号(Wechatpay-Serial)', 268435461)
     }
@@ -84,17 +102,28 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
   function answer (request: FastifyRequest, reply: FastifyReply, outcome: object | undefined): FastifyReply {
     const asked = request.headers['wechatpay-serial']
     const refusal = outcome && isRefusal(outcome) ? outcome : undefined
-    const said = refusal ? { code: refusal.code, message: refusal.message, ...(refusal.detail !== undefined && { detail: refusal.detail }) } : outcome
+    const said = refusal ? { code: refusal.code, ...(refusal.detail !== undefined && { detail: refusal.detail }), message: refusal.message } : outcome
     const body = said === undefined ? '' : JSON.stringify(said)
     reply.headers({
+      'cache-control': 'no-cache, must-revalidate',
+      'x-content-type-options': 'nosniff',
       'request-id': `${world.random.hex(16).toUpperCase()}-${refusal?.inner ?? 0}`,
       'content-language': 'zh-CN',
-      // Who does not say so gets WeChat's default: a platform certificate.
-      ...signedHeaders(world, keys, body, typeof asked === 'string' ? asked : 'none')
+      ...signedHeaders(world, body, answerSigner(world, keys, typeof asked === 'string' ? asked : undefined)),
+      'wechatpay-signature-type': 'WECHATPAY2-SHA256-RSA2048'
     })
-    if (refusal) return reply.code(refusal.status).type('application/json; charset=utf-8').send(body)
-    return said === undefined ? reply.code(204).send() : reply.code(200).type('application/json; charset=utf-8').send(body)
+    if (said === undefined) return reply.code(204).header('content-length', '0').send()
+    if (refusal) reply.code(refusal.status)
+    return reply.type('application/json; charset=utf-8').send(body)
   }
+
+  // Seen of an answer that was not small, to a client that offered it.
+  app.addHook('onSend', async (request, reply, payload) => {
+    const isOffered = /\bdeflate\b/.test(String(request.headers['accept-encoding'] ?? ''))
+    if (!isOffered || typeof payload !== 'string' || payload.length < WORTH_PACKING || !reply.hasHeader('wechatpay-signature')) return payload
+    reply.header('content-encoding', 'deflate').removeHeader('content-length')
+    return deflateSync(payload)
+  })
 
   return (method, path, handler, route = {}) => {
     app.route<{ Params: Record<string, string>, Querystring: Record<string, string> }>({
@@ -102,15 +131,31 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
       url: path,
       async handler (request, reply) {
         const body = bodyJson(request)
-        const problem = authorized(request) ?? bodyProblem(request, body, route)
+        const problem = authorized(request) ?? formProblem(request, body, route)
         if (problem) return answer(request, reply, problem)
         const fault = request.wechatFault?.code
-        if (fault) return answer(request, reply, refuse(fault === 'SYSTEM_ERROR' ? 500 : fault === 'RATELIMIT_EXCEED' ? 429 : 400, fault, '系统异常，请稍后重试', 268435456))
+        if (fault) {
+          const [status, words] = FAULTS[fault] ?? [400, '系统异常，请稍后重试']
+          return answer(request, reply, refuse(status, fault, words, 268435456))
+        }
         const outcome = await handler({ request, params: request.params, query: request.query, body: body ?? {} }, reply)
         return outcome === reply ? reply : answer(request, reply, outcome as object | undefined)
       }
     })
   }
+}
+
+/** The status and the words of codes that are asked for as faults; others come with 400. */
+const FAULTS: Readonly<Record<string, [status: number, words: string]>> = {
+  SYSTEM_ERROR: [500, '系统异常，请稍后重试'],
+  RATELIMIT_EXCEED: [429, '请求频率超过限制'],
+  FREQUENCY_LIMITED: [429, '请求频率超过限制'],
+  NOT_ENOUGH: [403, '基本账户余额不足，请充值后重新发起'],
+  NO_AUTH: [403, '商户无权限'],
+  RULE_LIMIT: [403, '业务规则限制'],
+  SIGN_ERROR: [401, '错误的签名，验签失败'],
+  ORDER_NOT_EXIST: [404, '订单不存在'],
+  RESOURCE_NOT_EXISTS: [404, '查询的资源不存在']
 }
 
 const isRefusal = (outcome: object): outcome is V3Refusal => 'inner' in outcome && 'status' in outcome

@@ -2,23 +2,28 @@
 import { businessEnd } from './order-end.ts'
 import { chinaTime, openidProblem, rfc3339 } from '../../state/world.ts'
 import type { Order, World } from '../../state/world.ts'
+import { WECHAT_HOSTS } from '../../keys/pki.ts'
 import type { V2Orders } from '../v2/orders.ts'
-import type { Json, V3Call, V3Gate } from './gate.ts'
+import { STATE_WORDS } from '../v2/orders.ts'
+import { isOurs } from './area.ts'
+import type { V3Call, V3Gate } from './gate.ts'
+import { bad, list, missing, missingId, object, text } from './shape.ts'
+import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
 import type { V3Refusal } from './wire.ts'
 
-const COMMON = ['description', 'out_trade_no', 'time_expire', 'attach', 'notify_url', 'goods_tag', 'support_fapiao', 'limit_pay', 'amount', 'payer', 'detail', 'scene_info', 'settle_info']
+const COMMON = ['description', 'out_trade_no', 'time_expire', 'attach', 'notify_url', 'goods_tag', 'limit_pay', 'support_fapiao', 'amount/total#', 'payer', 'detail', 'scene_info', 'settle_info', 'trans_mode', 'subsidy_info']
+const HOSTS = new Set<string>(WECHAT_HOSTS)
+const COMBINED = [['jsapi', 'jsapi'], ['app', 'app'], ['native', 'native'], ['h5', 'h5'], ['miniprogram', 'jsapi']] as const
 const WAYS = { jsapi: 'JSAPI', app: 'APP', native: 'NATIVE', h5: 'MWEB' } as const
 
-const object = (value: unknown): Json => value !== null && typeof value === 'object' ? value as Json : {}
-const text = (value: unknown) => typeof value === 'string' ? value : ''
-
-export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (orders: Order[]) => void) {
+export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin: () => string, paid: (orders: Order[]) => void) {
   const { account } = world
 
   /** Who asks, and for whom; direct merchants and providers spell it differently. */
   function idsProblem (given: Json, isPartner: boolean): V3Refusal | undefined {
     const [mchid, appid] = isPartner ? [given.sp_mchid, given.sp_appid] : [given.mchid, given.appid]
+    if (mchid === undefined) return missingId(isPartner ? 'sp_mchid' : 'mchid')
     if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
     if (appid !== undefined && !world.appIds.includes(text(appid))) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
     if (isPartner && !world.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
@@ -28,7 +33,6 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (
     for (const name of ['description', 'out_trade_no', 'notify_url', 'amount', ...(way === 'jsapi' ? ['payer'] : []), ...(way === 'h5' ? ['scene_info'] : []), ...(isPartner ? ['sp_appid'] : ['appid'])]) {
       if (body[name] === undefined || body[name] === '') return missing(name)
     }
-    const bad = (name: string) => refuse(400, 'PARAM_ERROR', `参数错误：${name}`, 268435464, { field: `/body/${name}`, location: 'body' })
     const { total, currency = 'CNY' } = object(body.amount)
     if (!/^[0-9A-Za-z_\-|*]{6,32}$/.test(text(body.out_trade_no))) return bad('out_trade_no')
     if (!Number.isInteger(total) || (total as number) < 1) return bad('amount/total')
@@ -48,13 +52,10 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (
     if (stranger) return refuse(400, 'PARAM_ERROR', stranger === 'invalid openid' ? '无效的openid' : 'appid和openid不匹配', 268445527)
   }
 
-  const missing = (name: string) => refuse(400, 'PARAM_ERROR', `输入源“/body/${name}”映射到值字段“${name}”必填性规则校验失败，此字段为必填项`, 268435461)
-
-  function placed (body: Json, way: keyof typeof WAYS, isPartner: boolean): Order | V3Refusal {
+  function placed (body: Json, way: keyof typeof WAYS, isPartner: boolean, subMchId = isPartner ? text(body.sub_mchid) : ''): Order | V3Refusal {
     const problem = idsProblem(body, isPartner) ?? orderProblem(body, way, isPartner)
     if (problem) return problem
     const payer = object(body.payer)
-    const subMchId = isPartner ? text(body.sub_mchid) : ''
     const wanted = {
       trade_type: WAYS[way],
       body: text(body.description),
@@ -85,10 +86,13 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (
   }
 
   /** `orders.prepay` gives a NATIVE order its code. */
+  /** Where a browser finds this emulator: WeChat's own names, by which a proxy or a hosts entry led here, are for the server only. */
+  const placeFor = (request: V3Call['request']) => HOSTS.has(request.hostname) ? origin() : `${request.protocol}://${request.host}${request.server.prefix}`
+
   function handedOut (order: Order, { request }: V3Call): Json {
     const prepayId = orders.prepay(order)
     if (order.trade_type === 'NATIVE') return { code_url: order.code_url }
-    if (order.trade_type === 'MWEB') return { h5_url: `${request.protocol}://${request.host}${request.server.prefix}/_emulator/h5?prepay_id=${prepayId}&package=${world.random.digits(10)}` }
+    if (order.trade_type === 'MWEB') return { h5_url: `${placeFor(request)}/_emulator/h5?prepay_id=${prepayId}&package=${world.random.digits(10)}` }
     return { prepay_id: prepayId }
   }
 
@@ -96,8 +100,9 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (
     const ids = isPartner ? ['sp_appid', 'sp_mchid', 'sub_appid', 'sub_mchid'] : ['appid', 'mchid']
     const subOf = (given: Json) => isPartner ? text(given.sub_mchid) : ''
 
-    for (const way of Object.keys(WAYS) as Array<keyof typeof WAYS>) {
-      route('POST', `${base}/${way}`, call => {
+    for (const [path, way] of COMBINED) {
+      if (path === 'miniprogram' && !isPartner) continue
+      route('POST', `${base}/${path}`, call => {
         const order = placed(call.body, way, isPartner)
         return 'inner' in order ? order : handedOut(order, call)
       }, { body: [...ids, ...COMMON] })
@@ -116,9 +121,9 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (
       const problem = idsProblem(body, isPartner)
       if (problem) return problem
       const order = orders.find(params.number, subOf(body))
-      if (!order) return refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771)
-      return closed(order)
-    }, { body: ids.filter(name => name.endsWith('mchid')) })
+      // Of one that does not exist, too (community/pay/doc/00048a1efdc23011142d839d351800).
+      return order && closed(order)
+    }, { body: ids.filter(name => name.endsWith('mchid')), identity: isPartner ? 'sp_mchid' : 'mchid' })
   }
 
   function closed (order: Order): V3Refusal | undefined {
@@ -132,15 +137,19 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (
   }
 
   // Orders that are paid together: each a part with a number of its own, one prepay_id for all.
-  const partsOf = (number: string) => [...world.orders.values()].filter(order => order.combine_out_trade_no === number)
+  const { partsOf } = orders
+  /** The number of a combined order, by WeChat's own. */
+  const combines = world.memory.table<string>('combines')
 
-  for (const way of Object.keys(WAYS) as Array<keyof typeof WAYS>) {
-    route('POST', `/v3/combine-transactions/${way}`, call => {
+  for (const [path, way] of COMBINED) {
+    route('POST', `/v3/combine-transactions/${path}`, call => {
       const { combine_appid: appid, combine_mchid: mchid, combine_out_trade_no: number, sub_orders: given, combine_payer_info: payer, scene_info: scene, notify_url: notifyUrl, time_expire: expire } = call.body
       if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
-      const parts = (Array.isArray(given) ? given : []).map(object)
+      const parts = list(given)
       if (parts.length < 2) return missing('sub_orders')
       const made: Order[] = []
+      const stranger = parts.find(({ sub_mchid: sub }) => sub !== undefined && !isOurs(world, sub))
+      if (stranger) return refuse(400, 'PARAM_ERROR', '二级商户号与服务商无绑定关系', 268447843)
       for (const part of parts) {
         const order = placed({
           appid,
@@ -153,18 +162,24 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (
           ...(payer !== undefined && { payer }),
           ...(scene !== undefined && { scene_info: scene }),
           ...(expire !== undefined && { time_expire: expire })
-        }, way, false)
+        }, way, false, text(part.sub_mchid))
         if ('inner' in order) return order
-        order.combine_out_trade_no = text(number)
+        orders.combine(order, text(number))
+        if (part.individual_auth_id !== undefined) order.individual = { individual_auth_id: text(part.individual_auth_id), ...(part.individual_name !== undefined && { individual_name: text(part.individual_name) }) }
         made.push(order)
       }
       return handedOut(made[0] as Order, call)
-    }, { body: ['combine_appid', 'combine_mchid', 'combine_out_trade_no', 'sub_orders', 'combine_payer_info', 'scene_info', 'notify_url', 'time_expire'] })
+    }, { body: ['combine_appid', 'combine_mchid', 'combine_out_trade_no', 'sub_orders', 'combine_payer_info', 'scene_info', 'notify_url', 'time_start', 'time_expire', 'limit_pay', 'trade_scenario', 'subsidy_info', 'prepay_id', 'contract_info'] })
   }
 
   route('GET', '/v3/combine-transactions/out-trade-no/:number', ({ params }) => {
     const parts = partsOf(params.number as string)
     return parts.length > 0 ? combinedJson(parts) : refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771)
+  })
+
+  route('GET', '/v3/combine-transactions/id/:id', ({ params }) => {
+    const number = combines.get(params.id as string)
+    return number === undefined ? refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771) : combinedJson(partsOf(number))
   })
 
   route('POST', '/v3/combine-transactions/out-trade-no/:number/close', ({ params }) => {
@@ -178,6 +193,9 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (
     payCombined (number: string, openid?: string): boolean {
       const parts = partsOf(number)
       if (parts.length === 0 || !parts.every(order => orders.pay(order, openid))) return false
+      const id = `43000${world.random.digits(5)}${chinaTime(world.now()).slice(0, 8)}${world.random.digits(10)}`
+      combines.set(id, number)
+      for (const order of parts) order.combine_transaction_id = id
       paid(parts)
       return true
     },
@@ -185,21 +203,53 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, paid: (
   }
 }
 
-/** What a query and a notification both say of an order. */
+const idsOf = (order: Order): Json => order.sub_mch_id === ''
+  ? { mchid: order.mch_id, appid: order.appid }
+  : { sp_mchid: order.mch_id, sp_appid: order.appid, sub_mchid: order.sub_mch_id, ...(order.sub_appid && { sub_appid: order.sub_appid }) }
+
+const payerOf = (order: Order): Json => order.sub_mch_id === ''
+  ? { openid: order.openid }
+  : { ...(order.openid && { sp_openid: order.openid }), ...(order.sub_openid && { sub_openid: order.sub_openid }) }
+
+/** What a query says, in alphabetical order; of an unpaid order not much (seen three times). */
 export function orderJson (order: Order): Json {
-  const isPartner = order.sub_mch_id !== ''
   const isPaid = order.transaction_id !== ''
-  return {
-    ...(isPartner
-      ? { sp_appid: order.appid, sp_mchid: order.mch_id, sub_mchid: order.sub_mch_id, ...(order.sub_appid && { sub_appid: order.sub_appid }) }
-      : { appid: order.appid, mchid: order.mch_id }),
+  return sorted({
+    ...idsOf(order),
     out_trade_no: order.out_trade_no,
-    ...(isPaid && { transaction_id: order.transaction_id, trade_type: order.trade_type, bank_type: 'OTHERS', success_time: rfc3339(order.time_end) }),
+    promotion_detail: [],
     trade_state: order.trade_state,
-    trade_state_desc: order.trade_state === 'SUCCESS' ? '支付成功' : order.trade_state,
+    trade_state_desc: STATE_WORDS[order.trade_state],
+    ...(isPaid
+      ? {
+          amount: { currency: order.fee_type, payer_currency: order.fee_type, payer_total: order.total_fee, total: order.total_fee },
+          attach: order.attach,
+          bank_type: 'OTHERS',
+          payer: payerOf(order),
+          success_time: rfc3339(order.time_end),
+          trade_type: order.trade_type,
+          transaction_id: order.transaction_id
+        }
+      : { amount: { payer_currency: order.fee_type, total: order.total_fee }, scene_info: { device_id: order.device_info } })
+  })
+}
+
+const sorted = (json: Json): Json => Object.fromEntries(Object.entries(json).sort(([one], [other]) => one < other ? -1 : 1))
+
+/** What the callback says: in another order, and nothing of promotions (seen six times). */
+export function paidJson (order: Order): Json {
+  return {
+    ...idsOf(order),
+    out_trade_no: order.out_trade_no,
+    transaction_id: order.transaction_id,
+    trade_type: order.trade_type,
+    trade_state: order.trade_state,
+    trade_state_desc: STATE_WORDS[order.trade_state],
+    bank_type: 'OTHERS',
     attach: order.attach,
-    ...((order.openid || order.sub_openid) && { payer: isPartner ? { ...(order.openid && { sp_openid: order.openid }), ...(order.sub_openid && { sub_openid: order.sub_openid }) } : { openid: order.openid } }),
-    amount: { total: order.total_fee, currency: order.fee_type, ...(isPaid && { payer_total: order.total_fee, payer_currency: order.fee_type }) }
+    success_time: rfc3339(order.time_end),
+    payer: payerOf(order),
+    amount: { total: order.total_fee, payer_total: order.total_fee, currency: order.fee_type, payer_currency: order.fee_type }
   }
 }
 
@@ -209,8 +259,11 @@ export function combinedJson (parts: Order[]): Json {
     combine_appid: first.appid,
     combine_mchid: first.mch_id,
     combine_out_trade_no: first.combine_out_trade_no,
+    ...(first.combine_transaction_id && { combine_transaction_id: first.combine_transaction_id }),
     sub_orders: parts.map(order => ({
       mchid: order.mch_id,
+      ...(order.sub_mch_id && { sub_mchid: order.sub_mch_id }),
+      ...order.individual,
       out_trade_no: order.out_trade_no,
       trade_state: order.trade_state,
       attach: order.attach,

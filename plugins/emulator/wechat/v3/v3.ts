@@ -1,28 +1,56 @@
 /** api.mch.weixin.qq.com, APIv3: all of its calls. */
+import { constants, publicEncrypt } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import type { PayV2 } from '../v2/v2.ts'
+import type { V3Keys } from '../../keys/v3-keys.ts'
+import type { Timers } from '../../state/timers.ts'
 import type { Order, World } from '../../state/world.ts'
+import type { PayV2 } from '../v2/v2.ts'
+import { createFiles, sensitiveReader } from './area.ts'
+import type { V3Area, V3Event } from './area.ts'
+import { v3Batches } from './batches.ts'
 import { v3Bills } from './bills.ts'
 import { v3Certificates } from './certificates.ts'
 import { v3Codepay } from './codepay.ts'
+import { v3Complaints } from './complaints.ts'
+import { v3Ecommerce } from './ecommerce.ts'
+import { v3Funds } from './funds.ts'
 import { v3Gate } from './gate.ts'
-import type { V3Keys } from '../../keys/v3-keys.ts'
+import { v3Media } from './media.ts'
 import { v3Orders } from './orders.ts'
-import { v3Payouts } from './payouts.ts'
+import { v3Payscore } from './payscore.ts'
+import { v3ProfitSharing } from './profit-sharing.ts'
 import { v3Refunds } from './refunds.ts'
-import { v3SealedBill } from './sealed-bill.ts'
+import { v3Transfers } from './transfers.ts'
 
-/** `combinedPaid`: is told of orders that were paid together. */
-export function payV3 (app: FastifyInstance, world: World, keys: V3Keys, { orders, refunds }: PayV2, combinedPaid: (orders: Order[]) => void) {
+export interface V3Parts {
+  /** Where this emulator is reached, for the addresses it hands out. */
+  origin (): string
+  /** Is told of orders that were paid together. */
+  combinedPaid (orders: Order[]): void
+  tell (event: V3Event): void
+  after: Timers['after']
+}
+
+export function payV3 (app: FastifyInstance, world: World, keys: V3Keys, { orders, refunds, sharing }: PayV2, { origin, combinedPaid, tell, after }: V3Parts) {
   const route = v3Gate(app, world, keys)
-  const combined = v3Orders(route, world, orders, combinedPaid)
-  v3Codepay(route, world, keys, orders, refunds)
+  const area: V3Area = { route, world, orders, refunds, after, tell, opened: sensitiveReader(world, keys), ...createFiles(world) }
+  const sealed = (text: string) => publicEncrypt({ key: keys.merchant.cert, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, Buffer.from(text)).toString('base64')
+  const combined = v3Orders(route, world, orders, origin, combinedPaid)
+  v3Codepay(route, world, orders, refunds)
   v3Refunds(route, world, orders, refunds)
-  v3Bills(route, world)
-  v3SealedBill(route, world, keys)
+  v3Bills(area, sealed)
   v3Certificates(route, world, keys)
-  const payouts = v3Payouts(route, world, keys, orders)
-  return { combined, payouts }
+  v3ProfitSharing(area, sharing)
+  v3Ecommerce(area, sharing)
+  v3Media(area)
+  return {
+    combined,
+    transfers: v3Transfers(area),
+    batches: v3Batches(area),
+    complaints: v3Complaints(area, sealed),
+    funds: v3Funds(area),
+    payscore: v3Payscore(area)
+  }
 }
 
 export type PayV3 = ReturnType<typeof payV3>

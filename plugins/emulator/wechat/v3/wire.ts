@@ -1,5 +1,6 @@
 /** How WeChat words, signs and encrypts what it sends in APIv3. */
 import { createCipheriv, sign } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { createRandom } from '../../state/random.ts'
 import type { Random } from '../../state/random.ts'
 import type { World } from '../../state/world.ts'
@@ -11,26 +12,46 @@ export interface V3Refusal { status: number, code: string, message: string, inne
 export const refuse = (status: number, code: string, message: string, inner = 268435461, detail?: unknown): V3Refusal =>
   ({ status, code, message, inner, ...(detail !== undefined && { detail }) })
 
-/** The headers that vouch for a body; `asked`: the Wechatpay-Serial of the request. */
-export function signedHeaders (world: World, keys: V3Keys, body: string, asked?: string): Record<string, string> {
+/** What vouches for a body, whoever it is for. */
+export function signedHeaders (world: Pick<World, 'now' | 'random'>, body: string, { serial, key }: Signer, nonce = world.random.hex(16)): Record<string, string> {
   const timestamp = String(Math.floor(world.now() / 1000))
-  const nonce = world.random.hex(16)
-  const { serial, key } = signerFor(world, keys, asked)
   return {
     'wechatpay-timestamp': timestamp,
     'wechatpay-nonce': nonce,
     'wechatpay-serial': serial,
-    'wechatpay-signature': sign('sha256', Buffer.from(`${timestamp}\n${nonce}\n${body}\n`), key).toString('base64'),
-    'wechatpay-signature-type': 'WECHATPAY2-SHA256-RSA2048'
+    'wechatpay-signature': sign('sha256', Buffer.from(`${timestamp}\n${nonce}\n${body}\n`), key).toString('base64')
   }
 }
 
-/** Who does not name the public key in a request gets an answer that is signed with a platform certificate. */
-function signerFor (world: World, keys: V3Keys, asked: string | undefined) {
-  const byCertificate = world.keyMode === 'certificate' || (asked !== undefined && asked !== keys.wechat.id)
-  if (!byCertificate) return { serial: keys.wechat.id, key: keys.wechat.key }
-  const { serial, key } = keys.platform().at(-1) as ReturnType<V3Keys['platform']>[number]
-  return { serial, key }
+export interface Signer { serial: string, key: KeyObject }
+
+/** WeChat's public key, under the id that it has in Wechatpay-Serial. */
+export const byPublicKey = ({ wechat: { id, key } }: V3Keys): Signer => ({ serial: id, key })
+const byCertificate = (keys: V3Keys): Signer => keys.platform().at(-1) as Signer
+
+/**
+ * Who signs an answer. `asked`: the request's Wechatpay-Serial. A merchant without certificates knows no other key than
+ * the public one, asked for or not (wechatpay-php's README, wechatpay-axios-plugin 61, wechatpay-java 306); one that has
+ * both is answered by the certificate until it asks for the public key (WxJava 3548), and only while the switch is on.
+ */
+export function answerSigner (world: World, keys: V3Keys, asked: string | undefined): Signer {
+  const { keyMode, keySwitch: { stage } } = world
+  if (keyMode === 'public-key' || (keyMode === 'both' && stage === 'done')) return byPublicKey(keys)
+  return keyMode === 'both' && stage === 'under-way' && asked === keys.wechat.id ? byPublicKey(keys) : byCertificate(keys)
+}
+
+/** Who signs callbacks: during the switch the public key for its share of them, evenly spread. */
+export function callbackSigner (world: World, keys: V3Keys): () => Signer {
+  let due = 0
+  return () => {
+    const { keyMode, keySwitch: { stage, callbacks } } = world
+    if (keyMode !== 'both' || stage !== 'under-way') return answerSigner(world, keys, undefined)
+    due += callbacks
+    // Ten tenths do not quite make one in floating point.
+    if (due < 1 - 1e-9) return byCertificate(keys)
+    due -= 1
+    return byPublicKey(keys)
+  }
 }
 
 /** AEAD_AES_256_GCM with the merchant's APIv3 key. */

@@ -159,7 +159,7 @@ t.test('sensitive fields, uploads, and calls beside payments, at the emulator', 
     const emulator = await testEmulator(t, { keyMode, refundDelay: 3600, balance: 1_000_000 })
     const pay = createPay({ ...emulator.v3Config, merchant: { ...emulator.v3Config.merchant, notifyUrl: 'http://127.0.0.1:1/n' } })
     const { transfers, profitSharing, combine } = pay.v3
-    const bill = { outBillNo: 'TB00001', sceneId: '1000', openid: OPENID, amount: 200_000, remark: '新会员奖励', realName: '李雷', reports: [{ info_type: '活动名称', info_content: '新会员有礼' }] }
+    const bill = { outBillNo: 'TB00001', sceneId: '1000', openid: OPENID, amount: 200_000, remark: '新会员奖励', realName: '李雷', reports: [{ info_type: '活动名称', info_content: '新会员有礼' }, { info_type: '奖励说明', info_content: '注册奖励' }] }
     const sent = await transfers.create(bill)
     t.match(sent, { state: 'WAIT_USER_CONFIRM', packageInfo: /./ })
     t.equal((await transfers.create(bill)).transferBillNo, sent.transferBillNo)
@@ -183,7 +183,7 @@ t.test('sensitive fields, uploads, and calls beside payments, at the emulator', 
     t.match(await profitSharing.takeBack({ outOrderNo: 'SH00001', outReturnNo: 'RT00001', returnMchId: '1900000109', amount: 100, description: '退回' }), { result: 'SUCCESS' })
     t.match(await profitSharing.finish({ transactionId, outOrderNo: 'SH00002', description: '完结' }), { state: 'FINISHED' })
     await profitSharing.removeReceiver(receiver)
-    await t.rejects(profitSharing.share({ ...share, outOrderNo: 'SH00003' }), { code: 'WECHAT_API', wechatCode: 'NO_AUTH' })
+    await t.rejects(profitSharing.share({ ...share, outOrderNo: 'SH00003' }), { code: 'WECHAT_API', wechatCode: 'PARAM_ERROR' })
     await t.rejects(profitSharing.share({ ...share, receivers: [] }), { code: 'WECHAT_INPUT', field: 'receivers' })
 
     await pay.refund({ outTradeNo: order.outTradeNo, outRefundNo: 'AR1', amount: 100, total: 1000 })

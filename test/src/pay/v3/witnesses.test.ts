@@ -75,9 +75,9 @@ t.test('wechatpay-axios-plugin, a merchant with WeChat Pay\'s public key', async
   const emulator = await testEmulator(t)
   const { merchant: { mchId, v3 } } = emulator.v3Config
   const publicKey = createPublicKey(v3.publicKey!)
-  const theirs = new Wechatpay({ mchid: mchId, serial: v3.serialNo, privateKey: v3.privateKey, certs: { [v3.publicKeyId!]: publicKey }, baseURL: `${emulator.origin}/`, headers: { 'Wechatpay-Serial': v3.publicKeyId } })
+  const theirs = new Wechatpay({ mchid: mchId, serial: v3.serialNo, privateKey: v3.privateKey, certs: { [v3.publicKeyId!]: publicKey }, baseURL: `${emulator.origin}/` })
   const order = { ...ORDER, appid: emulator.account.appId, mchid: mchId, notify_url: `${shop.origin}/notify` }
-  // It verifies the signature of each answer by itself.
+  // As its README sets it up: it names no key in its requests, and verifies the signature of each answer by itself.
   t.match(await theirs.chain('v3/pay/transactions/jsapi').post({ ...order, payer: { openid: OPENID } }), { data: { prepay_id: /^wx/ } })
   t.match(await theirs.chain('v3/pay/transactions/out-trade-no/{out_trade_no}').get({ params: { mchid: mchId }, out_trade_no: order.out_trade_no }), { data: { trade_state: 'NOTPAY' } })
   await emulator.pay(order.out_trade_no)

@@ -1,0 +1,35 @@
+/** WeChat's own codes as faults of api.weixin.qq.com: there they are numbers. */
+import type { FastifyInstance } from 'fastify'
+import type { World } from '../state/world.ts'
+import { refuse, withRid } from './wire.ts'
+
+const WORDS: Readonly<Record<string, string>> = {
+  '-1': 'system error',
+  40001: 'invalid credential, access_token is invalid or not latest, could get access_token by getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r',
+  40013: 'invalid appid',
+  40029: 'invalid code',
+  40125: 'invalid appsecret, view more at http://t.cn/RAEkdVq',
+  40163: 'code been used',
+  40164: 'invalid ip 127.0.0.1 ipv6 ::ffff:127.0.0.1, not in whitelist',
+  41001: 'access_token missing',
+  42001: 'access_token expired',
+  43101: 'user refuse to accept the msg',
+  45009: 'reach max api daily quota limit',
+  45011: 'api minute-quota reach limit',
+  48001: 'api unauthorized',
+  50002: 'user limited'
+}
+/** v3's and v2's names of what api.weixin.qq.com has a number for. */
+const NAMED: Readonly<Record<string, string>> = { SYSTEMERROR: '-1', SYSTEM_ERROR: '-1', RATELIMIT_EXCEED: '45011', FREQUENCY_LIMITED: '45011' }
+
+export function apiFaults (app: FastifyInstance, world: World): void {
+  app.addHook('preHandler', async (request, reply) => {
+    const code = request.wechatFault?.code
+    if (code === undefined) return
+    const path = request.url.slice(app.prefix.length)
+    if (!/^\/(?:cgi-bin|sns|wxa)\//.test(path)) return
+    const number = NAMED[code] ?? code
+    if (!/^-?\d+$/.test(number)) return
+    return reply.type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(Number(number), WORDS[number] ?? 'system error'), world, path.startsWith('/sns/') ? ',' : '')))
+  })
+}

@@ -1,0 +1,19 @@
+/** Header names as WeChat writes them: some SDKs look them up in maps that mind the case. */
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+
+const ODD: Readonly<Record<string, string>> = { 'request-id': 'Request-ID', etag: 'ETag', 'www-authenticate': 'WWW-Authenticate' }
+
+const inWechatsCase = (name: string): string => ODD[name.toLowerCase()] ?? name.toLowerCase().replace(/(^|-)[a-z]/g, char => char.toUpperCase())
+
+export function headersInWechatsCase<T> (headers: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [inWechatsCase(name), value]))
+}
+
+/** Fastify keeps names in lower case: they are put right at the last moment, when the head of the answer is written. */
+export function answerInWechatsCase (app: FastifyInstance): void {
+  app.addHook('onRequest', async (_request, { raw }) => {
+    const writeHead = raw.writeHead.bind(raw) as (status: number, headers?: OutgoingHttpHeaders) => ServerResponse
+    raw.writeHead = ((status: number, headers?: OutgoingHttpHeaders) => writeHead(status, headers && headersInWechatsCase(headers))) as typeof raw.writeHead
+  })
+}

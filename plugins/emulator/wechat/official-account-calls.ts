@@ -1,0 +1,215 @@
+/** api.weixin.qq.com: users, messages, menus, codes, and the shipping of what was paid for. All of them need a token. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { openidProblem } from '../state/world.ts'
+import type { Order, World } from '../state/world.ts'
+import type { OfficialAccount } from './official-account.ts'
+import { codePicture } from './picture.ts'
+import type { V2Orders } from './v2/orders.ts'
+import { bodyJson, refuse, withRid } from './wire.ts'
+
+export interface Message {
+  /** Of a template message: WeChat's msgid. */
+  id: string
+  /** ISO 8601. */
+  at: string
+  kind: 'template' | 'subscribe' | 'custom'
+  openid: string
+  /** '' of a customer-service message. */
+  template_id: string
+  /** As the app sent it, but for the token. */
+  content: Record<string, unknown>
+}
+
+type Given = Record<string, unknown>
+type Answer = object | Buffer | string
+
+const text = (value: unknown) => typeof value === 'string' ? value : ''
+const object = (value: unknown): Given => value !== null && typeof value === 'object' ? value as Given : {}
+const DONE = { errcode: 0, errmsg: 'ok' }
+
+/** Seconds, times `timeScale`, until the shipping system has heard of a payment. */
+const SHIPPING_LAG = 10
+
+/** What the fields of a subscribed message may hold. WeChat's page on subscribed messages. */
+const FIELDS: Readonly<Record<string, RegExp>> = {
+  thing: /^[^]{1,20}$/,
+  number: /^-?\d{1,32}(\.\d+)?$/,
+  letter: /^[A-Za-z]{1,32}$/,
+  character_string: /^[\x20-\x7e]{1,32}$/,
+  amount: /^[^\d]{0,3}\d{1,10}(\.\d+)?[^\d]{0,3}$/,
+  phone_number: /^[\d +\-()]{1,17}$/,
+  name: /^[^]{1,20}$/,
+  phrase: /^[\u4e00-\u9fff]{1,5}$/,
+  date: /\d/,
+  time: /\d/
+}
+
+export function officialAccountCalls (app: FastifyInstance, world: World, account: OfficialAccount, orders: V2Orders): void {
+  const messages = world.memory.list<Message>('messages')
+  const refusing = world.memory.table<true>('refusesMessages')
+  const menu = world.memory.table<Given>('menu')
+  const shipped = world.memory.table<Given>('shipped')
+  const following = (openid: string) => world.users.some(user => user.openid === openid && !user.foreign && !user.snapshot)
+
+  function call (method: 'GET' | 'POST', path: string, answer: (given: Given, query: Record<string, string>) => Answer): void {
+    app.route<{ Querystring: Record<string, string> }>({
+      method,
+      url: path,
+      async handler (request, reply) {
+        const problem = account.tokenProblem(request.query.access_token)
+        if (problem) return send(reply, problem)
+        const given = method === 'GET' ? {} : bodyJson(request as FastifyRequest)
+        return send(reply, given ? answer(given, request.query) : refuse(47001, 'data format error'))
+      }
+    })
+  }
+
+  const send = (reply: FastifyReply, answer: Answer) => {
+    if (Buffer.isBuffer(answer)) return reply.type('image/png').send(answer)
+    return reply.type('application/json; charset=utf-8').send(typeof answer === 'string' ? answer : JSON.stringify(withRid(answer, world)))
+  }
+
+  // ---- Users. Names and pictures are empty since December 2021.
+  function userInfo (openid: string, lang = 'zh_CN'): object {
+    if (openidProblem(world, openid)) return refuse(40003, 'invalid openid')
+    if (!following(openid)) return { subscribe: 0, openid, tagid_list: [] }
+    return { subscribe: 1, openid, nickname: '', sex: 0, language: lang, city: '', province: '', country: '', headimgurl: '', subscribe_time: 1_577_836_800, remark: '', groupid: 0, tagid_list: [], subscribe_scene: 'ADD_SCENE_QR_CODE', qr_scene: 0, qr_scene_str: '' }
+  }
+  call('GET', '/cgi-bin/user/info', (_given, { openid = '', lang }) => userInfo(openid, lang))
+  call('POST', '/cgi-bin/user/info/batchget', ({ user_list: list }) => {
+    if (!Array.isArray(list) || list.length === 0 || list.length > 100) return refuse(40032, 'invalid openid list size')
+    const infos = list.map(one => userInfo(text(object(one).openid), text(object(one).lang) || 'zh_CN'))
+    return infos.find(info => 'errcode' in info) ?? { user_info_list: infos }
+  })
+
+  // ---- Messages. They reach nobody: they are kept, to be looked at.
+  function keep (kind: Message['kind'], given: Given): Message {
+    const message: Message = { id: `4${world.random.digits(18)}`, at: new Date(world.now()).toISOString(), kind, openid: text(given.touser), template_id: text(given.template_id), content: given }
+    messages.push(message)
+    world.events.emit('change')
+    return message
+  }
+  const receiverProblem = (given: Given, mustFollow: boolean) => {
+    const openid = text(given.touser)
+    if (openidProblem(world, openid)) return refuse(40003, 'invalid openid')
+    if (mustFollow && !following(openid)) return refuse(43004, 'require subscribe')
+  }
+
+  call('POST', '/cgi-bin/message/template/send', given => {
+    const problem = receiverProblem(given, true)
+    if (problem) return problem
+    if (text(given.template_id) === '') return refuse(40037, 'invalid template_id')
+    if (Object.keys(object(given.data)).length === 0) return refuse(47001, 'data format error')
+    // Nineteen digits, beyond 2^53: written by hand, since JavaScript's numbers cannot hold them either.
+    return `{"errcode":0,"errmsg":"ok","msgid":${keep('template', given).id}}`
+  })
+
+  for (const path of ['/cgi-bin/message/subscribe/bizsend', '/cgi-bin/message/subscribe/send']) {
+    call('POST', path, given => {
+      const problem = receiverProblem(given, false)
+      if (problem) return problem
+      if (text(given.template_id) === '') return refuse(40037, 'invalid template_id')
+      for (const [name, field] of Object.entries(object(given.data))) {
+        const rule = FIELDS[name.replace(/\d+$/, '')]
+        if (!rule || !rule.test(text(object(field).value))) return refuse(47003, `argument invalid! data.${name}.value invalid`)
+      }
+      if (refusing.has(text(given.touser))) return refuse(43101, 'user refuse to accept the msg')
+      keep('subscribe', given)
+      return DONE
+    })
+  }
+
+  call('POST', '/cgi-bin/message/custom/send', given => {
+    const problem = receiverProblem(given, true)
+    if (problem) return problem
+    const kind = text(given.msgtype)
+    if (kind === '') return refuse(40008, 'invalid message type')
+    if (kind === 'text' && text(object(given.text).content) === '') return refuse(44004, 'empty content')
+    keep('custom', given)
+    return DONE
+  })
+
+  // ---- Codes and menus.
+  call('POST', '/cgi-bin/qrcode/create', given => {
+    const scene = object(object(given.action_info).scene)
+    const name = text(given.action_name)
+    if (!['QR_SCENE', 'QR_STR_SCENE', 'QR_LIMIT_SCENE', 'QR_LIMIT_STR_SCENE'].includes(name)) return refuse(40099, 'invalid action name')
+    if (scene.scene_id === undefined && text(scene.scene_str) === '') return refuse(40098, 'invalid scene')
+    const isForGood = name.startsWith('QR_LIMIT')
+    const ticket = `gQ${world.random.word(70)}==`
+    return { ticket, ...(!isForGood && { expire_seconds: Math.min(2_592_000, Number(given.expire_seconds ?? 60)) }), url: `http://weixin.qq.com/q/${world.random.word(16)}` }
+  })
+
+  call('POST', '/cgi-bin/menu/create', given => {
+    const { button } = given
+    if (!Array.isArray(button) || button.length === 0 || button.length > 3) return refuse(40016, 'invalid button size')
+    if (button.some(one => text(object(one).name) === '')) return refuse(40018, 'invalid button name size')
+    menu.set('menu', { button })
+    return DONE
+  })
+  call('GET', '/cgi-bin/menu/get', () => menu.has('menu') ? { menu: menu.get('menu') } : refuse(46003, 'menu no exist'))
+  call('GET', '/cgi-bin/menu/delete', () => {
+    menu.delete('menu')
+    return DONE
+  })
+
+  call('POST', '/cgi-bin/clear_quota', given => {
+    if (given.appid !== world.account.appId) return refuse(40013, 'invalid appid')
+    account.clearQuotas()
+    return DONE
+  })
+
+  // ---- A mini program's codes: a picture, or why there is none.
+  for (const [path, name] of [['/wxa/getwxacode', 'path'], ['/wxa/getwxacodeunlimit', 'scene'], ['/cgi-bin/wxaapp/createwxaqrcode', 'path']] as const) {
+    call('POST', path, given => {
+      const meant = text(given[name])
+      if (name === 'scene' ? !/^[0-9A-Za-z!#$&'()*+,/:;=?@\-._~]{1,32}$/.test(meant) : meant.length === 0 || meant.length > 1024) return refuse(40129, 'invalid scene')
+      return codePicture(`${world.account.appId}/${text(given.page)}/${meant}`, Number(given.width ?? 430))
+    })
+  }
+
+  // ---- Shipping.
+  function paidOrder (key: Given): Order | undefined {
+    const order = text(key.transaction_id) === '' ? orders.find(text(key.out_trade_no ?? key.merchant_trade_no), text(key.sub_mchid)) : orders.byTransaction(text(key.transaction_id))
+    const known = order !== undefined && order.transaction_id !== '' && world.now() - since(order.time_end) >= SHIPPING_LAG * 1000 * world.timeScale
+    return known ? order : undefined
+  }
+  const since = (compact: string) => Date.parse(compact.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6+08:00'))
+  const unknown = () => refuse(10060001, '支付单不存在')
+
+  call('POST', '/wxa/sec/order/upload_shipping_info', given => {
+    const order = paidOrder(object(given.order_key))
+    if (!order) return unknown()
+    if (!Array.isArray(given.shipping_list) || given.shipping_list.length === 0) return refuse(10060012, '物流信息不能为空')
+    if (text(object(given.payer).openid) !== order.openid) return refuse(10060024, '支付者openid与支付单不一致')
+    const before = shipped.get(order.transaction_id)
+    if (before && JSON.stringify(before.shipping_list) === JSON.stringify(given.shipping_list)) return refuse(10060023, '发货信息未更新')
+    shipped.set(order.transaction_id, given)
+    orders.note(order, 'shipped')
+    return DONE
+  })
+
+  call('POST', '/wxa/sec/order/get_order', given => {
+    const order = paidOrder(given)
+    if (!order) return unknown()
+    const sent = shipped.get(order.transaction_id)
+    return {
+      ...DONE,
+      order: {
+        transaction_id: order.transaction_id,
+        merchant_trade_no: order.out_trade_no,
+        merchant_id: order.mch_id,
+        sub_merchant_id: order.sub_mch_id,
+        description: order.body,
+        paid_amount: order.total_fee,
+        openid: order.openid,
+        trade_create_time: Math.floor(Date.parse(order.history[0]?.at ?? '') / 1000),
+        pay_time: Math.floor(since(order.time_end) / 1000),
+        // 1: to be shipped; 2: shipped.
+        order_state: sent ? 2 : 1,
+        in_complaint: false,
+        shipping: sent ? { delivery_mode: sent.delivery_mode, logistics_type: sent.logistics_type, finish_shipping: true, goods_desc: text(object((sent.shipping_list as unknown[])[0]).item_desc), finish_shipping_count: 1, shipping_list: sent.shipping_list } : { finish_shipping: false, finish_shipping_count: 0, shipping_list: [] }
+      }
+    }
+  })
+}

@@ -1,0 +1,29 @@
+/** What is answered where this WeChat has no answer: always in a shape that WeChat's hosts have. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { refuse, sendV2, withRid } from './wire.ts'
+import type { World } from '../state/world.ts'
+
+/** `isAlone`: nobody else's routes are here, so that unknown paths are for this WeChat to answer. */
+export function answerTheUnknown (app: FastifyInstance, world: World, isAlone: boolean): void {
+  if (isAlone) {
+    app.setNotFoundHandler(async (request, reply) => {
+      const [path = ''] = request.url.slice(app.prefix.length).split('?')
+      return answer(path, request, reply, { status: 404, code: 'NOT_FOUND', text: `the emulator has no ${request.method} ${path}`, errcode: 40066, errmsg: 'invalid url' })
+    })
+  }
+  app.setErrorHandler<Error & { statusCode?: number }>((error, request, reply) => {
+    const [path = ''] = request.url.slice(app.prefix.length).split('?')
+    const status = error.statusCode ?? 500
+    if (status === 500) request.log.error({ err: error }, 'the emulator failed')
+    return answer(path, request, reply, { status, code: status === 500 ? 'SYSTEM_ERROR' : 'PARAM_ERROR', text: error.message, errcode: -1, errmsg: 'system error' })
+  })
+
+  function answer (path: string, request: FastifyRequest, reply: FastifyReply, { status, code, text, errcode, errmsg }: { status: number, code: string, text: string, errcode: number, errmsg: string }) {
+    if (isOfficialAccount(path, request.hostname)) return reply.code(200).type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(errcode, errmsg), world, path.startsWith('/sns/') ? ',' : '')))
+    if (request.method === 'POST' && !path.startsWith('/v3/') && !path.startsWith('/_emulator')) return sendV2(reply.code(200), { return_code: 'FAIL', return_msg: text })
+    return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify({ code, message: text }))
+  }
+}
+
+/** api.weixin.qq.com, by its own name or by the beginnings of its paths. */
+const isOfficialAccount = (path: string, host: string) => host === 'api.weixin.qq.com' || /^\/(?:cgi-bin|sns|wxa|wxaapi|datacube|customservice|card|merchant|shakearound|semantic|bizwifi|cv)\//.test(path)

@@ -1,0 +1,65 @@
+/** What an area of v3's calls is given to work with. */
+import { constants, createHash, privateDecrypt } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import type { V3Keys } from '../../keys/v3-keys.ts'
+import type { Timers } from '../../state/timers.ts'
+
+import type { World } from '../../state/world.ts'
+import type { V2Orders } from '../v2/orders.ts'
+import type { V2Refunds } from '../v2/refunds.ts'
+import type { V3Gate } from './gate.ts'
+import { text } from './shape.ts'
+import { refuse } from './wire.ts'
+import type { V3Refusal } from './wire.ts'
+
+/** Something that the merchant is told. Nothing is sent where there is no url. */
+export interface V3Event { url: string, type: string, originalType: string, summary: string, content: object, out_trade_no?: string }
+
+export interface V3Area {
+  route: V3Gate
+  world: World
+  orders: V2Orders
+  refunds: V2Refunds
+  after: Timers['after']
+  tell (event: V3Event): void
+  /** What was encrypted for one of WeChat's keys; undefined if it was not. */
+  opened (value: unknown): string | undefined
+  /** Keeps a file to be fetched; the token by which. */
+  keep (content: string | Buffer): string
+  file (token: string | undefined): Buffer | undefined
+}
+
+export function sensitiveReader (world: World, keys: V3Keys): V3Area['opened'] {
+  return value => {
+    const candidates: KeyObject[] = [keys.wechat.key, ...world.keyMode === 'public-key' ? [] : keys.platform().map(({ key }) => key)]
+    for (const key of candidates) {
+      try {
+        return privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, Buffer.from(text(value), 'base64')).toString()
+      } catch { /* not for this one */ }
+    }
+  }
+}
+
+/** How many files are kept; the oldest go first. */
+const FILES = 200
+
+export function createFiles (world: World): Pick<V3Area, 'keep' | 'file'> {
+  const files = new Map<string, Buffer>()
+  return {
+    keep (content) {
+      const token = world.random.hex(24)
+      files.set(token, Buffer.from(content))
+      if (files.size > FILES) files.delete(files.keys().next().value as string)
+      return token
+    },
+    file: token => files.get(token ?? '')
+  }
+}
+
+export const hashOf = (algorithm: 'sha1' | 'sha256', content: string | Buffer) => createHash(algorithm).update(content).digest('hex')
+/** Whether a partner may act for this merchant. */
+export const isOurs = (world: World, subMchId: unknown) => world.subMerchants.some(sub => sub.subMchId === subMchId)
+
+export const unreadable = (): V3Refusal => refuse(400, 'PARAM_ERROR', '请确认待处理的消息是否为加密后的密文', 268435461)
+export const notFound = (message = '记录不存在'): V3Refusal => refuse(404, 'NOT_FOUND', message, 268435461)
+export const repeatedOtherwise = (code = 'INVALID_REQUEST'): V3Refusal => refuse(400, code, '请求重入时，参数与首次请求时不一致', 268498688)
