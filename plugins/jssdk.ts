@@ -50,8 +50,8 @@ export const jssdk = fp<JssdkOptions | WithProvider<JssdkOptions> | WithAccounts
     expose(app, 'wechatJssdk', { config: async (url, own) => await configOf(only, url, own) } satisfies WechatJssdk, namespace)
   }
 
-  async function isAllowed (host: string, request: FastifyRequest): Promise<boolean> {
-    if (typeof allowedHosts === 'function') return await allowedHosts(host, request)
+  function isAllowed (host: string, request: FastifyRequest): boolean | Promise<boolean> {
+    if (typeof allowedHosts === 'function') return allowedHosts(host, request)
     return (allowedHosts ?? [request.host]).some(allowed => withoutDefaultPort(allowed) === withoutDefaultPort(host))
   }
 

@@ -133,7 +133,6 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
   }
 
   function at (id: string): Account<O> | Promise<Account<O>> {
-    if (typeof id !== 'string' || !/^[^\0-\x1f\x7f]{1,128}$/.test(id)) throw unknownAccount()
     const now = clock.now()
     const held = kept.get(id)
     if (held && now < held.foundAt + STALE * age) {
@@ -143,6 +142,7 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
       }
       return held.account
     }
+    if (typeof id !== 'string' || !/^[^\0-\x1f\x7f]{1,128}$/.test(id)) throw unknownAccount()
     const refusal = refused.get(id)
     if (refusal) throw refusal
     return shared(id)
