@@ -40,6 +40,7 @@ export const wechatPay = fp<WechatPayOptions | WithProvider<WechatPayOptions> | 
 
 export default wechatPay
 export { jssdk, notify, oauth, pay, reconcile, token, xml }
-export type { WechatAccount, WechatAccounts } from './accounts.ts'
+export type { AccountsChoice, WechatAccount, WechatAccounts } from './accounts.ts'
+export type { WithAccounts, WithProvider } from './common.ts'
 export * from '../src/errors.ts'
 export type * from './namespaces.ts'

@@ -299,3 +299,19 @@ t.test('notifications of all on one path find their account by what they prove',
   t.same(heard, ['CHOSEN1 of one', 'REF2 of two'])
   t.match(asked[0], { version: 'v3', serial: shared.v3.merchant.publicKeyId })
 })
+
+t.test('reconciliation asks each account about its own orders, and one that is wrong costs the others nothing', async t => {
+  const unfinished = [{ outTradeNo: 'SAME123456', account: 'shop' }, { outTradeNo: 'SAME123456', account: 'Shop' }, { outTradeNo: 'SAME123456', account: 'gone' }, { outTradeNo: 'SAME123456' }]
+  const { emulator, app, rows, happened } = await platform(t, { unfinished: () => unfinished, every: 0, expected: undefined })
+  for (const [at, id] of [[0, 'shop'], [1, 'Shop']] as const) {
+    const row = rows.get(id)!
+    rows.set(id, { ...row, merchant: { ...row.merchant!, notifyUrl: 'http://127.0.0.1:1/lost' } })
+    await app.inject({ method: 'POST', url: path(id, '/pay') })
+    if (id === 'shop') await emulator.named(`n${at}`).pay('SAME123456')
+  }
+  const report = await app.wechatReconcile.run()
+  t.match(report, { orders: 4, paid: 1, open: 1, failed: 2 })
+  t.same(report?.failures.map(({ account, code }) => `${account} ${code}`).toSorted(), ['gone WECHAT_ACCOUNT', 'undefined WECHAT_INPUT'])
+  t.same(happened, [`SAME123456 ${rows.get('shop')?.merchant?.mchId} shop false`])
+  t.throws(() => app.wechatReconcile.compareBill({ date: '2026-11-01' }, []), { code: 'WECHAT_CONFIG' })
+})
