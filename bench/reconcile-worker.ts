@@ -2,7 +2,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { signV2 } from '../src/pay/v2/sign.ts'
-import { readXml, writeXml } from '../src/pay/v2/xml.ts'
+import { writeXml } from '../src/pay/v2/write-xml.ts'
+import { readXml } from '../src/pay/v2/xml.ts'
 import { ACCOUNT } from '../test/helpers/account.ts'
 
 const { delay } = JSON.parse(process.argv[2]!) as { delay: number }

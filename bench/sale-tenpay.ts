@@ -1,7 +1,7 @@
 /** The same shop on Express with tenpay: orders placed, notifications verified, each order marked once in this process. */
 import { createRequire } from 'node:module'
 import type { Server } from 'node:http'
-import type { EmulatorConfig } from '../plugins/emulator/server/emulator.ts'
+import { answerQuestions, OPENID, shopOptions } from './sale-shop.ts'
 
 interface Tenpay { urls: Record<string, string>, getPayParams (order: object): Promise<object>, middlewareForExpress (type: string): unknown }
 interface Reply { json (value: object): void, reply (message: string): void, status (code: number): Reply }
@@ -10,14 +10,14 @@ interface Express { (): { post (path: string, ...handlers: unknown[]): void, lis
 const require = createRequire(import.meta.url)
 const express = require('express') as Express
 const Client = require('tenpay') as new (config: object) => Tenpay
-const { config, port } = JSON.parse(process.argv[2] ?? '{}') as { config: EmulatorConfig, port: number }
+const { config, port } = shopOptions()
 const { appId, merchant: { mchId, v2: { apiKey } }, endpoints: { api } } = config
 const tenpay = new Client({ appid: appId, mchid: mchId, partnerKey: apiKey, notify_url: `http://127.0.0.1:${port}/wechat/notify`, spbill_create_ip: '127.0.0.1' })
 for (const [name, url] of Object.entries(tenpay.urls)) tenpay.urls[name] = url.replace(/^https:\/\/[^/]+/, api)
 const paid = new Set<string>()
 const app = express()
 app.post('/wechat/pay', express.json(), (request: { body: { outTradeNo: string } }, reply: Reply) => {
-  tenpay.getPayParams({ out_trade_no: request.body.outTradeNo, body: '咖啡', total_fee: 6800, openid: 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o' })
+  tenpay.getPayParams({ out_trade_no: request.body.outTradeNo, body: '咖啡', total_fee: 6800, openid: OPENID })
     .then(params => reply.json(params), (error: Error) => reply.status(500).json({ message: error.message }))
 })
 app.post('/wechat/notify', express.text({ type: '*/*' }), tenpay.middlewareForExpress('pay'), (request: { weixin: { out_trade_no: string, total_fee: string } }, reply: Reply) => {
@@ -26,9 +26,4 @@ app.post('/wechat/notify', express.text({ type: '*/*' }), tenpay.middlewareForEx
   reply.reply('')
 })
 await new Promise<void>(resolve => { app.listen(port, '127.0.0.1', resolve) })
-const before = process.cpuUsage()
-process.on('message', question => {
-  const { user, system } = process.cpuUsage(before)
-  process.send?.({ question, paid: paid.size, cpu: (user + system) / 1e6 })
-})
-process.send?.({ port })
+answerQuestions(port, paid)

@@ -8,6 +8,7 @@ import { createOnce } from '../src/once.ts'
 import { createDelivery, hear } from '../src/pay/deliver.ts'
 import type { EventHandler, Expected, ExpectedOf, HandlingContext, WechatEvent } from '../src/pay/deliver.ts'
 import type { Merchant } from '../src/pay/merchant.ts'
+import { createProbeAnswer, PROBE_STATUS } from '../src/pay/notify-probe.ts'
 import type { Payment } from '../src/pay/order.ts'
 import type { Refund } from '../src/pay/refund.ts'
 import { v2Answer } from '../src/pay/v2/notification.ts'
@@ -132,6 +133,8 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
     }
   }
 
+  const probedBy = perAccount(({ options: { merchant } }) => createProbeAnswer(merchant ?? {}))
+
   // What began before the end shall have its time, and no more: slower work dies with the process, and is run again elsewhere.
   let end = 0
   app.addHook('preClose', async () => { end = performance.now() + handlerTimeout })
@@ -156,6 +159,10 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
     })
 
     scope.post('/notify', routeOf(options, NOTIFY), async (request: FastifyRequest, reply: FastifyReply) => {
+      // wechat-doctor asks, with the merchant's own key, what arrives here: told, and never taken for a notification.
+      const own = accountIn(request)
+      const report = own && probedBy(own)(request)
+      if (report) return reply.code(PROBE_STATUS).type('application/json; charset=utf-8').send(report)
       const trace: NotificationTrace = {}
       const notification = await traced(notificationChannel, trace, async () => {
         if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('there is no body')

@@ -1,7 +1,6 @@
 /** Who the visitor is: decorates `app.wechatOAuth`; `GET /oauth/authorize` and `GET /oauth/callback`. */
 import { hkdfSync, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import cookie from '@fastify/cookie'
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
@@ -79,6 +78,8 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
   const { only, store: shared } = accounts
   if (only) expose(app, 'wechatOAuth', only.oauth, namespace)
   if (!onLogin) return
+  // Only these routes need it, and not every host has them.
+  const { default: cookie } = await import('@fastify/cookie')
 
   const own = createMemoryStore()
   if (only) originOf(only)

@@ -10,7 +10,6 @@ import { accountsOf, findAccounts } from './accounts.ts'
 import { checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
 import type { CommonOptions, Namespaced, WithAccounts } from './common.ts'
 import { acceptForms } from './forms.ts'
-import { nativeCallback, v2Of } from './native-callback.ts'
 import type { ProductHandler } from './native-callback.ts'
 import { NATIVE, PAY } from './schemas.ts'
 
@@ -67,6 +66,7 @@ export const pay = fp<PayPluginOptions | WithAccounts<PayPluginOptions>>(async (
   }
 
   if (product) {
+    const { nativeCallback, v2Of } = await import('./native-callback.ts')
     if (only) v2Of(only)
     app.register(nativeCallback, { ...place, accounts, product, route: routeOf(options, NATIVE) })
   }

@@ -89,7 +89,7 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
   /** One host after the other, the healthy ones first. */
   async function anyHost<T extends { status: number }> (call: HttpRequest, attempt: (base: string) => Promise<T>): Promise<T> {
     const bases = hosts.healthyFirst(call.bases)
-    const trace: CallTrace = { name: call.name, method: call.method, host: new URL(bases[0] as string).host, attempts: 0 }
+    const trace: CallTrace = { name: call.name, method: call.method, host: partsOf(bases[0] as string).host, attempts: 0 }
     return await traced(callChannel, trace, () => retry(async count => {
       const base = bases[count % bases.length] as string
       trace.attempts++
@@ -136,13 +136,29 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
   )
 }
 
+interface BaseParts { origin: string, host: string, pathname: string }
+
+/** Read once: there are two or three of them, and a call asks for them twice. */
+const basesRead = new Map<string, BaseParts>()
+
+function partsOf (base: string): BaseParts {
+  const read = basesRead.get(base)
+  if (read) return read
+  const { origin, host, pathname } = new URL(base)
+  const parts = { origin, host, pathname: pathname.replace(/\/$/, '') }
+  // Tests may come with very many.
+  if (basesRead.size >= 100) basesRead.clear()
+  basesRead.set(base, parts)
+  return parts
+}
+
 function asked (call: HttpRequest, base: string): Asked {
-  const { origin, pathname } = new URL(base)
+  const { origin, pathname } = partsOf(base)
   return {
     name: call.name,
     method: call.method,
     origin,
-    path: pathname.replace(/\/$/, '') + pathOf(call),
+    path: pathname + pathOf(call),
     body: call.body ?? null,
     headers: async () => ({ 'user-agent': 'fastify-wechat-pay', 'accept-encoding': 'identity', ...call.headers, ...await call.freshHeaders?.(base) })
   }

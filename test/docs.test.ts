@@ -9,7 +9,7 @@ import type { Sample } from './helpers/samples.ts'
 
 const pages = [
   'README.md', 'README.zh-CN.md', 'CONTRIBUTING.md', 'SECURITY.md', 'bench/README.md',
-  ...['docs', 'docs/zh-CN'].flatMap(folder => readdirSync(join(root, folder)).filter(name => name.endsWith('.md')).map(name => `${folder}/${name}`))
+  ...['docs', 'docs/zh-CN', 'docs/languages', 'docs/zh-CN/languages'].flatMap(folder => readdirSync(join(root, folder)).filter(name => name.endsWith('.md')).map(name => `${folder}/${name}`))
 ]
 
 /** Packages that a sample names and that are not installed here, since only their users have them. */
@@ -84,10 +84,11 @@ t.test('links lead to files and headings that are there', t => {
 t.test('every page is there in both languages, with the same code', t => {
   // Comments may be translated, and so may texts.
   const bones = ({ code }: Sample) => code.replace(/\/\/.*|#.*|'[^']*'|"[^"]*"|\/\*[\s\S]*?\*\/|`[^`]*`/g, '').replace(/\s+/g, ' ').trim()
-  for (const page of readdirSync(join(root, 'docs')).filter(name => name.endsWith('.md'))) {
+  const inside = (folder: string) => readdirSync(join(root, 'docs', folder)).filter(name => name.endsWith('.md')).map(name => join(folder, name))
+  for (const page of [...inside(''), ...inside('languages')]) {
     const [english, chinese] = [`docs/${page}`, `docs/zh-CN/${page}`]
     if (!t.ok(existsSync(join(root, chinese)), chinese)) continue
-    const code = (file: string) => samplesOf(file).filter(({ language }) => /^(?:js|ts|sh|nginx)$/.test(language)).map(bones)
+    const code = (file: string) => samplesOf(file).filter(({ language }) => /^(?:js|ts|sh|nginx|python|go|php|java)$/.test(language)).map(bones)
     t.same(code(chinese), code(english), page)
   }
   t.end()

@@ -1,6 +1,6 @@
 /** The package as its users get it: packed, installed beside fastify, imported and required. */
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { pack, root, run } from './helpers/packed.ts'
 
@@ -45,6 +45,25 @@ t.test('packed, imported and required', async t => {
     const { default: { _cache } } = await import('node:module')
     console.log(Object.keys(_cache).filter(path => /fast-xml-parser|emulator/.test(path)).length)`)
   t.equal(run(process.execPath, ['loaded.mjs'], dir).trim(), '0', 'jssdk alone loads no XML, payment or emulator code')
+
+  // The doctor as a user runs it: by the name that npm links, and without the emulator, which it does not need.
+  const { bin } = JSON.parse(readFileSync(join(modules, 'fastify-wechat-pay/package.json'), 'utf8')) as { bin: Record<string, string> }
+  t.same(Object.keys(bin), ['wechat-doctor', 'wechat-emulator'])
+  const doctor = join(modules, 'fastify-wechat-pay', bin['wechat-doctor'] as string)
+  t.match(readFileSync(doctor, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+  cpSync(join(modules, 'fastify-wechat-pay'), join(dir, 'lean/node_modules/fastify-wechat-pay'), { recursive: true })
+  const lean = join(dir, 'lean/node_modules/fastify-wechat-pay/dist')
+  rmSync(join(lean, 'plugins/emulator'), { recursive: true })
+  for (const name of Object.keys(manifest.dependencies)) {
+    mkdirSync(dirname(join(dir, 'lean/node_modules', name)), { recursive: true })
+    symlinkSync(join(root, 'node_modules', name), join(dir, 'lean/node_modules', name))
+  }
+  const examined = JSON.parse(run('env', ['WECHAT_APP_ID=wx0123456789abcdef', `WECHAT_APP_SECRET=${account.appSecret}`, process.execPath, join(lean, 'plugins/doctor/cli.js'), '--offline', '--json'], dir)) as { ok: boolean, checks: Array<{ id: string, status: string }> }
+  t.match(examined, { ok: true, checks: [{ id: 'keys.app-id', status: 'passed' }] })
+  // Who only imports core does not load the doctor.
+  rmSync(join(lean, 'src/doctor'), { recursive: true })
+  writeFileSync(join(dir, 'lean/core.mjs'), 'import { diagnose, signV2 } from \'fastify-wechat-pay/core\'; console.log(typeof signV2, await diagnose({}).catch(error => error.code))')
+  t.equal(run(process.execPath, ['core.mjs'], join(dir, 'lean')).trim(), 'function ERR_MODULE_NOT_FOUND')
 
   // Types, as each kind of project resolves them; checked whole, our declarations included.
   mkdirSync(join(modules, '@types'), { recursive: true })

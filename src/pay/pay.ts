@@ -176,16 +176,21 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     return able || version
   }
 
-  /** Ten calls at once for one order are one call to WeChat. */
   function place (placing: Placing): Promise<string> {
-    checkNumber(checkOrder(placing.order).outTradeNo)
+    checkOrder(placing.order)
+    return placeChecked(placing)
+  }
+
+  /** Ten calls at once for one order are one call to WeChat. */
+  function placeChecked (placing: Placing): Promise<string> {
+    checkNumber(placing.order.outTradeNo)
     return together(keyOf(placing.way, placing.order, ORDER_FIELDS), () => versionFor(placing.order).place(placing))
   }
 
   async function jsapiParams (order: JsapiOrder): Promise<JsapiParams> {
     checkOrder(order)
     checkOpenid(order.openid)
-    const prepayId = await place({ way: 'JSAPI', order })
+    const prepayId = await placeChecked({ way: 'JSAPI', order })
     return await versionFor(order).jsapiParams(prepayId)
   }
 

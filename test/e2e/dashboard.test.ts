@@ -1,6 +1,9 @@
 /** The dashboard in Chromium: orders with their life lines, verdicts with explanations, notifications, faults; live. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
+import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
 import { wechatPay } from '../../plugins/wechat-pay.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
 import { picture, skip, startBrowser } from '../helpers/browser.ts'
@@ -28,7 +31,7 @@ t.test('in a browser', { skip, timeout: 110_000 }, async t => {
 
   await page.goto(`${emulator.origin}/_emulator/dashboard`)
   await page.waitForSelector('#live.on')
-  t.match(await page.textContent('#orders'), /No orders yet/)
+  await page.locator('#orders').getByText('No orders yet').waitFor()
 
   await order('DASH-001')
   const card = page.locator('#orders article')
@@ -86,7 +89,7 @@ t.test('in a browser', { skip, timeout: 110_000 }, async t => {
   t.match((await emulator.app.inject('/_emulator/faults')).json(), { faults: [], mishaps: [{ kind: 'drop' }] })
 
   await page.click('#language')
-  t.match(await page.textContent('#tabs'), /订单.*接口调用.*通知.*故障与工具/)
+  t.match(await page.textContent('#tabs'), /订单.*转账.*分账.*投诉.*消息.*接口调用.*通知.*故障与工具/)
   await picture(page, 'dashboard-zh')
   await page.reload()
   t.match(await page.textContent('h1'), /微信模拟器/, 'remembered')
@@ -101,7 +104,89 @@ t.test('in a browser', { skip, timeout: 110_000 }, async t => {
   await wide.goto(`${emulator.origin}/_emulator/dashboard#calls`)
   t.match(await wide.textContent('h1'), /微信模拟器/, 'in the browser\'s language')
   t.equal(await wide.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(17, 19, 21)')
-  t.ok(await wide.isVisible('#calls'))
+  await wide.locator('#calls details').first().waitFor()
   await picture(wide, 'dashboard-dark')
   t.same(problems, [])
+})
+
+const TRANSFER = { out_bill_no: 'BILL-0001', transfer_bill_no: '1330001', sub_mch_id: '', kind: 'balance', appid: 'wx00000000000000aa', openid: OPENID, user_name: '', user_qq: '', amount: 1234, remark: '新会员奖励', notify_url: '', state: 'WAIT_USER_CONFIRM', fail_reason: '', package_info: 'x', at: '20261127100000', updated: '20261127100000', authorization: '' }
+
+/** What stands in a kept folder, as the calls of each area leave it there. */
+const TABLES = {
+  profitShares: { out_order_no: 'SHARE-001', order_id: '3000001', sub_mch_id: '', transaction_id: '4200001', receivers: [], description: '分给门店', unfreeze: true, state: 'FINISHED', created: '20261127100000', finished: '20261127100100', notify_url: '' },
+  complaints: { complaint_id: '200201820200101080076610001', at: '2026-11-27T02:00:00.000Z', detail: '<b>没有收到货</b>', state: 'PENDING', transaction_id: '4200002', out_trade_no: 'COMPLAINED', mchid: '1900000109', amount: 500, openid: OPENID, phone: '', problem_type: 'OTHERS', apply_refund_amount: 0, times: 1, waiting: true, images: [], history: [{ log_id: '1', operator: '用户', at: '2026-11-27T02:00:00.000Z', type: 'USER_CREATE_COMPLAINT', details: '用户提交投诉', images: [] }] },
+  serviceOrders: { out_order_no: 'SERVICE-1', order_id: '15646', service_id: '1', service_introduction: '充电宝', openid: OPENID, state: 'DOING', description: 'USER_CONFIRM', payments: [], discounts: [], total_amount: 300, collection: 'none', paid_type: 'NEWTON', paid_time: '', transaction_id: '', time_range: {}, attach: '', notify_url: '', package: '', reason: '' }
+}
+
+t.test('every area, found by search, page by page, in both languages, on a phone', { skip, timeout: 110_000 }, async t => {
+  const { visitor } = await startBrowser(t)
+  const data = join(t.testdir({}), 'kept')
+  const first = await createEmulator({ data })
+  const app = Fastify()
+  await app.register(wechatPay, { ...first.config, version: 'v2', merchant: { ...first.config.merchant, notifyUrl: 'http://127.0.0.1:1/notify' } })
+  for (let at = 1; at <= 120; at++) await app.wechatPay.jsapi({ outTradeNo: `MANY-${String(at).padStart(3, '0')}`, description: at === 7 ? 'Rare tea' : 'Tea', amount: at, openid: OPENID })
+  await app.close()
+  await first.close()
+  const file = join(data, 'state.json')
+  const state = JSON.parse(readFileSync(file, 'utf8'))
+  for (const [name, row] of Object.entries({ ...TABLES, transfers: TRANSFER })) state.accounts[''].memory.tables[name] = [[Object.values(row)[0], row]]
+  state.accounts[''].memory.lists.messages = [{ id: '7001', at: '2026-11-27T02:00:00.000Z', kind: 'template', openid: OPENID, template_id: 'ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY', content: { data: { first: { value: '订单已发货' } } } }]
+  writeFileSync(file, JSON.stringify(state))
+  const emulator = await createEmulator({ data, timeScale: 0.001 })
+  t.teardown(emulator.close)
+
+  const records = async (query: string) => (await emulator.app.inject(`/_emulator/records/${query}`)).json<{ total: number, page: number, pages: number, items: Array<Record<string, unknown>> }>()
+  t.match(await records('orders'), { total: 120, page: 1, pages: 3, items: { length: 50, 0: { out_trade_no: 'MANY-120', deliveries: [], refunds: [] } } })
+  t.match(await records('orders?page=3'), { items: { length: 20, 19: { out_trade_no: 'MANY-001' } } })
+  t.match(await records('orders?page=99'), { page: 3 })
+  t.match(await records('orders?search=rare%20TEA'), { total: 1, items: [{ out_trade_no: 'MANY-007' }] })
+  t.match(await records('transfers'), { items: [{ table: 'transfers', number: 'BILL-0001', amount: 1234, at: '2026-11-27T02:00:00.000Z' }] })
+  t.match(await records('nothing'), { code: 'PARAM_ERROR', message: /allowed values: orders, transfers, sharing, services, complaints, messages, notifications, calls/ })
+  t.match((await emulator.app.inject('/_emulator/state?brief=true')).json(), { counts: { orders: 120, transfers: 1, sharing: 1, services: 1, complaints: 1, messages: 1, notifications: 0, calls: 0 } })
+
+  const page = await visitor('en-GB')
+  const problems: string[] = []
+  page.on('pageerror', error => problems.push(error.message))
+  await page.goto(`${emulator.origin}/_emulator/dashboard`)
+  const cards = page.locator('#orders article')
+  await cards.getByText('MANY-120').waitFor()
+  t.equal(await cards.count(), 50)
+  t.match(await page.textContent('#place'), '1 / 3 · 120')
+  await page.getByRole('button', { name: 'Older' }).click()
+  await cards.getByText('MANY-070').waitFor()
+  await page.fill('#search', 'many-007')
+  await cards.getByText('MANY-007').waitFor()
+  await until(async () => await cards.count() === 1)
+  t.ok(await page.isHidden('#pager'))
+  t.match(page.url(), /#orders\/many-007$/)
+  await page.reload()
+  await until(async () => await cards.count() === 1)
+  t.equal(await page.inputValue('#search'), 'many-007', 'an address of its own')
+  await page.fill('#search', 'no such thing')
+  await page.getByText('Nothing found.').waitFor()
+
+  for (const [name, area, shown] of [['Transfers', 'transfers', /¥12\.34新会员奖励waits for the receiver/], ['Profit sharing', 'sharing', /分给门店finished/], ['Services', 'services', /¥3\.00充电宝in progress/], ['Complaints', 'complaints', /¥5\.00<b>没有收到货<\/b>not yet handled.*COMPLAINED.*USER_CREATE_COMPLAINT 用户提交投诉/], ['Messages', 'messages', /template message/]] as const) {
+    await page.getByRole('tab', { name }).click()
+    const card = page.locator(`#${area} article`)
+    await card.waitFor()
+    t.match(await card.textContent(), shown, name)
+    await card.locator('summary').click()
+    await card.locator('pre').waitFor()
+    t.match(await card.locator('pre').textContent(), /openid|order_id/)
+    await page.fill('#search', 'nowhere')
+    await page.locator(`#${area}`).getByText('Nothing found.').waitFor()
+    t.equal(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), true, `${name} fits a phone`)
+  }
+  await page.fill('#search', '订单已发货')
+  await page.locator('#messages article').waitFor()
+  await page.click('#language')
+  await page.getByRole('tab', { name: '投诉' }).click()
+  await page.locator('#complaints').getByText('待处理').waitFor()
+  await picture(page, 'dashboard-complaints')
+  await page.getByRole('tab', { name: '转账' }).click()
+  await page.getByRole('button', { name: '确认收款' }).click()
+  await page.locator('#transfers').getByText('成功').waitFor()
+  t.same(problems, [])
+  // Before its folder is removed.
+  await emulator.close()
 })

@@ -89,7 +89,7 @@ t.test('the emulator\'s command', async t => {
   const help = run('plugins/emulator/cli/cli.ts', ['--help'])
   t.equal(await help.ended, 0)
   t.match(help.said.out, /--time-scale/)
-  for (const [args, env, words] of [[['--port', 'x'], {}, /--port must be a number/], [['--nonsense'], {}, /nonsense/], [['exec', '--port', '0', '--', 'no-such-command'], {}, /cannot run no-such-command/], [['--port', '0'], { NODE_ENV: 'production' }, /NODE_ENV=production/]] as Array<[string[], object, RegExp]>) {
+  for (const [args, env, words] of [[['--port', 'x'], {}, /--port must be a port/], [['exce', '--', 'npm'], {}, /no command exce: did you mean exec\?/], [['exec', '--port', '0', '--', 'no-such-command'], {}, /cannot run no-such-command/], [['--port', '0'], { NODE_ENV: 'production' }, /NODE_ENV=production/]] as Array<[string[], object, RegExp]>) {
     const wrong = run('plugins/emulator/cli/cli.ts', args, env as NodeJS.ProcessEnv)
     t.equal(await wrong.ended, 1)
     t.match(wrong.said.err, words)

@@ -1,6 +1,9 @@
 /** The emulator by itself: repeatable, kept, for several accounts, behind WeChat's own names, and watched. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
+import { connect as netConnect, createServer as createNetServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
 import { once } from 'node:events'
@@ -220,6 +223,135 @@ t.test('the control interface is not for pages whose own name leads here', async
   const status = async (host: string) => (await emulator.app.inject({ url: '/_emulator/config', headers: { host } })).statusCode
   for (const host of ['localhost', '127.0.0.1:8788', '[::1]:8788', '192.168.1.7:8788', 'emulator:8788', 'laptop.local', 'shop.test', 'api.mch.weixin.qq.com']) t.equal(await status(host), 200, host)
   for (const host of ['evil.example.com', '127.0.0.1.evil.com:8788', 'localhost.evil.com', 'mch.weixin.qq.com']) t.equal(await status(host), 403, host)
+
+  // A page of another origin cannot read the answer; the order would be paid all the same.
+  type Headers = Record<string, string>
+  const post = async (headers: Headers) => (await emulator.app.inject({ method: 'POST', url: '/_emulator/tokens/expire', headers: { host: '127.0.0.1:8788', ...headers } })).statusCode
+  for (const headers of [{}, { origin: 'http://127.0.0.1:8788' }, { 'sec-fetch-site': 'same-origin' }] as Headers[]) t.equal(await post(headers), 200, JSON.stringify(headers))
+  for (const headers of [{ origin: 'https://evil.example.com' }, { origin: 'http://127.0.0.1:3000' }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }] as Headers[]) t.equal(await post(headers), 403, JSON.stringify(headers))
+  const linked = { host: '127.0.0.1:8788', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }
+  t.equal((await emulator.app.inject({ url: '/_emulator/dashboard', headers: linked })).statusCode, 200, 'a link to the dashboard')
+})
+
+t.test('publicHost: in the certificate, in what it answers to, and in the endpoints that it gives out', async t => {
+  const data = join(t.testdir({}), 'kept')
+  await (await createEmulator({ data })).close()
+  const emulator = await createEmulator({ data, publicHost: ['emulator', 'wechat.shop.example', '10.1.2.3', 'fd00::7'] })
+  t.teardown(emulator.close)
+  const config = async (host: string, query = '') => (await emulator.app.inject({ url: `/_emulator/config${query}`, headers: { host } })).json<Emulator['config']>()
+  const { endpoints } = await config('wechat.shop.example:80')
+  t.match(endpoints, { api: 'http://wechat.shop.example:80', pay: `https://wechat.shop.example:${emulator.securePort}` })
+  t.match((await config('127.0.0.1:80', '?host=emulator')).endpoints, { api: 'http://emulator:80', pay: `https://emulator:${emulator.securePort}` })
+  t.match((await config('127.0.0.1:80')).endpoints, { pay: `https://127.0.0.1:${emulator.securePort}` })
+  for (const servername of ['emulator', 'wechat.shop.example', 'localhost', 'api.mch.weixin.qq.com']) {
+    const tls = tlsConnect({ port: emulator.securePort, host: '127.0.0.1', servername, ca: emulator.config.http.ca })
+    await once(tls, 'secureConnect')
+    t.ok(tls.authorized, servername)
+    const certificate = tls.getPeerX509Certificate()
+    for (const address of ['10.1.2.3', 'fd00::7', '127.0.0.1', '::1']) t.equal(certificate?.checkIP(address), address)
+    tls.destroy()
+  }
+  const shell = (await emulator.app.inject('/_emulator/config?format=env')).body
+  t.equal(execFileSync('sh', ['-c', `${shell}\nprintf %s "$WECHAT_MCH_ID $WECHAT_EMULATOR_PAY"`], { encoding: 'utf8' }), `${emulator.account.mchId} https://localhost:${emulator.securePort}`)
+  await emulator.close()
+  for (const publicHost of ['http://emulator', 'a b', 'a:80', '']) await t.rejects(createEmulator({ publicHost }), { message: /publicHost must be a host name/ })
+})
+
+t.test('one emulator for each data folder; what a dead process held is free', async t => {
+  const data = join(t.testdir({}), 'kept')
+  const first = await createEmulator({ data })
+  await t.rejects(createEmulator({ data }), { message: new RegExp(`kept is in use by another emulator: ${first.origin} \\(process ${process.pid}\\)`) })
+  await first.close()
+  const lock = join(data, 'emulator.lock')
+  t.notOk(existsSync(lock))
+  const gone = spawnSync(process.execPath, ['-e', '']).pid
+  const taken = createNetServer(socket => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}')).listen(0, '127.0.0.1')
+  t.teardown(() => taken.close())
+  await once(taken, 'listening')
+  const other = `http://127.0.0.1:${(taken.address() as AddressInfo).port}`
+  for (const [left, why] of [
+    [{ id: 'x', pid: gone, origin: '' }, 'died while it started'], [{ id: 'x', pid: process.pid, origin: '' }, 'the same number, as in a container'],
+    [{ id: 'x', pid: process.ppid, origin: other }, 'another process has its number, and something else its port'], ['{"id":', 'half written']
+  ] as const) {
+    writeFileSync(lock, typeof left === 'string' ? left : JSON.stringify(left))
+    const emulator = await createEmulator({ data })
+    t.match(JSON.parse(readFileSync(lock, 'utf8')), { pid: process.pid, origin: emulator.origin }, why)
+    await emulator.close()
+  }
+  writeFileSync(lock, JSON.stringify({ id: 'x', pid: process.ppid, origin: '' }))
+  await t.rejects(createEmulator({ data }), { message: /in use by another emulator \(process/ }, 'one that is starting')
+  unlinkSync(lock)
+  await t.rejects(createEmulator({ data, port: Number(new URL(other).port) }), { code: 'EADDRINUSE' })
+  t.notOk(existsSync(lock), 'one that did not start holds nothing')
+  const four = await Promise.allSettled(Array.from({ length: 4 }, () => createEmulator({ data })))
+  t.equal(four.filter(({ status }) => status === 'fulfilled').length, 1, 'of four that start at once, one')
+  for (const one of four) if (one.status === 'fulfilled') await one.value.close()
+})
+
+t.test('waitForNotification gives up, and says what came', async t => {
+  const emulator = await testEmulator(t, { timeScale: 1000 })
+  const { app } = await appOf(t, emulator.config as Emulator['config'], 'v2', true)
+  const never = () => emulator.waitForNotification(({ out_trade_no: number }) => number === 'NEVER', { timeout: 1 })
+  await t.rejects(never(), { message: 'no such notification in 0.001 s: none was sent' })
+  await app.wechatPay.jsapi({ outTradeNo: 'DEAF-1', description: 'x', amount: 9, openid: OPENID })
+  await emulator.pay('DEAF-1')
+  await emulator.waitForNotification()
+  await t.rejects(never(), { message: /1 was sent: payment DEAF-1, attempt 1 to http:\S+: not accepted, HTTP 503$/ })
+})
+
+t.test('close() waits for no tunnel, no kept connection and no slow merchant', async t => {
+  const emulator = await createEmulator()
+  const { hostname, port } = new URL(emulator.origin)
+  const [, tunnel] = await once(httpRequest({ host: hostname, port, method: 'CONNECT', path: 'api.mch.weixin.qq.com:443' }).end(), 'connect')
+  const kept = netConnect(Number(port), hostname)
+  kept.write('GET /_emulator/health HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await once(kept, 'data')
+  const events = await fetch(`${emulator.origin}/_emulator/events`)
+  const secure = tlsConnect({ port: emulator.securePort, host: '127.0.0.1', ca: emulator.config.http.ca })
+  await once(secure, 'secureConnect')
+  const slow = createNetServer(() => {}).listen(0, '127.0.0.1')
+  t.teardown(() => slow.close())
+  await once(slow, 'listening')
+  const sent = once(slow, 'connection')
+  const { config } = emulator
+  const app = Fastify()
+  app.register(wechatPay, { ...config, version: 'v2', merchant: { ...config.merchant, notifyUrl: `http://127.0.0.1:${(slow.address() as AddressInfo).port}/` } })
+  await app.ready()
+  await app.wechatPay.jsapi({ outTradeNo: 'SLOW-1', description: 'x', amount: 9, openid: OPENID })
+  await app.close()
+  await emulator.pay('SLOW-1')
+  const [merchant] = await sent
+  const ended = [tunnel, kept, secure, merchant].map(socket => once(socket.on('error', () => {}).resume(), 'close'))
+  await emulator.close()
+  await Promise.all(ended)
+  await events.text().catch(() => {})
+  t.match(emulator.notifications().map(({ accepted }) => accepted), [false])
+})
+
+t.test('trigger: an event with what it is about, for an app that has placed nothing', async t => {
+  const emulator = await testEmulator(t)
+  const { app, paid, notifyUrl } = await appOf(t, emulator.bothConfig, 'v3')
+  const trigger = async (payload: object) => (await emulator.app.inject({ method: 'POST', url: '/_emulator/trigger', payload: { url: notifyUrl, ...payload } })).json()
+  const { out_trade_no: number } = await trigger({ event: 'payment', amount: 7 })
+  t.same(paid, [number])
+  t.match(await app.wechatPay.query({ outTradeNo: number }), { state: 'SUCCESS', amount: 7 })
+  t.match(await trigger({ event: 'payment', v2: true, out_trade_no: 'TRIGGER-2' }), { accepted: true, request: { body: /^<xml>/ } })
+  t.same(paid, [number, 'TRIGGER-2'])
+  t.match(await trigger({ event: 'payment', out_trade_no: 'TRIGGER-2' }), { code: 'OUT_TRADE_NO_USED' })
+  t.match(await trigger({ event: 'REFUND.CLOSED', out_trade_no: 'TRIGGER-3' }), { about: 'refund', request: { body: /"event_type":"REFUND\.CLOSED"/ } })
+  t.match(emulator.refunds(), [{ out_refund_no: 'TRIGGER-3R', refund_status: 'REFUNDCLOSE' }])
+  t.match(await trigger({ event: 'COMPLAINT.CREATE', content: { complaint_id: '1' } }), { about: 'event', request: { body: /"event_type":"COMPLAINT\.CREATE"/ } })
+})
+
+t.test('a refund ends in either version\'s words', async t => {
+  const emulator = await testEmulator(t, { refundDelay: 3600, timeScale: 1 })
+  const { app } = await appOf(t, emulator.bothConfig, 'v3')
+  await app.wechatPay.jsapi({ outTradeNo: 'ENDS-001', description: 'x', amount: 9, openid: OPENID })
+  await emulator.pay('ENDS-001')
+  for (const [status, kept] of [['CLOSED', 'REFUNDCLOSE'], ['ABNORMAL', 'CHANGE'], ['CHANGE', 'CHANGE']] as const) {
+    const { out_refund_no: number } = await emulator.refundInConsole('ENDS-001', 1)
+    t.match(await emulator.settleRefund(number, status), { refund_status: kept })
+  }
 })
 
 t.test('the control interface refuses what it does not know, and its OpenAPI document is up to date', async t => {
@@ -228,7 +360,7 @@ t.test('the control interface refuses what it does not know, and its OpenAPI doc
   for (const [url, payload, words] of [
     ['faults', { kind: 'hang', tymes: 2 }, /there is no tymes here/], ['faults', {}, /required property 'kind'/], ['faults', undefined, /must be object/],
     ['notifications/mishaps', { kind: 'burn' }, /allowed values/], ['keys/mode', { mode: 'none' }, /allowed values/], ['chaos', { seed: 1, calls: { hang: 2 } }, /<= 1/],
-    ['refunds/x/settle', { status: 'LOST' }, /allowed values/], ['clock/advance', { ms: -1 }, />= 0/], ['tokens/expire', '{', /must be JSON/]
+    ['refunds/x/settle', { status: 'LOST' }, /allowed values: SUCCESS, REFUNDCLOSE, CHANGE, CLOSED, ABNORMAL$/], ['trigger', { event: 'X.Y', url: 'http://127.0.0.1:1/' }, /X\.Y needs content; without it there are payment, /], ['trigger', { event: 'payment', url: 'ftp://x' }, /http/], ['clock/advance', { ms: '1 day' }, /must be number/], ['tokens/expire', '{', /must be JSON/]
   ] as const) {
     t.match(await post(url, payload).then(reply => [reply.statusCode, reply.json()]), [400, { code: 'PARAM_ERROR', message: words }], url)
   }
@@ -254,6 +386,8 @@ t.test('settings: flag before environment before file, each checked by name', as
     'odd.json': '{"prot":1}',
     'broken.json': '{',
     'odd-account.json': '{"accounts":[{"name":"b","appid":"wx2"}]}',
+    'nameless.json': '{"accounts":[{"appId":"wx2"}]}',
+    'list.json': '[]',
     'no-list.json': '{"accounts":{}}'
   })
   const file = join(dir, 'a.json')
@@ -261,12 +395,30 @@ t.test('settings: flag before environment before file, each checked by name', as
   t.match(readSettings([], { WECHAT_EMULATOR_CONFIG: file, WECHAT_EMULATOR_ALLOW_PRODUCTION: 'yes' }), { options: { port: 1, allowProduction: true } })
   t.match(readSettings(['exec', '--seed', 's', '--', 'npm', 'start', '--', '--port', '1'], {}), { options: { seed: 's', port: 8788 }, command: ['npm', 'start', '--', '--port', '1'] })
   t.match(readSettings(['-h'], {}), { help: true })
+  t.match(readSettings(['--version'], {}), { version: true })
+  t.match(readSettings(['--public-host', 'emulator,10.0.0.9', '--public-host', 'wechat.internal', '--sub-merchant', '1900000203:wx00000000000000cc', '--sub-merchant', '1900000204'], {}),
+    { options: { publicHost: ['emulator', '10.0.0.9', 'wechat.internal'], subMerchants: [{ subMchId: '1900000203', subAppId: 'wx00000000000000cc' }, { subMchId: '1900000204' }] } })
+  t.match(readSettings(['pay', 'A1', '--openid', 'o1', '--url', 'http://127.0.0.1:1'], {}), { verb: { name: 'pay', words: ['A1'], flags: { openid: 'o1' } }, url: 'http://127.0.0.1:1' })
+  t.match(readSettings(['exec', '--seed', 's', '--port', '1', '--', 'x'], { WECHAT_EMULATOR_MCH_ID: '19' }), { describing: ['seed'] }, 'what only a new emulator can be told')
   for (const [args, message] of [
-    [['--port', 'x'], '--port must be a number'], [['--port', ''], '--port must be a number'], [['--seed', ''], '--seed must be a text'], [['--key-mode', 'x'], /--key-mode must be/],
-    [['exec'], /exec wants a command/], [['exec', '--'], /exec wants a command/], [['--wrong'], /Unknown option '--wrong'/],
-    [['--config', join(dir, 'none.json')], /cannot read .*none\.json/], [['--config', join(dir, 'odd.json')], /there is no setting prot/], [['--config', join(dir, 'broken.json')], /is not JSON/],
-    [['--config', join(dir, 'odd-account.json')], /there is no setting appid/], [['--config', join(dir, 'no-list.json')], /accounts must be a list/]
+    [['--port', 'x'], /^--port must be a port: a whole number from 0 to 65535$/], [['--port', ''], /--port must be a port/], [['--port', '99999'], /--port must be a port/], [['--secure-port', '1.5'], /--secure-port must be a port/],
+    [['--time-scale', 'x'], '--time-scale must be a number'], [['exce', '--', 'npm'], 'there is no command exce: did you mean exec?'], [['npm', 'start'], 'there is no command npm'], [['--prot', '1'], 'there is no option --prot: did you mean --port?'],
+    [['exec', 'npm', '--', 'npm'], /there is no use for npm here: the command comes after --/], [['--public-host', 'a,,b'], /--public-host must be a text/], [['--sub-merchant', 'x'], /--sub-merchant must be a merchant's number/], [['--seed', ''], '--seed must be a text'], [['--key-mode', 'x'], /--key-mode must be/],
+    [['exec'], /exec wants a command/], [['exec', '--'], /exec wants a command/], [['--wrong'], 'there is no option --wrong'],
+    [['--config', join(dir, 'none.json')], /cannot read .*none\.json/], [['--config', join(dir, 'odd.json')], /there is no setting prot: did you mean port\?/], [['--config', join(dir, 'broken.json')], /is not JSON/],
+    [['--config', join(dir, 'odd-account.json')], /accounts\[0\]: there is no setting appid: did you mean appId\?/], [['--config', join(dir, 'nameless.json')], /accounts\[0\] has no name/], [['--config', join(dir, 'list.json')], /must be an object/], [['--config', join(dir, 'no-list.json')], /accounts must be a list/]
   ] as const) t.throws(() => readSettings([...args], {}), { message })
   const emulator = await testEmulator(t, { keyMode: 'certificate' })
-  t.match(environmentOf({ ...emulator, config: emulator.bothConfig }, '/keys'), { WECHAT_KEYS: '/keys', NODE_EXTRA_CA_CERTS: '/keys/ca.pem', WECHAT_MCH_ID: emulator.account.mchId, WECHAT_PUBLIC_KEY_ID: '' })
+  const place = { config: emulator.bothConfig, origin: emulator.origin, host: '127.0.0.1', securePort: emulator.securePort }
+  t.match(environmentOf(place, { folder: '/keys', proxy: 'http://127.0.0.1:7777' }, { NO_PROXY: 'intranet, 127.0.0.1', JAVA_TOOL_OPTIONS: '-Xmx1g', HTTPS_PROXY: 'http://outer:1' }), {
+    WECHAT_KEYS: '/keys',
+    NODE_EXTRA_CA_CERTS: '/keys/extra-ca.pem',
+    SSL_CERT_FILE: '/keys/ca-bundle.pem',
+    HTTPS_PROXY: 'http://127.0.0.1:7777',
+    NO_PROXY: 'localhost,127.0.0.1,::1,intranet',
+    WECHAT_EMULATOR_PROXY_BEFORE: 'http://outer:1',
+    JAVA_TOOL_OPTIONS: /^-Xmx1g -Dhttps\.proxyHost=127\.0\.0\.1 -Dhttps\.proxyPort=7777 -Djavax\.net\.ssl\.trustStore=\/keys\/truststore\.p12 /,
+    WECHAT_MCH_ID: emulator.account.mchId,
+    WECHAT_PUBLIC_KEY_ID: ''
+  })
 })

@@ -6,7 +6,8 @@ import { createPublicKey, verify, X509Certificate } from 'node:crypto'
 import { inflateSync } from 'node:zlib'
 import t from 'tap'
 import type { Test } from 'tap'
-import { readXml, writeXml } from '../../src/pay/v2/xml.ts'
+import { writeXml } from '../../src/pay/v2/write-xml.ts'
+import { readXml } from '../../src/pay/v2/xml.ts'
 import { signV2 } from '../../src/pay/v2/sign.ts'
 import { authorization } from '../../src/pay/v3/sign.ts'
 import { openResource } from '../helpers/open-resource.ts'
@@ -183,4 +184,11 @@ t.test('what is unknown is answered in a shape that WeChat has', async t => {
     t.match((await get(path)).json(), { errcode: 40066, errmsg: /^invalid url,? rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$/ })
   }
   t.match({ ...readXml((await get('/pay/nothing', 'POST')).rawPayload) }, { return_code: 'FAIL', return_msg: /no POST \/pay\/nothing/ })
+  // A body beyond all limits never reaches a call.
+  const payload = Buffer.alloc(7 << 20, '<')
+  const flood = async (url: string) => await emulator.app.inject({ method: 'POST', url, payload })
+  t.match(await flood('/v3/pay/transactions/jsapi'), { statusCode: 413, headers: { 'content-type': 'application/json; charset=utf-8' } })
+  t.match((await flood('/v3/pay/transactions/jsapi')).json(), { code: 'PARAM_ERROR' })
+  t.match((await flood('/cgi-bin/stable_token')).json(), { errcode: -1 })
+  t.match({ ...readXml((await flood('/pay/unifiedorder')).rawPayload) }, { return_code: 'FAIL' })
 })

@@ -5,7 +5,8 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { signV2 } from '../../src/pay/v2/sign.ts'
-import { readXml, writeXml } from '../../src/pay/v2/xml.ts'
+import { writeXml } from '../../src/pay/v2/write-xml.ts'
+import { readXml } from '../../src/pay/v2/xml.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
 import { openResource } from '../helpers/open-resource.ts'
 import { v3Caller } from '../helpers/v3-caller.ts'
@@ -119,6 +120,8 @@ t.test('profit sharing in v2: a row more for the merchant itself, and 1970 while
   const share = { transaction_id: id, out_order_no: 'S1', receivers: JSON.stringify([receiver]) }
   const made = await post('/secapi/pay/profitsharing', share, 'HMAC-SHA256')
   t.equal((await post('/secapi/pay/profitsharing', share, 'HMAC-SHA256')).order_id, made.order_id)
+  for (const [change, code] of [[{ out_order_no: '' }, 'PARAM_ERROR'], [{ receivers: '[{}]' }, 'PARAM_ERROR'], [{ receivers: 'x' }, 'PARAM_ERROR'], [{ receivers: JSON.stringify([{ ...receiver, amount: 9 }]) }, 'INVALID_REQUEST'], [{ transaction_id: 'none', out_order_no: 'S2' }, 'ORDER_NOT_EXIST']] as const) t.match(await post('/secapi/pay/profitsharing', { ...share, ...change }, 'HMAC-SHA256'), { err_code: code })
+  t.match(await post('/secapi/pay/profitsharingreturn', { order_id: made.order_id!, out_return_no: 'B0', return_account: '1', return_amount: '11' }, 'HMAC-SHA256'), { err_code: 'NOTENOUGH' })
   const { receivers, order_id: orderId } = await post('/pay/profitsharingquery', { transaction_id: id, out_order_no: 'S1' }, 'HMAC-SHA256')
   t.equal(orderId, made.order_id)
   t.match(JSON.parse(receivers!), [{ account: OPENID, result: 'PENDING', finish_time: '19700101080000' }, { type: 'MERCHANT_ID', account: emulator.account.mchId, amount: 90 }])
@@ -127,7 +130,7 @@ t.test('profit sharing in v2: a row more for the merchant itself, and 1970 while
 })
 
 t.test('bank cards: fields encrypted with the key of risk/getpublickey; fees and states as WeChat\'s page has them', async t => {
-  const { emulator, post } = await v2Stage(t)
+  const { post } = await v2Stage(t)
   const { createPublicKey, publicEncrypt, constants } = await import('node:crypto')
   const agent = async (path: string, fields: Record<string, string>) => await post(path, { appid: '', ...fields })
   const { pub_key: key } = await agent('/risk/getpublickey', {})
@@ -139,7 +142,10 @@ t.test('bank cards: fields encrypted with the key of risk/getpublickey; fees and
   t.match(made, { result_code: 'SUCCESS', cmms_amt: '200', amount: '200000' })
   t.equal((await agent('/mmpaysptrans/pay_bank', transfer)).payment_no, made.payment_no)
   t.match(await agent('/mmpaysptrans/query_bank', { partner_trade_no: 'BANK1' }), { status: 'SUCCESS', payment_no: made.payment_no! })
-  t.ok(emulator)
+  t.match(await agent('/mmpaysptrans/pay_bank', { ...transfer, amount: '3' }), { err_code: 'ORDERPAID' })
+  for (const [change, code] of [[{ desc: '', bank_code: '' }, 'PARAM_ERROR'], [{ amount: '0' }, 'PARAM_ERROR'], [{ partner_trade_no: 'BANK2', amount: '99999999' }, 'NOTENOUGH']] as const) t.match(await agent('/mmpaysptrans/pay_bank', { ...transfer, ...change }), { err_code: code })
+  t.match(await agent('/mmpaysptrans/query_bank', { partner_trade_no: 'none' }), { err_code: 'ORDERNOTEXIST' })
+  t.match(await agent('/mmpaysptrans/query_bank', {}), { err_code: 'ORDERNOTEXIST' })
 })
 
 // ---- v3.

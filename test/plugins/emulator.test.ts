@@ -6,7 +6,8 @@ import t from 'tap'
 import { createEmulator, emulator as plugin } from '../../plugins/emulator/server/emulator.ts'
 import { issueCertificate } from '../../plugins/emulator/keys/x509.ts'
 import { signV2 } from '../../src/pay/v2/sign.ts'
-import { readXml, writeXml } from '../../src/pay/v2/xml.ts'
+import { writeXml } from '../../src/pay/v2/write-xml.ts'
+import { readXml } from '../../src/pay/v2/xml.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
 import { fakeServer } from '../helpers/fake-server.ts'
 import { need } from '../helpers/needs.ts'
@@ -39,6 +40,24 @@ t.test('tokens: refusals in WeChat\'s words', async t => {
   t.match((await emulator.app.inject('/cgi-bin/ticket/getticket?access_token=x&type=jsapi')).json(), { errcode: 40001 })
   const { access_token: token } = await stable(emulator)
   t.match((await emulator.app.inject(`/cgi-bin/ticket/getticket?access_token=${token}&type=other`)).json(), { errcode: 40097 })
+})
+
+t.test('what the doctor asks for', async t => {
+  const emulator = await testEmulator(t)
+  const { access_token: token } = await stable(emulator)
+  const quota = async (cgi_path: unknown, value = token) => (await emulator.app.inject({ method: 'POST', url: `/cgi-bin/openapi/quota/get?access_token=${value}`, payload: { cgi_path } })).json()
+  // The shape: developers.weixin.qq.com/doc/offiaccount/openApi/get_api_quota.html, and 76021 there.
+  t.same(await quota('/cgi-bin/stable_token'), { errcode: 0, errmsg: 'ok', quota: { daily_limit: 100_000, used: 1, remain: 99_999 } })
+  t.match(await quota('https://api.weixin.qq.com/cgi-bin/token'), { errcode: 76021, errmsg: /^cgi_path not found, please check/ })
+  t.match(await quota('/cgi-bin/token', 'foreign'), { errcode: 40001 })
+  // crawlab-team/artipub 112: the address to put on the list is in the text.
+  await emulator.fault({ kind: '40164', path: '/cgi-bin/stable_token' })
+  t.match(await stable(emulator), { errcode: 40164, errmsg: /^invalid ip \S+ ipv6 ::ffff:\S+, not in whitelist rid: / })
+  t.match(await stable(emulator), { access_token: token }, 'once')
+  const dateOf = async () => Date.parse(String((await emulator.app.inject('/cgi-bin/stable_token')).headers.date))
+  const before = await dateOf()
+  emulator.advance(3600_000)
+  t.ok(await dateOf() - before >= 3600_000, 'its clock is what Date says')
 })
 
 t.test('a second plain token kills the first after five minutes; a stable one stays until its end is near', async t => {

@@ -3,7 +3,7 @@ import { createHash, createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import t from 'tap'
 import type { Emulator } from '../../plugins/emulator/server/emulator.ts'
 import { signV2 } from '../../src/pay/v2/sign.ts'
-import { writeXml } from '../../src/pay/v2/xml.ts'
+import { writeXml } from '../../src/pay/v2/write-xml.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
 
 type Tester = Awaited<ReturnType<typeof testEmulator>>

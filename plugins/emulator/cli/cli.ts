@@ -1,39 +1,62 @@
 #!/usr/bin/env node
-/** `wechat-emulator`: the emulator by itself, or around another command. */
+/** `wechat-emulator`: the emulator by itself, around another command, or what to do with a running one. */
 import { join, resolve } from 'node:path'
-import { createEmulator } from '../server/emulator.ts'
 import type { Emulator } from '../server/emulator.ts'
-import { environmentOf, execute, temporaryData } from './exec.ts'
+import { VERSION } from '../state/version.ts'
+import { findRunning } from './running.ts'
+import type { Running } from './running.ts'
 import { readSettings, USAGE } from './settings.ts'
+import type { Settings } from './settings.ts'
+import { VERBS } from './verbs.ts'
 
 try {
-  const { options, command, help } = readSettings(process.argv.slice(2), process.env)
-  if (help) console.log(USAGE)
-  else if (command) process.exitCode = await run(command, options)
-  else await serve(options)
+  const settings = readSettings(process.argv.slice(2), process.env)
+  if (settings.help) console.log(USAGE)
+  else if (settings.version) console.log(VERSION)
+  else if (settings.verb) await use(settings, settings.verb)
+  else if (settings.command) process.exitCode = await run(settings, settings.command)
+  else await serve(settings.options)
 } catch (error) {
   console.error((error as Error).message)
   process.exitCode = 1
 }
 
-type Options = ReturnType<typeof readSettings>['options']
+type Options = Settings['options']
+
+// Loaded where it is needed: `pay` and `health` are there at once.
+async function createEmulator (options: Options): Promise<Emulator> {
+  return await (await import('../server/emulator.ts')).createEmulator(options)
+}
 
 async function serve (options: Options): Promise<void> {
   const emulator = await createEmulator(options)
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, emulator.close)
+  // What is under way then is not waited for.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { emulator.close().finally(() => process.exit()) })
   console.log(greeting(emulator, options))
 }
 
-async function run (command: string[], options: Options): Promise<number> {
-  const temporary = options.data === undefined ? temporaryData() : undefined
-  const data = resolve(options.data ?? (temporary?.dir as string))
-  const emulator = await createEmulator({ ...options, data })
+async function use (settings: Settings, { name, words, flags }: NonNullable<Settings['verb']>): Promise<void> {
+  const running = await findRunning(settings)
+  if (!running) throw new Error(`no emulator is running${settings.options.data === undefined ? ` at port ${settings.options.port}` : ` on ${settings.options.data}`}: start one with wechat-emulator, or say with --url where it is`)
+  await VERBS[name]?.run(running, words, flags)
+}
+
+async function run (settings: Settings, command: string[]): Promise<number> {
+  const { options, describing, account } = settings
+  const { execAgainst } = await import('./exec.ts')
+  const running = await findRunning(settings)
+  if (running) {
+    if (describing.length > 0) throw new Error(`an emulator is running at ${running.base} already, and --${describing[0]} is for a new one: leave it out, or start another with --port 0`)
+    console.error(`WeChat emulator: ${running.base}/_emulator/dashboard (running already)`)
+    return await execAgainst(running, command)
+  }
+  const emulator = await createEmulator(options)
   try {
     console.error(`WeChat emulator: ${emulator.origin}/_emulator/dashboard`)
-    return await execute(command, environmentOf(emulator, data))
+    const own = await findRunning({ ...settings, url: emulator.origin, account }) as Running
+    return await execAgainst(own, command)
   } finally {
     await emulator.close()
-    temporary?.remove()
   }
 }
 
@@ -46,13 +69,14 @@ function greeting ({ origin, config, securePort }: Emulator, { data, accounts = 
   merchant       mchId ${mchId}   v2 API key ${v2.apiKey}
                  APIv3 key ${v3.apiV3Key}   serial_no ${v3.serialNo}
                  public key id ${v3.publicKeyId ?? '(platform certificates)'}
-  key files      ${data === undefined ? `in ${origin}/_emulator/config, or as PEM with --data DIR` : join(resolve(data), '{ca,apiclient_cert,apiclient_key,pub_key}.pem')}${accounts.map(({ name }) => `\n  account ${name}  ${origin}/${name}/_emulator/config`).join('')}
+  key files      ${data === undefined ? `in ${origin}/_emulator/config, or as files with --data DIR` : join(resolve(data), '{ca,apiclient_cert,apiclient_key,pub_key}.pem, apiclient_cert.p12')}${accounts.map(({ name }) => `\n  account ${name}  ${origin}/${name}/_emulator/config`).join('')}
 
 Made up, for this emulator only. To point an app at it:
 
   this library   spread what ${origin}/_emulator/config answers into the plugins' options
   base URL       api and open: ${origin}   payments: ${config.endpoints.pay} (trust its CA)
-  any Node app   wechat-emulator exec -- npm start
+  any app        wechat-emulator exec -- npm start   (or php, python3, go run, java …)
   any client     HTTPS_PROXY=${origin}, or a hosts entry for WeChat's hosts and --secure-port 443 (now ${securePort})
-  in your page   <script src="${origin}/_emulator/bridge.js"></script> before WeChat's own script`
+  in your page   <script src="${origin}/_emulator/bridge.js"></script> before WeChat's own script
+  from a shell   wechat-emulator pay NUMBER, refund, scan, tail … (wechat-emulator --help)`
 }

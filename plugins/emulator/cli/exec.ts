@@ -1,37 +1,73 @@
-/** `wechat-emulator exec -- COMMAND`: a program that knows only WeChat's hosts, run against the emulator. */
+/** `wechat-emulator exec -- COMMAND`: a program that knows only WeChat's hosts, in any language, run against the emulator. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Emulator } from '../server/emulator.ts'
+import type { EmulatorConfig } from '../control/config.ts'
+import { environment } from '../control/environment.ts'
+import { TRUST_STORE_PASSWORD, trustFiles } from '../keys/trust-files.ts'
+import { writeFiles } from '../server/data.ts'
+import { startProxy } from './proxy.ts'
+import type { Running } from './running.ts'
 
-/** A folder for the key files where the user named none. */
-export function temporaryData (): { dir: string, remove (): void } {
-  const dir = mkdtempSync(join(tmpdir(), 'wechat-emulator-'))
-  return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) }
-}
-
-/** What a program finds in its environment. `data`: where the key files are. */
-export function environmentOf ({ config, securePort, origin }: Pick<Emulator, 'config' | 'securePort' | 'origin'>, data: string): Record<string, string> {
-  const { merchant: { mchId, v2, v3 } } = config
-  return {
-    WECHAT_EMULATOR_ORIGIN: origin,
-    WECHAT_EMULATOR_SECURE_PORT: String(securePort),
-    NODE_EXTRA_CA_CERTS: join(data, 'ca.pem'),
-    WECHAT_APP_ID: config.appId,
-    WECHAT_APP_SECRET: config.appSecret,
-    WECHAT_MCH_ID: mchId,
-    WECHAT_API_KEY: v2.apiKey,
-    WECHAT_API_V3_KEY: v3.apiV3Key,
-    WECHAT_SERIAL_NO: v3.serialNo,
-    WECHAT_PUBLIC_KEY_ID: v3.publicKeyId ?? '',
-    WECHAT_KEYS: data
+/** Runs it against that emulator, with key files in a folder that is removed at the end. Resolves to its exit code. */
+export async function execAgainst ({ base, ask }: Running, command: string[]): Promise<number> {
+  const config = await ask<EmulatorConfig>('GET', '/config')
+  const { securePort = 0 } = await ask<{ securePort?: number }>('GET', '/health')
+  const folder = mkdtempSync(join(tmpdir(), 'wechat-emulator-'))
+  const outer = process.env.HTTPS_PROXY ?? process.env.https_proxy
+  const host = new URL(base).hostname.replace(/^\[|\]$/g, '')
+  const proxy = await startProxy({ host, port: securePort }, outer || undefined)
+  try {
+    const files = await ask<Record<string, string>>('GET', '/key-files')
+    writeFiles(folder, Object.fromEntries(Object.entries(files).map(([name, content]) => [name, Buffer.from(content, 'base64')])))
+    writeFiles(folder, { ...trustFiles(config.http.ca, process.env.SSL_CERT_FILE || undefined), 'extra-ca.pem': extraAuthorities(config.http.ca) })
+    writeFiles(join(folder, 'php'), { 'wechat-emulator.ini': `curl.cainfo="${join(folder, 'ca-bundle.pem')}"\nopenssl.cafile="${join(folder, 'ca-bundle.pem')}"\n` })
+    return await execute(command, environmentOf({ config, origin: base, host, securePort }, { folder, proxy: proxy.url }))
+  } finally {
+    proxy.close()
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 
-/** Resolves to the command's exit code. */
-export async function execute (command: string[], env: Record<string, string>): Promise<number> {
+/** Node adds these to its own; the user's are among them. */
+function extraAuthorities (ca: string): string {
+  const own = process.env.NODE_EXTRA_CA_CERTS
+  return own ? `${readFileSync(own, 'utf8').trim()}\n${ca}` : ca
+}
+
+interface Place { config: EmulatorConfig, origin: string, host: string, securePort: number }
+
+/** What a program finds in its environment. `folder`: where the key files are; `proxy`: what leads WeChat's hosts to the emulator. */
+export function environmentOf ({ config, origin, host, securePort }: Place, { folder, proxy }: { folder: string, proxy: string }, before: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const bundle = join(folder, 'ca-bundle.pem')
+  const noProxy = [...new Set(['localhost', '127.0.0.1', '::1', host, ...(before.NO_PROXY ?? before.no_proxy ?? '').split(',').map(name => name.trim()).filter(Boolean)])].join(',')
+  const java = { 'https.proxyHost': new URL(proxy).hostname, 'https.proxyPort': new URL(proxy).port, 'javax.net.ssl.trustStore': join(folder, 'truststore.p12'), 'javax.net.ssl.trustStoreType': 'PKCS12', 'javax.net.ssl.trustStorePassword': TRUST_STORE_PASSWORD }
+  return {
+    ...environment(config),
+    WECHAT_EMULATOR_ORIGIN: origin,
+    WECHAT_EMULATOR_HOST: host,
+    WECHAT_EMULATOR_SECURE_PORT: String(securePort),
+    WECHAT_KEYS: folder,
+    // Python's httpx and aiohttp, Go, Ruby, .NET and curl; then requests; then curl.
+    SSL_CERT_FILE: bundle,
+    REQUESTS_CA_BUNDLE: bundle,
+    CURL_CA_BUNDLE: bundle,
+    NODE_EXTRA_CA_CERTS: join(folder, 'extra-ca.pem'),
+    // An empty part stands for the folder that PHP was built with.
+    PHP_INI_SCAN_DIR: `${before.PHP_INI_SCAN_DIR ?? ''}:${join(folder, 'php')}`,
+    JAVA_TOOL_OPTIONS: `${before.JAVA_TOOL_OPTIONS ?? ''} ${Object.entries(java).map(([name, value]) => `-D${name}=${value}`).join(' ')}`.trim(),
+    HTTPS_PROXY: proxy,
+    https_proxy: proxy,
+    NO_PROXY: noProxy,
+    no_proxy: noProxy,
+    // Node's processes are led by their sockets, and keep the proxy that was set before.
+    WECHAT_EMULATOR_PROXY_BEFORE: before.HTTPS_PROXY ?? before.https_proxy ?? ''
+  }
+}
+
+async function execute (command: string[], env: Record<string, string>): Promise<number> {
   const redirect = fileURLToPath(new URL('./static/redirect.js', import.meta.url))
   const options = `${process.env.NODE_OPTIONS ?? ''} --import ${JSON.stringify(redirect)}`.trim()
   const child = spawn(command[0] as string, command.slice(1), { stdio: 'inherit', env: { ...process.env, ...env, NODE_OPTIONS: options } })
@@ -40,6 +76,6 @@ export async function execute (command: string[], env: Record<string, string>): 
   process.on('SIGTERM', () => child.kill('SIGTERM'))
   return await new Promise((resolve, reject) => {
     child.once('error', error => reject(new Error(`cannot run ${command[0]}: ${error.message}`)))
-    child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)))
+    child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal as NodeJS.Signals] ?? 0)))
   })
 }

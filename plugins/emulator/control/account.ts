@@ -1,25 +1,34 @@
 /** Who this WeChat's account is, its tokens, its keys and its clock. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { OfficialAccount } from '../wechat/official-account.ts'
 import type { Pki } from '../keys/pki.ts'
+import { keyFiles } from '../keys/key-files.ts'
 import { pem } from '../keys/v3-keys.ts'
 import type { KeyMode, KeySwitch, World } from '../state/world.ts'
-import { number, object, one, optional, schema } from './schemas.ts'
+import { VERSION } from '../state/version.ts'
+import { environment, shellVariables } from './environment.ts'
+import { object, one, optional, schema, text } from './schemas.ts'
 
 export interface AccountParts {
   account: OfficialAccount
   pki: Pki
-  /** Where the mutual TLS listener is, if there is one. */
-  secureOrigin (): string | undefined
+  /** Where the mutual TLS listener is, if there is one, for who asked for this host. */
+  secureOrigin (host: string): string | undefined
+  /** Of this start of the emulator. */
+  id: string
 }
 
-export function accountRoutes (app: FastifyInstance, world: World, { account, pki, secureOrigin }: AccountParts): void {
-  app.get('/config', { schema: schema({ tag: 'account', summary: 'Account, keys and endpoints, ready for the plugins\' options', answer: 'Account, keys and endpoints.' }) }, async request => {
+const CALENDAR = 'The time on this WeChat\'s calendar, ISO 8601.'
+
+export function accountRoutes (app: FastifyInstance, world: World, { account, pki, secureOrigin, id }: AccountParts): void {
+  /** `host`: by which name the asker reaches this emulator. */
+  function configFor (request: FastifyRequest, host?: string) {
     const { appId, appSecret, mchId, apiKey, apiV3Key } = world.account
     const { merchant, wechat } = pki.v3
     const prefix = app.prefix.replace(/\/_emulator$/, '')
-    const here = `${request.protocol}://${request.host}${prefix}`
-    const secure = secureOrigin()
+    const name = host ?? request.hostname
+    const here = `${request.protocol}://${name}${request.port === null || Number.isNaN(request.port) ? '' : `:${request.port}`}${prefix}`
+    const secure = secureOrigin(name)
     const pay = secure === undefined ? here : secure + prefix
     return {
       appId,
@@ -38,7 +47,27 @@ export function accountRoutes (app: FastifyInstance, world: World, { account, pk
       endpoints: { api: here, open: here, pay, payBackup: pay },
       http: { ca: pki.ca }
     }
+  }
+
+  app.get<{ Querystring: { format?: 'json' | 'env', host?: string } }>('/config', {
+    schema: schema({ tag: 'account', summary: 'Account, keys and endpoints, ready for the plugins\' options', query: { format: one(['json', 'env'], 'env: as shell variables, to be read with eval. Default json.'), host: text('The name that you reach this emulator by, where it is not the one that you ask it by.') }, answer: 'Account, keys and endpoints.' })
+  }, async (request, reply) => {
+    const { format, host } = request.query
+    const config = configFor(request, host)
+    if (format !== 'env') return config
+    reply.serializer(payload => payload as string)
+    return reply.type('text/plain; charset=utf-8').send(shellVariables(environment(config)))
   })
+
+  app.get('/key-files', { schema: schema({ tag: 'account', summary: 'Keys and certificates as files, by name, in base64', answer: 'Files.' }) }, async () =>
+    Object.fromEntries(Object.entries(keyFiles(pki, world.account.mchId, world.keyMode !== 'public-key')).map(([name, content]) => [name, Buffer.from(content).toString('base64')])))
+
+  app.get('/health', { schema: schema({ tag: 'account', summary: 'Whether it is up, and which one it is', answer: 'That it is up.' }) }, async request => {
+    const secure = secureOrigin(request.hostname)
+    return { ok: true, id, version: VERSION, ...(secure !== undefined && { securePort: Number(new URL(secure).port) }) }
+  })
+
+  const calendar = () => ({ now: new Date(world.now()).toISOString() })
 
   app.get('/tokens', { schema: schema({ tag: 'account', summary: 'How many tokens and tickets were issued, and how often they were asked for', answer: 'Counts.' }) }, async () => account.counts())
 
@@ -61,9 +90,14 @@ export function accountRoutes (app: FastifyInstance, world: World, { account, pk
   app.post('/keys/rotate', { schema: schema({ tag: 'account', summary: 'A new platform certificate signs from now on', answer: 'Its serial number.' }) }, async () => ({ serial: pki.v3.rotate().serial }))
 
   app.post<{ Body: { ms: number } }>('/clock/advance', {
-    schema: schema({ tag: 'account', summary: 'Move this WeChat\'s clock on', body: object({ ms: number('Milliseconds.') }, ['ms']), answer: 'The time here, ISO 8601.' })
+    schema: schema({ tag: 'account', summary: 'Move this WeChat\'s calendar: orders, bills, refunds, tokens and redelivery; signatures keep to the real time', body: object({ ms: { type: 'number', description: 'Milliseconds; negative: back.' } }, ['ms']), answer: CALENDAR })
   }, async request => {
     world.advance(request.body.ms)
-    return { now: new Date(world.now()).toISOString() }
+    return calendar()
+  })
+
+  app.post('/clock/reset', { schema: schema({ tag: 'account', summary: 'Back to the real date', answer: CALENDAR }) }, async () => {
+    world.resetClock()
+    return calendar()
   })
 }

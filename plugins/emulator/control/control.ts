@@ -1,16 +1,20 @@
 /** The emulator's own interface: JSON under /_emulator. It plays the visitor and shows what WeChat knows. */
 import { isIP } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import { WECHAT_HOSTS } from '../keys/pki.ts'
 import type { World } from '../state/world.ts'
 import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
+import { compileLater } from './compile-later.ts'
 import { merchantRoutes } from './merchant.ts'
 import type { MerchantParts } from './merchant.ts'
 import { messageRoutes } from './messages.ts'
 import type { MessageParts } from './messages.ts'
 import { orderRoutes } from './orders.ts'
 import type { OrderParts } from './orders.ts'
+import { recordRoutes } from './records.ts'
+import type { RecordParts } from './records.ts'
+import { triggerRoute } from './trigger.ts'
 import { troubleRoutes } from './trouble.ts'
 import type { TroubleParts } from './trouble.ts'
 import { watchRoutes } from './watch.ts'
@@ -24,7 +28,27 @@ const HOSTS = new Set<string>(WECHAT_HOSTS)
  */
 const isHere = (host: string) => HOSTS.has(host) || isIP(host.replace(/^\[|\]$/g, '')) !== 0 || !host.includes('.') || /\.(?:localhost|local|test|internal|lan)$/.test(host)
 
-export type ControlParts = AccountParts & MerchantParts & MessageParts & OrderParts & TroubleParts & WatchParts
+/** What would have been right, where there is a list of it. */
+function choicesOf ({ validation = [] }: FastifyError): string {
+  const [first] = validation
+  return first?.keyword === 'enum' ? `: ${(first.params.allowedValues as string[]).join(', ')}` : ''
+}
+
+/**
+ * No page of another origin pays orders here, though it cannot read the answer: browsers say whose page it is in Origin,
+ * and, where they leave that out, in Sec-Fetch-Site.
+ */
+function isOwnPage ({ headers, host }: FastifyRequest): boolean {
+  const { origin } = headers
+  if (origin !== undefined) return URL.canParse(origin) && new URL(origin).host === host
+  const site = headers['sec-fetch-site']
+  return site === undefined || site === 'same-origin' || site === 'none' || headers['sec-fetch-mode'] === 'navigate'
+}
+
+export interface ControlParts extends AccountParts, MerchantParts, MessageParts, OrderParts, RecordParts, TroubleParts, WatchParts {
+  /** Names by which pages may reach it. */
+  publicHosts: readonly string[]
+}
 
 export function control (app: FastifyInstance, world: World, parts: ControlParts): void {
   app.register(async scope => {
@@ -37,12 +61,13 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
         done(Object.assign(new Error('the body must be JSON'), { statusCode: 400 }))
       }
     })
-    scope.setErrorHandler<Error & { statusCode?: number }>((error, _request, reply) => {
+    scope.setErrorHandler<FastifyError>((error, _request, reply) => {
       const status = error.statusCode ?? 500
-      return reply.code(status).send({ code: status === 500 ? 'SYSTEMERROR' : 'PARAM_ERROR', message: error.message })
+      return reply.code(status).send({ code: status === 500 ? 'SYSTEMERROR' : 'PARAM_ERROR', message: error.message + choicesOf(error) })
     })
     scope.addHook('onRequest', async (request, reply) => {
-      if (!isHere(request.hostname)) return reply.code(403).send({ code: 'FORBIDDEN', message: `the emulator's own interface is not for pages of ${request.hostname}` })
+      if (!isHere(request.hostname) && !parts.publicHosts.includes(request.hostname)) return reply.code(403).send({ code: 'FORBIDDEN', message: `the emulator's own interface does not answer to ${request.hostname}: start it with --public-host ${request.hostname}` })
+      if (!isOwnPage(request)) return reply.code(403).send({ code: 'FORBIDDEN', message: 'the emulator\'s own interface is not for pages of other origins: call it from a program, or from the dashboard' })
     })
     // Fastify drops members that a schema does not know: here a name spelled wrong is said to be so.
     scope.addHook('preValidation', async request => {
@@ -50,13 +75,16 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
       const odd = properties && Object.keys(request.body ?? {}).find(name => !(name in properties))
       if (odd !== undefined) throw Object.assign(new Error(`there is no ${odd} here`), { statusCode: 400 })
     })
+    // The dashboard by its shortest address.
+    scope.get('/', { schema: { querystring: {} } }, async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))
+    compileLater(scope)
     accountRoutes(scope, world, parts)
     orderRoutes(scope, world, parts)
+    triggerRoute(scope, world, parts)
     merchantRoutes(scope, parts)
     messageRoutes(scope, world, parts)
     troubleRoutes(scope, world, parts)
+    recordRoutes(scope, world, parts)
     watchRoutes(scope, world, parts)
-    // The dashboard by its shortest address.
-    scope.get('/', async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))
   }, { prefix: '/_emulator' })
 }

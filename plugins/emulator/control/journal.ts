@@ -84,8 +84,9 @@ export function journal (app: FastifyInstance, world: World) {
   const whole = ({ explain, ...call }: typeof calls[number]): Call => ({ ...call, ...(explain && { explanation: explain() }) })
 
   return {
-    /** The newest first, without their bodies. */
-    list: () => calls.map(call => ({ ...whole(call), request: '', reply: '' })).reverse(),
+    /** The newest first, without their bodies; all, or those after an id. */
+    list: (after = '') => calls.filter(({ id }) => orderOf(id) > orderOf(after)).map(call => ({ ...whole(call), request: '', reply: '' })).reverse(),
+    count: () => calls.length,
     find (id: string): Call | undefined {
       const call = id === 'latest' ? calls.findLast(({ explain }) => explain?.().signature) : calls.find(call => call.id === id)
       return call && whole(call)
@@ -112,6 +113,9 @@ function refusalIn (reply: string, status: number): string {
   // The consent page is a page when it refuses, too.
   return /错误码 · code (\d+)/.exec(reply)?.[0] ?? ''
 }
+
+/** Of `c17`, and of `n17`: 17. */
+export const orderOf = (id: string): number => Number(id.slice(1)) || 0
 
 /** Worked out when first asked for, and not again: the dashboard asks at each change. */
 function lazily<T> (work: () => T): () => T {

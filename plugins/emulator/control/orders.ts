@@ -4,7 +4,7 @@ import type { Notifier } from '../notifications/notifier.ts'
 import { scan } from '../wechat/browser/scan.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { PayV3 } from '../wechat/v3/v3.ts'
-import { userOf } from '../state/world.ts'
+import { chinaTime, userOf } from '../state/world.ts'
 import type { AuthCodeBehaviour, Order, Refund, World } from '../state/world.ts'
 import { listOf, object, one, optional, schema, text } from './schemas.ts'
 
@@ -16,6 +16,10 @@ type OrderRoute = Named & { Querystring: { sub_mch_id?: string }, Body: { openid
 const SUB = { sub_mch_id: text('Of a service provider\'s merchant.') }
 const PAYER = optional(object({ openid: text('Who pays; a known visitor. Default: the order\'s own, or the first.') }))
 const ORDER = { tag: 'orders', params: { number: text('out_trade_no') }, query: SUB, answer: 'The order.' } as const
+
+/** How a refund can end, in v2's words and in v3's. */
+const ENDS = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'REFUNDCLOSE', CHANGE: 'CHANGE', CLOSED: 'REFUNDCLOSE', ABNORMAL: 'CHANGE' } as const satisfies Record<string, Refund['refund_status']>
+export type RefundEnd = keyof typeof ENDS
 
 export function orderRoutes (app: FastifyInstance, world: World, { pay: { orders, refunds }, v3, notifier }: OrderParts): void {
   const missing = (reply: FastifyReply, code: string) => reply.code(404).send({ code, message: 'no such number' })
@@ -32,6 +36,14 @@ export function orderRoutes (app: FastifyInstance, world: World, { pay: { orders
     if (!orders.pay(order, body?.openid)) return reply.code(409).send({ code: order.trade_state === 'SUCCESS' ? 'ORDERPAID' : 'ORDERCLOSED', message: `the order is ${order.trade_state}` })
     notifier.paid(order)
     return order
+  })
+
+  app.post<OrderRoute>('/orders/:number/expire', { schema: schema({ ...ORDER, summary: 'The order\'s time is over', refusals: [404, 409] }) }, async ({ params, query }, reply) => {
+    const order = orders.find(params.number, query.sub_mch_id)
+    if (!order) return missing(reply, 'ORDERNOTEXIST')
+    if (order.trade_state !== 'NOTPAY') return reply.code(409).send({ code: 'TRADE_STATE_ERROR', message: `the order is ${order.trade_state}` })
+    order.time_expire = chinaTime(world.now())
+    return orders.find(params.number, query.sub_mch_id)
   })
 
   app.post<OrderRoute>('/orders/:number/cancel', { schema: schema({ ...ORDER, summary: 'The visitor turns back at the cashier', refusals: [404] }) }, async ({ params, query }, reply) => {
@@ -54,12 +66,12 @@ export function orderRoutes (app: FastifyInstance, world: World, { pay: { orders
 
   app.get('/refunds', { schema: schema({ tag: 'orders', summary: 'All refunds', answer: listOf('Refunds, the oldest first.') }) }, async () => [...world.refunds.values()])
 
-  app.post<Named & { Body: { status?: Exclude<Refund['refund_status'], 'PROCESSING'> } | null }>('/refunds/:number/settle', {
-    schema: schema({ tag: 'orders', summary: 'A refund\'s end, sooner or other than it would come by itself', params: { number: text('out_refund_no') }, body: optional(object({ status: one(['SUCCESS', 'REFUNDCLOSE', 'CHANGE'], 'Default SUCCESS.') })), answer: 'The refund.', refusals: [404] })
+  app.post<Named & { Body: { status?: keyof typeof ENDS } | null }>('/refunds/:number/settle', {
+    schema: schema({ tag: 'orders', summary: 'A refund\'s end, sooner or other than it would come by itself', params: { number: text('out_refund_no') }, body: optional(object({ status: one(Object.keys(ENDS), 'In v2\'s words or APIv3\'s: REFUNDCLOSE is CLOSED, CHANGE is ABNORMAL. Default SUCCESS.') })), answer: 'The refund.', refusals: [404] })
   }, async ({ params, body }, reply) => {
     const refund = world.refunds.get(params.number)
     if (!refund) return missing(reply, 'REFUNDNOTEXIST')
-    refunds.settle(refund, body?.status ?? 'SUCCESS')
+    refunds.settle(refund, ENDS[body?.status ?? 'SUCCESS'])
     return refund
   })
 

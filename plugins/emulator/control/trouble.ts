@@ -4,6 +4,7 @@ import { createChance } from '../faults/chance.ts'
 import type { Fault, FaultOdds, Faults } from '../faults/faults.ts'
 import type { Mishap, MishapOdds, Mishaps } from '../faults/mishaps.ts'
 import type { Notifier } from '../notifications/notifier.ts'
+import { orderOf } from './journal.ts'
 import type { World } from '../state/world.ts'
 import { listOf, number, object, one, schema, text } from './schemas.ts'
 
@@ -16,7 +17,9 @@ const ODDS = { type: 'object', additionalProperties: { type: 'number', minimum: 
 const TIMES = { type: 'integer', minimum: 1, description: 'How many it meets. Default 1.' }
 
 export function troubleRoutes (app: FastifyInstance, world: World, { notifier, faults, mishaps }: TroubleParts): void {
-  app.get('/notifications', { schema: schema({ tag: 'notifications', summary: 'Each attempt to tell the merchant, with its reply', answer: listOf('Deliveries, the oldest first.') }) }, async () => world.deliveries)
+  app.get<{ Querystring: { after?: string } }>('/notifications', {
+    schema: schema({ tag: 'notifications', summary: 'Each attempt to tell the merchant, with its reply', query: { after: text('Only those that were sent after this id.') }, answer: listOf('Deliveries, the oldest first.') })
+  }, async ({ query: { after = '' } }) => world.deliveries.slice(orderOf(after)))
 
   app.post<{ Params: { id: string } }>('/notifications/:id/resend', {
     schema: schema({ tag: 'notifications', summary: 'Send a notification once more', params: { id: text('Of the delivery.') }, answer: 'The new delivery.', refusals: [404] })

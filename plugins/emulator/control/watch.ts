@@ -9,6 +9,7 @@ import type { Message } from '../wechat/official-account-calls.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { PayV3 } from '../wechat/v3/v3.ts'
 import type { World } from '../state/world.ts'
+import { countRecords } from './records.ts'
 import { listOf, schema, text } from './schemas.ts'
 
 export interface WatchParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, mishaps: Mishaps, names: string[] }
@@ -20,11 +21,11 @@ const NO_CALL = { code: 'NOT_FOUND', message: 'no such call' }
 const GATHERED = 60
 /** Milliseconds between signs of life, so that nothing on the way hangs up. */
 const HEARTBEAT = 20_000
-/** How many of each the dashboard shows. */
+/** How many of each it tells of. */
 const SHOWN = 200
 
 export function watchRoutes (app: FastifyInstance, world: World, { account, pay, v3, journal, faults, mishaps, names }: WatchParts): void {
-  app.get('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, the newest first', answer: listOf('Calls, without their bodies.') }) }, async () => journal.list())
+  app.get<{ Querystring: { after?: string } }>('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, the newest first', query: { after: text('Only those that came after this id.') }, answer: listOf('Calls, without their bodies.') }) }, async request => journal.list(request.query.after))
 
   app.get<{ Params: { id: string } }>('/calls/:id', { schema: schema({ ...CALL, summary: 'One call, with what was sent and answered', answer: 'The call.' }) }, async (request, reply) =>
     journal.find(request.params.id) ?? reply.code(404).send(NO_CALL))
@@ -35,7 +36,9 @@ export function watchRoutes (app: FastifyInstance, world: World, { account, pay,
     return call.explanation ?? reply.code(404).send({ code: 'NOT_FOUND', message: 'that call was not refused for its signature' })
   })
 
-  app.get('/state', { schema: schema({ tag: 'calls', summary: 'What the dashboard shows', answer: 'All of it.' }) }, async () => ({
+  app.get<{ Querystring: { brief?: boolean } }>('/state', {
+    schema: schema({ tag: 'calls', summary: 'Account, clock, balance, counts and faults; and the last 200 orders, refunds, notifications and calls', query: { brief: { type: 'boolean', description: 'Without those.' } }, answer: 'All of it.' })
+  }, async ({ query }) => ({
     appId: world.account.appId,
     mchId: world.account.mchId,
     names,
@@ -43,15 +46,18 @@ export function watchRoutes (app: FastifyInstance, world: World, { account, pay,
     balance: world.balance,
     keyMode: world.keyMode,
     tokens: account.counts(),
-    orders: [...world.orders.values()].slice(-SHOWN).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).reverse(),
-    refunds: [...world.refunds.values()].slice(-SHOWN).reverse(),
-    notifications: world.deliveries.slice(-SHOWN).reverse(),
-    transfers: v3.transfers.list().slice(0, SHOWN),
-    complaints: v3.complaints.list().slice(0, SHOWN),
-    shares: pay.sharing.list().slice(0, SHOWN),
-    serviceOrders: v3.payscore.list().slice(0, SHOWN),
-    messages: world.memory.list<Message>('messages').slice(-SHOWN).reverse(),
-    calls: journal.list().slice(0, SHOWN),
+    counts: countRecords(world, journal),
+    ...(!query.brief && {
+      orders: [...world.orders.values()].slice(-SHOWN).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).reverse(),
+      refunds: [...world.refunds.values()].slice(-SHOWN).reverse(),
+      notifications: world.deliveries.slice(-SHOWN).reverse(),
+      transfers: v3.transfers.list().slice(0, SHOWN),
+      complaints: v3.complaints.list().slice(0, SHOWN),
+      shares: pay.sharing.list().slice(0, SHOWN),
+      serviceOrders: v3.payscore.list().slice(0, SHOWN),
+      messages: world.memory.list<Message>('messages').slice(-SHOWN).reverse(),
+      calls: journal.list().slice(0, SHOWN)
+    }),
     faults: faults.waiting(),
     mishaps: mishaps.waiting()
   }))

@@ -1,5 +1,6 @@
 /** The emulator's certificate authority, and what it issues: its own TLS certificate and each merchant's API certificate. */
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import type { Random } from '../state/random.ts'
 import { createV3Keys, pem } from './v3-keys.ts'
 import type { SavedV3Keys, V3Keys } from './v3-keys.ts'
@@ -26,7 +27,7 @@ export interface SavedAuthority { root: KeyAndCertificate, server: KeyAndCertifi
 
 export interface Pki extends Pick<Authority, 'ca' | 'server'> {
   /** apiclient_cert and apiclient_key of the merchant: they sign APIv3 and open v2's mutual TLS, as at WeChat. */
-  merchant: KeyAndCertificate
+  readonly merchant: KeyAndCertificate
   /** The RSA keys of APIv3. */
   v3: V3Keys
 }
@@ -36,22 +37,35 @@ export const WECHAT_HOSTS = ['api.weixin.qq.com', 'open.weixin.qq.com', 'api.mch
 const HOSTS = ['localhost', '127.0.0.1', '::1', ...WECHAT_HOSTS]
 const DAY = 86_400_000
 
-export function createAuthority (saved?: SavedAuthority): Authority {
+/** `publicHosts`: further names and addresses that its TLS certificate is good for. */
+export function createAuthority (saved?: SavedAuthority, publicHosts: readonly string[] = []): Authority {
   const name = { commonName: 'WeChat emulator CA', organization: 'fastify-wechat-pay' }
   const issuer: Issuer = { name, key: saved ? createPrivateKey(saved.root.key) : newKey() }
-  const { root, server } = saved ?? newCertificates(issuer)
+  const hosts = [...HOSTS, ...publicHosts]
+  const root = saved?.root ?? newRoot(issuer)
+  const server = saved && covers(saved.server.cert, hosts) ? saved.server : newServer(issuer, hosts)
   return { issuer, ca: root.cert, server, saved: { root, server } }
 }
 
-function newCertificates (issuer: Issuer): SavedAuthority {
-  const notBefore = new Date(Date.now() - DAY)
-  const root = issueCertificate({ subject: issuer.name, publicKey: issuer.key, issuer, authority: true, notBefore, notAfter: new Date(Date.now() + 3650 * DAY) })
+function newRoot (issuer: Issuer): KeyAndCertificate {
+  const cert = issueCertificate({ subject: issuer.name, publicKey: issuer.key, issuer, authority: true, notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + 3650 * DAY) })
+  return { key: pem(issuer.key), cert }
+}
+
+function newServer (issuer: Issuer, hosts: readonly string[]): KeyAndCertificate {
   const key = newKey()
-  const server = issueCertificate({ subject: { commonName: 'localhost', organization: 'WeChat emulator' }, publicKey: key, issuer, notBefore, notAfter: new Date(Date.now() + 800 * DAY), hosts: HOSTS })
-  return { root: { key: pem(issuer.key), cert: root }, server: { key: pem(key), cert: server } }
+  const cert = issueCertificate({ subject: { commonName: 'localhost', organization: 'WeChat emulator' }, publicKey: key, issuer, notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + 800 * DAY), hosts })
+  return { key: pem(key), cert }
+}
+
+/** Whether a kept certificate is still the right one: for all these hosts, and for a month. */
+function covers (cert: string, hosts: readonly string[]): boolean {
+  const certificate = new X509Certificate(cert)
+  return Date.parse(certificate.validTo) > Date.now() + 30 * DAY &&
+    hosts.every(host => (isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined)
 }
 
 export function createPki (mchId: string, { issuer, ca, server } = createAuthority(), random?: Random, saved?: SavedV3Keys): Pki {
   const v3 = createV3Keys(mchId, { issuer, ...(random && { random }), ...(saved && { saved }) })
-  return { ca, server, merchant: { key: pem(v3.merchant.key), cert: v3.merchant.cert }, v3 }
+  return { ca, server, get merchant () { return { key: pem(v3.merchant.key), cert: v3.merchant.cert } }, v3 }
 }

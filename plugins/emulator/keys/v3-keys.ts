@@ -1,9 +1,10 @@
-/** The RSA keys of APIv3: the merchant's, WeChat's public key, and its platform certificates. Made once for each process, since they take a tenth of a second each. */
-import { createPrivateKey, createPublicKey, generateKeyPair, generateKeyPairSync, X509Certificate } from 'node:crypto'
+/** The RSA keys of APIv3: the merchant's, WeChat's public key, and its platform certificates. Made once for each process, since they take a twentieth of a second each. */
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { promisify } from 'node:util'
 import { createRandom } from '../state/random.ts'
 import type { Random } from '../state/random.ts'
+import { makeRsa, makeRsaSync } from './rsa.ts'
+import type { KeyPair } from './rsa.ts'
 import { issueCertificate } from './x509.ts'
 import type { Issuer } from './x509.ts'
 
@@ -18,9 +19,9 @@ export interface PlatformCertificate {
 
 export interface V3Keys {
   /** The merchant's: signs requests, and opens what is encrypted for the merchant. */
-  merchant: { key: KeyObject, cert: string, serial: string }
+  readonly merchant: { key: KeyObject, publicKey: KeyObject, cert: string, serial: string }
   /** WeChat Pay's public key, the way of new merchants. */
-  wechat: { id: string, key: KeyObject, publicKey: KeyObject }
+  readonly wechat: { id: string, key: KeyObject, publicKey: KeyObject }
   /** The newest last. */
   platform (): PlatformCertificate[]
   /** A new platform certificate, which signs from now on; the old ones stay on the list. */
@@ -33,20 +34,18 @@ export const pem = (key: KeyObject): string => key.export({ type: key.type === '
 
 const DAY = 86_400_000
 
-interface KeyPair { publicKey: KeyObject, privateKey: KeyObject }
-
 /** `role`: a key of its own for each. */
 const made = new Map<string, KeyPair>()
 function rsa (role: string): KeyPair {
-  const pair = made.get(role) ?? generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const pair = made.get(role) ?? makeRsaSync()
   made.set(role, pair)
   return pair
 }
 
-/** Makes the keys that every account needs side by side, so that the first emulator of a process starts sooner. */
+/** Makes the keys that every account needs side by side, and beside the rest of what an emulator needs to start. */
 export async function prepareKeys (): Promise<void> {
   await Promise.all(['merchant', 'wechat'].map(async role => {
-    if (!made.has(role)) made.set(role, await promisify(generateKeyPair)('rsa', { modulusLength: 2048 }))
+    if (!made.has(role)) made.set(role, await makeRsa())
   }))
 }
 
@@ -71,10 +70,17 @@ export function createV3Keys (mchId: string, { issuer, random = createRandom(), 
   const notAfter = new Date(Date.now() + 365 * DAY)
   const certify = (commonName: string, organization: string, { publicKey, privateKey }: KeyPair, by: Issuer = { name: { commonName: `${organization} CA` }, key: privateKey }, until = notAfter) =>
     issueCertificate({ subject: { commonName, organization }, publicKey, issuer: by, notBefore, notAfter: until })
-  const own = saved ? pairOf(saved.merchant.key) : rsa('merchant')
-  const wechat = saved ? pairOf(saved.wechat.key) : rsa('wechat')
   const wechatId = saved?.wechat.id ?? `PUB_KEY_ID_0${random.hex(16).toUpperCase()}`
-  const cert = saved?.merchant.cert ?? certify(mchId, 'WeChat emulator merchant', own, issuer)
+  // When they are first asked for: the pool may still be at it while the emulator starts.
+  const merchant = lazy(() => {
+    const { privateKey: key, publicKey } = saved ? pairOf(saved.merchant.key) : rsa('merchant')
+    const cert = saved?.merchant.cert ?? certify(mchId, 'WeChat emulator merchant', { privateKey: key, publicKey }, issuer)
+    return { key, publicKey, cert, serial: new X509Certificate(cert).serialNumber }
+  })
+  const wechat = lazy(() => {
+    const { privateKey: key, publicKey } = saved ? pairOf(saved.wechat.key) : rsa('wechat')
+    return { id: wechatId, key, publicKey }
+  })
   const certificates = (saved?.platform ?? []).map(({ key, cert }) => platformCertificate(pairOf(key), cert))
 
   function rotate (): PlatformCertificate {
@@ -87,18 +93,26 @@ export function createV3Keys (mchId: string, { issuer, random = createRandom(), 
   }
 
   return {
-    merchant: { key: own.privateKey, cert, serial: new X509Certificate(cert).serialNumber },
-    wechat: { id: wechatId, key: wechat.privateKey, publicKey: wechat.publicKey },
+    get merchant () { return merchant() },
+    get wechat () { return wechat() },
     platform () {
       if (certificates.length === 0) rotate()
       return certificates
     },
     rotate,
     saved: () => ({
-      merchant: { key: pem(own.privateKey), cert },
-      wechat: { id: wechatId, key: pem(wechat.privateKey) },
+      merchant: { key: pem(merchant().key), cert: merchant().cert },
+      wechat: { id: wechatId, key: pem(wechat().key) },
       platform: certificates.map(({ key, cert }) => ({ key: pem(key), cert }))
     })
+  }
+}
+
+function lazy<T> (make: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= make()
+    return made
   }
 }
 

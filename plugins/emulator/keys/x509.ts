@@ -5,6 +5,7 @@
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
+import { bitString, der, integer, NULL, octets, oid, sequence, TRUE } from './der.ts'
 
 export interface Issuer {
   name: CertificateName
@@ -73,33 +74,8 @@ const OID = {
   ecdsaWithSha256: '1.2.840.10045.4.3.2'
 } as const
 
-function der (tag: number, parts: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(parts)
-  const size = body.length
-  const length = size < 0x80 ? [size] : size < 0x100 ? [0x81, size] : [0x82, size >> 8, size & 0xff]
-  return Buffer.concat([Buffer.from([tag, ...length]), body])
-}
-
-const sequence = (parts: readonly Buffer[]) => der(0x30, parts)
-const integer = (bytes: Buffer) => der(0x02, [bytes])
-const octets = (bytes: Buffer) => der(0x04, [bytes])
-// The first byte counts unused bits: none.
-const bitString = (bytes: Buffer) => der(0x03, [Buffer.from([0]), bytes])
-const NULL = der(0x05, [])
-const TRUE = der(0x01, [Buffer.from([0xff])])
-
 /** keyCertSign and cRLSign. */
 const SIGNS_CERTIFICATES = der(0x03, [Buffer.from([1, 0x06])])
-
-function oid (dotted: string): Buffer {
-  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number)
-  const bytes = [first * 40 + second, ...rest.flatMap(number => {
-    const digits = [number & 0x7f]
-    for (let left = number >> 7; left > 0; left >>= 7) digits.unshift((left & 0x7f) | 0x80)
-    return digits
-  })]
-  return der(0x06, [Buffer.from(bytes)])
-}
 
 function name ({ commonName, organization }: CertificateName): Buffer {
   const part = (id: string, value: string) => der(0x31, [sequence([oid(id), der(0x0c, [Buffer.from(value)])])])
@@ -114,6 +90,14 @@ const extension = (id: string, value: Buffer, critical = false) => sequence([oid
 function generalName (host: string): Buffer {
   const version = isIP(host)
   if (version === 0) return der(0x82, [Buffer.from(host)])
-  // Only the loopback address is ever asked for in IPv6.
-  return der(0x87, [version === 4 ? Buffer.from(host.split('.').map(Number)) : Buffer.from([...Array(15).fill(0), 1])])
+  return der(0x87, [version === 4 ? Buffer.from(host.split('.').map(Number)) : ipv6Bytes(host)])
+}
+
+function ipv6Bytes (address: string): Buffer {
+  // The URL parser writes each address in one way: hexadecimal groups, and :: at most once.
+  const [left = '', right] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
+  const groups = (text: string | undefined) => text ? text.split(':') : []
+  const [before, after] = [groups(left), groups(right)]
+  const all = [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after]
+  return Buffer.from(all.map(group => group.padStart(4, '0')).join(''), 'hex')
 }

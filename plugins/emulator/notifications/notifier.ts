@@ -13,6 +13,7 @@ import { headersInWechatsCase } from '../wechat/header-names.ts'
 import { callbackSigner, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
 import type { Mishaps } from '../faults/mishaps.ts'
 import { signed, v2Xml } from '../wechat/wire.ts'
+import { createAppointments } from '../state/appointments.ts'
 import type { Values } from '../wechat/wire.ts'
 import { chinaTime, rfc3339 } from '../state/world.ts'
 import type { Delivery, Order, Refund, World } from '../state/world.ts'
@@ -22,6 +23,8 @@ const MINUTE = 60
 const SCHEDULE = [15, 15, 30, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 180 * MINUTE, 180 * MINUTE, 360 * MINUTE, 360 * MINUTE]
 /** Milliseconds the merchant has to answer. */
 const PATIENCE = 5000
+/** Milliseconds that the end of this WeChat waits for those that are under way. */
+const GRACE = 200
 
 /** What is told, and to whom. */
 type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string, v3: boolean }
@@ -29,12 +32,14 @@ type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> &
 const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache' }
 
 export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, log: FastifyBaseLogger) {
-  const timers = new Set<NodeJS.Timeout>()
+  const turns = createAppointments(world)
   const underWay = new Set<Promise<void>>()
-  /** What still has to be told, and when its turn comes. */
-  const pending = world.memory.table<{ news: News, number: number, due: number }>('pending')
+  /** What still has to be told, which attempt comes next, and when the one before was. */
+  const pending = world.memory.table<{ news: News, number: number, since: number }>('pending')
   const signer = callbackSigner(world, keys)
   let closed = false
+  /** A merchant who takes long to answer does not keep this WeChat from ending. */
+  const ended = new AbortController()
 
   const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
 
@@ -85,7 +90,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     }
     world.deliveries.push(delivery)
     try {
-      const reply = await request(delivery.url, { method: 'POST', headers: headersInWechatsCase(delivery.request.headers), body, signal: AbortSignal.timeout(PATIENCE) })
+      const reply = await request(delivery.url, { method: 'POST', headers: headersInWechatsCase(delivery.request.headers), body, signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ended.signal]) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
       delivery.accepted = v3
         ? reply.statusCode === 200 || reply.statusCode === 204
@@ -105,18 +110,18 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
 
   function start (key: string, news: News, number: number): void {
     if (closed) return
-    pending.set(key, { news, number, due: Date.now() })
+    pending.set(key, { news, number, since: world.now() })
     const running = deliver(news, number).then(accepted => {
-      const delay = SCHEDULE[number - 1]
-      if (accepted || delay === undefined) pending.delete(key)
-      else again(key, { news, number: number + 1, due: Date.now() + delay * 1000 * world.timeScale })
+      if (accepted || SCHEDULE[number - 1] === undefined) pending.delete(key)
+      else again(key, { news, number: number + 1, since: world.now() })
     }).finally(() => underWay.delete(running))
     underWay.add(running)
   }
 
-  function again (key: string, told: { news: News, number: number, due: number }): void {
+  function again (key: string, told: { news: News, number: number, since: number }): void {
+    if (closed) return
     pending.set(key, told)
-    later(told.due - Date.now(), () => start(key, told.news, told.number))
+    turns.make(key, told.since, (SCHEDULE[told.number - 2] ?? 0) * 1000 * world.timeScale, () => start(key, told.news, told.number))
   }
   // What was not yet told when this WeChat was stopped.
   for (const [key, told] of pending) again(key, told)
@@ -134,15 +139,6 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     if (kind === 'duplicate') for (let at = 1; at < copies; at++) await attempt(news, number)
     mishaps.overtake()
     return first.accepted
-  }
-
-  function later (ms: number, run: () => void): void {
-    const timer = setTimeout(() => {
-      timers.delete(timer)
-      run()
-    }, ms)
-    timer.unref()
-    timers.add(timer)
   }
 
   const about = (order: Order) => ({ out_trade_no: order.out_trade_no, out_refund_no: '', url: order.notify_url })
@@ -183,8 +179,10 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     },
     async close (): Promise<void> {
       closed = true
-      for (const timer of timers) clearTimeout(timer)
+      turns.close()
+      const grace = setTimeout(() => ended.abort(), GRACE)
       await Promise.all(underWay)
+      clearTimeout(grace)
     }
   }
 }

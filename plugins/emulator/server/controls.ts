@@ -1,29 +1,19 @@
 /** What a test, or a person, does on WeChat's side: the control interface, typed. */
-import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
+import type { EmulatorConfig } from '../control/config.ts'
 import type { Chaos } from '../control/trouble.ts'
 import type { Explanation } from '../explain/explanation.ts'
 import type { Fault } from '../faults/faults.ts'
 import type { Call } from '../control/journal.ts'
+import type { RefundEnd } from '../control/orders.ts'
+import type { Mishap } from '../faults/mishaps.ts'
+import { awaitDelivery } from '../notifications/await-delivery.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
 import type { NewComplaint } from '../wechat/v3/complaints.ts'
 import type { TransferState } from '../wechat/v3/transfers.ts'
-import type { Mishap } from '../faults/mishaps.ts'
 import type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, World } from '../state/world.ts'
 
-/** What `GET /_emulator/config` answers: ready to be spread into the plugins' options. */
-export interface EmulatorConfig {
-  appId: string
-  appSecret: string
-  merchant: {
-    mchId: string
-    v2: { apiKey: string, cert: string, key: string }
-    v3: { serialNo: string, privateKey: string, apiV3Key: string, publicKeyId?: string, publicKey?: string }
-  }
-  endpoints: { api: string, open: string, pay: string, payBackup: string }
-  /** What clients have to trust, since the emulator's payments are behind mutual TLS like WeChat's. */
-  http: { ca: string }
-}
+export type { EmulatorConfig } from '../control/config.ts'
 
 export interface EmulatorControls {
   /** Its base URL; payments are also at `config.endpoints.pay`, behind TLS. */
@@ -41,8 +31,8 @@ export interface EmulatorControls {
   /** What a payer shows at the till. */
   authCode (behaviour?: AuthCodeBehaviour, openid?: string): Promise<string>
   refunds (): Refund[]
-  /** Ends a refund, SUCCESS by default. */
-  settleRefund (outRefundNo: string, status?: Exclude<Refund['refund_status'], 'PROCESSING'>): Promise<Refund>
+  /** Ends a refund, SUCCESS by default; in v2's words or in v3's. */
+  settleRefund (outRefundNo: string, status?: RefundEnd): Promise<Refund>
   /** The visitor pays orders that were placed together. */
   payCombined (combineOutTradeNo: string): Promise<Order[]>
   /** The receiver of a transfer confirms it. */
@@ -71,13 +61,21 @@ export interface EmulatorControls {
   settleTransfer (outBillNo: string, state: TransferState, reason?: string): Promise<void>
   /** A payer complains about a paid order; its complaint_id. */
   complain (outTradeNo: string, complaint: NewComplaint): Promise<string>
-  /** The next notification that this holds for, or one that has been sent already. */
-  waitForNotification (which?: (delivery: Delivery) => boolean): Promise<Delivery>
+  /**
+   * The next notification that this holds for, or one that has been sent already. Rejects after `timeout` milliseconds
+   * (default 10,000; Infinity: never) with an error that says which notifications came, and what they were answered.
+   */
+  waitForNotification (which?: (delivery: Delivery) => boolean, options?: { timeout?: number }): Promise<Delivery>
   resend (id: string): Promise<Delivery>
   expireTokens (options?: { tickets?: boolean }): Promise<void>
   issued (): Promise<{ tokens: number, tickets: number, calls: Record<string, number> }>
-  /** Moves this WeChat's clock on, in milliseconds. */
+  /**
+   * Moves this WeChat's calendar, in milliseconds (negative: back): bills, expiry, refunds, tokens and redelivery go by it.
+   * Answers, callbacks and the check of timestamps keep to the real time.
+   */
   advance (ms: number): void
+  /** Back to the real date. */
+  resetClock (): void
 }
 
 export async function createControls (app: FastifyInstance, world: World, origin: string): Promise<EmulatorControls> {
@@ -118,16 +116,11 @@ export async function createControls (app: FastifyInstance, world: World, origin
     messages: () => world.memory.list<Message>('messages'),
     settleTransfer: async (number, state, reason) => { await ask('POST', `/transfers/${encodeURIComponent(number)}/settle`, { state, reason }) },
     complain: async (number, complaint) => (await ask<{ complaint_id: string }>('POST', '/complaints', { out_trade_no: number, ...complaint })).complaint_id,
-    async waitForNotification (which = () => true) {
-      for (;;) {
-        const sent = world.deliveries.find(delivery => (delivery.reply || delivery.error) && which(delivery))
-        if (sent) return sent
-        await once(world.events, 'delivery')
-      }
-    },
+    waitForNotification: (which = () => true, { timeout = 10_000 } = {}) => awaitDelivery(world, which, timeout),
     resend: id => ask('POST', `/notifications/${id}/resend`),
     expireTokens: async (which = {}) => { await ask('POST', '/tokens/expire', which) },
     issued: () => ask('GET', '/tokens'),
-    advance: world.advance
+    advance: world.advance,
+    resetClock: world.resetClock
   }
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { Side } from './accounts.ts'
 import type { MemorySnapshot } from '../state/memory.ts'
 import type { Authority, Pki, SavedAuthority } from '../keys/pki.ts'
-import { pem } from '../keys/v3-keys.ts'
+import { keyFiles } from '../keys/key-files.ts'
+import { trustFiles } from '../keys/trust-files.ts'
 import type { SavedV3Keys } from '../keys/v3-keys.ts'
 
 interface State {
@@ -60,17 +61,17 @@ export function keepState (dir: string, { authority, sides }: Kept): { close ():
   }
 }
 
-/** The files that SDKs in any language want to read, under the names that WeChat gives them. */
-export function writeKeyFiles (dir: string, { authority, sides }: Kept): void {
-  for (const { name, pki } of sides) {
+/** For each account, in a folder of its own but the first's. */
+export function writeKeyFiles (dir: string, { sides }: Kept): void {
+  for (const { name, world, pki } of sides) {
     const folder = join(dir, name)
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const files = {
-      'ca.pem': authority.ca,
-      'apiclient_cert.pem': pki.merchant.cert,
-      'apiclient_key.pem': pki.merchant.key,
-      'pub_key.pem': pem(pki.v3.wechat.publicKey)
-    }
-    for (const [file, content] of Object.entries(files)) writeFileSync(join(folder, file), content, { mode: 0o600 })
+    writeFiles(folder, keyFiles(pki, world.account.mchId, world.keyMode !== 'public-key'))
+    writeFiles(folder, trustFiles(pki.ca))
   }
+}
+
+/** Private keys are among them: for this user only. */
+export function writeFiles (folder: string, files: Record<string, string | Buffer>): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content, { mode: 0o600 })
 }

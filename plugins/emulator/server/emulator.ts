@@ -2,13 +2,17 @@
  * WeChat's side on your own machine: a Fastify plugin, and `createEmulator()` that starts one by itself.
  * It refuses what WeChat refuses, with WeChat's codes and words. For development and tests only.
  */
+import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { checkSides, createFront } from './accounts.ts'
 import { createControls } from './controls.ts'
 import type { EmulatorControls } from './controls.ts'
+import { lockData } from './lock.ts'
+import type { Lock } from './lock.ts'
 import { keepState, readState, writeKeyFiles } from './data.ts'
 import { testNotifications } from '../notifications/samples.ts'
 import { createAuthority, createPki } from '../keys/pki.ts'
@@ -36,6 +40,8 @@ export interface CreateEmulatorOptions extends EmulatorOptions {
   securePort?: number
   /** Default 127.0.0.1: only this machine. */
   host?: string
+  /** Further names and addresses that it is reached by: its TLS certificate is good for them, and its own interface answers to them. */
+  publicHost?: string | string[]
   /** A folder in which everything is kept: the next emulator there is the same one. Default: nothing is kept. */
   data?: string
   /** More accounts, each with a merchant of its own: at the same address, told apart by their ids, and under `/<name>`. */
@@ -44,13 +50,26 @@ export interface CreateEmulatorOptions extends EmulatorOptions {
 }
 
 /** Starts an emulator on a port of its own and hands out its controls. */
-export async function createEmulator (given: CreateEmulatorOptions = {}): Promise<Emulator> {
-  checkEmulatorOptions(given)
-  const { port = 0, securePort = 0, host = '127.0.0.1', logger = false, data, accounts = [], ...options } = given
+export async function createEmulator (options: CreateEmulatorOptions = {}): Promise<Emulator> {
+  checkEmulatorOptions(options)
   refuseProduction(options.allowProduction)
+  const id = randomUUID()
+  if (options.data === undefined) return await start(options, id)
+  const lock = await lockData(options.data, id)
+  try {
+    return await start(options, id, lock)
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost = [], logger = false, data, accounts = [], ...options }: CreateEmulatorOptions, id: string, lock?: Lock): Promise<Emulator> {
+  const publicHosts = typeof publicHost === 'string' ? [publicHost] : publicHost
+  for (const name of publicHosts) if (!isHostName(name)) throw new Error('publicHost must be a host name or an IP address, without scheme and port')
   const saved = data === undefined ? undefined : readState(data)
-  if (!saved) await prepareKeys()
-  const authority = createAuthority(saved?.authority)
+  const keys = saved ? undefined : prepareKeys()
+  const authority = createAuthority(saved?.authority, publicHosts)
   const sides = [{ name: '', ...options }, ...accounts].map(({ name, ...options }) => {
     const before = saved?.accounts[name]
     const world = createWorld(options, before?.memory)
@@ -65,16 +84,25 @@ export async function createEmulator (given: CreateEmulatorOptions = {}): Promis
     serverFactory: handler => createServer({ keepAliveTimeout: KEEP_ALIVE }, (request, reply) => front.peek(request, () => handler(request, reply)))
   })
   app.get('/', async (_request, reply) => reply.redirect('/_emulator/dashboard'))
-  const secure: { origin?: string } = {}
+  const secure = { port: 0 }
+  /** Under the name that it was asked by, where its certificate is good for that. */
+  const secureOrigin = (name: string) => secure.port === 0
+    ? undefined
+    : `https://${publicHosts.includes(name) || name === host || name === 'localhost' ? name : host === '127.0.0.1' ? host : 'localhost'}:${secure.port}`
   const names = sides.map(({ name }) => name)
   for (const { name, world, pki } of sides) {
-    app.register(emulator, { ...options, prefix: name && `/${name}`, parts: { world, pki, secureOrigin: () => secure.origin, names } })
+    app.register(emulator, { ...options, prefix: name && `/${name}`, parts: { world, pki, secureOrigin, names, id, publicHosts } })
   }
   if (data !== undefined) {
+    await keys
     writeKeyFiles(data, { authority, sides })
     const kept = keepState(data, { authority, sides })
-    app.addHook('onClose', async () => kept.close())
+    app.addHook('onClose', async () => {
+      kept.close()
+      lock?.release()
+    })
   }
+  proxyWechat(app, secure, host)
   const origin = await app.listen({ port, host })
   const handle = (request: IncomingMessage, reply: ServerResponse) => front.peek(request, () => app.routing(request, reply))
   const listening = await listenSecurely(app, authority, { port: securePort, host, handle }).catch(async (error: Error) => {
@@ -82,9 +110,10 @@ export async function createEmulator (given: CreateEmulatorOptions = {}): Promis
     await app.close()
     throw error
   })
-  secure.origin = `https://${host === '127.0.0.1' ? host : 'localhost'}:${listening}`
-  proxyWechat(app, listening, host)
+  secure.port = listening
+  lock?.tell(origin)
 
+  await keys
   const controls = new Map<string, EmulatorControls>()
   for (const { name, world } of sides) controls.set(name, await createControls(app, world, origin + (name && `/${name}`)))
   return {
@@ -99,6 +128,8 @@ export async function createEmulator (given: CreateEmulatorOptions = {}): Promis
     close: () => app.close()
   }
 }
+
+const isHostName = (name: string) => isIP(name) !== 0 || /^(?=.{1,253}$)[a-z\d]([a-z\d-]*[a-z\d])?(\.[a-z\d]([a-z\d-]*[a-z\d])?)*$/i.test(name)
 
 export default emulator
 export { emulator, testNotifications }

@@ -37,6 +37,7 @@ const CREATE = {
   port,
   securePort: port,
   host: text,
+  publicHost: shape(value => typeof value === 'string' || (Array.isArray(value) && value.every(name => typeof name === 'string')), 'must be a host name or an IP address, or a list of them'),
   data: text,
   accounts: list(object({ ...WORLD, name: anything })),
   logger: anything

@@ -1,5 +1,5 @@
 /** WeChat's side as a Fastify plugin: all of its paths, and the emulator's own interface under /_emulator. */
-import { createPublicKey, verify } from 'node:crypto'
+import { randomUUID, verify } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { authorize } from '../wechat/browser/authorize.ts'
 import { bridge } from '../wechat/browser/bridge.ts'
@@ -30,7 +30,7 @@ export interface EmulatorOptions extends WorldOptions {
   /** Needed, together with the environment's WECHAT_EMULATOR_IN_PRODUCTION=yes, where NODE_ENV is production. */
   allowProduction?: boolean
   /** @internal What WeChat knows, its certificates, where its mutual TLS is, and the other accounts here; made anew by default. */
-  parts?: { world: World, pki: Pki, secureOrigin (): string | undefined, names: string[] }
+  parts?: { world: World, pki: Pki, secureOrigin (host: string): string | undefined, names: string[], id: string, publicHosts: readonly string[] }
 }
 
 /** A video may have 5 MB. */
@@ -45,6 +45,8 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
   answerInWechatsCase(app)
+  // The clock that signatures are measured by, not the machine's: whoever compares clocks shall see it.
+  app.addHook('onSend', async (_request, reply) => { reply.header('date', new Date(world.wireNow()).toUTCString()) })
   const trouble = faults(app)
   const calls = journal(app, world)
   const account = officialAccount(app, world)
@@ -53,11 +55,10 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const mishaps = createMishaps()
   const notifier = createNotifier(world, pki.v3, mishaps, app.log)
   const timers = createTimers(world)
-  const merchantKey = createPublicKey(pki.v3.merchant.key)
   const origin = () => app.listeningOrigin + app.prefix
   const pay: PayV2 = payV2(app, world, {
     origin,
-    verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), merchantKey, Buffer.from(signature, 'base64')),
+    verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), pki.v3.merchant.publicKey, Buffer.from(signature, 'base64')),
     after: timers.after,
     contracts: { contractSigned: notifier.contractSigned, paid: notifier.paid },
     bank: { bankKey: () => pki.v3.wechat.publicKey.export({ type: 'pkcs1', format: 'pem' }) as string, opened: sensitiveReader(world, pki.v3) },
@@ -74,9 +75,9 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const v3 = payV3(app, world, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
   officialAccountCalls(app, world, account, pay.orders)
   const mini = miniProgram(app, world, account)
-  bridge(app, world, account, pay, v3, merchantKey)
-  const { secureOrigin = () => undefined, names = [] } = options.parts ?? {}
-  control(app, world, { account, mini, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names })
+  bridge(app, world, account, pay, v3, pki.v3)
+  const { secureOrigin = () => undefined, names = [], id = randomUUID(), publicHosts = [] } = options.parts ?? {}
+  control(app, world, { account, mini, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names, id, publicHosts })
   answerTheUnknown(app, world, options.parts !== undefined)
   app.addHook('onClose', async () => {
     pay.refunds.close()

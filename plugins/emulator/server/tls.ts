@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { WECHAT_HOSTS } from '../keys/pki.ts'
 import type { Authority } from '../keys/pki.ts'
@@ -34,15 +35,20 @@ export async function listenSecurely (app: FastifyInstance, { ca, server: { key,
 const HOSTS = new Set<string>(WECHAT_HOSTS)
 
 /** HTTPS_PROXY may name this emulator: WeChat's hosts then lead here, and all others nowhere. */
-export function proxyWechat (app: FastifyInstance, securePort: number, host: string): void {
+export function proxyWechat (app: FastifyInstance, secure: { port: number }, host: string): void {
+  // Node does not count such connections as the server's own, and closing it would wait for their end.
+  const tunnels = new Set<Duplex>()
+  app.addHook('preClose', async () => { for (const tunnel of tunnels) tunnel.destroy() })
   app.server.on('connect', (request, client, head) => {
-    const [name = '', port] = (request.url ?? '').split(':')
+    tunnels.add(client)
+    client.once('close', () => tunnels.delete(client))
     client.on('error', () => client.destroy())
+    const [name = '', port] = (request.url ?? '').split(':')
     if (!HOSTS.has(name) || port !== '443') {
       client.end('HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThe WeChat emulator is a proxy for WeChat\'s hosts only: name the others in NO_PROXY.\n')
       return
     }
-    const upstream = connect(securePort, host, () => {
+    const upstream = connect(secure.port, host, () => {
       client.write('HTTP/1.1 200 Connection established\r\n\r\n')
       upstream.write(head)
       upstream.pipe(client).pipe(upstream)

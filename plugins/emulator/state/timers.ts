@@ -1,4 +1,5 @@
-/** What happens by itself after a while: seconds as WeChat has them, times `timeScale`. */
+/** What happens by itself after a while on this WeChat's calendar: seconds as WeChat has them, times `timeScale`. */
+import { createAppointments } from './appointments.ts'
 import type { World } from './world.ts'
 
 export interface Timers {
@@ -6,18 +7,16 @@ export interface Timers {
   close (): void
 }
 
-export function createTimers (world: Pick<World, 'timeScale' | 'events'>): Timers {
-  const waiting = new Set<NodeJS.Timeout>()
+export function createTimers (world: Pick<World, 'timeScale' | 'events' | 'now'>): Timers {
+  const appointments = createAppointments(world)
+  let count = 0
   return {
     after (seconds, run) {
-      const timer = setTimeout(() => {
-        waiting.delete(timer)
+      appointments.make(String(++count), world.now(), seconds * 1000 * world.timeScale, () => {
         run()
         world.events.emit('change')
-      }, seconds * 1000 * world.timeScale)
-      timer.unref()
-      waiting.add(timer)
+      })
     },
-    close () { for (const timer of waiting) clearTimeout(timer) }
+    close: appointments.close
   }
 }

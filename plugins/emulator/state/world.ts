@@ -177,6 +177,13 @@ export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot)
     apiV3Key: known('apiV3Key', secret)
   }
   const { now = Date.now } = options
+  let ahead = 0
+  const events = new EventEmitter<{ delivery: [Delivery], change: [], clock: [] }>()
+  function advance (ms: number): void {
+    ahead += ms
+    events.emit('clock')
+    events.emit('change')
+  }
   const modes = memory.table<KeyMode>('modes')
   const switches = memory.table<KeySwitch>('keySwitch')
   if (options.keyMode) modes.set('keys', options.keyMode)
@@ -215,11 +222,16 @@ export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot)
     subMerchants: options.subMerchants ?? [],
     nativeUrl: options.nativeUrl,
     deliveries: memory.list<Delivery>('deliveries'),
-    /** `change`: something is to be seen, or saved, that was not before. */
-    events: new EventEmitter<{ delivery: [Delivery], change: [] }>(),
-    /** Milliseconds since 1970, as this WeChat sees it. */
-    now: () => now() + (numbers.get('ahead') ?? 0),
-    advance: (ms: number) => { numbers.set('ahead', (numbers.get('ahead') ?? 0) + ms) },
+    /** `change`: something is to be seen, or saved, that was not before; `clock`: the calendar was moved. */
+    events,
+    /** Milliseconds since 1970 on this WeChat's calendar: orders, bills, tokens and whatever expires go by it. */
+    now: () => now() + ahead,
+    /** Milliseconds since 1970, wherever the calendar stands: what is signed, and checked to be of these five minutes, goes by it. */
+    wireNow: now,
+    /** Moves the calendar, in milliseconds; negative: back. It is not kept: a restart begins today. */
+    advance,
+    /** Back to this machine's date. */
+    resetClock: () => advance(-ahead),
     isOurDomain: (host: string) => /^(?:localhost|127\.0\.0\.1|\[::1\])$/.test(host.replace(/:\d+$/, '')) || (options.domains ?? []).includes(host)
   }
 }

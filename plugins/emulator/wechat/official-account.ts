@@ -10,6 +10,8 @@ const OVERLAP = 300_000
 /** Milliseconds before its end that the platform renews a stable token by itself. */
 const RENEWED_EARLY = 300_000
 const DAY = 86_400_000
+/** Calls a day, as `quota/get` tells it. */
+const QUOTA = 100_000
 
 export function officialAccount (app: FastifyInstance, world: World) {
   const { hex } = world.random
@@ -114,6 +116,16 @@ export function officialAccount (app: FastifyInstance, world: World) {
     app.get<{ Querystring: Record<string, string> }>(path, async request =>
       tokenProblem(request.query.access_token) ?? { ip_list: ['101.226.103.0', '140.207.54.0'] })
   }
+
+  app.post<{ Querystring: Record<string, string> }>('/cgi-bin/openapi/quota/get', async request => {
+    const problem = tokenProblem(request.query.access_token)
+    if (problem) return problem
+    const path = bodyJson(request)?.cgi_path
+    const name = { '/cgi-bin/token': 'token', '/cgi-bin/stable_token': 'stable_token', '/cgi-bin/ticket/getticket': 'getticket' }[String(path)]
+    if (name === undefined) return refuse(76021, 'cgi_path not found, please check')
+    const used = counts.get(name) ?? 0
+    return { errcode: 0, errmsg: 'ok', quota: { daily_limit: QUOTA, used, remain: Math.max(0, QUOTA - used) } }
+  })
 
   const liveTickets = () => [...tickets].filter(([, { type, until }]) => type === 'jsapi' && until > world.now()).map(([ticket]) => ticket)
   /** Killed on command. */

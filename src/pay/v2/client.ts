@@ -13,8 +13,9 @@ import { meaningOf } from './error-codes.ts'
 import { signV2, verifyV2 } from './sign.ts'
 import { createV2Wire } from './wire.ts'
 import type { V2Wire } from './wire.ts'
-import { readXml, writeXml, XmlShapeError } from './xml.ts'
+import { readXml, XmlShapeError } from './xml.ts'
 import type { Fields } from './xml.ts'
+import { xmlWriter } from './xml-writer.ts'
 
 export interface V2PostOptions {
   /** The call needs the merchant's client certificate. Default: what WeChat's documentation says of this path. */
@@ -66,15 +67,20 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
     const { appid = 'appid', mchId: mchIdName = 'mch_id', namesSignType = true } = endpoint
     const signType = endpoint.signType ?? merchant.signType
     const fields: Fields = {}
-    const all = {
-      ...(appid && { [appid]: appId }),
-      [mchIdName]: mchId,
-      ...(subMchId && { sub_mch_id: subMchId, sub_appid: subAppId }),
-      ...params,
-      nonce_str: nonce(),
-      ...(namesSignType && { sign_type: signType })
+    if (appid) fields[appid] = appId
+    fields[mchIdName] = mchId
+    if (subMchId) {
+      fields.sub_mch_id = subMchId
+      if (subAppId) fields.sub_appid = subAppId
     }
-    for (const [name, value] of Object.entries(all)) if (value !== undefined && value !== '') fields[name] = String(value)
+    for (const name of Object.keys(params)) {
+      const value = params[name]
+      if (value !== undefined && value !== '') fields[name] = String(value)
+      // Said to be nothing: not the account's own either.
+      else if (name in fields) delete fields[name]
+    }
+    fields.nonce_str = nonce()
+    if (namesSignType) fields.sign_type = signType
     fields.sign = signV2(fields, await apiKey(), signType)
     return {
       name: path,
@@ -83,7 +89,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
       path: sandbox ? sandbox.path(path) : path,
       repeatable,
       headers: { 'content-type': 'text/xml; charset=utf-8' },
-      body: writeXml(fields)
+      body: (await xmlWriter())(fields)
     }
   }
 

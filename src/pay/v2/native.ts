@@ -4,7 +4,7 @@ import { nonce } from '../../nonce.ts'
 import type { CheckedV2 } from '../merchant.ts'
 import { OPENID } from '../../official-account/oauth.ts'
 import { signV2, verifyV2 } from './sign.ts'
-import { readXml, writeXml } from './xml.ts'
+import { readXml } from './xml.ts'
 import type { Fields } from './xml.ts'
 
 /** What the payer scanned, and who scanned it. */
@@ -36,18 +36,4 @@ export function readNativeScan (body: Uint8Array, appId: string, { mchId, apiKey
   if (appid !== appId || merchant !== mchId) throw new WechatNotificationError('it belongs to another account or merchant', 403)
   if (!productId || !openid || !OPENID.test(openid)) throw new WechatNotificationError('fields of a scan are missing')
   return { productId, openid, isSubscribed: fields.is_subscribe === 'Y', raw: fields }
-}
-
-/** The signed answer: a prepay_id, or words that the payer reads. */
-export function nativeAnswer (outcome: { prepayId: string } | { problem: string }, appId: string, { mchId, apiKey, signType }: CheckedV2): string {
-  const fields: Fields = {
-    return_code: 'SUCCESS',
-    appid: appId,
-    mch_id: mchId,
-    nonce_str: nonce(),
-    ...('prepayId' in outcome
-      ? { prepay_id: outcome.prepayId, result_code: 'SUCCESS' }
-      : { prepay_id: '', result_code: 'FAIL', err_code_des: outcome.problem })
-  }
-  return writeXml({ ...fields, sign: signV2(fields, apiKey, signType) })
 }

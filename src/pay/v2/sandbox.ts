@@ -4,8 +4,9 @@ import type { Http } from '../../http.ts'
 import { nonce } from '../../nonce.ts'
 import type { CheckedV2 } from '../merchant.ts'
 import { signV2 } from './sign.ts'
-import { readXml, writeXml } from './xml.ts'
+import { readXml } from './xml.ts'
 import type { Fields } from './xml.ts'
+import { xmlWriter } from './xml-writer.ts'
 
 const KEY_PATH = '/xdc/apiv2getsignkey/sign/getsignkey'
 
@@ -22,7 +23,7 @@ export function createSandbox (http: Http, bases: readonly string[], { mchId, ap
   async function ask (): Promise<string> {
     const fields: Fields = { mch_id: mchId, nonce_str: nonce(), sign_type: signType }
     fields.sign = signV2(fields, apiKey, signType)
-    const reply = await http({ name: KEY_PATH, method: 'POST', bases, path: KEY_PATH, repeatable: true, headers: { 'content-type': 'text/xml; charset=utf-8' }, body: writeXml(fields) })
+    const reply = await http({ name: KEY_PATH, method: 'POST', bases, path: KEY_PATH, repeatable: true, headers: { 'content-type': 'text/xml; charset=utf-8' }, body: (await xmlWriter())(fields) })
     let answer: Fields = {}
     try { answer = readXml(reply.body) } catch { /* then it holds no key either */ }
     if (!answer.sandbox_signkey || !/^[\x21-\x7e]{32}$/.test(answer.sandbox_signkey)) {

@@ -2,10 +2,9 @@
  * WeChat's v2 documents: one root, flat, text only. A parser of all of XML makes something of much more than that
  * (duplicates into arrays, nesting into objects, entities, comments, a second root), which could look signed and is not.
  * So documents are read by the small grammar that WeChat writes, in one pass, and whatever else they hold is refused;
- * fast-xml-parser writes ours, and in the tests is the witness that both read the same.
+ * fast-xml-parser writes ours (write-xml.ts), and in the tests is the witness that both read the same.
  */
 import { isUtf8 } from 'node:buffer'
-import { XMLBuilder } from 'fast-xml-parser'
 
 /** Element names and their exact text. Has no prototype: a name that was not sent is always undefined. */
 export type Fields = Record<string, string>
@@ -16,13 +15,6 @@ const MAX_BYTES = 64 * 1024
 const MAX_FIELDS = 300
 const MAX_NAME = 64
 const PROTOTYPE: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype))
-
-const builder = new XMLBuilder({ processEntities: true })
-
-/** Writes a request. Text is escaped, so that no value can close its element and open another. */
-export function writeXml (fields: Readonly<Fields>): string {
-  return builder.build({ xml: fields })
-}
 
 /**
  * Reads a document of WeChat's shape.

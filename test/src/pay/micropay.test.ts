@@ -12,7 +12,7 @@ const SUB = { subMchId: '1900000110' }
 
 /** By whom, with which calls, and how each spells its refusals. */
 const WAYS = {
-  v2: { version: 'v2', sub: {}, pay: '/pay/micropay', reverse: (_number: string) => '/secapi/pay/reverse', failure: 'SYSTEMERROR', old: 'AUTHCODEEXPIRE', poor: 'NOTENOUGH', used: 'OUT_TRADE_NO_USED', reversed: 'ORDERREVERSED' },
+  v2: { version: 'v2', sub: {}, pay: '/pay/micropay', reverse: (_number: string) => '/secapi/pay/reverse', failure: 'SYSTEMERROR', old: 'AUTH_CODE_INVALID', poor: 'NOTENOUGH', used: 'OUT_TRADE_NO_USED', reversed: 'ORDERREVERSED' },
   v3: { version: 'v3', sub: {}, pay: '/v3/pay/transactions/codepay', reverse: (number: string) => `/v3/pay/transactions/out-trade-no/${number}/reverse`, failure: 'SYSTEM_ERROR', old: 'AUTH_CODE_INVALID', poor: 'NOT_ENOUGH', used: 'INVALID_REQUEST', reversed: 'ORDER_REVERSED' },
   'v3 for a sub-merchant': { version: 'v3', sub: SUB, pay: '/v3/pay/partner/transactions/codepay', reverse: (number: string) => `/v3/pay/partner/transactions/out-trade-no/${number}/reverse`, failure: 'SYSTEM_ERROR', old: 'AUTH_CODE_INVALID', poor: 'NOT_ENOUGH', used: 'INVALID_REQUEST', reversed: 'ORDER_REVERSED' }
 } as const

@@ -6,7 +6,8 @@ import { ERR_CODES, meaningOf } from '../../../src/pay/v2/error-codes.ts'
 import { ACCOUNT, OPENID, testEmulator } from '../../helpers/account.ts'
 import { fakeServer } from '../../helpers/fake-server.ts'
 import { signV2 } from '../../../src/pay/v2/sign.ts'
-import { readXml, writeXml } from '../../../src/pay/v2/xml.ts'
+import { writeXml } from '../../../src/pay/v2/write-xml.ts'
+import { readXml } from '../../../src/pay/v2/xml.ts'
 
 async function stage (t: Test, options: object = {}) {
   const emulator = await testEmulator(t, options)

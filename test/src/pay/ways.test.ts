@@ -10,7 +10,8 @@ import { signV2 } from '../../../src/pay/v2/sign.ts'
 import { OPENID, testEmulator } from '../../helpers/account.ts'
 import { fakeServer } from '../../helpers/fake-server.ts'
 import { freePort } from '../../helpers/redis.ts'
-import { readXml, writeXml } from '../../../src/pay/v2/xml.ts'
+import { writeXml } from '../../../src/pay/v2/write-xml.ts'
+import { readXml } from '../../../src/pay/v2/xml.ts'
 
 const ORDER = { outTradeNo: 'W1234567890', description: '云南咖啡', amount: 6800 }
 const NOTIFY = 'http://127.0.0.1:1/notify'

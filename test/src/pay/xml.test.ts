@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import t from 'tap'
-import { readXml, writeXml } from '../../../src/pay/v2/xml.ts'
+import { writeXml } from '../../../src/pay/v2/write-xml.ts'
+import { readXml } from '../../../src/pay/v2/xml.ts'
 
 const read = (text: string, root?: string) => ({ ...readXml(Buffer.from(text), root) })
 

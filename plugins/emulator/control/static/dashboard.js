@@ -1,7 +1,7 @@
 // The dashboard: shows what `state` answers, asks again whenever `events` says that something changed.
 // Whatever an app sent is put on the page as text, never as HTML.
 
-import { CALL_FAULTS, HAPPENED, NEWS_FAULTS, STATES, WORDS } from './words.js'
+import { CALL_FAULTS, HAPPENED, NEWS_FAULTS, RECORD_STATES, STATES, TABLES, WORDS } from './words.js'
 
 const { location } = window
 /** As good as for ever. */
@@ -9,8 +9,15 @@ const ALWAYS = 1e9
 
 /** 0: English, 1: Chinese. */
 let language = (localStorage.getItem('wechat-emulator-language') ?? navigator.language).startsWith('zh') ? 1 : 0
-let tab = location.hash.slice(1) || 'orders'
+const PANELS = ['orders', 'transfers', 'sharing', 'services', 'complaints', 'messages', 'calls', 'notifications', 'trouble']
+/** `#calls`, or `#calls/words that are looked for`. */
+const [first, looked = ''] = decodeURIComponent(location.hash.slice(1)).split('/')
+let tab = PANELS.includes(first) ? first : 'orders'
+let search = looked
+let page = 1
 let state
+/** What is shown of the open tab: `total`, `page`, `pages`, `items`. */
+let records
 const say = word => WORDS[word][language]
 const byId = id => document.getElementById(id)
 
@@ -88,7 +95,7 @@ function happened (what) {
 function lifeLine (order) {
   const events = [
     ...order.history.map(({ at, what }) => ({ at, what: happened(what), kind: /paid/.test(what) ? 'good' : /cancel|closed|expired/.test(what) ? 'bad' : '' })),
-    ...order.news.map(news => ({ at: news.sent_at, what: `${say(news.accepted ? 'notified' : 'notNotified')} (${news.about})`, kind: news.accepted ? 'good' : 'bad' })),
+    ...order.deliveries.map(({ at, accepted, about }) => ({ at, what: `${say(accepted ? 'notified' : 'notNotified')} (${about})`, kind: accepted ? 'good' : 'bad' })),
     ...order.refunds.map(refund => ({ at: refund.at, what: `${STATES.REFUND[language]} ${yuan(refund.refund_fee)} ${refund.refund_status}`, kind: refund.refund_status === 'SUCCESS' ? 'good' : '' }))
   ].sort((one, other) => one.at < other.at ? -1 : 1)
   return h('ol', { class: 'life' }, ...events.map(({ at, what, kind }) => h('li', { class: kind }, what, time(at))))
@@ -158,6 +165,22 @@ function callCard (call) {
   })
 }
 
+/** Anything but an order: what it is, how much, how it stands, when what happened to it, and all that is known of it. */
+function recordCard ({ table, number, name, amount, state, at, record }) {
+  const events = [...at ? [{ at, what: TABLES[table]?.[language] ?? table }] : [], ...(record.history ?? []).map(({ at, what, type, details }) => ({ at, what: happened(what ?? [type, details].filter(Boolean).join(' ')) }))]
+  const kind = /^(SUCCESS|FINISHED|PROCESSED|DONE|SIGNED)$/.test(state) ? 'good' : /FAIL|CANCEL|CLOSE|REVOKED|EXPIRED|TERMINATED/.test(state) ? 'bad' : 'odd'
+  return h('article', { class: 'card order' },
+    h('div', { class: 'head' },
+      ...amount === undefined ? [] : [h('span', { class: 'amount' }, yuan(amount))],
+      h('span', { class: 'name' }, name || TABLES[table]?.[language] || table),
+      ...state ? [badge(kind, RECORD_STATES[state]?.[language] ?? state)] : []),
+    h('p', { class: 'ids' }, [number, record.openid, record.transaction_id, record.out_trade_no].filter(Boolean).join(' · ')),
+    h('ol', { class: 'life' }, ...events.map(({ at, what }) => h('li', {}, what, time(at)))),
+    h('div', { class: 'actions' },
+      ...state === 'WAIT_USER_CONFIRM' ? [h('button', { type: 'button', class: 'main', onclick: act(`transfers/${encodeURIComponent(number)}/confirm${record.sub_mch_id ? `?sub_mch_id=${record.sub_mch_id}` : ''}`) }, say('confirm'))] : []),
+    folder([h('span', { class: 'what' }, say('everything'))], async () => [h('pre', {}, JSON.stringify(record, null, 2))]))
+}
+
 function newsCard (news) {
   const headers = Object.entries(news.request.headers).map(([name, value]) => `${name}: ${value}`).join('\n')
   return folder([
@@ -192,7 +215,7 @@ function troublePanel () {
       h('p', { class: 'ids' }, new Date(state.now).toLocaleString(language ? 'zh-CN' : 'en-GB')),
       h('div', { class: 'actions' },
         tool('expire', 'tokens/expire', {}), tool('expireAll', 'tokens/expire', { tickets: true }),
-        tool('fiveMinutes', 'clock/advance', { ms: 300_000 }), tool('twoHours', 'clock/advance', { ms: 7200_000 }), tool('day', 'clock/advance', { ms: 86_400_000 }),
+        tool('fiveMinutes', 'clock/advance', { ms: 300_000 }), tool('twoHours', 'clock/advance', { ms: 7200_000 }), tool('day', 'clock/advance', { ms: 86_400_000 }), tool('today', 'clock/reset'),
         tool('rotate', 'keys/rotate')),
       h('h3', { class: 'ids' }, say('keyMode')), modes))
 }
@@ -202,19 +225,25 @@ function show () {
   document.title = say('title')
   for (const node of document.querySelectorAll('[data-text]')) node.textContent = say(node.dataset.text)
   byId('language').textContent = say('language')
-  sync(byId('tabs'), ['orders', 'calls', 'notifications', 'trouble'].map(name => ({ name, on: name === tab, count: state?.[name]?.length })), ({ name }) => name, ({ name, on, count }) =>
-    h('button', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': name, 'aria-selected': String(on), onclick: () => { tab = name; location.hash = name; show() } }, say(name), ...count === undefined ? [] : [h('b', {}, String(count))]))
+  sync(byId('tabs'), PANELS.map(name => ({ name, on: name === tab, count: state?.counts[name] })), ({ name }) => name, ({ name, on, count }) =>
+    h('button', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': name, 'aria-selected': String(on), onclick: () => go(name, '') }, say(name), ...count === undefined ? [] : [h('b', {}, String(count))]))
+  byId('find').hidden = tab === 'trouble'
+  byId('search').placeholder = say('search')
+  byId('search').setAttribute('aria-label', say('search'))
+  if (document.activeElement !== byId('search')) byId('search').value = search
   for (const panel of document.querySelectorAll('[role=tabpanel]')) panel.hidden = panel.id !== tab
   if (!state) return
   byId('account').textContent = `appId ${state.appId} · mchId ${state.mchId}`
-  const orders = state.orders.map(order => ({
-    ...order,
-    news: state.notifications.filter(news => news.out_trade_no === order.out_trade_no).map(({ sent_at, accepted, about }) => ({ sent_at, accepted, about })),
-    refunds: state.refunds.filter(refund => refund.transaction_id === order.transaction_id && order.transaction_id).map(({ refund_fee, refund_status, created_at }) => ({ refund_fee, refund_status, at: new Date(created_at).toISOString() }))
-  }))
-  sync(byId('orders'), orders, order => `${order.sub_mch_id}/${order.out_trade_no}`, orderCard, say('noOrders'))
-  sync(byId('calls'), state.calls, ({ id }) => id, callCard, say('noCalls'))
-  sync(byId('notifications'), state.notifications, ({ id }) => id, newsCard, say('noNotifications'))
+  if (records) {
+    const { area, total, page: at, pages, items } = records
+    const empty = say(search ? 'noneFound' : EMPTY[area] ?? 'noRecords')
+    if (area === tab) sync(byId(area), items, CARDS[area]?.key ?? (({ key }) => key), CARDS[area]?.render ?? recordCard, empty)
+    byId('pager').hidden = pages < 2 || tab === 'trouble'
+    byId('place').textContent = `${at} / ${pages} · ${total}`
+    byId('newer').disabled = at <= 1
+    byId('older').disabled = at >= pages
+  }
+  for (const name of ['newer', 'older']) byId(name).textContent = say(name)
   sync(byId('trouble'), [{ faults: state.faults, mishaps: state.mishaps, tokens: state.tokens, balance: state.balance, keyMode: state.keyMode, minute: state.now.slice(0, 16) }], () => 'trouble', troublePanel)
   const named = state.names.length > 1
   byId('accounts').hidden = !named
@@ -225,6 +254,36 @@ function show () {
   }
 }
 
+const CARDS = {
+  orders: { key: order => `${order.sub_mch_id}/${order.out_trade_no}`, render: orderCard },
+  calls: { key: ({ id }) => id, render: callCard },
+  notifications: { key: ({ id }) => id, render: newsCard }
+}
+const EMPTY = { orders: 'noOrders', calls: 'noCalls', notifications: 'noNotifications' }
+
+async function look () {
+  const [area, words, at] = [tab, search, page]
+  const [about, found] = await Promise.all([
+    ask('state?brief=true'),
+    area === 'trouble' ? undefined : ask(`records/${area}?${new URLSearchParams({ search: words, page: String(at) })}`)
+  ])
+  state = about
+  // Unless the person has gone elsewhere meanwhile.
+  if (found && area === tab && words === search) {
+    records = { area, ...found }
+    page = found.page
+  }
+}
+
+function go (name, words, at = 1) {
+  tab = name
+  search = words
+  page = at
+  location.hash = words ? `${name}/${encodeURIComponent(words)}` : name
+  show()
+  return refresh()
+}
+
 /** One at a time, and once more if something changed meanwhile. */
 let asking
 let again = false
@@ -233,10 +292,7 @@ function refresh () {
     again = true
     return asking
   }
-  asking = ask('state').then(answer => {
-    state = answer
-    show()
-  }).catch(() => {}).finally(() => {
+  asking = look().then(show).catch(() => {}).finally(() => {
     asking = undefined
     if (!again) return
     again = false
@@ -257,9 +313,16 @@ byId('language').addEventListener('click', () => {
   show()
 })
 window.addEventListener('hashchange', () => {
-  tab = location.hash.slice(1) || 'orders'
-  show()
+  const [name, words = ''] = decodeURIComponent(location.hash.slice(1)).split('/')
+  if (PANELS.includes(name) && (name !== tab || words !== search)) go(name, words)
 })
+let typing
+byId('search').addEventListener('input', event => {
+  clearTimeout(typing)
+  typing = setTimeout(() => go(tab, event.target.value.trim()), 200)
+})
+byId('newer').addEventListener('click', () => go(tab, search, page - 1))
+byId('older').addEventListener('click', () => go(tab, search, page + 1))
 show()
 live(false)
 const news = new window.EventSource('events')

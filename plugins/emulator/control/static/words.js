@@ -5,6 +5,18 @@ export const WORDS = {
   live: ['live', '实时'],
   away: ['not connected', '未连接'],
   orders: ['Orders', '订单'],
+  transfers: ['Transfers', '转账'],
+  sharing: ['Profit sharing', '分账'],
+  services: ['Services', '服务与签约'],
+  complaints: ['Complaints', '投诉'],
+  messages: ['Messages', '消息'],
+  search: ['Search: number, openid, words …', '搜索：单号、openid、任意文字'],
+  noneFound: ['Nothing found.', '没有找到。'],
+  noRecords: ['Nothing yet.', '暂无记录。'],
+  newer: ['Newer', '较新'],
+  older: ['Older', '较早'],
+  everything: ['All that is known of it', '全部字段'],
+  confirm: ['Confirm receipt', '确认收款'],
   calls: ['API calls', '接口调用'],
   notifications: ['Notifications', '通知'],
   trouble: ['Faults and tools', '故障与工具'],
@@ -38,6 +50,7 @@ export const WORDS = {
   fiveMinutes: ['Clock + 5 minutes', '时间快进 5 分钟'],
   twoHours: ['Clock + 2 hours', '时间快进 2 小时'],
   day: ['Clock + 1 day', '时间快进 1 天'],
+  today: ['Clock back to now', '时间恢复为现在'],
   rotate: ['New platform certificate', '更换平台证书'],
   keyMode: ['APIv3 keys', 'APIv3 验签方式'],
   issued: ['issued', '已发放'],
@@ -56,6 +69,46 @@ export const STATES = {
   REVOKED: ['reversed', '已撤销'],
   PAYERROR: ['failed', '支付失败'],
   PROCESSING: ['refunding', '退款中']
+}
+/** Of everything but orders. */
+export const RECORD_STATES = {
+  SUCCESS: ['done', '成功'],
+  CLOSED: ['closed', '已关闭'],
+  REVOKED: ['revoked', '已取消'],
+  PROCESSING: ['in progress', '处理中'],
+  WAIT_USER_CONFIRM: ['waits for the receiver', '待收款用户确认'],
+  ACCEPTED: ['accepted', '已受理'],
+  FAIL: ['failed', '失败'],
+  CANCELLED: ['cancelled', '已撤销'],
+  FINISHED: ['finished', '已完成'],
+  PENDING: ['not yet handled', '待处理'],
+  PROCESSED: ['handled', '已处理完成'],
+  CREATED: ['created', '已创建'],
+  DOING: ['in progress', '进行中'],
+  DONE: ['done', '已完成'],
+  EXPIRED: ['expired', '已失效'],
+  WAITING: ['waiting', '待签约'],
+  SIGNED: ['signed', '已签约'],
+  TERMINATED: ['ended', '已解约'],
+  redpack: ['red packet', '现金红包'],
+  transfer: ['transfer', '企业付款'],
+  template: ['template message', '模板消息'],
+  subscribe: ['subscribed message', '订阅消息'],
+  custom: ['customer service', '客服消息']
+}
+/** What a row of each table is. */
+export const TABLES = {
+  transfers: ['transfer', '商家转账'],
+  payouts: ['payout', '付款'],
+  transferBatches: ['batch', '批量转账'],
+  bankTransfers: ['to a bank card', '付款到银行卡'],
+  withdrawals: ['withdrawal', '提现'],
+  profitShares: ['shared', '分账'],
+  profitReturns: ['returned', '分账回退'],
+  serviceOrders: ['service order', '支付分订单'],
+  contracts: ['contract', '委托代扣签约'],
+  complaints: ['complaint', '投诉'],
+  messages: ['message', '消息']
 }
 export const HAPPENED = {
   placed: '已下单', paid: '已支付', closed: '已关闭', expired: '已过期', scanned: '已扫码', reversed: '已撤销', 'cancelled at the cashier': '收银台取消', 'profit shared': '已分账'

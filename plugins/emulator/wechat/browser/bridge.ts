@@ -1,9 +1,9 @@
 /** What WeChat's browser does for a page: a script that gives it WeixinJSBridge, and the checks behind it, made here and not in the page. */
-import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { signJssdk } from '../../../../src/official-account/jssdk.ts'
 import { explainJssdk } from '../../explain/jssdk.ts'
 import { explainPaySign } from '../../explain/pay-sign.ts'
+import type { V3Keys } from '../../keys/v3-keys.ts'
 import type { OfficialAccount } from '../official-account.ts'
 import { cashierPage, errorPage, transferPage } from './pages.ts'
 import { scan } from './scan.ts'
@@ -17,7 +17,7 @@ type Said = Record<string, unknown>
 /** Pages whose config was asked for, so that a signature for an earlier one is recognized. */
 const PAGES_KEPT = 20
 
-export function bridge (app: FastifyInstance, world: World, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, merchantKey: KeyObject): void {
+export function bridge (app: FastifyInstance, world: World, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, keys: Pick<V3Keys, 'merchant'>): void {
   const pages: string[] = []
 
   app.get('/_emulator/bridge.js', async (_request, reply) =>
@@ -51,7 +51,7 @@ export function bridge (app: FastifyInstance, world: World, account: OfficialAcc
   }
 
   function explainLater (request: FastifyRequest, said: Said, order: Order, isApp = false): void {
-    request.wechatExplanation = () => explainPaySign({ said, order, account: world.account, merchantKey, isApp })
+    request.wechatExplanation = () => explainPaySign({ said, order, account: world.account, merchantKey: keys.merchant.publicKey, isApp })
   }
 
   // A page of any host may ask, as in WeChat's browser; the body comes as text so that no preflight is needed.

@@ -34,8 +34,9 @@ export function v2ProfitSharing (route: V2Gate, world: World, orders: V2Orders, 
 
   route('/pay/profitsharingremovereceiver', ({ fields }) => {
     const receiver = parsed(fields.receiver) as { account?: string } | undefined
-    sharing.receivers.delete(receiver?.account ?? '')
-    return { result_code: 'SUCCESS', receiver: fields.receiver ?? '' }
+    if (!receiver?.account) return businessFailed('PARAM_ERROR', '参数错误:receiver')
+    sharing.receivers.delete(receiver.account)
+    return { result_code: 'SUCCESS', receiver: fields.receiver as string }
   }, SHARING)
 
   const share = (unfreeze: boolean): V2Handler => ({ fields, sub }) => {

@@ -1,6 +1,7 @@
 /** refund and refundquery. */
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
+import { createAppointments } from '../../state/appointments.ts'
 import { chinaTime } from '../../state/world.ts'
 import type { Order, Refund, World } from '../../state/world.ts'
 import type { V2Gate } from './gate.ts'
@@ -16,7 +17,7 @@ export interface NewRefund { number: string, fee: number, reason: string, notify
 
 /** `settled`: is told when a refund has come to its end. */
 export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settled: (refund: Refund) => void) {
-  const timers = new Set<NodeJS.Timeout>()
+  const ends = createAppointments(world)
   // Kept beside the refunds, so that none is looked for by walking through all of them.
   const byId = new Map<string, Refund>()
   const byTransaction = new Map<string, Refund[]>()
@@ -80,12 +81,9 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
   }
 
   function awaitEnd (refund: Refund): void {
-    const timer = setTimeout(() => {
-      timers.delete(timer)
+    ends.make(refund.out_refund_no, refund.created_at, world.refundDelay * 1000 * world.timeScale, () => {
       if (refund.refund_status === 'PROCESSING') settle(refund, 'SUCCESS')
-    }, world.refundDelay * 1000 * world.timeScale)
-    timer.unref()
-    timers.add(timer)
+    })
   }
   // Those that were under way when this WeChat was stopped.
   for (const refund of world.refunds.values()) if (refund.refund_status === 'PROCESSING') awaitEnd(refund)
@@ -159,7 +157,7 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
     settle,
     /** What a reversal does: all of it, at once. */
     giveBack: (order: Order) => { world.balance -= order.total_fee },
-    close () { for (const timer of timers) clearTimeout(timer) }
+    close: ends.close
   }
 }
 

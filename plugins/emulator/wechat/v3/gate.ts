@@ -1,5 +1,5 @@
 /** What every v3 call goes through before its own rules: who signs it, what is signed, when; and how it is answered. */
-import { createPublicKey, verify } from 'node:crypto'
+import { verify } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { mistake } from '../../explain/mistakes.ts'
@@ -44,7 +44,6 @@ const WINDOW = 300
 const WORTH_PACKING = 1024
 
 export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gate {
-  const merchantKey = createPublicKey(keys.merchant.key)
   const nonces = new Map<string, number>()
 
   /** What is signed of a body: of an upload only its `meta`. */
@@ -60,13 +59,13 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
     if (!mchid || !nonce || !signature || !timestamp || !serial) return refuse(401, 'SIGN_ERROR', 'Authorization不合法', 268435461)
     if (mchid !== world.account.mchId) return refuse(401, 'SIGN_ERROR', '商户号不存在或与证书不匹配', 268443699)
     if (serial.toUpperCase() !== keys.merchant.serial) return refuse(401, 'SIGN_ERROR', '商户证书序列号有误。请使用签名私钥匹配的证书序列号', 268443699)
-    if (!/^\d{10}$/.test(timestamp) || Math.abs(world.now() / 1000 - Number(timestamp)) > WINDOW) return refuse(401, 'SIGN_ERROR', 'Http头Authorization中的timestamp与发起请求的时间不得超过5分钟', 268443699)
+    if (!/^\d{10}$/.test(timestamp) || Math.abs(world.wireNow() / 1000 - Number(timestamp)) > WINDOW) return refuse(401, 'SIGN_ERROR', 'Http头Authorization中的timestamp与发起请求的时间不得超过5分钟', 268443699)
     const { method, originalUrl: url, host } = request
     const body = signedBody(request)
     const message = `${method}\n${url}\n${timestamp}\n${nonce}\n${body}\n`
-    if (!verify('sha256', Buffer.from(message), merchantKey, Buffer.from(signature, 'base64'))) {
+    if (!verify('sha256', Buffer.from(message), keys.merchant.publicKey, Buffer.from(signature, 'base64'))) {
       request.wechatExplanation = () => {
-        const explanation = explainV3({ method, url, host, timestamp, nonce, body, signature, merchantKey })
+        const explanation = explainV3({ method, url, host, timestamp, nonce, body, signature, merchantKey: keys.merchant.publicKey })
         return isMultipart(request) && !readUpload(request) ? { ...explanation, mistakes: [mistake('multipart-boundary')] } : explanation
       }
       return refuse(401, 'SIGN_ERROR', '错误的签名，验签失败', 268443699, {
@@ -79,11 +78,11 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
     // Stricter than WeChat: a client that sends a signature twice has not understood what a nonce is for.
     // The oldest come first: the walk ends at the first that still counts.
     for (const [old, at] of nonces) {
-      if (world.now() - at <= 2 * WINDOW * 1000) break
+      if (world.wireNow() - at <= 2 * WINDOW * 1000) break
       nonces.delete(old)
     }
     if (nonces.has(nonce)) return refuse(401, 'SIGN_ERROR', 'Http头Authorization中的nonce_str已被使用', 268443699)
-    nonces.set(nonce, world.now())
+    nonces.set(nonce, world.wireNow())
   }
 
   function formProblem (request: FastifyRequest, body: Json | undefined, { body: shape, identity, query = [], encrypted = [] }: V3Route): V3Refusal | undefined {

@@ -196,7 +196,8 @@ export function v3Payscore ({ route, world, tell, after }: V3Area) {
     if (problem) return problem
     if (order.risk_fund && (body.total_amount as number) > (order.risk_fund.amount as number)) return refuse(400, 'PARAM_ERROR', '总金额超过风险金额')
     if (!isAgain) finish(order, body)
-    return { ...without(json(order), 'notify_url', 'attach'), total_amount: order.total_amount, need_collection: order.collection !== 'none' }
+    const { end_location: end } = order.location ?? {}
+    return { ...without(json(order), 'notify_url', 'attach', 'location'), ...(end !== undefined && { location: { end_location: end } }), total_amount: order.total_amount, need_collection: order.collection !== 'none' }
   }, { body: ['appid!', 'service_id!', 'post_payments!', ...LINES, 'total_amount!#', 'time_range', 'location', 'profit_sharing', 'goods_tag', 'device'] })
 
   route('POST', `${base}/direct-complete`, ({ body }) => {

@@ -13,8 +13,8 @@ export const refuse = (status: number, code: string, message: string, inner = 26
   ({ status, code, message, inner, ...(detail !== undefined && { detail }) })
 
 /** What vouches for a body, whoever it is for. */
-export function signedHeaders (world: Pick<World, 'now' | 'random'>, body: string, { serial, key }: Signer, nonce = world.random.hex(16)): Record<string, string> {
-  const timestamp = String(Math.floor(world.now() / 1000))
+export function signedHeaders (world: Pick<World, 'wireNow' | 'random'>, body: string, { serial, key }: Signer, nonce = world.random.hex(16)): Record<string, string> {
+  const timestamp = String(Math.floor(world.wireNow() / 1000))
   return {
     'wechatpay-timestamp': timestamp,
     'wechatpay-nonce': nonce,

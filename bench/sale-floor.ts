@@ -1,0 +1,50 @@
+/**
+ * What no shop can do without: Fastify, one POST to WeChat with a body that was prepared before the clock started, and
+ * two round trips to Redis for each notification, as ours makes. Nothing is signed, verified or checked.
+ */
+import Fastify from 'fastify'
+import { Redis } from 'ioredis'
+import { Pool } from 'undici'
+import { signV2 } from '../src/pay/v2/sign.ts'
+import { writeXml } from '../src/pay/v2/write-xml.ts'
+import { answerQuestions, numberOf, OPENID, shopOptions } from './sale-shop.ts'
+
+const { config: { appId, merchant: { mchId, v2: { apiKey } }, endpoints: { api } }, redisPort, port, numbers } = shopOptions()
+const bodies = new Map(numbers.map(number => {
+  const fields = {
+    appid: appId,
+    mch_id: mchId,
+    out_trade_no: number,
+    body: '咖啡',
+    total_fee: '6800',
+    spbill_create_ip: '127.0.0.1',
+    trade_type: 'JSAPI',
+    openid: OPENID,
+    notify_url: `http://127.0.0.1:${port}/wechat/notify`,
+    nonce_str: number.toLowerCase(),
+    sign_type: 'MD5'
+  }
+  return [number, writeXml({ ...fields, sign: signV2(fields, apiKey, 'MD5') })] as const
+}))
+const redis = new Redis({ port: redisPort })
+const wechat = new Pool(api, { connections: 64 })
+const paid = new Set<string>()
+const app = Fastify()
+app.post('/wechat/pay', async request => {
+  const { outTradeNo } = request.body as { outTradeNo: string }
+  const answer = await wechat.request({ method: 'POST', path: '/pay/unifiedorder', headers: { 'content-type': 'text/xml; charset=utf-8' }, body: bodies.get(outTradeNo)! })
+  return { package: await answer.body.text() }
+})
+app.register(async scope => {
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
+  scope.post('/wechat/notify', async (request, reply) => {
+    const number = numberOf(request.body as Buffer)
+    await redis.set(`floor:${number}`, '1', 'PX', 3000, 'NX')
+    paid.add(number)
+    await redis.set(`floor:${number}`, '1', 'PX', 604_800_000)
+    return reply.type('text/xml; charset=utf-8').send('<xml><return_code><![CDATA[SUCCESS]]></return_code></xml>')
+  })
+})
+await app.listen({ port, host: '127.0.0.1' })
+answerQuestions(port, paid)

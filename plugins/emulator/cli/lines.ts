@@ -1,0 +1,8 @@
+/** How the command words what it shows. */
+import type { Delivery } from '../state/world.ts'
+
+/** What became of a notification, in a line. */
+export const outcome = ({ reply, error, accepted }: Pick<Delivery, 'reply' | 'error' | 'accepted'>): string =>
+  `${accepted ? 'accepted' : 'not accepted'}, ${reply ? `HTTP ${reply.status}` : error ?? 'no answer'}`
+
+export const yuan = (amount: number): string => `¥${Math.floor(amount / 100)}.${String(amount % 100).padStart(2, '0')}`

@@ -1,0 +1,54 @@
+/** The emulator that runs already, wherever it was started from. */
+import { request } from 'undici'
+import { askHealth, readLock } from '../server/lock.ts'
+import type { Settings } from './settings.ts'
+
+/** One account's interface of a running emulator. */
+export interface Running {
+  /** `http://127.0.0.1:8788`, and the account's path. */
+  base: string
+  ask<T> (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T>
+}
+
+/** @throws Error where one was named, by its address, and is not there */
+export async function findRunning ({ url, account, options: { data, port = 0, host = '127.0.0.1' } }: Settings): Promise<Running | undefined> {
+  const found = url === undefined ? await lookAround(data, port, host) : addressOf(url)
+  if (found === undefined) return undefined
+  const base = account ? `${new URL(found).origin}/${account}` : found
+  if (base !== found && await isEmulator(new URL(found).origin) && !await isEmulator(base)) throw new Error(`the emulator at ${new URL(found).origin} has no account ${account}`)
+  if (url !== undefined && !await isEmulator(base)) throw new Error(`no emulator answers at ${base}`)
+  return { base, ask: (method, path, body) => ask(base, method, path, body) }
+}
+
+async function lookAround (data: string | undefined, port: number, host: string): Promise<string | undefined> {
+  const held = data === undefined ? undefined : readLock(data)
+  if (held?.origin && await askHealth(held.origin) === held.id) return held.origin
+  const here = `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
+  // Another folder's emulator is not the one that was asked for.
+  return data === undefined && port !== 0 && await isEmulator(here) ? here : undefined
+}
+
+async function isEmulator (origin: string): Promise<boolean> {
+  const id = await askHealth(origin)
+  return id !== undefined && id !== 'silent'
+}
+
+/** With the path of an account, if there is one. */
+function addressOf (url: string): string {
+  const full = /^https?:\/\//.test(url) ? url : `http://${url}`
+  if (!URL.canParse(full)) throw new Error('--url must be an address such as http://127.0.0.1:8788')
+  return new URL(full).origin + new URL(full).pathname.replace(/\/+$/, '')
+}
+
+async function ask<T> (base: string, method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
+  const reply = await request(`${base}/_emulator${path}`, { method, ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) })
+  const text = await reply.body.text()
+  let said: unknown
+  try {
+    said = JSON.parse(text)
+  } catch {
+    throw new Error(`${base} does not answer as an emulator does: HTTP ${reply.statusCode}`)
+  }
+  if (reply.statusCode !== 200) throw new Error((said as { message?: string }).message ?? `HTTP ${reply.statusCode}`)
+  return said as T
+}

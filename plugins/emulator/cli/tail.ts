@@ -1,0 +1,40 @@
+/** Calls and notifications, a line each, as they come. */
+import { request } from 'undici'
+import type { Call } from '../control/journal.ts'
+import type { Delivery } from '../state/world.ts'
+import { outcome } from './lines.ts'
+import type { Running } from './running.ts'
+
+const isUnderWay = ({ reply, error }: Delivery) => reply === null && error === null
+
+/** Until the emulator ends, or this process. */
+export async function tail ({ base, ask }: Running, _words: string[], { json }: { json?: string | boolean | undefined }): Promise<void> {
+  let call = ''
+  let told = ''
+  /** Shown before one that was sent earlier. */
+  const shown = new Set<string>()
+
+  async function show (quiet = false): Promise<void> {
+    const [calls, deliveries] = await Promise.all([
+      ask<Call[]>('GET', `/calls?after=${call}`),
+      ask<Delivery[]>('GET', `/notifications?after=${told}`)
+    ])
+    const waiting = deliveries.findIndex(isUnderWay)
+    const ended = deliveries.filter(delivery => !isUnderWay(delivery) && !shown.has(delivery.id))
+    const lines = [
+      ...calls.reverse().map(call => ({ at: call.at, whole: call, line: `${call.verdict === 'accepted' ? '→' : '✗'} ${call.method} ${call.url.split('?')[0]} ${call.status}${call.out_trade_no && ` ${call.out_trade_no}`}${call.reason && ` ${call.reason}`}` })),
+      ...ended.map(delivery => ({ at: delivery.sent_at, whole: delivery, line: `${delivery.accepted ? '←' : '✗'} notification ${delivery.about} ${delivery.out_refund_no || delivery.out_trade_no}, attempt ${delivery.attempt}: ${outcome(delivery)}` }))
+    ].sort((one, other) => one.at < other.at ? -1 : 1)
+    call = calls.at(-1)?.id ?? call
+    told = (waiting < 0 ? deliveries.at(-1) : deliveries[waiting - 1])?.id ?? told
+    for (const { id } of ended) shown.add(id)
+    if (!quiet) for (const { at, whole, line } of lines) console.log(json ? JSON.stringify(whole) : `${at.slice(11, 23)} ${line}`)
+  }
+
+  const { body, statusCode } = await request(`${base}/_emulator/events`, { bodyTimeout: 0 })
+  if (statusCode !== 200) throw new Error(`no events at ${base}: HTTP ${statusCode}`)
+  await show(true)
+  console.error(`${base}: waiting for calls and notifications`)
+  // Changes that come while one look is under way are seen by the next.
+  for await (const chunk of body) if (String(chunk).includes('change')) await show()
+}

@@ -1,0 +1,15 @@
+/** What an app has to know of an account here. */
+
+/** What `GET /_emulator/config` answers: ready to be spread into the plugins' options. */
+export interface EmulatorConfig {
+  appId: string
+  appSecret: string
+  merchant: {
+    mchId: string
+    v2: { apiKey: string, cert: string, key: string }
+    v3: { serialNo: string, privateKey: string, apiV3Key: string, publicKeyId?: string, publicKey?: string }
+  }
+  endpoints: { api: string, open: string, pay: string, payBackup: string }
+  /** What clients have to trust, since the emulator's payments are behind mutual TLS like WeChat's. */
+  http: { ca: string }
+}

@@ -1,0 +1,20 @@
+/** The account as environment variables: what `exec` sets, and what `/_emulator/config?format=env` answers. */
+import type { EmulatorConfig } from './config.ts'
+
+export function environment ({ appId, appSecret, merchant: { mchId, v2, v3 }, endpoints }: EmulatorConfig): Record<string, string> {
+  return {
+    WECHAT_EMULATOR_ORIGIN: endpoints.api,
+    WECHAT_EMULATOR_PAY: endpoints.pay,
+    WECHAT_APP_ID: appId,
+    WECHAT_APP_SECRET: appSecret,
+    WECHAT_MCH_ID: mchId,
+    WECHAT_API_KEY: v2.apiKey,
+    WECHAT_API_V3_KEY: v3.apiV3Key,
+    WECHAT_SERIAL_NO: v3.serialNo,
+    WECHAT_PUBLIC_KEY_ID: v3.publicKeyId ?? ''
+  }
+}
+
+/** Quoted, so that `eval` reads each value as it is. */
+export const shellVariables = (variables: Record<string, string>): string =>
+  Object.entries(variables).map(([name, value]) => `export ${name}='${value.replaceAll('\'', '\'\\\'\'')}'\n`).join('')

@@ -1,0 +1,143 @@
+/** What this WeChat remembers, by area, the newest first: searched and cut into pages here, so that a hundred thousand of them can be looked at. */
+import type { FastifyInstance } from 'fastify'
+import type { PayV2 } from '../wechat/v2/v2.ts'
+import type { Delivery, Order, Refund, World } from '../state/world.ts'
+import type { Journal } from './journal.ts'
+import { object, one, schema, text } from './schemas.ts'
+
+export interface RecordParts { pay: PayV2, journal: Journal }
+
+/** Which members of a table's rows are what a person looks for; `time`: milliseconds, `yyyyMMddHHmmss` in China, or ISO 8601. */
+interface Columns { number: string, name?: string, amount?: string, state?: string, time?: string }
+
+/** A line for each table of the world's memory that an area shows. */
+const TABLES: Record<string, Record<string, Columns>> = {
+  transfers: {
+    transfers: { number: 'out_bill_no', name: 'remark', amount: 'amount', state: 'state', time: 'at' },
+    payouts: { number: 'number', name: 'description', amount: 'amount', state: 'kind', time: 'at' },
+    transferBatches: { number: 'out_batch_no', name: 'name', amount: 'total_amount', state: 'status', time: 'at' },
+    bankTransfers: { number: 'partner_trade_no', amount: 'amount', time: 'at' },
+    withdrawals: { number: 'out_request_no', name: 'remark', amount: 'amount', state: 'status', time: 'at' }
+  },
+  sharing: {
+    profitShares: { number: 'out_order_no', name: 'description', state: 'state', time: 'created' },
+    profitReturns: { number: 'out_return_no', name: 'description', amount: 'amount', time: 'at' }
+  },
+  services: {
+    serviceOrders: { number: 'out_order_no', name: 'service_introduction', amount: 'total_amount', state: 'state', time: 'paid_time' },
+    contracts: { number: 'contract_code', name: 'display_account', state: 'state' }
+  },
+  complaints: {
+    complaints: { number: 'complaint_id', name: 'detail', amount: 'amount', state: 'state', time: 'at' }
+  }
+}
+
+/** The same for lists. */
+const LISTS: Record<string, Record<string, Columns>> = {
+  messages: {
+    messages: { number: 'id', name: 'template_id', state: 'kind', time: 'at' }
+  }
+}
+
+export const AREAS = ['orders', ...Object.keys(TABLES), ...Object.keys(LISTS), 'notifications', 'calls'] as const
+
+type Row = Record<string, unknown>
+
+/** A row of any table, with what a person looks for. */
+export interface Shown { key: string, table: string, number: string, name: string, amount?: number, state: string, at: string, record: Row }
+
+const PAGE = 50
+
+export function recordRoutes (app: FastifyInstance, world: World, { pay, journal }: RecordParts): void {
+  app.get<{ Params: { area: string }, Querystring: { search?: string, page?: number } }>('/records/:area', {
+    schema: schema({
+      tag: 'calls',
+      summary: 'What there is of one kind, the newest first, a page at a time',
+      params: { area: one(AREAS, 'Of what kind.') },
+      query: { search: text('Only those in which all of these words occur.'), page: { type: 'integer', minimum: 1, description: 'From 1, of 50 each. Default 1.' } },
+      answer: object({ total: { type: 'integer' }, page: { type: 'integer' }, pages: { type: 'integer' }, items: { type: 'array', items: { type: 'object', additionalProperties: true } } })
+    })
+  }, async ({ params: { area }, query: { search = '', page = 1 } }) => {
+    const words = search.toLowerCase().split(/\s+/).filter(Boolean)
+    const all = rowsOf(area)
+    const found = words.length === 0 ? all : all.filter(row => words.every(word => occurs(word, row)))
+    const pages = Math.max(1, Math.ceil(found.length / PAGE))
+    const at = Math.min(page, pages)
+    // The oldest first in memory.
+    const cut = found.slice(Math.max(0, found.length - at * PAGE), found.length - (at - 1) * PAGE).reverse()
+    return { total: found.length, page: at, pages, items: shownOf(area, cut) }
+  })
+
+  /** The oldest first. */
+  function rowsOf (area: string): Row[] {
+    if (area === 'orders') return [...world.orders.values()] as unknown as Row[]
+    if (area === 'notifications') return world.deliveries as unknown as Row[]
+    if (area === 'calls') return journal.list().reverse() as unknown as Row[]
+    const shown = [
+      ...Object.entries(TABLES[area] ?? {}).flatMap(([table, columns]) => [...world.memory.table<Row>(table).values()].map(row => shownRow(table, columns, row))),
+      ...Object.entries(LISTS[area] ?? {}).flatMap(([list, columns]) => world.memory.list<Row>(list).map(row => shownRow(list, columns, row)))
+    ]
+    return shown.sort((row, other) => row.at < other.at ? -1 : row.at > other.at ? 1 : 0) as unknown as Row[]
+  }
+
+  function shownOf (area: string, rows: Row[]): object[] {
+    if (area !== 'orders') return rows
+    const orders = (rows as unknown as Order[]).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id) ?? order)
+    const numbers = new Set(orders.map(order => order.out_trade_no))
+    const payments = new Set(orders.map(order => order.transaction_id).filter(Boolean))
+    const deliveries = grouped(world.deliveries.filter(delivery => numbers.has(delivery.out_trade_no)), delivery => delivery.out_trade_no)
+    const refunds = grouped([...world.refunds.values()].filter(refund => payments.has(refund.transaction_id)), refund => refund.transaction_id)
+    return orders.map(order => ({
+      ...order,
+      deliveries: (deliveries.get(order.out_trade_no) ?? []).map(({ sent_at: at, accepted, about }: Delivery) => ({ at, accepted, about })),
+      refunds: (refunds.get(order.transaction_id) ?? []).map(({ refund_fee: fee, refund_status: status, created_at: at }: Refund) => ({ refund_fee: fee, refund_status: status, at: new Date(at).toISOString() }))
+    }))
+  }
+}
+
+/** How many there are of each kind, without looking at them. */
+export function countRecords (world: World, journal: Journal): Record<string, number> {
+  const sum = (sizes: number[]) => sizes.reduce((total, size) => total + size, 0)
+  return {
+    orders: world.orders.size,
+    ...Object.fromEntries(Object.entries(TABLES).map(([area, tables]) => [area, sum(Object.keys(tables).map(table => world.memory.table(table).size))])),
+    ...Object.fromEntries(Object.entries(LISTS).map(([area, lists]) => [area, sum(Object.keys(lists).map(list => world.memory.list(list).length))])),
+    notifications: world.deliveries.length,
+    calls: journal.count()
+  }
+}
+
+function shownRow (table: string, columns: Columns, record: Row): Shown {
+  const of = (member: string | undefined) => {
+    const value = member === undefined ? undefined : record[member]
+    return typeof value === 'string' || typeof value === 'number' ? value : ''
+  }
+  const amount = of(columns.amount)
+  return { key: `${table}/${of(columns.number)}`, table, number: String(of(columns.number)), name: String(of(columns.name)), ...(typeof amount === 'number' && { amount }), state: String(of(columns.state)), at: isoTime(of(columns.time)), record }
+}
+
+function isoTime (value: string | number): string {
+  if (value === '') return ''
+  const compact = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(String(value))
+  const date = new Date(compact ? `${compact.slice(1, 4).join('-')}T${compact.slice(4).join(':')}+08:00` : value)
+  return Number.isNaN(date.getTime()) ? '' : date.toISOString()
+}
+
+/** In any text or number, however deep. `word`: lower case. */
+function occurs (word: string, value: unknown): boolean {
+  if (typeof value === 'string') return value.toLowerCase().includes(word)
+  if (typeof value === 'number') return String(value).includes(word)
+  if (value === null || typeof value !== 'object') return false
+  for (const member of Object.values(value)) if (occurs(word, member)) return true
+  return false
+}
+
+function grouped<T> (items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const group = groups.get(keyOf(item))
+    if (group) group.push(item)
+    else groups.set(keyOf(item), [item])
+  }
+  return groups
+}

@@ -1,0 +1,17 @@
+/** The files that SDKs in any language want to read, under the names that WeChat gives them. */
+import type { Pki } from './pki.ts'
+import { keyStore } from './pkcs12.ts'
+import { pem } from './v3-keys.ts'
+
+/** By name. `withCertificates`: this WeChat has platform certificates; then the newest is among them. */
+export function keyFiles ({ ca, merchant, v3 }: Pki, mchId: string, withCertificates: boolean): Record<string, string | Buffer> {
+  return {
+    'ca.pem': ca,
+    'apiclient_cert.pem': merchant.cert,
+    'apiclient_key.pem': merchant.key,
+    // WeChat's own opens with the mchId, too.
+    'apiclient_cert.p12': keyStore(merchant, mchId),
+    'pub_key.pem': pem(v3.wechat.publicKey),
+    ...(withCertificates && { 'platform_cert.pem': v3.platform().at(-1)?.cert ?? '' })
+  }
+}

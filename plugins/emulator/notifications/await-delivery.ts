@@ -1,0 +1,35 @@
+/** Waits for a notification, and says what came instead where it never does. */
+import { once } from 'node:events'
+import type { Delivery, World } from '../state/world.ts'
+
+/** How many notifications the sentence names. */
+const NAMED = 5
+
+/** One that was sent already, or the next one. `timeout`: milliseconds. @throws Error after that time */
+export async function awaitDelivery (world: Pick<World, 'deliveries' | 'events'>, which: (delivery: Delivery) => boolean, timeout: number): Promise<Delivery> {
+  // Not AbortSignal.timeout: its timer does not keep a process alive that waits for nothing else.
+  const late = new AbortController()
+  const timer = timeout === Infinity ? undefined : setTimeout(() => late.abort(), timeout)
+  try {
+    for (;;) {
+      const sent = world.deliveries.find(delivery => (delivery.reply || delivery.error) && which(delivery))
+      if (sent) return sent
+      await once(world.events, 'delivery', { signal: late.signal })
+    }
+  } catch (error) {
+    if (!late.signal.aborted) throw error
+    throw new Error(`no such notification in ${timeout / 1000} s: ${whatCame(world.deliveries)}`)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function whatCame (deliveries: readonly Delivery[]): string {
+  if (deliveries.length === 0) return 'none was sent'
+  const last = deliveries.slice(-NAMED).map(({ about, out_trade_no: number, out_refund_no: refund, attempt, url, accepted, reply, error }) => {
+    const answer = reply ? `HTTP ${reply.status}${reply.body && ` ${JSON.stringify(reply.body.slice(0, 120))}`}` : error ?? 'no answer yet'
+    return `${about} ${refund || number}, attempt ${attempt} to ${url}: ${accepted ? 'accepted' : 'not accepted'}, ${answer}`
+  })
+  const many = deliveries.length === 1 ? '1 was sent' : `${deliveries.length} were sent`
+  return `${many}${deliveries.length > NAMED ? `, the last ${NAMED}` : ''}: ${last.join('; ')}`
+}

@@ -1,0 +1,109 @@
+/** `diagnose()`: does this configuration work? Changes nothing at WeChat: it reads, and asks about numbers that cannot exist. */
+import { accountChecks } from './official-account.ts'
+import { applicationChecks } from './application.ts'
+import { say, skips } from './check.ts'
+import type { Check, Finding, PlannedCheck, Sentence } from './check.ts'
+import { keyChecks } from './keys.ts'
+import { createPatient } from './patient.ts'
+import type { DiagnoseOptions, DiagnoseSettings } from './patient.ts'
+import { payV2Checks } from './pay-v2.ts'
+import { payV3Checks } from './pay-v3.ts'
+import { redisChecks } from './redis.ts'
+import { ownServerChecks } from './own-server.ts'
+import { serverChecks } from './server.ts'
+
+export interface Diagnosis {
+  /** False if a check has failed. */
+  ok: boolean
+  checks: Check[]
+}
+
+/** All of them, in the order in which they are shown. */
+export const CHECKS: readonly PlannedCheck[] = [...keyChecks, ...serverChecks, ...accountChecks, ...payV3Checks, ...payV2Checks, ...ownServerChecks, ...redisChecks, ...applicationChecks]
+
+/** Milliseconds one check may take. */
+const PATIENCE = 30_000
+
+const OFFLINE = skips('needs the network, and it is to be left alone', '需要联网，已要求离线')
+const WAITS: Sentence = skips('not looked at until {id} is in order', '待 {id} 解决后再检查')
+const BROKEN: Sentence = { status: 'failed', en: 'the check itself failed ({error})', zh: '检查本身出错（{error}）' }
+
+interface Outcome {
+  check: Check
+  /** What has to be put right before anything can be built on it: it itself, or what it waits for. */
+  cause?: string | undefined
+}
+
+/**
+ * Examines the options of `app.register(wechatPay, …)`; takes seconds. Checks that do not depend on each other run at once;
+ * what cannot be told because something else failed is skipped, so that one mistake is one failure.
+ * Never throws for what is wrong with them; no secret is in its answer.
+ */
+export async function examine (options: DiagnoseOptions, settings: DiagnoseSettings = {}): Promise<Diagnosis> {
+  const patient = createPatient(options, settings)
+  const running = new Map<string, Promise<Outcome>>()
+  let done = 0
+
+  const outcomeOf = (planned: PlannedCheck) => {
+    let outcome = running.get(planned.id)
+    if (!outcome) {
+      running.set(planned.id, outcome = decide(planned).then(outcome => {
+        settings.onProgress?.({ done: ++done, total: CHECKS.length, id: planned.id })
+        return outcome
+      }))
+    }
+    return outcome
+  }
+
+  async function decide (planned: PlannedCheck): Promise<Outcome> {
+    const bases = await Promise.all(planned.needs.map(async id => await outcomeOf(named(id))))
+    const cause = bases.find(({ cause }) => cause !== undefined)?.cause
+    if (planned.online && settings.offline) return { check: told(planned, OFFLINE), cause: planned.id }
+    if (cause !== undefined) return { check: told(planned, WAITS, { values: { id: cause } }), cause }
+    let looked
+    try {
+      looked = await within(PATIENCE, async () => await planned.look(patient))
+    } catch (error) {
+      const { name, code } = error as { name?: string, code?: string }
+      return { check: told(planned, BROKEN, { values: { error: [name, code].filter(Boolean).join(' ') } }), cause: planned.id }
+    }
+    const finding = typeof looked === 'string' ? { outcome: looked } : looked
+    const sentence = planned.sentences[finding.outcome] as Sentence
+    return { check: told(planned, sentence, finding), ...(sentence.status === 'failed' && { cause: planned.id }) }
+  }
+
+  function told ({ id }: PlannedCheck, sentence: Sentence, { values, wechatCode, requestId, advice = sentence.advice }: Partial<Finding> = {}): Check {
+    const { lang = 'en' } = settings
+    const words = (text: string) => clean(text, patient.secrets)
+    return {
+      id,
+      status: sentence.status,
+      message: words(say(sentence, lang, values)),
+      ...(advice && sentence.status !== 'passed' && { advice: words(say(advice, lang, values)) }),
+      ...(wechatCode && { wechatCode: words(wechatCode) }),
+      ...(requestId && { requestId: words(requestId) })
+    }
+  }
+
+  const outcomes = await Promise.all(CHECKS.map(outcomeOf))
+  const checks = outcomes.map(({ check }) => check)
+  return { ok: checks.every(({ status }) => status !== 'failed'), checks }
+}
+
+const BY_ID = new Map(CHECKS.map(planned => [planned.id, planned]))
+const named = (id: string) => BY_ID.get(id) as PlannedCheck
+
+/** What was quoted from outside may hold a secret, or control characters that steer a terminal. */
+function clean (text: string, secrets: Iterable<string>): string {
+  let said = text
+  for (const secret of secrets) said = said.replaceAll(secret, '***')
+  return said.replace(/[\0-\x1f\x7f-\x9f]/g, ' ').slice(0, 1000)
+}
+
+async function within<T> (ms: number, work: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(Object.assign(new Error(), { name: 'TIMEOUT' })), ms)
+  })
+  return await Promise.race([work(), late]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,235 @@
+/** This server as WeChat and browsers see it: `notifyUrl` and `origin`. Asked from here, which the internet may see otherwise. */
+import { PROBE_HEADER, PROBE_STATUS } from '../pay/notify-probe.ts'
+import { check, fails, passes, skips, warns } from './check.ts'
+import type { Finding } from './check.ts'
+import type { Patient } from './patient.ts'
+import { lifeOf } from './pem.ts'
+import { LARGE, neededHeaders, notifyUrlOf, probed, USUAL, usualReport } from './probe.ts'
+import { addressesOf, connectionProblem, isPrivate, tlsView } from './reach.ts'
+import { isWechats } from './server.ts'
+
+const NONE = skips('not configured', '未配置')
+
+/** Days before its end that a server's certificate should have been renewed by itself. */
+const RENEWAL = 14
+
+const originOf = ({ options: { origin } }: Patient): URL | undefined => origin === undefined ? undefined : new URL(origin)
+/** What is wrong with a machine is said once. */
+const sameMachine = (patient: Patient) => originOf(patient)?.host === notifyUrlOf(patient)?.host
+
+const goesToWechat = ({ endpoints }: Patient) => isWechats(new URL(endpoints.pay))
+
+const tlsSentences = (name: string) => ({
+  none: NONE,
+  same: skips('the same host as notifyUrl\'s', '与 notifyUrl 同一主机'),
+  genuine: passes(`${name}: the certificate is complete and trusted, until {end} ({issuer})`, `${name} 的证书链完整可信，有效期至 {end}（{issuer}）`),
+  expired: fails(`${name}: the certificate has expired on {end}`, `${name} 的证书已于 {end} 过期`, 'Renew it, and find out why that did not happen by itself.', '请续期，并检查为何没有自动续期。'),
+  early: fails(`${name}: the certificate is valid from {begin} on`, `${name} 的证书自 {begin} 起才有效`, 'Is this machine\'s clock right?', '请检查本机时间是否正确。'),
+  soon: warns(`${name}: the certificate expires on {end}, in {days} days`, `${name} 的证书将于 {end} 过期（还剩 {days} 天）`, 'It should have been renewed by itself by now: look at what renews it.', '此时应已自动续期，请检查续期任务。'),
+  incomplete: fails(`${name}: the certificate chain is not complete`, `${name} 的证书链不完整`, 'Serve the intermediate certificates, too (fullchain.pem). Browsers find them by themselves, WeChat does not.', '请同时部署中间证书（fullchain.pem）。浏览器会自行补全，微信不会。'),
+  name: fails(`${name}: the certificate is of another host`, `${name} 的证书不属于该域名`, 'Issue one for this very host name.', '请为该域名签发证书。'),
+  untrusted: fails(`${name}: the certificate is not trusted ({problem}); its issuer is {issuer}`, `${name} 的证书不受信任（{problem}），签发者：{issuer}`, 'WeChat trusts public authorities only.', '微信只信任公共 CA 签发的证书。'),
+  broken: fails(`${name}: no TLS connection ({problem})`, `${name} 无法建立 TLS 连接（{problem}）`, 'Does TLS listen on this port?', '该端口是否启用了 TLS？')
+})
+
+async function tls (url: URL | undefined, patient: Patient): Promise<Finding<'none' | 'genuine' | 'expired' | 'early' | 'soon' | 'incomplete' | 'name' | 'untrusted' | 'broken'>> {
+  if (url?.protocol !== 'https:') return { outcome: 'none' }
+  const view = await tlsView(url, patient.settings.ca)
+  const { problem, issuer } = view
+  if (issuer === '') return { outcome: 'broken', values: { problem: problem ?? '' } }
+  const life = lifeOf({ validFrom: view.validFrom, validTo: view.validTo }, '', RENEWAL)
+  if (life.outcome === 'expired' || life.outcome === 'early') return { outcome: life.outcome, values: life.values ?? {} }
+  if (problem === 'ERR_TLS_CERT_ALTNAME_INVALID') return { outcome: 'name' }
+  // A root that nobody knows looks the same as a missing link, but for its being its own issuer.
+  if (problem === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' || problem === 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY') return { outcome: 'incomplete' }
+  if (problem) return { outcome: 'untrusted', values: { problem, issuer } }
+  return { outcome: life.outcome === 'soon' ? 'soon' : 'genuine', values: { ...life.values, issuer } }
+}
+
+async function reachable (url: URL): Promise<string | undefined> {
+  const view = await addressesOf(url)
+  return 'problem' in view ? view.problem : await connectionProblem(url)
+}
+
+const addressSentences = (name: string) => ({
+  https: passes(`${name} is an https address`, `${name} 是 https 地址`),
+  malformed: fails(`${name} is no absolute URL`, `${name} 不是完整的 URL`, 'Such as https://shop.example.com/wechat/notify.', '例如 https://shop.example.com/wechat/notify。'),
+  http: fails(`${name} is not https`, `${name} 不是 https`, 'WeChat Pay and browsers in WeChat want https.', '微信支付与微信内的浏览器都要求 https。'),
+  private: fails(`${name} leads to {host}, which the internet does not reach`, `${name} 指向 {host}，公网无法到达`, 'Use the public name.', '请使用公网域名。')
+})
+
+export const ownServerChecks = [
+  check('server.notify-url', {
+    needs: ['server.endpoints'],
+    sentences: {
+      none: NONE,
+      missing: fails('merchant.notifyUrl is missing', '缺少 merchant.notifyUrl', 'Orders need it: https://<your host>/wechat/notify.', '下单必填：https://<你的域名>/wechat/notify。'),
+      query: fails('merchant.notifyUrl has a query or a fragment', 'merchant.notifyUrl 带有查询串或片段', 'WeChat Pay refuses it: leave everything from ? on away.', '微信支付不接受，请去掉 ? 及其后的部分。'),
+      ...addressSentences('merchant.notifyUrl')
+    },
+    look (patient) {
+      const { merchant } = patient.options
+      if (!merchant) return 'none'
+      if (!merchant.notifyUrl) return 'missing'
+      if (!URL.canParse(merchant.notifyUrl)) return 'malformed'
+      if (/[?#]/.test(merchant.notifyUrl)) return 'query'
+      const url = new URL(merchant.notifyUrl)
+      if (url.protocol !== 'https:') return 'http'
+      return goesToWechat(patient) && isPrivate(url) ? { outcome: 'private', values: { host: url.host } } : 'https'
+    }
+  }),
+
+  check('server.notify-connect', {
+    needs: ['server.notify-url'],
+    online: true,
+    sentences: {
+      none: NONE,
+      open: passes('notifyUrl can be reached from here', '从本机可以连通 notifyUrl'),
+      closed: fails('notifyUrl cannot be reached from here ({problem})', '从本机无法连通 notifyUrl（{problem}）', 'Does its name lead to this server, and does the proxy before it run? Asked from here; the internet may see it otherwise.', '请检查域名解析与前置代理。这是从本机查看的结果，公网情况可能不同。')
+    },
+    async look (patient) {
+      const url = notifyUrlOf(patient)
+      if (!url) return 'none'
+      const problem = await reachable(url)
+      return problem ? { outcome: 'closed', values: { problem } } : 'open'
+    }
+  }),
+
+  check('server.notify-tls', {
+    needs: ['server.notify-connect'],
+    online: true,
+    sentences: tlsSentences('notifyUrl'),
+    look: async patient => await tls(notifyUrlOf(patient), patient)
+  }),
+
+  check('server.notify-route', {
+    needs: ['server.notify-tls', 'keys.v2-key', 'keys.v3-key'],
+    online: true,
+    sentences: {
+      none: NONE,
+      there: passes('the notify route answers, in {ms} ms', '回调路由有响应，耗时 {ms} 毫秒'),
+      absent: fails('nobody answers at notifyUrl\'s path (HTTP {status})', 'notifyUrl 的路径不存在（HTTP {status}）', 'Does the path fit prefix (default /wechat/notify), and what the proxy before it strips or adds?', '请核对 prefix（默认 /wechat/notify）以及前置代理对路径的增删。'),
+      redirect: fails('notifyUrl is redirected (HTTP {status})', 'notifyUrl 被重定向（HTTP {status}）', 'WeChat follows no redirect: give the final address, with https and the right trailing slash.', '微信不会跟随跳转：请填写最终地址（https、末尾斜杠一致）。'),
+      accepted: fails('somebody answers success to a forged notification (HTTP {status})', '伪造的回调得到了成功答复（HTTP {status}）', 'That is not the notify route: a catch-all route or a page answers there, and WeChat would take payments as handled.', '响应的不是回调路由，而是兜底路由或页面：微信会误以为支付已处理。'),
+      blocked: fails('something before the server turns notifications away (HTTP {status})', '回调在到达服务前被拦截（HTTP {status}）', 'A firewall (WAF), an address filter, a login or a preHandler: let POST through to this path.', '可能是 WAF、IP 过滤、登录校验或 preHandler：请放行该路径的 POST。'),
+      gateway: fails('the proxy before the server has no answer from it (HTTP {status})', '前置代理没有得到服务的响应（HTTP {status}）', 'Does the server run, and does the proxy lead to its port?', '请确认服务已启动，且代理指向正确的端口。'),
+      lost: fails('no answer at notifyUrl ({problem})', 'notifyUrl 没有响应（{problem}）', 'The connection stands, but nobody answers in time: WeChat waits five seconds.', '连接已建立，但没有及时响应：微信最多等五秒。')
+    },
+    async look (patient) {
+      if (!notifyUrlOf(patient)) return 'none'
+      const { hit: answer, report } = await probed(patient, USUAL)
+      if ('problem' in answer) return { outcome: 'lost', values: { problem: answer.problem } }
+      const { status, ms, headers } = answer
+      const values = { status, ms: Math.round(ms) }
+      if (report || status === PROBE_STATUS) return { outcome: 'there', values }
+      if (status === 404 || status === 405) return { outcome: 'absent', values }
+      if (status >= 300 && status < 400) return { outcome: 'redirect', values }
+      if (status < 300) return { outcome: 'accepted', values }
+      if (status >= 500) return { outcome: 'gateway', values }
+      // Ours refuses in WeChat's own words; what it misses, the next check says.
+      const isOurs = (status === 400 || status === 401 || status === 413) && /^(?:\{"code":"FAIL"|<xml><return_code>)/.test(answer.body) && !/html/.test(String(headers['content-type']))
+      return { outcome: isOurs ? 'there' : 'blocked', values }
+    }
+  }),
+
+  check('server.notify-body', {
+    needs: ['server.notify-route'],
+    online: true,
+    sentences: {
+      none: NONE,
+      unchanged: passes('a body of {length} bytes arrives unchanged', '{length} 字节的请求体原样到达'),
+      changed: fails('{length} bytes were sent, and {arrived} others arrived', '发送 {length} 字节，到达的内容不同（{arrived} 字节）', 'A proxy or a filter changes bodies, and no signature will fit: have it pass this path\'s bodies as they are.', '代理或过滤器改动了请求体，验签必然失败：请让该路径的请求体原样通过。'),
+      empty: fails('{length} bytes were sent, and the server received none', '发送 {length} 字节，服务端收到的请求体为空', 'Something before the notify route reads the body: a proxy, or a hook or parser of the application.', '请求体在到达回调路由前被读取：可能是代理，或应用中的钩子、解析器。'),
+      unheard: warns('the server did not take the probe for one of this merchant\'s', '服务端没有认出这是本商户的探测请求', 'A proxy may drop the header {header}; or the running server has other keys, or an older version of this package.', '可能是代理丢弃了 {header} 头；或运行中的服务使用了其他密钥，或本包版本较旧。')
+    },
+    async look (patient) {
+      if (!notifyUrlOf(patient)) return 'none'
+      const { report, sent } = await probed(patient, USUAL)
+      if (!report) return { outcome: 'unheard', values: { header: PROBE_HEADER } }
+      const values = { length: sent.length, arrived: report.length }
+      if (report.length === 0) return { outcome: 'empty', values }
+      return { outcome: report.digest === sent.digest ? 'unchanged' : 'changed', values }
+    }
+  }),
+
+  check('server.notify-headers', {
+    needs: ['server.notify-route'],
+    online: true,
+    sentences: {
+      none: NONE,
+      unheard: skips('the server did not say what arrived', '服务端没有返回收到的内容'),
+      there: passes('the headers that a notification needs arrive', '回调所需的请求头都能到达'),
+      lost: fails('on the way {names} was lost', '途中丢失了请求头 {names}', 'A proxy drops headers that it does not know: let Wechatpay-* and Content-Type through.', '代理丢弃了不认识的请求头：请放行 Wechatpay-* 与 Content-Type。')
+    },
+    async look (patient) {
+      const report = await usualReport(patient)
+      if (!report) return notifyUrlOf(patient) ? 'unheard' : 'none'
+      const missing = neededHeaders(patient).filter(name => !report.headers.includes(name))
+      return missing.length === 0 ? 'there' : { outcome: 'lost', values: { names: missing.join(', ') } }
+    }
+  }),
+
+  check('server.notify-limit', {
+    needs: ['server.notify-body'],
+    online: true,
+    sentences: {
+      none: NONE,
+      unheard: skips('the server did not say what arrived', '服务端没有返回收到的内容'),
+      wide: passes('a body of {length} bytes arrives, too', '{length} 字节的请求体也能到达'),
+      narrow: fails('a body of {length} bytes is turned away (HTTP {status})', '{length} 字节的请求体被拒（HTTP {status}）', 'Notifications of combined orders and with coupons are larger than others: let 64 kB through (nginx: client_max_body_size 64k).', '合单与带优惠券的回调更大，请放行 64 kB（nginx：client_max_body_size 64k）。'),
+      changed: fails('of {length} bytes {arrived} arrived, or others', '发送 {length} 字节，到达 {arrived} 字节或内容不同', 'A proxy cuts or changes large bodies: have it pass 64 kB as they are.', '代理截断或改动了较大的请求体，请让 64 kB 以内原样通过。')
+    },
+    async look (patient) {
+      if (!notifyUrlOf(patient)) return 'none'
+      if (!await usualReport(patient)) return 'unheard'
+      const { hit: answer, report, sent } = await probed(patient, LARGE)
+      const { length } = sent
+      if (!report) return { outcome: 'narrow', values: { length, status: 'status' in answer ? answer.status : answer.problem } }
+      return report.digest === sent.digest ? { outcome: 'wide', values: { length } } : { outcome: 'changed', values: { length, arrived: report.length } }
+    }
+  }),
+
+  check('server.origin', {
+    needs: ['server.endpoints'],
+    sentences: {
+      none: NONE,
+      missing: fails('origin is missing, and onLogin needs it', '缺少 origin，而 onLogin 需要它', 'Where browsers reach this server, such as https://shop.example.com.', '填写浏览器访问本服务的地址，例如 https://shop.example.com。'),
+      path: fails('origin is more than scheme and host', 'origin 不只是协议加域名', 'Leave path and query out: https://shop.example.com.', '请去掉路径与查询串：https://shop.example.com。'),
+      ...addressSentences('origin')
+    },
+    look (patient) {
+      const { origin, onLogin } = patient.options
+      if (origin === undefined) return onLogin ? 'missing' : 'none'
+      if (!URL.canParse(origin)) return 'malformed'
+      const url = new URL(origin)
+      if (url.pathname !== '/' || url.search || url.hash || url.username) return 'path'
+      if (url.protocol !== 'https:') return 'http'
+      return goesToWechat(patient) && isPrivate(url) ? { outcome: 'private', values: { host: url.host } } : 'https'
+    }
+  }),
+
+  check('server.origin-connect', {
+    needs: ['server.origin', 'server.notify-url'],
+    online: true,
+    sentences: {
+      none: NONE,
+      same: skips('the same host as notifyUrl\'s', '与 notifyUrl 同一主机'),
+      open: passes('origin can be reached from here', '从本机可以连通 origin'),
+      closed: fails('origin cannot be reached from here ({problem})', '从本机无法连通 origin（{problem}）', 'Does its name lead to this server, and does the proxy before it run? Asked from here; the internet may see it otherwise.', '请检查域名解析与前置代理。这是从本机查看的结果，公网情况可能不同。')
+    },
+    async look (patient) {
+      const url = originOf(patient)
+      if (!url) return 'none'
+      if (sameMachine(patient)) return 'same'
+      const problem = await reachable(url)
+      return problem ? { outcome: 'closed', values: { problem } } : 'open'
+    }
+  }),
+
+  check('server.origin-tls', {
+    needs: ['server.origin-connect'],
+    online: true,
+    sentences: tlsSentences('origin'),
+    look: async patient => sameMachine(patient) ? 'same' : await tls(originOf(patient), patient)
+  })
+]

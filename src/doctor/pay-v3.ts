@@ -1,0 +1,267 @@
+/** WeChat Pay APIv3: questions about numbers that cannot exist, and who signs the answers. */
+import { X509Certificate } from 'node:crypto'
+import { pathOf } from '../http.ts'
+import type { HttpReply } from '../http.ts'
+import { nonce } from '../nonce.ts'
+import { checkMerchant } from '../pay/merchant.ts'
+import type { CheckedV3 } from '../pay/merchant.ts'
+import { meaningOfV3 } from '../pay/v3/error-codes.ts'
+import { judge } from '../pay/v3/message.ts'
+import { decryptResource } from '../pay/v3/resource.ts'
+import type { EncryptedResource } from '../pay/v3/resource.ts'
+import { authorization } from '../pay/v3/sign.ts'
+import { WechatNetworkError } from '../errors.ts'
+import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
+import type { Both, Finding } from './check.ts'
+import type { Patient } from './patient.ts'
+
+interface Answer {
+  status: number
+  headers: HttpReply['headers']
+  bytes: Buffer
+  /** Undefined for what is not JSON. */
+  json: Record<string, unknown> | undefined
+  code: string
+  said: string
+  requestId: string | undefined
+}
+
+const hasV3 = ({ options: { merchant } }: Patient) => merchant?.v3 !== undefined
+
+function merchantOf ({ options: { merchant }, endpoints }: Patient): CheckedV3 {
+  // Only this version's: what is wrong with the other one, its own checks say.
+  const { notifyUrl: _notAskedFor, v2: _otherVersion, ...rest } = merchant as NonNullable<typeof merchant>
+  return checkMerchant(rest, endpoints.pay).v3 as CheckedV3
+}
+
+/** A number that no order has: made up anew each time. */
+const impossible = () => `DOCTOR-${nonce().slice(0, 20)}`
+
+async function ask (patient: Patient, path: string, query: Record<string, string> = {}): Promise<Answer> {
+  const merchant = merchantOf(patient)
+  const call = { path, ...(Object.keys(query).length > 0 && { query }) }
+  const { status, headers, body: bytes } = await patient.http({
+    name: path,
+    method: 'GET',
+    bases: [patient.endpoints.pay, patient.endpoints.payBackup],
+    ...call,
+    repeatable: true,
+    headers: { accept: 'application/json', ...(merchant.publicKeyId && { 'wechatpay-serial': merchant.publicKeyId }) },
+    freshHeaders: async base => ({ authorization: await authorization('GET', new URL(base).pathname.replace(/\/$/, '') + pathOf(call), '', merchant) })
+  })
+  let json: Answer['json']
+  try {
+    const value: unknown = JSON.parse(bytes.toString())
+    if (value !== null && typeof value === 'object') json = value as Answer['json']
+  } catch { /* HTML, or nothing */ }
+  return { status, headers, bytes, json, code: String(json?.code ?? '').replace(/[^\w-]/g, ''), said: String(json?.message ?? ''), requestId: headers['request-id'] }
+}
+
+/** What went wrong with a call, where nothing more is known of it. */
+const OTHERS = {
+  refused: fails('WeChat Pay refused: {code} {said}', '微信支付拒绝：{code} {said}', 'Look the code up in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
+  foreign: fails('answered with HTTP {status} and no JSON: that is not WeChat Pay', '回复为 HTTP {status} 且不是 JSON：对端不是微信支付', 'A proxy or a firewall answers in its place.', '可能是中间的代理或防火墙代答。'),
+  lost: fails('no usable answer ({problem})', '没有得到可用的回复（{problem}）', 'Run it again. If it stays: something between answers in WeChat Pay\'s place, or cuts connections.', '请重试；若仍如此，中间可能有设备代答或切断了连接。')
+}
+
+const lost = (error: unknown): Finding<'lost'> => ({ outcome: 'lost', values: { problem: error instanceof WechatNetworkError ? error.reason : (error as Error).message } })
+
+function refusedBy ({ status, json, code, said, requestId }: Answer): Finding<'refused' | 'foreign'> {
+  if (!json || code === '') return { outcome: 'foreign', values: { status } }
+  const meaning = meaningOfV3(code, requestId)
+  return { outcome: 'refused', values: { code, said }, ...codes({ code, requestId }), ...(meaning && { advice: { en: meaning.advice, zh: meaning.adviceZh } satisfies Both }) }
+}
+
+const codes = ({ code, requestId }: Pick<Answer, 'code' | 'requestId'>) => ({ wechatCode: code, requestId })
+
+const NOT_FOUND = new Set(['ORDER_NOT_EXIST', 'ORDERNOTEXIST', 'RESOURCE_NOT_EXISTS', 'NOT_FOUND', 'NO_STATEMENT_EXIST', 'STATEMENT_CREATING'])
+
+const orderQuery = (patient: Patient) => patient.fact('v3 order query', async () => {
+  const { mchId, subMchId } = merchantOf(patient)
+  return subMchId === undefined
+    ? await ask(patient, `/v3/pay/transactions/out-trade-no/${impossible()}`, { mchid: mchId })
+    : await ask(patient, `/v3/pay/partner/transactions/out-trade-no/${impossible()}`, { sp_mchid: mchId, sub_mchid: subMchId })
+})
+
+const certificateList = (patient: Patient) => patient.fact('v3 certificates', async () => await ask(patient, '/v3/certificates'))
+
+/** WeChat Pay's words, if it knows no such merchant; undefined for any other answer, and for none. */
+export async function merchantRefusedByV3 (patient: Patient): Promise<string | undefined> {
+  const answer = hasV3(patient) ? await orderQuery(patient).catch(() => undefined) : undefined
+  return answer && (answer.code === 'MCH_NOT_EXISTS' || (answer.code === 'SIGN_ERROR' && /商户号/.test(answer.said))) ? answer.said : undefined
+}
+
+interface Offered { serial_no?: string, expire_time?: string, encrypt_certificate?: EncryptedResource }
+const offeredIn = ({ json }: Answer): Offered[] => Array.isArray(json?.data) ? json.data as Offered[] : []
+
+/** Platform certificates that this merchant's key opens, by serial number. */
+function opened (offered: readonly Offered[], keys: readonly string[]): Map<string, X509Certificate> {
+  const found = new Map<string, X509Certificate>()
+  for (const { encrypt_certificate: encrypted } of offered) {
+    for (const key of keys) {
+      try {
+        const certificate = new X509Certificate(decryptResource(encrypted as EncryptedResource, key))
+        found.set(certificate.serialNumber, certificate)
+      } catch { /* with another key */ }
+    }
+  }
+  return found
+}
+
+const v3KeysOf = ({ options: { merchant } }: Patient) => [merchant?.v3?.apiV3Key].flat().filter(key => typeof key === 'string')
+
+/** China's date, some days ago. */
+const chinaDay = (daysAgo: number) => new Date(Date.now() + 8 * 3600_000 - daysAgo * 86_400_000).toISOString().slice(0, 10)
+
+const ANSWERED = { needs: ['v3.query'], online: true } as const
+
+/** A question whose right answer is that there is no such thing. */
+async function permitted (patient: Patient, path: string, query: Record<string, string>): Promise<'unused' | 'permitted' | Finding<'refused' | 'foreign' | 'lost'>> {
+  if (!hasV3(patient)) return 'unused'
+  try {
+    const { subMchId } = merchantOf(patient)
+    const answer = await ask(patient, path, { ...query, ...(subMchId !== undefined && { sub_mchid: subMchId }) })
+    return NOT_FOUND.has(answer.code) || (answer.status === 200 && answer.json) ? 'permitted' : refusedBy(answer)
+  } catch (error) {
+    return lost(error)
+  }
+}
+
+export const payV3Checks = [
+  check('v3.signature', {
+    needs: ['keys.v3-key', 'keys.private-key', 'keys.certificate', 'keys.certificate-end', 'keys.serial-no', 'keys.public-key', 'pay.merchant'],
+    online: true,
+    sentences: {
+      unused: UNUSED,
+      ...OTHERS,
+      accepted: passes('WeChat Pay accepts this merchant\'s signature', '微信支付接受商户签名'),
+      serial: fails('WeChat Pay does not know this serial number as the merchant\'s', '微信支付不认识该商户证书序列号', 'The certificate was replaced, or merchant.v3.serialNo is another\'s: compare it in pay.weixin.qq.com, Account centre, API security.', '证书可能已更换，或 merchant.v3.serialNo 不对：请在商户平台「账户中心 - API 安全」核对。'),
+      key: fails('WeChat Pay refuses the signature: the private key does not belong to the serial number', '签名被拒：私钥与证书序列号不配套', 'apiclient_key.pem is of another certificate than merchant.v3.serialNo: take both from the same download.', 'apiclient_key.pem 与 merchant.v3.serialNo 不是同一张证书，请使用同一套文件。'),
+      timestamp: fails('WeChat Pay refuses the time in the signature', '签名中的时间被拒', 'This clock is more than five minutes off: have NTP keep it.', '本机时间偏差超过五分钟，请启用 NTP 校时。'),
+      sign: fails('WeChat Pay refuses the signature: {said}', '签名被拒：{said}', 'Something between may have changed the Authorization header or the address.', '中间设备可能改动了 Authorization 头或请求地址。')
+    },
+    async look (patient) {
+      if (!hasV3(patient)) return 'unused'
+      let answer
+      try {
+        answer = await orderQuery(patient)
+      } catch (error) {
+        return lost(error)
+      }
+      const { status, json, code, said } = answer
+      if (!json || (status >= 400 && code === '')) return refusedBy(answer)
+      if (status !== 401 && code !== 'SIGN_ERROR') return 'accepted'
+      const outcome = /序列号/.test(said) ? 'serial' : /timestamp|时间/.test(said) ? 'timestamp' : /签名/.test(said) ? 'key' : 'sign'
+      return { outcome, values: { said }, ...codes(answer) }
+    }
+  }),
+
+  check('v3.query', {
+    needs: ['v3.signature'],
+    online: true,
+    sentences: {
+      unused: UNUSED,
+      ...OTHERS,
+      absent: passes('an order that cannot exist does not exist', '查询不存在的订单，得到了预期的答复')
+    },
+    async look (patient) {
+      if (!hasV3(patient)) return 'unused'
+      const answer = await orderQuery(patient)
+      return NOT_FOUND.has(answer.code) ? { outcome: 'absent', ...codes(answer) } : refusedBy(answer)
+    }
+  }),
+
+  check('v3.keys', {
+    ...ANSWERED,
+    sentences: {
+      unused: UNUSED,
+      ...OTHERS,
+      publicKey: passes('WeChat Pay\'s public key is all that this merchant has', '该商户只使用微信支付公钥'),
+      missing: fails('this merchant has no platform certificates: WeChat Pay\'s public key is needed', '该商户没有平台证书，必须使用微信支付公钥', 'Download pub_key.pem in pay.weixin.qq.com, Account centre, API security, and give it as publicKey with its publicKeyId.', '请在商户平台「账户中心 - API 安全」下载 pub_key.pem，连同公钥 ID 填入 publicKey 与 publicKeyId。'),
+      certificates: passes('{count} platform certificates, the last until {end}', '{count} 张平台证书，最晚有效期至 {end}'),
+      soon: warns('the last platform certificate ends on {end}', '最后一张平台证书将于 {end} 到期', 'WeChat Pay issues no more of them: move to its public key (pay.weixin.qq.com, Account centre, API security).', '微信支付正停止更新平台证书，请切换到微信支付公钥（商户平台「账户中心 - API 安全」）。'),
+      begun: passes('the switch is under way: platform certificates and the public key are both there, and the public key signs the answers', '正在切换：平台证书与公钥并存，回复已由公钥签名'),
+      waiting: passes('the switch is prepared: the public key is there, but platform certificates still sign the answers', '已配置公钥，但回复仍由平台证书签名：尚未点击「开始更换」')
+    },
+    async look (patient) {
+      if (!hasV3(patient)) return 'unused'
+      let list
+      try {
+        list = await certificateList(patient)
+      } catch (error) {
+        return lost(error)
+      }
+      const { publicKeyId } = merchantOf(patient)
+      const offered = offeredIn(list)
+      const none = offered.length === 0 && (list.status === 200 || NOT_FOUND.has(list.code) || list.code === 'NOT_ENOUGH')
+      if (none && list.json) return publicKeyId ? 'publicKey' : { outcome: 'missing', ...codes(list) }
+      if (list.status !== 200) return refusedBy(list)
+      if (publicKeyId) {
+        const { headers } = await orderQuery(patient)
+        return headers['wechatpay-serial']?.startsWith('PUB_KEY_ID_') ? 'begun' : 'waiting'
+      }
+      const end = offered.map(({ expire_time: end = '' }) => end).sort().at(-1) ?? ''
+      const values = { count: offered.length, end: end.slice(0, 10) }
+      return { outcome: Date.parse(end) - Date.now() < 30 * 86_400_000 ? 'soon' : 'certificates', values }
+    }
+  }),
+
+  check('v3.api-v3-key', {
+    needs: ['v3.keys'],
+    online: true,
+    sentences: {
+      unused: UNUSED,
+      untold: skips('WeChat Pay sends this merchant nothing encrypted but notifications: the first one proves apiV3Key', '该商户只有回调是加密的：收到第一条回调时才能验证 apiV3Key'),
+      proven: passes('a certificate that WeChat Pay encrypted opens with apiV3Key', '微信支付加密的证书可用 apiV3Key 解开'),
+      wrong: fails('what WeChat Pay encrypted does not open with apiV3Key', 'apiV3Key 解不开微信支付加密的内容', 'It is another key: set it anew in pay.weixin.qq.com, Account centre, API security (APIv3 key). No notification can be read before.', '密钥不对：请在商户平台「账户中心 - API 安全」重新设置 APIv3 密钥；在此之前回调都无法解密。')
+    },
+    async look (patient) {
+      if (!hasV3(patient)) return 'unused'
+      const offered = offeredIn(await certificateList(patient))
+      if (offered.length === 0) return 'untold'
+      return opened(offered, v3KeysOf(patient)).size > 0 ? 'proven' : 'wrong'
+    }
+  }),
+
+  check('v3.answer', {
+    needs: ['v3.api-v3-key'],
+    online: true,
+    sentences: {
+      unused: UNUSED,
+      publicKey: passes('answers are verified with WeChat Pay\'s public key', '已用微信支付公钥验证回复'),
+      certificate: passes('answers are verified with platform certificate {serial}', '已用平台证书 {serial} 验证回复'),
+      unsigned: fails('WeChat Pay\'s answer is not signed', '微信支付的回复没有签名', 'Something between drops the headers Wechatpay-Signature and so on.', '中间设备可能丢弃了 Wechatpay-Signature 等响应头。'),
+      unknown: fails('the answer is signed with {serial}, which is not configured', '回复由 {serial} 签名，但未配置该密钥', 'Set merchant.v3.publicKeyId and publicKey to WeChat Pay\'s public key of that id (pay.weixin.qq.com, Account centre, API security).', '请把该 ID 对应的微信支付公钥填入 merchant.v3.publicKeyId 与 publicKey（商户平台「账户中心 - API 安全」）。'),
+      false: fails('the answer\'s signature does not fit: {serial} is another key, or the answer was changed on its way', '回复验签失败：{serial} 对应的密钥不对，或回复在途中被改动', 'Does merchant.v3.publicKey belong to publicKeyId? Download both again. Else a proxy changes bodies.', '请确认 merchant.v3.publicKey 与 publicKeyId 配套（重新下载）；否则可能是代理改动了内容。')
+    },
+    async look (patient) {
+      if (!hasV3(patient)) return 'unused'
+      const { publicKeyId, publicKey } = merchantOf(patient)
+      const certificates = opened(offeredIn(await certificateList(patient)), v3KeysOf(patient))
+      const { headers, bytes } = await orderQuery(patient)
+      const serial = String(headers['wechatpay-serial'] ?? '').replace(/[^\w-]/g, '').slice(0, 80)
+      const verdict = await judge(headers, bytes, async serial => serial === publicKeyId ? publicKey : certificates.get(serial.toUpperCase())?.publicKey)
+      if (verdict === 'unsigned') return 'unsigned'
+      if (verdict === 'unknown key') return { outcome: 'unknown', values: { serial } }
+      if (verdict !== 'genuine') return { outcome: 'false', values: { serial } }
+      return serial === publicKeyId ? 'publicKey' : { outcome: 'certificate', values: { serial } }
+    }
+  }),
+
+  check('v3.refunds', {
+    ...ANSWERED,
+    sentences: { unused: UNUSED, ...OTHERS, permitted: passes('refunds can be asked about', '可以查询退款') },
+    look: async patient => await permitted(patient, `/v3/refund/domestic/refunds/${impossible()}`, {})
+  }),
+
+  check('v3.bills', {
+    ...ANSWERED,
+    sentences: { unused: UNUSED, ...OTHERS, permitted: passes('bills can be asked for', '可以获取账单') },
+    look: async patient => await permitted(patient, '/v3/bill/tradebill', { bill_date: chinaDay(2), bill_type: 'ALL' })
+  }),
+
+  check('v3.ways', {
+    sentences: { unused: UNUSED, untold: skips('which ways to pay are open cannot be asked without an order: pay one fen each way', '支付产品是否开通，不下单无法得知：请各支付一分钱确认') },
+    look: patient => hasV3(patient) ? 'untold' : 'unused'
+  })
+]

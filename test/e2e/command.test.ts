@@ -1,0 +1,83 @@
+/** The command line beside a running emulator: verbs, exec, and an end at once. */
+import { once } from 'node:events'
+import { createServer, request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { createPay } from '../../src/index.ts'
+import { OPENID } from '../helpers/account.ts'
+import { command } from '../helpers/command.ts'
+
+t.test('verbs and exec find the emulator that holds the folder', { timeout: 110_000 }, async t => {
+  const data = join(t.testdir({}), 'kept')
+  const emulator = command(['--port', '0', '--data', data])
+  t.teardown(emulator.stop)
+  await emulator.says(/wechat-emulator --help/)
+  const origin = await emulator.says(/WeChat emulator on (\S+)/)
+  const app = createServer((_request, reply) => { reply.writeHead(204).end() }).listen(0, '127.0.0.1')
+  t.teardown(() => app.close())
+  await once(app, 'listening')
+  const notifyUrl = `http://127.0.0.1:${(app.address() as AddressInfo).port}/notify`
+  const config = await (await fetch(`${origin}/_emulator/config`)).json() as Parameters<typeof createPay>[0]
+  const pay = createPay({ ...config, merchant: { ...config.merchant, notifyUrl } })
+  const place = (outTradeNo: string) => pay.jsapi({ outTradeNo, description: 'x', amount: 6800, openid: OPENID })
+  const does = async (...args: string[]) => (await command([...args, '--data', data]).output()).trim()
+
+  const tail = command(['tail', '--data', data])
+  t.teardown(tail.stop)
+  await tail.says(/waiting for calls/)
+  await place('VERBS-001')
+  await place('VERBS-002')
+  t.equal(await does('health'), `up: ${origin}, version 0.1.0`)
+  t.match(await does('pay', 'VERBS-001'), /^paid: VERBS-001, ¥68\.00, transaction_id 4200\d{24}$/)
+  t.match(await does('refund', 'VERBS-001', '--amount', '800'), /^refunding: VERBS-001, ¥8\.00, out_refund_no console\d+$/)
+  t.equal(await does('expire', 'VERBS-002'), 'expired: VERBS-002 is CLOSED')
+  t.equal(await does('expire', '--tickets'), 'expired: every access_token and ticket')
+  t.equal(await does('faults', '502', '--path', '/v3', '--times', '2'), 'calls of /v3…: 502, 2 more')
+  t.equal(await does('faults', 'clear'), 'no faults')
+  t.match(await does('trigger', 'payment', '--to', notifyUrl, '--number', 'VERBS-003'), 'payment of VERBS-003: accepted, HTTP 204')
+  t.match(JSON.parse(await does('trigger', 'refund', '--to', notifyUrl, '--json')), { about: 'refund', accepted: true })
+  await tail.says(/→ POST \/v3\/pay\/transactions\/jsapi 200 VERBS-001/)
+  await tail.says(/← notification payment VERBS-001, attempt 1: accepted, HTTP 204/)
+  await tail.says(/← notification payment VERBS-003, attempt 1: accepted, HTTP 204/)
+  t.equal(tail.said.out.match(/notification payment VERBS-001/g)?.length, 1, 'each once')
+
+  const { mchId } = config.merchant
+  const around = command(['exec', '--data', data, '--', 'sh', '-c', 'echo "$WECHAT_MCH_ID"'])
+  t.equal(await around.output(), `${mchId}\n`)
+  t.match(around.said.err, `${origin}/_emulator/dashboard (running already)`)
+  for (const [args, words] of [
+    [['exec', '--data', data, '--seed', 's', '--', 'true'], /running at \S+ already, and --seed is for a new one/],
+    [['--data', data, '--port', '0'], /is in use by another emulator/],
+    [['pay', 'NONE', '--data', data], /no such number/],
+    [['pay', '--data', data], /pay wants one order/],
+    [['health', '--url', 'http://127.0.0.1:1'], /no emulator answers at http:\/\/127\.0\.0\.1:1/],
+    [['pay', 'X', '--data', join(data, 'none')], /no emulator is running on/],
+    [['health', '--data', data, '--account', 'third'], /has no account third/]
+  ] as const) {
+    const wrong = command(args)
+    t.equal(await wrong.ended, 1)
+    t.match(wrong.said.err, words)
+  }
+  t.equal(await command(['--version']).output(), '0.1.0\n')
+
+  // It ends at once, whoever holds on to it: a tunnel, an open page.
+  const { hostname, port } = new URL(origin)
+  const [, tunnel] = await once(httpRequest({ host: hostname, port, method: 'CONNECT', path: 'api.weixin.qq.com:443' }).end(), 'connect')
+  tunnel.on('error', () => {}).resume()
+  t.equal(await emulator.stop(), 0)
+  t.equal(await tail.ended, 1, 'there is nothing to be seen any more')
+})
+
+t.test('exec: a killed command\'s exit code; the next emulator has the folder of one that was killed', async t => {
+  const data = join(t.testdir({}), 'kept')
+  const around = command(['exec', '--port', '0', '--data', data, '--', 'sh', '-c', 'kill -KILL $$'])
+  t.equal(await around.ended, 137)
+  const killed = command(['--port', '0', '--data', data])
+  await killed.says(/wechat-emulator --help/)
+  killed.child.kill('SIGKILL')
+  t.equal(await killed.ended, 'SIGKILL')
+  const next = command(['--port', '0', '--data', data])
+  t.teardown(next.stop)
+  await next.says(/wechat-emulator --help/)
+})

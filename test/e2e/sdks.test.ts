@@ -1,0 +1,30 @@
+/** Other SDKs of Node, unmodified, through `exec`: an order placed, paid, notified, queried and refunded, each as its README shows it. */
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { command } from '../helpers/command.ts'
+import { root, run } from '../helpers/packed.ts'
+
+/** Not among our own packages: what it is built on has been given up by its authors. */
+const INSTALLED: Readonly<Record<string, string>> = { 'weixin-pay': 'weixin-pay@1.1.7' }
+
+for (const [name, mode] of [['tenpay', 'public-key'], ['weixin-pay', 'public-key'], ['wechatpay-axios-plugin', 'public-key'], ['wechatpay-node-v3', 'certificate']] as const) {
+  t.test(name, { timeout: 60_000 }, async t => {
+    const dir = t.testdir()
+    cpSync(join(root, 'test/fixtures/sdks'), dir, { recursive: true })
+    if (INSTALLED[name]) {
+      writeFileSync(join(dir, 'package.json'), '{"private":true}')
+      run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--silent', INSTALLED[name]], dir)
+    } else {
+      mkdirSync(join(dir, 'node_modules'))
+      symlinkSync(join(root, 'node_modules', name), join(dir, 'node_modules', name))
+    }
+    const shop = command(['exec', '--port', '0', '--key-mode', mode, '--', process.execPath, `${name}.mjs`], { cwd: dir })
+    t.teardown(shop.stop)
+    const dashboard = await shop.says(/WeChat emulator: (\S+)/)
+    const number = await shop.says(/^placed: (\S+) \S+$/m)
+    t.match(await fetch(`${new URL(dashboard).origin}/_emulator/orders/${number}/pay`, { method: 'POST' }), { status: 200 })
+    t.equal(await shop.ended, 0, shop.said.err)
+    t.match(shop.said.out, new RegExp(`^paid: ${number} 6800\ndone: SUCCESS 800$`, 'm'))
+  })
+}

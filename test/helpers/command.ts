@@ -1,0 +1,41 @@
+/** The emulator's command, run from its sources as a user's shell runs it. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { root } from './packed.ts'
+import { unwatched } from './unwatched.ts'
+
+const CLI = fileURLToPath(new URL('../../plugins/emulator/cli/cli.ts', import.meta.url))
+
+export function command (args: readonly string[], { env = {}, cwd = root }: { env?: NodeJS.ProcessEnv, cwd?: string } = {}) {
+  const tsx = fileURLToPath(import.meta.resolve('tsx'))
+  const child = spawn('env', unwatched(process.execPath, ['--import', tsx, CLI, ...args]), { cwd, env: { ...process.env, ...env } })
+  const said = { out: '', err: '' }
+  child.stdout.on('data', chunk => { said.out += chunk })
+  child.stderr.on('data', chunk => { said.err += chunk })
+  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
+  return {
+    child,
+    said,
+    /** Its exit code. */
+    ended,
+    /** What it printed. */
+    async output () {
+      const code = await ended
+      if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${said.out}${said.err}`)
+      return said.out
+    },
+    async says (what: RegExp): Promise<string> {
+      for (;;) {
+        const found = what.exec(said.out) ?? what.exec(said.err)
+        if (found) return found[1] ?? found[0]
+        if (child.exitCode !== null) throw new Error(`${args.join(' ')} ended with ${child.exitCode}: ${said.out}${said.err}`)
+        await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended])
+      }
+    },
+    async stop () {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+      return await ended
+    }
+  }
+}

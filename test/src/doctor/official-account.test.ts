@@ -1,0 +1,79 @@
+/** What WeChat refuses an Official Account for, one thing at a time; its codes and words as seen in public (shared witnesses, and WeChat's own pages of return codes). */
+import t from 'tap'
+import { accountKey } from '../../../src/store/key.ts'
+import { createRedisStore } from '../../../src/index.ts'
+import { healthy, nameLeadsTo, names1, spoilingProxy, troubles } from '../../helpers/doctor.ts'
+import { skip, startRedis } from '../../helpers/redis.ts'
+
+t.test('refusals', async t => {
+  const { emulator, options, settings, origin } = await healthy(t)
+  const meets = async (kind: string, path: string, times = 1) => {
+    await emulator.clearFaults()
+    await emulator.fault({ kind, path, times })
+  }
+  const TOKEN = '/cgi-bin/stable_token'
+
+  await meets('40164', TOKEN)
+  await names1(t, 'an address off the white list', { id: 'account.token', says: /203\.0\.113\.9/, wechatCode: '40164', requestId: /^[0-9a-f-]{26}$/ as never, advice: /^Add 203\.0\.113\.9 to/ as never }, options, settings)
+  for (const [code, says] of [['40243', /frozen/], ['50002', /frozen/], ['50007', /frozen/], ['45009', /quota/], ['48001', /48001 api unauthorized/]] as const) {
+    await meets(code, TOKEN)
+    await names1(t, `token ${code}`, { id: 'account.token', says, wechatCode: code }, options, settings)
+  }
+  await emulator.clearFaults()
+  await names1(t, 'another secret', { id: 'account.token', says: /not this account's/, wechatCode: '40125' }, { ...options, appSecret: 'canaryanother000canaryanother000' }, settings)
+  await names1(t, 'another appId', { id: 'account.app-id', wechatCode: '40013' }, { ...options, appId: 'wx0000000000000000' }, settings)
+
+  await meets('40001', '/cgi-bin/getcallbackip')
+  await names1(t, 'a token that dies at once', { id: 'account.token-alive', says: /dead at once/, wechatCode: '40001', advice: /stable_token/ as never }, options, settings)
+  await meets('48001', '/cgi-bin/ticket/getticket')
+  await names1(t, 'no ticket', { id: 'account.ticket', wechatCode: '48001' }, options, settings)
+  await meets('hang', '/cgi-bin/ticket/getticket', 2)
+  await names1(t, 'no answer to the ticket', { id: 'account.ticket', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: 2500 } }, settings)
+  await meets('html', TOKEN, 2)
+  await names1(t, 'a page instead of a token', { id: 'account.token', says: /not JSON/ }, options, settings)
+  await emulator.clearFaults()
+
+  await names1(t, 'tokens of the older kind', { id: 'account.token-mode', status: 'warning' }, { ...options, tokenMode: 'plain' }, settings)
+  nameLeadsTo(t, 'other.test', '127.0.0.1')
+  await names1(t, 'a login domain that is not registered', { id: 'account.login-domain', says: /other\.test.*10003/, wechatCode: '10003' }, { ...options, origin: origin.replace('localhost', 'other.test') }, settings)
+})
+
+t.test('another system replaces the token', async t => {
+  const { emulator, options, settings } = await healthy(t)
+  let tokens = 0
+  const api = await spoilingProxy(t, emulator.origin, {
+    // Between the doctor's first token and its second, somebody asks for a fresh one.
+    request ({ url, body }) {
+      if (url !== '/cgi-bin/stable_token' || ++tokens < 2) return undefined
+      return { body: Buffer.from(JSON.stringify({ ...JSON.parse(body.toString()), force_refresh: true })) }
+    }
+  })
+  await names1(t, 'a token that is replaced', { id: 'account.token-alive', says: /another token/ }, { ...options, endpoints: { ...options.endpoints, api } }, settings)
+})
+
+t.test('what WeChat tells', async t => {
+  const { emulator, options, settings } = await healthy(t)
+  const telling = async (path: string, answer: object) => ({
+    ...options,
+    endpoints: { ...options.endpoints, api: await spoilingProxy(t, emulator.origin, { request: ({ url }) => url.startsWith(path) ? { answer: { status: 200, body: JSON.stringify(answer) } } : undefined }) }
+  })
+  const quota = (remain: number) => ({ errcode: 0, errmsg: 'ok', quota: { daily_limit: 2000, used: 2000 - remain, remain } })
+  await names1(t, 'a scarce quota', { id: 'account.quota', status: 'warning', says: /only 20 of 2000/ }, await telling('/cgi-bin/openapi/quota/get', quota(20)), settings)
+  await names1(t, 'no quota left', { id: 'account.quota', says: /no calls of/ }, await telling('/cgi-bin/openapi/quota/get', quota(0)), settings)
+  t.same(await troubles(t, await telling('/cgi-bin/openapi/quota/get', { errcode: 76022, errmsg: 'could not use this cgi_path, no permission' }), settings), [], 'an account that may not ask has no trouble')
+  await names1(t, 'no addresses', { id: 'account.addresses', status: 'warning' }, await telling('/cgi-bin/getcallbackip?access_token=98_', { ip_list: [] }), settings)
+})
+
+t.test('the token that the fleet shares', { skip }, async t => {
+  const { options, settings } = await healthy(t)
+  const server = await startRedis(['--appendonly', 'yes', '--dir', t.testdir()])
+  t.teardown(server.stop)
+  const redis = server.client()
+  const store = createRedisStore(redis)
+  t.same(await troubles(t, { ...options, redis }, settings), [])
+  await store.note(accountKey(options.appId as string, 'access_token'), '98_somebody_else_has_replaced_this', 60_000)
+  await names1(t, 'a dead one', { id: 'account.shared-token', says: /fleet shares is dead/, wechatCode: '40001' }, { ...options, redis }, settings)
+  const found = await troubles(t, { ...options, redis, tokenMode: 'plain' }, settings)
+  t.match(found, [{ id: 'account.token-mode' }, { id: 'account.shared-token', message: /fetches tokens at \/cgi-bin\/token/ }])
+  await names1(t, 'one of another key', { id: 'account.shared-token', says: /encryptionKey/ }, { ...options, redis, encryptionKey: Buffer.alloc(32, 1) }, settings)
+})

@@ -1,0 +1,98 @@
+/** A real Redis that is wrong in one way at a time. Versions, slow lines and clocks that a test cannot have are put on by a wrapper. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { Redis } from 'ioredis'
+import type { DiagnoseOptions } from '../../../src/index.ts'
+import { diagnose } from '../../../src/index.ts'
+import { accountKey } from '../../../src/store/key.ts'
+import { healthy, names1, troubles } from '../../helpers/doctor.ts'
+import { freePort, skip, startRedis } from '../../helpers/redis.ts'
+import { startCluster } from '../../helpers/redis-cluster.ts'
+
+interface Test { teardown (end: () => unknown): unknown, testdir (): string }
+
+async function redisFor (t: Test, ...args: string[]) {
+  const server = await startRedis(['--appendonly', 'yes', '--dir', t.testdir(), ...args])
+  t.teardown(server.stop)
+  return { server, redis: server.client({ maxRetriesPerRequest: 1 }) }
+}
+
+t.test('one thing is wrong', { skip }, async t => {
+  const { options, settings } = await healthy(t)
+  const { server, redis } = await redisFor(t)
+  const use = (client: unknown): DiagnoseOptions => ({ ...options, redis: client as Redis })
+
+  t.same(await troubles(t, use(redis), settings), [], 'nothing')
+  const { checks } = await diagnose(use(redis), settings)
+  t.match(checks.filter(({ id, status }) => id.startsWith('redis.') && status === 'passed').map(({ id }) => id), ['redis.processes', 'redis.reachable', 'redis.commands', 'redis.version', 'redis.latency', 'redis.eviction', 'redis.memory', 'redis.persistence', 'redis.role', 'redis.cluster', 'redis.clock'])
+  t.equal(await redis.dbsize(), 0, 'nothing of the doctor\'s is left there')
+
+  await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
+  t.same(await troubles(t, use(redis), settings), [], 'a policy without a limit evicts nothing')
+  await redis.config('SET', 'maxmemory', '100mb')
+  await names1(t, 'a policy that drops locks', { id: 'redis.eviction', says: /allkeys-lru/ }, use(redis), settings)
+  await redis.config('SET', 'maxmemory-policy', 'volatile-ttl')
+  await names1(t, 'a policy that drops what has an end', { id: 'redis.eviction', says: /volatile-ttl/ }, use(redis), settings)
+  await redis.config('SET', 'maxmemory-policy', 'noeviction')
+  await redis.config('SET', 'maxmemory', '1mb')
+  await names1(t, 'no memory left', { id: 'redis.commands', says: /OOM/ }, use(redis), settings)
+  const used = Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1])
+  await redis.config('SET', 'maxmemory', String(Math.floor(used * 1.06)))
+  await names1(t, 'hardly any memory left', { id: 'redis.memory', status: 'warning', says: /9\d %/ }, use(redis), settings)
+  await redis.config('SET', 'maxmemory', '0')
+
+  await redis.config('SET', 'appendonly', 'no')
+  await names1(t, 'nothing on disk', { id: 'redis.persistence', status: 'warning' }, use(redis), settings)
+  await redis.config('SET', 'save', '900 1')
+  t.same(await troubles(t, use(redis), settings), [], 'snapshots will do')
+  await redis.config('SET', 'appendonly', 'yes')
+
+  await redis.call('ACL', 'SETUSER', 'reader', 'on', '>reader', '~*', '+@all', '-set')
+  const reader = server.client({ username: 'reader', password: 'reader' })
+  await names1(t, 'a user that may not write', { id: 'redis.commands', says: /NOPERM/ }, use(reader), settings)
+  await redis.call('ACL', 'SETUSER', 'narrow', 'on', '>narrow', '~*', '+@all', '-info')
+  t.same(await troubles(t, use(server.client({ username: 'narrow', password: 'narrow' })), settings), [], 'one that may not ask for INFO has no trouble')
+  await redis.config('SET', 'requirepass', 'a password')
+  await names1(t, 'no password', { id: 'redis.reachable', says: /NOAUTH/ }, use(server.client()), settings)
+
+  const putOn = (change: (script: string, answer: unknown) => unknown) => ({
+    on: () => {},
+    // No script is known: so each comes as its text.
+    evalsha: async () => { throw new Error('NOSCRIPT No matching script.') },
+    eval: async (script: string, ...rest: [number, ...Array<string | number>]) => await change(script, await (redis as unknown as { eval (...args: unknown[]): Promise<unknown> }).eval(script, ...rest)),
+    config: redis.config.bind(redis)
+  })
+  await names1(t, 'an old version', { id: 'redis.version', status: 'warning', says: /5\.0\.7/ }, use(putOn((_script, answer) => typeof answer === 'string' ? answer.replace(/redis_version:\S+/, 'redis_version:5.0.7') : answer)), settings)
+  await names1(t, 'a slow line', { id: 'redis.latency', status: 'warning' }, use(putOn(async (_script, answer) => { await sleep(80); return answer })), settings)
+  await names1(t, 'another clock', { id: 'redis.clock', status: 'warning' }, use(putOn((script, answer) => script.includes('TIME') && Array.isArray(answer) ? [String(Number(answer[0]) - 600), '0'] : answer)), settings)
+  await names1(t, 'a disk that is full', { id: 'redis.persistence', says: /AOF/ }, use(putOn((_script, answer) => typeof answer === 'string' ? answer.replace('aof_last_write_status:ok', 'aof_last_write_status:err') : answer)), settings)
+})
+
+t.test('away, or the wrong one', { skip }, async t => {
+  const { options, settings } = await healthy(t)
+  const { server, redis } = await redisFor(t)
+  const replica = await redisFor(t, '--replicaof', '127.0.0.1', String(server.port))
+  for (let looks = 0; looks < 200 && !(await replica.redis.info('replication')).includes('master_link_status:up'); looks++) await sleep(50)
+  await names1(t, 'a replica', { id: 'redis.role', says: /replica/ }, { ...options, redis: replica.redis }, settings)
+  await server.kill()
+  await names1(t, 'a server that is gone', { id: 'redis.reachable' }, { ...options, redis }, settings)
+  await names1(t, 'several processes on their own', { id: 'redis.processes' }, options, { ...settings, processes: 4 })
+  await names1(t, 'several processes, as the platform says', { id: 'redis.processes' }, options, { ...settings, env: { WEB_CONCURRENCY: '3' } })
+})
+
+t.test('a cluster', { skip }, async t => {
+  const { options, settings } = await healthy(t)
+  const key = accountKey(options.appId as string, 'doctor')
+  const whole = await startCluster(t, key)
+  const { checks } = await diagnose({ ...options, redis: whole.client() }, settings)
+  t.match(checks.find(({ id }) => id === 'redis.cluster'), { status: 'passed', message: /16384/ })
+  t.match(checks.filter(({ status }) => status === 'failed'), [])
+
+  const bus = await freePort()
+  const torn = await redisFor(t, '--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-require-full-coverage', 'no')
+  await names1(t, 'no slots at all', { id: 'redis.reachable', says: /CLUSTERDOWN/ }, { ...options, redis: torn.redis }, settings)
+  const slot = await torn.redis.cluster('KEYSLOT', key)
+  await torn.redis.call('CLUSTER', 'ADDSLOTS', String(slot))
+  for (let looks = 0; looks < 100 && !String(await torn.redis.call('CLUSTER', 'INFO')).includes('cluster_state:ok'); looks++) await sleep(50)
+  await names1(t, 'slots that nobody serves', { id: 'redis.cluster', says: /1 of 16384/ }, { ...options, redis: torn.redis }, settings)
+})

@@ -1,0 +1,56 @@
+/** The way to WeChat, broken in one place at a time. */
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import t from 'tap'
+import { diagnose } from '../../../src/index.ts'
+import { Agent } from 'undici'
+import { freePort } from '../../helpers/redis.ts'
+import { healthy, nameLeadsTo, names1, spoilingProxy, troubles } from '../../helpers/doctor.ts'
+
+t.test('one thing is wrong', async t => {
+  const { emulator, options, settings } = await healthy(t)
+  const { endpoints, http } = options as { endpoints: Record<'api' | 'open' | 'pay' | 'payBackup', string>, http: { ca: string } }
+  const at = (change: Partial<typeof endpoints>) => ({ ...options, endpoints: { ...endpoints, ...change } })
+  const closed = await freePort()
+
+  await names1(t, 'no URL for an endpoint', { id: 'server.endpoints', says: /base URLs/ }, at({ api: 'api.weixin.qq.com' }), settings)
+  await names1(t, 'the emulator in production', { id: 'server.endpoints', says: /NODE_ENV is production, but endpoints\.api leads to 127/ }, options, { ...settings, env: { NODE_ENV: 'production' } })
+  await names1(t, 'certificates unverified', { id: 'server.tls-verification', status: 'warning' }, options, { ...settings, env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })
+  await names1(t, 'a proxy that nobody uses', { id: 'server.proxy', status: 'warning', says: /^HTTPS_PROXY is set/ }, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128' } })
+  t.same(await troubles(t, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128', NO_PROXY: '127.0.0.1' } }), [], 'one that is not meant for WeChat is none')
+
+  await names1(t, 'a name without an address', { id: 'server.dns', says: /^nowhere\.invalid has no address/ }, at({ api: 'http://nowhere.invalid:80' }), settings)
+  await names1(t, 'a closed port', { id: 'server.connect', says: /ECONNREFUSED/ }, at({ pay: `https://127.0.0.1:${closed}`, payBackup: endpoints.pay }), settings)
+  await names1(t, 'the stand-by closed', { id: 'server.connect', status: 'warning', says: /stand-by/ }, at({ payBackup: `https://127.0.0.1:${closed}` }), settings)
+
+  nameLeadsTo(t, 'two.test', '127.0.0.1', '::1')
+  await names1(t, 'IPv6 that leads nowhere', { id: 'server.address-families', status: 'warning', says: /IPv6/ }, at({ api: endpoints.api.replace('127.0.0.1', 'two.test') }), settings)
+
+  await names1(t, 'an authority that nobody trusts', { id: 'server.tls', says: /issuer is WeChat emulator CA/ }, { ...options, http: {} }, settings)
+  const silent = createServer(socket => { socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n') }).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => silent.close())
+  await names1(t, 'no TLS behind https', { id: 'server.tls', says: /no TLS connection/ }, at({ pay: `https://127.0.0.1:${(silent.address() as AddressInfo).port}`, payBackup: endpoints.pay }), settings)
+
+  const via = await spoilingProxy(t, emulator.origin, { reply: ({ headers }) => ({ headers: { ...headers, via: '1.1 squid' } }) })
+  // Behind this proxy there is no TLS, and so no client certificate.
+  const { cert: _cert, key: _key, ...v2 } = options.merchant.v2 as { apiKey: string, cert: string, key: string }
+  await names1(t, 'a proxy that tells its name', { id: 'server.between', status: 'warning', says: /header via/ }, { ...at({ pay: via, payBackup: via }), merchant: { ...options.merchant, v2 } }, settings)
+
+  const page = await spoilingProxy(t, emulator.origin, { request: () => ({ answer: { status: 503, body: '<html>no</html>', headers: { 'content-type': 'text/html' } } }) })
+  await names1(t, 'a gateway instead of WeChat', { id: 'server.clock', says: /HTTP 503/ }, { ...at({ pay: page, payBackup: page }), http: { ...http, retries: 0 } }, settings)
+
+  const agent = new Agent({ connect: { ca: http.ca } })
+  t.teardown(() => agent.close())
+  const { checks } = await diagnose({ ...options, http: { dispatcher: agent }, merchant: { ...options.merchant, v2 } }, settings)
+  t.match(checks.filter(({ id }) => /^server\.(?:dns|connect|address|tls$)/.test(id)), [{ status: 'skipped' }, { status: 'skipped' }, { status: 'skipped' }, { status: 'skipped' }], 'what lies behind a dispatcher is not looked at')
+  t.match(checks.filter(({ status }) => status === 'failed' || status === 'warning'), [], 'but calls go through it')
+})
+
+t.test('clocks', async t => {
+  for (const [ms, status, says] of [[600_000, 'failed', /(?:59\d|60\d) s behind/], [-600_000, 'failed', /(?:59\d|60\d) s ahead of/], [60_000, 'warning', /(?:5\d|6\d) s behind/]] as const) {
+    const { options, settings } = await healthy(t, { now: () => Date.now() + ms })
+    await names1(t, `WeChat's clock ${ms / 1000} s on`, { id: 'server.clock', status, says }, options, settings)
+  }
+})
