@@ -5,7 +5,7 @@ import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
-const ALL = ['jssdk', 'startup', 'token', 'v2', 'v3', 'bills', 'hostile', 'notify', 'pool', 'sale']
+const ALL = ['accounts', 'jssdk', 'startup', 'token', 'v2', 'v3', 'bills', 'hostile', 'notify', 'pool', 'sale']
 /** Takes minutes: run when asked for by name. */
 const LONG = ['notify-soak', 'compare', 'reconcile', 'emulator']
 

@@ -11,12 +11,17 @@ import type { RedisClient } from '../src/store/redis-client.ts'
 import type { Endpoints } from '../src/options.ts'
 import type { HttpOptions } from '../src/http.ts'
 import type { Store } from '../src/store/store.ts'
+import type { TokenProvider } from '../src/official-account/access-token.ts'
+import { accountIn } from './accounts.ts'
+import type { AccountsChoice } from './accounts.ts'
 import type { Namespaced } from './namespaces.ts'
 import { OPTIONS } from './option-shapes.ts'
 import { forVisitors } from './visitors.ts'
 
 export interface CommonOptions {
   appId: string
+  /** Stands in the place of `appId` and all else that is one account's. */
+  accounts?: undefined
   /** WeChat's hosts; leave out in production, point them at the emulator in development. */
   endpoints?: Endpoints
   /** A client or cluster of ioredis (`app.redis`) or of the package `redis`, shared by all processes. Default: the memory of this process. */
@@ -25,7 +30,7 @@ export interface CommonOptions {
   encryptionKey?: string | Uint8Array
   /** Time-out and retries of calls to WeChat. */
   http?: HttpOptions
-  /** Where the routes live. Default `/wechat`, or `/wechat/<namespace>`. */
+  /** Where the routes live. Default `/wechat`, or `/wechat/<namespace>`; with `accounts`, as a rule, `/wechat/:account`. */
   prefix?: string
   /** The host's own say on every route of this piece, before anything is done: a session, a quota. */
   preHandler?: PreHandler | PreHandler[]
@@ -38,6 +43,18 @@ export interface CommonOptions {
   logSerializers?: RegisterOptions['logSerializers']
 }
 
+/** What is an account's own, and no matter of routes. */
+type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'merchant' | 'version' | 'endpoints' | 'http'
+
+/** The options `T` of a piece, for accounts that come and go instead of one. */
+export type WithAccounts<T> = Omit<T, OfAccount | 'accounts'> & { [Name in OfAccount]?: undefined } & { accounts: AccountsChoice }
+
+/** The options `T` of a piece, with tokens from elsewhere instead of a secret. */
+export type WithProvider<T> = Omit<T, 'appSecret'> & { appSecret?: string, tokenProvider: TokenProvider }
+
+/** What all pieces take to find their accounts. */
+export type AnyAccounts = Omit<CommonOptions, OfAccount | 'accounts'> & { [Name in OfAccount]?: unknown } & { accounts?: AccountsChoice | undefined }
+
 /** Return `reply` if you have answered. */
 type PreHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
@@ -48,21 +65,20 @@ export type { Namespaced }
  * names of all, and looks at its own.
  * @throws WechatConfigError naming the option, never its value
  */
-export function checkPluginOptions (app: FastifyInstance, piece: keyof typeof OPTIONS, options: Partial<CommonOptions>): void {
+export function checkPluginOptions (app: FastifyInstance, piece: keyof typeof OPTIONS, options: AnyAccounts): void {
   checkOptions(options, OPTIONS[piece], '', OPTIONS.wechatPay)
+  if (options.accounts) {
+    const ofOne = Object.entries(options).find(([name, value]) => value !== undefined && Object.hasOwn(CORE, name))?.[0]
+    if (ofOne) throw new WechatConfigError(ofOne, 'is one account\'s: beside accounts, it belongs into what accounts.find gives')
+  }
   if (process.env.NODE_ENV !== 'production' || warned.has(app.server)) return
-  const plain = Object.entries(options.endpoints ?? {}).filter(([, base]) => /^http:/i.test(base)).map(([name]) => `endpoints.${name}`)
+  const plain = Object.entries(options.endpoints as Endpoints | undefined ?? {}).filter(([, base]) => /^http:/i.test(base)).map(([name]) => `endpoints.${name}`)
   if (plain.length === 0) return
   warned.add(app.server)
   app.log.warn(`fastify-wechat-pay: ${plain.join(', ')} go over plain http with NODE_ENV=production: whoever is on the way reads your secrets. If that is the emulator, it was forgotten`)
 }
 
 const warned = new WeakSet<object>()
-
-/** What the core takes of them: it refuses what it does not know. */
-export function coreOptions<T extends object> (options: T): Pick<T, keyof T & keyof typeof CORE> {
-  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(CORE, name))) as Pick<T, keyof T & keyof typeof CORE>
-}
 
 /** For `register`: where the routes of a piece live, and how they log. */
 export function scopeOf (options: Pick<CommonOptions, 'prefix' | 'namespace' | 'logLevel' | 'logSerializers'>): RegisterOptions {
@@ -102,11 +118,15 @@ function runsBesideOthers (): boolean {
  * What all routes have: the host's say, a schema that describes (@fastify/swagger shows it) but leaves the checking to us,
  * whose errors say more, and errors that tell visitors no more than is theirs; what they become then is up to the host's handler.
  */
-export function routeOf ({ preHandler, routeConfig }: Pick<CommonOptions, 'preHandler' | 'routeConfig'>, schema: FastifySchema) {
+export function routeOf ({ preHandler, routeConfig, accounts }: Pick<AnyAccounts, 'preHandler' | 'routeConfig' | 'accounts'>, schema: FastifySchema) {
   return {
     schema,
     validatorCompiler: () => () => true,
-    errorHandler: (error: unknown) => { throw forVisitors(error) },
+    errorHandler (error: unknown, request: FastifyRequest) {
+      const account = accounts && accountIn(request)
+      if (account && error instanceof WechatConfigError) request.log.error({ err: error, account: account.id }, 'fastify-wechat-pay: the options of an account are wrong')
+      throw forVisitors(error)
+    },
     ...(preHandler && { preHandler: preHandler as preHandlerAsyncHookHandler | preHandlerAsyncHookHandler[] }),
     ...(routeConfig && { config: routeConfig })
   }
@@ -117,7 +137,7 @@ export async function noStore (_request: FastifyRequest, reply: FastifyReply): P
   reply.header('cache-control', 'no-store')
 }
 
-type Decorator = 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatPay' | 'wechatNotify' | 'wechatReconcile'
+type Decorator = 'wechatAccounts' | 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatPay' | 'wechatNotify' | 'wechatReconcile'
 
 /** Decorates the app, or adds a named account to the decorator that is there. */
 export function expose (app: FastifyInstance, name: Decorator, value: object, namespace: string | undefined): void {

@@ -1,22 +1,19 @@
 /** Signs pages for WeChat's JS-SDK: decorates `app.wechatJssdk`; `GET /jssdk?url=` and `POST /jssdk` (JSON or form). */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { WechatError, WechatInputError } from '../src/errors.ts'
-import { createAccessToken } from '../src/official-account/access-token.ts'
+import type { WechatJssdk } from '../src/account.ts'
 import type { WechatToken } from '../src/official-account/access-token.ts'
 import { jssdkConfig, pageHost } from '../src/official-account/jssdk.ts'
 import type { JssdkConfig, JssdkConfigOptions } from '../src/official-account/jssdk.ts'
-import { checkPluginOptions, coreOptions, expose, exposed, noStore, routeOf, scopeOf, storeOf } from './common.ts'
-import type { Namespaced } from './common.ts'
+import { accountsOf, findAccounts } from './accounts.ts'
+import type { WechatAccount } from './accounts.ts'
+import { checkPluginOptions, expose, exposed, noStore, routeOf, scopeOf } from './common.ts'
+import type { Namespaced, WithAccounts, WithProvider } from './common.ts'
 import { acceptForms } from './forms.ts'
 import { JSSDK_GET, JSSDK_POST } from './schemas.ts'
 import { token } from './token.ts'
 import type { TokenOptions } from './token.ts'
-
-export interface WechatJssdk {
-  /** What the page at `url` hands to `wx.config`. The URL is signed byte for byte; its fragment is cut. */
-  config (url: string, options?: JssdkConfigOptions): Promise<JssdkConfig>
-}
 
 export interface JssdkOptions extends TokenOptions, JssdkConfigOptions {
   /**
@@ -34,19 +31,27 @@ declare module 'fastify' {
 
 const MAX_URL = 4096
 
-export const jssdk = fp<JssdkOptions>(async (app, options) => {
+export const jssdk = fp<JssdkOptions | WithProvider<JssdkOptions> | WithAccounts<JssdkOptions>>(async (app, options) => {
   checkPluginOptions(app, 'jssdk', options)
-  const { appId, jsApiList, openTagList, debug, allowedHosts, namespace } = options
+  const { jsApiList, openTagList, debug, allowedHosts, namespace } = options
   const defaults: JssdkConfigOptions = { ...(jsApiList && { jsApiList }), ...(openTagList && { openTagList }), ...(debug !== undefined && { debug }) }
-  const tokens = await tokensOf(app, options)
+  const accounts = accountsOf(app, options)
+  const { only } = accounts
+  if (only && !exposed(app, 'wechatToken', namespace)) await app.register(token, options)
+  // The host's token piece knows the token of its account already.
+  const held = exposed<WechatToken>(app, 'wechatToken', namespace)
+  const tokenOf = (account: WechatAccount) => held?.appId === account.appId ? held : account.token
 
-  const config: WechatJssdk['config'] = async (url, own) =>
-    jssdkConfig(appId, await tokens.ticket(), url, own ? { ...defaults, ...own } : defaults)
+  const configOf = async (account: WechatAccount, url: string, own?: JssdkConfigOptions) =>
+    jssdkConfig(account.appId, await tokenOf(account).ticket(), url, own ? { ...defaults, ...own } : defaults)
 
-  expose(app, 'wechatJssdk', { config }, namespace)
+  if (only) {
+    tokenOf(only)
+    expose(app, 'wechatJssdk', { config: async (url, own) => await configOf(only, url, own) } satisfies WechatJssdk, namespace)
+  }
 
-  async function isAllowed (host: string, request: FastifyRequest): Promise<boolean> {
-    if (typeof allowedHosts === 'function') return await allowedHosts(host, request)
+  function isAllowed (host: string, request: FastifyRequest): boolean | Promise<boolean> {
+    if (typeof allowedHosts === 'function') return allowedHosts(host, request)
     return (allowedHosts ?? [request.host]).some(allowed => withoutDefaultPort(allowed) === withoutDefaultPort(host))
   }
 
@@ -58,25 +63,17 @@ export const jssdk = fp<JssdkOptions>(async (app, options) => {
         statusCode: 403, advice: 'Send location.href of a page on this host, or name its host in allowedHosts.', adviceZh: '请传入本站页面的 location.href，或在 allowedHosts 中加入该域名。'
       })
     }
-    return await config(url)
+    return await configOf(request.wechatAccount, url)
   }
 
   app.register(async scope => {
     await acceptForms(scope)
+    findAccounts(scope, accounts)
     scope.addHook('onSend', noStore)
     scope.get<{ Querystring: { url?: unknown } }>('/jssdk', routeOf(options, JSSDK_GET), async request => await sign(request.query.url, request))
     scope.post<{ Body: { url?: unknown } | null }>('/jssdk', routeOf(options, JSSDK_POST), async request => await sign(request.body?.url, request))
   }, scopeOf(options))
 }, { fastify: '5.x', name: 'fastify-wechat-pay/jssdk' })
-
-/** The host's token plugin if it is for this account; else a new one, which the host gets too if it has none. */
-async function tokensOf (app: FastifyInstance, options: JssdkOptions): Promise<WechatToken> {
-  const { appId, namespace } = options
-  const present = () => exposed<WechatToken>(app, 'wechatToken', namespace)
-  if (!present()) await app.register(token, options)
-  const found = present()
-  return found?.appId === appId ? found : createAccessToken({ ...coreOptions(options), log: app.log, store: storeOf(app, options) })
-}
 
 /** A browser never shows 80 in an http address nor 443 in an https one; a Host header may hold them. */
 function withoutDefaultPort (host: string): string {
@@ -84,4 +81,4 @@ function withoutDefaultPort (host: string): string {
 }
 
 export default jssdk
-export type { JssdkConfig, JssdkConfigOptions }
+export type { JssdkConfig, JssdkConfigOptions, WechatJssdk }

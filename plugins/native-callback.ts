@@ -1,38 +1,46 @@
 /** NATIVE mode 1: WeChat asks which order the scanned article stands for, and is told a prepay_id. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { WechatError, WechatNotificationError } from '../src/errors.ts'
+import { WechatConfigError, WechatError, WechatNotificationError } from '../src/errors.ts'
 import type { CheckedV2 } from '../src/pay/merchant.ts'
 import type { NativeOrder } from '../src/pay/order.ts'
-import type { WechatPay } from '../src/pay/pay.ts'
 import { readNativeScan } from '../src/pay/v2/native.ts'
 import type { NativeScan } from '../src/pay/v2/native.ts'
 import { nativeAnswer } from '../src/pay/v2/native-answer.ts'
+import { findAccounts } from './accounts.ts'
+import type { AccountSource, WechatAccount } from './accounts.ts'
 import type { routeOf } from './common.ts'
-import { rawBodies } from './raw-bodies.ts'
+import { xml } from './xml.ts'
 
 /** The order for this article and this payer, from the host's own records. What it throws, the payer reads as "cannot be bought". */
 export type ProductHandler = (scan: NativeScan, request: FastifyRequest) => NativeOrder | Promise<NativeOrder>
 
 export interface NativeCallbackOptions {
-  appId: string
-  merchant: CheckedV2
+  accounts: AccountSource
   product: ProductHandler
-  client: WechatPay
   route: ReturnType<typeof routeOf>
 }
 
 const XML = 'text/xml; charset=utf-8'
 
-export async function nativeCallback (scope: FastifyInstance, { appId, merchant, product, client, route }: NativeCallbackOptions): Promise<void> {
-  rawBodies(scope)
+/** @throws WechatConfigError */
+export function v2Of ({ merchant: { v2 } }: WechatAccount): CheckedV2 {
+  if (!v2) throw new WechatConfigError('merchant.v2', 'is required by product: NATIVE mode 1 exists in v2 only')
+  return v2
+}
+
+export async function nativeCallback (scope: FastifyInstance, { accounts, product, route }: NativeCallbackOptions): Promise<void> {
+  await scope.register(xml, { parse: false })
+  findAccounts(scope, accounts)
 
   async function prepayIdFor (scan: NativeScan, request: FastifyRequest): Promise<string> {
     const order = await product(scan, request)
-    return await client.v2.nativePrepay({ ...order, productId: scan.productId })
+    return await request.wechatAccount.pay.v2.nativePrepay({ ...order, productId: scan.productId })
   }
 
   scope.post('/native', route, async (request: FastifyRequest, reply: FastifyReply) => {
     if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('there is no body')
+    const { appId } = request.wechatAccount
+    const merchant = v2Of(request.wechatAccount)
     const scan = readNativeScan(request.body, appId, merchant)
     reply.type(XML)
     try {

@@ -6,13 +6,16 @@ import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
 import { WechatConfigError, WechatError, WechatLoginError } from '../src/errors.ts'
 import { nonce } from '../src/nonce.ts'
-import { createOAuth, isCode } from '../src/official-account/oauth.ts'
+import { isCode } from '../src/official-account/oauth.ts'
 import type { OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { accountKey } from '../src/store/key.ts'
 import { keepLease } from '../src/store/lease.ts'
-import { checkPluginOptions, coreOptions, expose, noStore, prefixOf, routeOf, scopeOf, storeOf } from './common.ts'
-import type { CommonOptions, Namespaced } from './common.ts'
+import { accountsOf, findAccounts, perAccount } from './accounts.ts'
+import type { WechatAccount } from './accounts.ts'
+import { checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
+import type { CommonOptions, Namespaced, WithAccounts } from './common.ts'
+import { origin as checkOrigin } from './option-shapes.ts'
 import { AUTHORIZE, CALLBACK, HIDDEN } from './schemas.ts'
 
 /** The visitor, as the host gets to know them. The two tokens are there, but stay out of JSON. */
@@ -45,6 +48,7 @@ export interface OAuthOptions extends CommonOptions {
   /**
    * Where browsers reach this server, such as `https://shop.example.com`; its domain is registered in WeChat's console.
    * Never taken from a request's headers. Required where NODE_ENV is production. Default: the address that the server listens on.
+   * An account that `accounts.find` gives may have its own.
    */
   origin?: string
   /** Where visitors go who asked for no place, or for one that is not on this site. Default `/`. */
@@ -55,6 +59,7 @@ export interface OAuthOptions extends CommonOptions {
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** Not with `accounts`: there each has its own, `(await app.wechatAccounts.get(id)).oauth`. */
     wechatOAuth: Namespaced<WechatOAuth>
   }
 }
@@ -66,29 +71,37 @@ const TWIN_WAIT = 10_000
 
 interface Login { state: string, returnTo: string, until: number }
 
-export const oauth = fp<OAuthOptions>(async (app, options) => {
-  const { appId, appSecret, onLogin, onSnapshotUser, onRefuse, namespace, scope: defaultScope = 'snsapi_base', defaultReturnTo = '/' } = options
+export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, options) => {
+  const { onLogin, onSnapshotUser, onRefuse, namespace, scope: defaultScope = 'snsapi_base', defaultReturnTo = '/' } = options
   checkPluginOptions(app, 'oauth', options)
-  const client = createOAuth(coreOptions(options))
-  expose(app, 'wechatOAuth', client, namespace)
-  app.addHook('onClose', client.disconnect)
+  const accounts = accountsOf(app, options)
+  const { only, store: shared } = accounts
+  if (only) expose(app, 'wechatOAuth', only.oauth, namespace)
   if (!onLogin) return
   // Only these routes need it, and not every host has them.
   const { default: cookie } = await import('@fastify/cookie')
 
-  const shared = storeOf(app, options)
   const own = createMemoryStore()
-  const base = `${app.prefix.replace(/\/+$/, '')}${prefixOf(options)}/oauth`
-  // Every process of the fleet must read the cookie, and no other secret is known to be there.
-  const signer = new cookie.Signer(Buffer.from(hkdfSync('sha256', appSecret, appId, 'fastify-wechat-pay login cookie', 32)).toString('hex'), 'sha256')
-  if (!options.origin && process.env.NODE_ENV === 'production') {
-    throw new WechatConfigError('origin', 'is required where NODE_ENV is production: WeChat sends visitors back there')
+  if (only) originOf(only)
+
+  // Every process of the fleet must read the cookie, and no other secret is known to be there. Two ids may share an appId.
+  const signerOf = perAccount(({ id, appId, options: { appSecret } }) => {
+    const info = `fastify-wechat-pay login cookie${id === appId ? '' : ` of ${id}`}`
+    return new cookie.Signer(Buffer.from(hkdfSync('sha256', appSecret as string, appId, info, 32)).toString('hex'), 'sha256')
+  })
+
+  function originOf (account: WechatAccount): string {
+    const origin = account.options.origin ?? options.origin
+    if (!origin && process.env.NODE_ENV === 'production') {
+      throw new WechatConfigError('origin', 'is required where NODE_ENV is production: WeChat sends visitors back there')
+    }
+    if (account.options.origin) checkOrigin(account.options.origin, 'origin')
+    return (origin ?? (app.addresses().length > 0 ? app.listeningOrigin : 'http://localhost')).replace(/\/+$/, '')
   }
 
-  const origin = () => (options.origin ?? (app.addresses().length > 0 ? app.listeningOrigin : 'http://localhost')).replace(/\/+$/, '')
   const cookieName = (state: string) => `wechat_login_${state.slice(0, 8)}`
   const cookieOptions = (request: FastifyRequest): CookieSerializeOptions => ({
-    path: base,
+    path: baseOf(request),
     httpOnly: true,
     sameSite: 'lax',
     secure: options.secureCookie ?? (process.env.NODE_ENV === 'production' || request.protocol === 'https')
@@ -97,32 +110,33 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
   function authorize (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
     const { returnTo, scope = defaultScope } = request.query
     const login: Login = { state: nonce(), returnTo: samePlace(returnTo) ?? defaultReturnTo, until: Date.now() + LOGIN_TIME * 1000 }
-    const redirectUri = `${origin()}${base}/callback`
-    const url = client.authorizeUrl({ redirectUri, scope: scope as OAuthScope, state: login.state })
+    const account = request.wechatAccount
+    const redirectUri = `${originOf(account)}${baseOf(request)}/callback`
+    const url = account.oauth.authorizeUrl({ redirectUri, scope: scope as OAuthScope, state: login.state })
     return reply
-      .setCookie(cookieName(login.state), signer.sign(JSON.stringify(login)), { ...cookieOptions(request), maxAge: LOGIN_TIME })
+      .setCookie(cookieName(login.state), signerOf(account).sign(JSON.stringify(login)), { ...cookieOptions(request), maxAge: LOGIN_TIME })
       .redirect(url)
   }
 
   /** The login that this very browser began under this state. */
   function begunLogin (request: FastifyRequest, state: unknown): Login {
     if (typeof state === 'string' && /^[0-9a-f]{32}$/.test(state)) {
-      const { valid, value } = signer.unsign(request.cookies[cookieName(state)] ?? '')
+      const { valid, value } = signerOf(request.wechatAccount).unsign(request.cookies[cookieName(state)] ?? '')
       const login = valid && value ? JSON.parse(value) as Login : undefined
       if (login?.state === state && login.until > Date.now()) return login
     }
     throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login was not begun in this browser, or it has expired or been used: start again')
   }
 
-  async function visitor (code: string): Promise<string> {
-    const { accessToken, refreshToken, openid, unionid, scope, isSnapshotUser } = await client.exchange(code)
-    const info = scope.split(',').includes('snsapi_userinfo') ? await client.userinfo(accessToken, openid) : {}
+  async function visitor ({ oauth }: WechatAccount, code: string): Promise<string> {
+    const { accessToken, refreshToken, openid, unionid, scope, isSnapshotUser } = await oauth.exchange(code)
+    const info = scope.split(',').includes('snsapi_userinfo') ? await oauth.userinfo(accessToken, openid) : {}
     return JSON.stringify({ user: { ...info, openid, ...(unionid && { unionid }), scope, isSnapshotUser }, accessToken, refreshToken })
   }
 
   /** A state is good for one exchange; a twin of the request that arrives meanwhile gets the same visitor. */
-  async function exchangeOnce (state: string, code: string, log: FastifyRequest['log']): Promise<string> {
-    const key = accountKey(appId, `login:${state}`)
+  async function exchangeOnce (account: WechatAccount, state: string, code: string, log: FastifyRequest['log']): Promise<string> {
+    const key = accountKey(account.appId, `login:${state}`)
     const id = randomUUID()
     const deadline = performance.now() + TWIN_WAIT
     let store = shared
@@ -140,7 +154,7 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
       if (turn.state === 'mine') {
         // However slow WeChat is: a twin that redeemed the code a second time would be told that it is used.
         const letGo = keepLease(store, key, id, TWIN_WAIT)
-        const outcome = await visitor(code).finally(letGo).catch(async (error: unknown) => {
+        const outcome = await visitor(account, code).finally(letGo).catch(async (error: unknown) => {
           await store.finish(key, id, FAILED, LOGIN_TIME * 1000).catch(() => {})
           throw error
         })
@@ -168,7 +182,7 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
       if (answered(answer, reply)) return answer ?? reply
       throw new WechatLoginError('WECHAT_LOGIN_REFUSED', 'the visitor did not allow the login')
     }
-    const { user, ...tokens } = JSON.parse(await exchangeOnce(login.state, code, request.log)) as { user: WechatUser, accessToken: string, refreshToken: string }
+    const { user, ...tokens } = JSON.parse(await exchangeOnce(request.wechatAccount, login.state, code, request.log)) as { user: WechatUser, accessToken: string, refreshToken: string }
     for (const [name, value] of Object.entries(tokens)) Object.defineProperty(user, name, { value, enumerable: false })
     const handler = user.isSnapshotUser ? onSnapshotUser : onLogin
     if (!handler) {
@@ -183,6 +197,7 @@ export const oauth = fp<OAuthOptions>(async (app, options) => {
   app.register(async scope => {
     if (!scope.hasReplyDecorator('setCookie')) await scope.register(cookie)
     scope.addHook('onSend', noStore)
+    findAccounts(scope, accounts)
     // No HEAD: a code works once, and a link checker must not use it up.
     scope.get<{ Querystring: Record<string, unknown> }>('/oauth/authorize', { ...routeOf(options, AUTHORIZE), exposeHeadRoute: false }, authorize)
     // Nor its code in the request log: until it is redeemed it is worth a login. A request that no route of ours takes is
@@ -210,6 +225,20 @@ const FAILED = 'failed'
 const noCallback = (statusCode: 404 | 405) => new WechatError('WECHAT_LOGIN_CALLBACK', `the callback is GET .../oauth/callback, and ${statusCode === 404 ? 'this is another path' : 'takes no other method'}`, { statusCode })
 
 const withoutQuery = ({ method, url, ip }: FastifyRequest) => ({ method, url: url.split('?')[0], remoteAddress: ip })
+
+/**
+ * The path of the login's routes, as the browser writes it: the cookie is sent there and nowhere else. From the route and
+ * its parameters, never from the URL, in which a stranger's link may spell them otherwise.
+ */
+function baseOf ({ routeOptions: { url = '' }, params }: FastifyRequest): string {
+  const values = params as Record<string, string>
+  return url.slice(0, url.lastIndexOf('/oauth/') + '/oauth'.length)
+    .replace(PARAMETER, (_whole, name: string) => encodeURIComponent(values[name] ?? ''))
+    .replaceAll('::', ':')
+}
+
+/** `:name` or `:name(regexp)` of find-my-way's; two colons are one that is no parameter. */
+const PARAMETER = /(?<!:):(\w+)(?:\((?:[^()]|\([^()]*\))*\))?/g
 
 /** Whether a host's handler has answered by itself. */
 const answered = (answer: unknown, reply: FastifyReply) => answer !== undefined || reply.sent || reply.hasHeader('location')

@@ -4,10 +4,11 @@
  */
 import { CORE, LONGEST_TIMER } from '../src/option-shapes.ts'
 import { pageHost } from '../src/official-account/jssdk.ts'
-import { above0, anyObject, anything, either, flag, handler, list, number, oneOf, shape, text } from '../src/shapes.ts'
+import { above0, anyObject, anything, either, flag, handler, integer, list, number, object, oneOf, shape, text } from '../src/shapes.ts'
 import type { Shape, Shapes, ShapesOf } from '../src/shapes.ts'
 import { keyBytes } from '../src/store/encrypted.ts'
 import { scriptRunner } from '../src/store/redis-client.ts'
+import type { AccountsChoice } from './accounts.ts'
 import type { CommonOptions } from './common.ts'
 import type { JssdkOptions } from './jssdk.ts'
 import type { NotifyOptions } from './notify.ts'
@@ -22,7 +23,7 @@ const DAY = 86_400
 const path = shape(value => typeof value === 'string' && /^\/(?![/\\])[^\\\s]*$/.test(value), '')
 const httpUrl = shape(value => typeof value === 'string' && /^https?:\/\/[^\s]+$/.test(value) && URL.canParse(value), '')
 
-const origin = shape(value => {
+export const origin = shape(value => {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
   // The parser forgives what a redirect_uri does not: blanks, missing slashes.
   return url !== undefined && /^https?:\/\/[^/\s]+\/?$/.test(value as string) && url.pathname === '/' && !url.search && !url.hash && !url.username && !url.password
@@ -30,9 +31,18 @@ const origin = shape(value => {
 
 const host = shape(value => typeof value === 'string' && pageHost(`https://${value}`) === value.toLowerCase(), 'must be a host such as shop.example.com, with its port if it has one: no scheme, path or wildcard')
 
+const ACCOUNTS = {
+  find: handler,
+  of: handler,
+  ofNotification: handler,
+  max: integer('a whole number', 1, 10_000_000),
+  maxAge: above0('a number of seconds', DAY)
+} satisfies ShapesOf<AccountsChoice>
+
 const COMMON = {
   appId: anything,
   endpoints: CORE.endpoints,
+  accounts: object(ACCOUNTS),
   redis: scriptRunner as Shape,
   encryptionKey: keyBytes,
   http: CORE.http,
@@ -44,7 +54,13 @@ const COMMON = {
   logSerializers: anyObject
 } satisfies ShapesOf<CommonOptions>
 
-const TOKEN = { ...COMMON, appSecret: anything, tokenMode: CORE.tokenMode } satisfies ShapesOf<TokenOptions>
+const TOKEN = {
+  ...COMMON,
+  appSecret: anything,
+  tokenMode: CORE.tokenMode,
+  tokenProvider: handler,
+  ticketProvider: handler
+} satisfies ShapesOf<TokenOptions>
 
 const OAUTH = {
   ...COMMON,

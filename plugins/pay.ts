@@ -3,14 +3,12 @@ import { isIP } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { WechatConfigError } from '../src/errors.ts'
-import { requireId, resolveEndpoints } from '../src/options.ts'
-import { checkMerchant } from '../src/pay/merchant.ts'
 import type { Merchant } from '../src/pay/merchant.ts'
 import type { H5Order, JsapiOrder, NativeOrder, Order } from '../src/pay/order.ts'
-import { createPay } from '../src/pay/pay.ts'
 import type { WechatPay } from '../src/pay/pay.ts'
-import { checkPluginOptions, coreOptions, expose, noStore, routeOf, scopeOf, storeOf } from './common.ts'
-import type { CommonOptions, Namespaced } from './common.ts'
+import { accountsOf, findAccounts } from './accounts.ts'
+import { checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
+import type { CommonOptions, Namespaced, WithAccounts } from './common.ts'
 import { acceptForms } from './forms.ts'
 import type { ProductHandler } from './native-callback.ts'
 import { NATIVE, PAY } from './schemas.ts'
@@ -37,40 +35,40 @@ export interface PayPluginOptions extends CommonOptions {
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** Not with `accounts`: there each has its own, `(await app.wechatAccounts.get(id)).pay`. */
     wechatPay: Namespaced<WechatPay>
   }
 }
 
 const WAYS = ['jsapi', 'miniProgram', 'app', 'native', 'h5'] as const
 
-export const pay = fp<PayPluginOptions>(async (app, options) => {
+export const pay = fp<PayPluginOptions | WithAccounts<PayPluginOptions>>(async (app, options) => {
   const { order: orderOf, product, namespace } = options
   checkPluginOptions(app, 'pay', options)
-  const client = createPay({ ...coreOptions(options), store: storeOf(app, options) })
-  expose(app, 'wechatPay', client, namespace)
-  app.addHook('onClose', client.disconnect)
+  const accounts = accountsOf(app, options)
+  const { only } = accounts
+  if (only) expose(app, 'wechatPay', only.pay, namespace)
   const place = scopeOf(options)
 
   if (orderOf) {
     app.register(async scope => {
       await acceptForms(scope)
+      findAccounts(scope, accounts)
       scope.addHook('onSend', noStore)
       scope.post('/pay', routeOf(options, PAY), async (request, reply) => {
         const { way = 'jsapi', ...order } = await orderOf(request, reply) ?? {}
         if (!WAYS.includes(way)) throw new WechatConfigError('order', `must give a way among ${WAYS.join(', ')}`)
         // WeChat wants the payer's address; Fastify's trustProxy decides whose it is.
         const clientIp = order.clientIp ?? payerIp(request)
-        return await client[way]({ ...order, ...(clientIp !== undefined && { clientIp }) } as JsapiOrder & H5Order)
+        return await request.wechatAccount.pay[way]({ ...order, ...(clientIp !== undefined && { clientIp }) } as JsapiOrder & H5Order)
       })
     }, place)
   }
 
   if (product) {
-    const appId = requireId('appId', options.appId)
-    const { v2 } = checkMerchant(options.merchant, resolveEndpoints(options.endpoints).pay)
-    if (!v2) throw new WechatConfigError('merchant.v2', 'is required by product: NATIVE mode 1 exists in v2 only')
-    const { nativeCallback } = await import('./native-callback.ts')
-    app.register(nativeCallback, { ...place, appId, merchant: v2, product, client, route: routeOf(options, NATIVE) })
+    const { nativeCallback, v2Of } = await import('./native-callback.ts')
+    if (only) v2Of(only)
+    app.register(nativeCallback, { ...place, accounts, product, route: routeOf(options, NATIVE) })
   }
 }, { fastify: '5.x', name: 'fastify-wechat-pay/pay' })
 

@@ -2,25 +2,25 @@
 import { randomUUID } from 'node:crypto'
 import fp from 'fastify-plugin'
 import { systemClock } from '../src/clock.ts'
-import { WechatConfigError } from '../src/errors.ts'
-import { requireId } from '../src/options.ts'
+import { WechatConfigError, WechatInputError } from '../src/errors.ts'
 import type { TradeBillRequest } from '../src/pay/bill.ts'
 import { compareBill } from '../src/pay/compare-bill.ts'
 import type { BookEntry, Comparison } from '../src/pay/compare-bill.ts'
 import { reconcileOrders } from '../src/pay/reconcile.ts'
-import type { ReconcileReport, Unfinished, UnfinishedOrder } from '../src/pay/reconcile.ts'
 import type { WechatPay } from '../src/pay/pay.ts'
+import type { ReconcileReport, Unfinished, UnfinishedOrder } from '../src/pay/reconcile.ts'
 import { accountKey } from '../src/store/key.ts'
 import { keepLease } from '../src/store/lease.ts'
-import { checkPluginOptions, expose, exposed, storeOf } from './common.ts'
-import type { Namespaced } from './common.ts'
+import { accountsOf } from './accounts.ts'
+import { checkPluginOptions, expose, exposed } from './common.ts'
+import type { Namespaced, WithAccounts } from './common.ts'
 import { notify } from './notify.ts'
 import type { NotifyOptions, WechatNotify } from './notify.ts'
 import { pay } from './pay.ts'
 import type { PayPluginOptions } from './pay.ts'
 
 export interface ReconcileOptions extends Omit<PayPluginOptions, 'order' | 'product'>, NotifyOptions {
-  /** Your orders that have not reached their end, oldest first: a query of your database. May be async; an array, an iterable or an async iterable. */
+  /** Your orders that have not reached their end, oldest first: a query of your database; with `accounts`, each with the id of its `account`. May be async; an array, an iterable or an async iterable. */
   unfinished: () => Unfinished | Promise<Unfinished>
   /** Seconds from one run to the next, by whichever process. Default 60; 0: only when `run()` is called. */
   every?: number
@@ -33,7 +33,10 @@ export interface ReconcileOptions extends Omit<PayPluginOptions, 'order' | 'prod
 export interface WechatReconcile {
   /** A run now, whatever the schedule. Undefined if another process is at it. */
   run (): Promise<ReconcileReport | undefined>
-  /** A day's bill against the host's books (in the order of time): what is missing on either side, and what differs. */
+  /**
+   * A day's bill against the host's books (in the order of time): what is missing on either side, and what differs. With
+   * `accounts`, give the bill of one: `compareBill(account.pay.tradeBill(request), entries)` of `fastify-wechat-pay/core`.
+   */
   compareBill (request: TradeBillRequest, entries: AsyncIterable<BookEntry> | Iterable<BookEntry>): Comparison
   /** How the run that is under way here goes, or how the last one here went. */
   status (): { running: boolean, report: ReconcileReport | undefined }
@@ -48,22 +51,25 @@ declare module 'fastify' {
 /** Milliseconds: renewed while a run goes on; a process that dies holds the others up no longer than this. */
 const LEASE = 10_000
 
-export const reconcile = fp<ReconcileOptions>(async (app, options) => {
+export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(async (app, options) => {
   const { unfinished, every = 60, rate = 20, onReport, namespace } = options
   checkPluginOptions(app, 'reconcile', options)
   if (!unfinished) throw new WechatConfigError('unfinished', 'is required: a function that gives the orders without an end')
-  const appId = requireId('appId', options.appId)
-  const orders = await have<WechatPay>('wechatPay', () => app.register(pay, options))
-  const news = await have<WechatNotify>('wechatNotify', () => app.register(notify, options))
-  const store = storeOf(app, options)
-  const key = accountKey(appId, `reconcile:${options.merchant.mchId}`)
+  const { only, store, get } = accountsOf(app, options)
+  if (only && !exposed(app, 'wechatPay', namespace)) await app.register(pay, options)
+  if (!exposed(app, 'wechatNotify', namespace)) await app.register(notify, options)
+  // The host's own piece may be of another version.
+  const orders = only && exposed<WechatPay>(app, 'wechatPay', namespace)
+  const news = exposed<WechatNotify>(app, 'wechatNotify', namespace) as WechatNotify
+  const key = only ? accountKey(only.appId, `reconcile:${only.merchant.mchId}`) : accountKey('accounts', `reconcile:${namespace ?? ''}`)
   const ending = new AbortController()
   let running: Promise<ReconcileReport | undefined> | undefined
   let report: ReconcileReport | undefined
 
-  async function have<T extends object> (name: 'wechatPay' | 'wechatNotify', register: () => PromiseLike<unknown>): Promise<T> {
-    if (!exposed<T>(app, name, namespace)) await register()
-    return exposed<T>(app, name, namespace) as T
+  async function payOf (id: string | undefined): Promise<WechatPay> {
+    if (orders) return orders
+    if (id === undefined) throw new WechatInputError('account', 'is missing: with accounts, unfinished orders say whose they are')
+    return (await get(id)).pay
   }
 
   /** `rest`: milliseconds for which nobody runs again. */
@@ -74,8 +80,8 @@ export const reconcile = fp<ReconcileOptions>(async (app, options) => {
     const letGo = keepLease(store, key, owner, LEASE)
     try {
       report = await reconcileOrders(unfinished(), {
-        query: orders.query,
-        close: orders.close,
+        query: async (which, account) => await (await payOf(account)).query(which),
+        close: async (outTradeNo, account) => { await (await payOf(account)).close(outTradeNo) },
         deliver: news.deliver,
         clock: systemClock,
         rate,
@@ -99,7 +105,10 @@ export const reconcile = fp<ReconcileOptions>(async (app, options) => {
 
   expose(app, 'wechatReconcile', {
     run: () => run(0),
-    compareBill: (request, entries) => compareBill(orders.tradeBill(request), entries),
+    compareBill (request, entries) {
+      if (!orders) throw new WechatConfigError('accounts', 'have a bill each: give it to compareBill of fastify-wechat-pay/core')
+      return compareBill(orders.tradeBill(request), entries)
+    },
     status: () => ({ running: running !== undefined, report })
   } satisfies WechatReconcile, namespace)
 

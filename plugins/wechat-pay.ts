@@ -2,6 +2,7 @@
 import fp from 'fastify-plugin'
 import { WechatConfigError } from '../src/errors.ts'
 import { checkPluginOptions } from './common.ts'
+import type { WithAccounts, WithProvider } from './common.ts'
 import { jssdk } from './jssdk.ts'
 import type { JssdkOptions } from './jssdk.ts'
 import { notify } from './notify.ts'
@@ -13,29 +14,33 @@ import type { PayPluginOptions } from './pay.ts'
 import { reconcile } from './reconcile.ts'
 import type { ReconcileOptions } from './reconcile.ts'
 import { token } from './token.ts'
+import { xml } from './xml.ts'
 
 /**
- * `appId` and `appSecret` give the token, login and JS-SDK pieces; `onLogin` adds the login routes; `merchant` adds
+ * `appId` and `appSecret` (or `accounts`) give the token, login and JS-SDK pieces; `onLogin` adds the login routes; `merchant` adds
  * payments, `order` and `product` their routes; `onPayment` or `onRefund` adds notifications, `unfinished` reconciliation.
  */
 export type WechatPayOptions = JssdkOptions & OAuthOptions & Partial<Omit<PayPluginOptions & NotifyOptions & ReconcileOptions, keyof JssdkOptions>>
 
-export const wechatPay = fp<WechatPayOptions>(async (app, options) => {
+export const wechatPay = fp<WechatPayOptions | WithProvider<WechatPayOptions> | WithAccounts<WechatPayOptions>>(async (app, options) => {
   checkPluginOptions(app, 'wechatPay', options)
+  const { accounts, appSecret, tokenProvider, merchant, onLogin, order, product, onPayment, onRefund, unfinished } = options
   await app.register(token, options)
-  await app.register(oauth, options)
+  // Tokens from elsewhere come without the secret that logins need.
+  if (accounts || appSecret !== undefined || onLogin || !tokenProvider) await app.register(oauth, options as OAuthOptions)
   await app.register(jssdk, options)
-  const { merchant, order, product, onPayment, onRefund, unfinished } = options
-  if (!merchant) {
+  if (!accounts && !merchant) {
     if (order || product || onPayment || onRefund || unfinished) throw new WechatConfigError('merchant', 'is required by order, product, onPayment, onRefund and unfinished')
     return
   }
-  await app.register(pay, { ...options, merchant })
-  if (onPayment || onRefund) await app.register(notify, { ...options, merchant })
-  if (unfinished) await app.register(reconcile, { ...options, merchant, unfinished })
+  await app.register(pay, options as PayPluginOptions)
+  if (onPayment || onRefund) await app.register(notify, options as NotifyOptions)
+  if (unfinished) await app.register(reconcile, options as ReconcileOptions)
 }, { fastify: '5.x', name: 'fastify-wechat-pay' })
 
 export default wechatPay
-export { jssdk, notify, oauth, pay, reconcile, token }
+export { jssdk, notify, oauth, pay, reconcile, token, xml }
+export type { AccountsChoice, WechatAccount, WechatAccounts } from './accounts.ts'
+export type { WithAccounts, WithProvider } from './common.ts'
 export * from '../src/errors.ts'
 export type * from './namespaces.ts'

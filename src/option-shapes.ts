@@ -5,7 +5,8 @@ import type { AccessTokenOptions } from './official-account/access-token.ts'
 import type { Endpoints } from './options.ts'
 import type { Merchant, MerchantV2, MerchantV3 } from './pay/merchant.ts'
 import type { PayOptions } from './pay/pay.ts'
-import { anyObject, anything, checkOptions, content, either, flag, integer, list, number, object, oneOf, shape, text } from './shapes.ts'
+import { isRemote } from './pay/v3/sign.ts'
+import { anyObject, anything, checkOptions, content, either, flag, handler, integer, list, number, object, oneOf, shape, text } from './shapes.ts'
 import type { ShapesOf } from './shapes.ts'
 
 /** Most milliseconds that a timer of Node's takes; it makes one millisecond of anything longer. */
@@ -55,17 +56,19 @@ export const MERCHANT_V2 = {
 } satisfies ShapesOf<MerchantV2>
 
 export const MERCHANT_V3 = {
-  privateKey: content,
+  privateKey: either('must be a PEM text, its bytes, or { serialNo, sign } for a key that stays elsewhere', content, shape(isRemote, '')),
   serialNo: text,
   certificate: content,
   apiV3Key: anything,
   publicKeyId: text,
-  publicKey: content
+  publicKey: content,
+  publicKeys: list(object({ id: text, key: content }))
 } satisfies ShapesOf<MerchantV3>
 
 export const MERCHANT = {
   mchId: anything,
   notifyUrl: shape(value => typeof value === 'string' && /^https?:\/\/[^?#]+$/.test(value) && URL.canParse(value), 'must be an absolute http(s) URL without query'),
+  appIds: list(text),
   subMchId: text,
   subAppId: text,
   v2: object(MERCHANT_V2),
@@ -79,6 +82,8 @@ export const CORE = {
   endpoints: object(ENDPOINTS),
   http: object(HTTP),
   tokenMode: oneOf('stable', 'plain'),
+  tokenProvider: handler,
+  ticketProvider: handler,
   merchant: object(MERCHANT),
   version: oneOf('v2', 'v3'),
   store: shape(value => typeof (value as { take?: unknown } | null)?.take === 'function', 'must be a store: createRedisStore() or createMemoryStore() makes one'),
@@ -88,3 +93,8 @@ export const CORE = {
 
 /** @throws WechatConfigError */
 export const checkCoreOptions = (options: object): void => checkOptions(options, CORE)
+
+/** What the core takes of options that hold more. */
+export function coreOptions<T extends object> (options: T): Pick<T, keyof T & keyof typeof CORE> {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(CORE, name))) as Pick<T, keyof T & keyof typeof CORE>
+}

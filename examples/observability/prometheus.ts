@@ -1,6 +1,6 @@
 /** The same as Prometheus metrics: how many calls, how long, how they ended; tokens fetched; notifications. */
 import { tracingChannel } from 'node:diagnostics_channel'
-import { Counter, Histogram } from 'prom-client'
+import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 
 interface CallMessage { name: string, status?: number, error?: { code?: string } }
@@ -45,4 +45,23 @@ export function measureWechat (registry: Registry): () => void {
   const pairs = Object.entries(subscribers).map(([name, handlers]) => [tracingChannel(`fastify-wechat-pay:${name}`), handlers as unknown as Subscribers] as const)
   for (const [channel, handlers] of pairs) channel.subscribe(handlers)
   return () => { for (const [channel, handlers] of pairs) channel.unsubscribe(handlers) }
+}
+
+interface Certificates { account: string, certificates: Array<{ of: string, serialNo: string, validTo: Date }> }
+
+/** When certificates end: alert on `wechat_certificate_ends_seconds - time() < 30 * 86400`. */
+export function measureCertificates (registry: Registry, look: () => Certificates[]): void {
+  // eslint-disable-next-line no-new
+  new Gauge({
+    name: 'wechat_certificate_ends_seconds',
+    help: 'When a certificate ends, in seconds since 1970',
+    labelNames: ['account', 'of', 'serial'],
+    registers: [registry],
+    collect () {
+      this.reset()
+      for (const { account, certificates } of look()) {
+        for (const { of, serialNo, validTo } of certificates) this.set({ account, of, serial: serialNo }, validTo.getTime() / 1000)
+      }
+    }
+  })
 }

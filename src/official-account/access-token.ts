@@ -1,7 +1,7 @@
 /** The account's global access_token: WeChat's "Get stable access token" (default) or "Get access token". */
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
-import { WechatApiError, WechatInputError } from '../errors.ts'
+import { WechatApiError, WechatError, WechatInputError } from '../errors.ts'
 import { createHttp } from '../http.ts'
 import type { HttpOptions } from '../http.ts'
 import { silent } from '../log.ts'
@@ -25,7 +25,21 @@ export interface AccountOptions {
   http?: HttpOptions
 }
 
-export interface AccessTokenOptions extends AccountOptions {
+/**
+ * Gives the access_token instead of WeChat's token call: a central token server, or the Open Platform. `force`: the one
+ * given last is dead, give another. Caching, sharing among processes, early renewal and the handling of 40001 stay here.
+ */
+export type TokenProvider = (call: { force: boolean }) => Promise<{ accessToken: string, /** Seconds. */ expiresIn: number }>
+
+/** The same for a ticket of this type (`jsapi`, `wx_card`). */
+export type TicketProvider = (call: { type: string, force: boolean }) => Promise<{ ticket: string, /** Seconds. */ expiresIn: number }>
+
+export interface AccessTokenOptions extends Omit<AccountOptions, 'appSecret'> {
+  /** Required unless `tokenProvider` is given. */
+  appSecret?: string
+  tokenProvider?: TokenProvider
+  /** Default: WeChat's ticket call, with the access_token. */
+  ticketProvider?: TicketProvider
   /** `stable` (default): calls of several systems do not kill each other's tokens. `plain`: the older endpoint. */
   tokenMode?: 'stable' | 'plain'
   /** What is shared by all processes. Default: the memory of this one. */
@@ -70,7 +84,8 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
   const { tokenMode = 'stable', store = createMemoryStore(options.clock), clock = systemClock, log = silent } = options
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
-  const appSecret = requireSecret('appSecret', options.appSecret, 32, endpoints.api)
+  const { tokenProvider, ticketProvider } = options
+  const appSecret = tokenProvider ? '' : requireSecret('appSecret', options.appSecret, 32, endpoints.api)
   const http = createHttp(options.http)
   const api = createApi(http, endpoints.api)
 
@@ -82,6 +97,10 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
     clock,
     log,
     issue: async force => {
+      if (tokenProvider) {
+        const { accessToken: value, expiresIn } = await given('tokenProvider', () => tokenProvider({ force }))
+        return { value, expiresIn }
+      }
       const answer = await api.json(tokenMode === 'stable'
         ? {
             path: '/cgi-bin/stable_token',
@@ -125,7 +144,11 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
         store,
         clock,
         log,
-        issue: async () => {
+        issue: async force => {
+          if (ticketProvider) {
+            const { ticket: value, expiresIn } = await given('ticketProvider', () => ticketProvider({ type, force }))
+            return { value, expiresIn }
+          }
           const answer = await request('/cgi-bin/ticket/getticket', { query: { type } })
           return { value: answer.ticket as string, expiresIn: answer.expires_in }
         }
@@ -144,4 +167,16 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
     status: token.status,
     disconnect: http.disconnect
   }
+}
+
+/** What a provider answers; what it throws is not ours to word, and may hold a secret. */
+async function given<T extends object> (option: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    const answer = await ask()
+    if (answer !== null && typeof answer === 'object') return answer
+  } catch (error) {
+    if (error instanceof WechatError) throw error
+    throw new WechatError('WECHAT_PROVIDER', `${option} failed`, { statusCode: 503, retryable: true })
+  }
+  throw new WechatError('WECHAT_PROVIDER', `${option} answered nothing usable`, { statusCode: 503 })
 }

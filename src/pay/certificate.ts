@@ -30,14 +30,22 @@ export function checkCertificate ({ pfx, passphrase, cert, key }: CertificateOpt
   open(certificate, problem => { throw new WechatConfigError(`${option}.${/mismatch|decrypt|decoder/i.test(problem) ? 'key' : 'cert'}`, pemProblem(problem)) })
   // OpenSSL lets a key of another kind pass: it would fail at the first refund.
   const privateKey = createPrivateKey({ key: certificate.key, passphrase })
-  if (!new X509Certificate(certificate.cert).checkPrivateKey(privateKey)) throw new WechatConfigError(`${option}.key`, pemProblem('mismatch'))
+  if (!opened(certificate).checkPrivateKey(privateKey)) throw new WechatConfigError(`${option}.key`, pemProblem('mismatch'))
   return certificate
 }
 
-/** Its `validTo`. Opens the certificate, which takes milliseconds: ask once. */
-export function endOf (certificate: ClientCertificate): string {
-  const { context } = createSecureContext(certificate)
-  return new X509Certificate((context as { getCertificate (): Buffer }).getCertificate()).validTo
+/** Opening one takes milliseconds, and `checkCertificate` has done it. */
+const known = new WeakMap<ClientCertificate, X509Certificate>()
+
+/** What it says of itself. */
+export function opened (certificate: ClientCertificate): X509Certificate {
+  let found = known.get(certificate)
+  if (!found) {
+    const { context } = createSecureContext(certificate)
+    found = new X509Certificate((context as { getCertificate (): Buffer }).getCertificate())
+    known.set(certificate, found)
+  }
+  return found
 }
 
 /** @throws WechatConfigError if it is past its time: then nothing is worth sending */
@@ -48,7 +56,7 @@ export function refuseExpired (validTo: string, option: string): void {
 
 function open (certificate: ClientCertificate, refuse: (problem: string) => never): void {
   try {
-    createSecureContext(certificate)
+    opened(certificate)
   } catch (error) {
     // OpenSSL's words: they name no key and no pass phrase.
     refuse((error as Error).message)

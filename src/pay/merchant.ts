@@ -7,11 +7,13 @@ import { object } from '../shapes.ts'
 import { checkCertificate } from './certificate.ts'
 import type { CertificateOptions } from './certificate.ts'
 import type { SignType } from './v2/sign.ts'
-import { readPrivateKey, readPublicKey, serialOf } from './v3/keys.ts'
+import { readCertificate, readPrivateKey, readPublicKey } from './v3/keys.ts'
+import { isRemote } from './v3/sign.ts'
+import type { RemoteKey, SigningKey } from './v3/sign.ts'
 
 export interface MerchantV2 extends CertificateOptions {
-  /** The 32-character API key (v2) set in WeChat Pay's console. */
-  apiKey: string
+  /** The 32-character API key (v2) set in WeChat Pay's console. While it is changed, a list: the first signs, all are understood. */
+  apiKey: string | readonly string[]
   /** Signs orders, and so the notifications about them. Default MD5, as at WeChat; HMAC-SHA256 is the better one. */
   signType?: SignType
   /** WeChat's official sandbox instead of the real thing: v2 only, and today only pay by code works there. */
@@ -19,24 +21,28 @@ export interface MerchantV2 extends CertificateOptions {
 }
 
 export interface MerchantV3 {
-  /** apiclient_key.pem: the merchant's private key, PEM. */
-  privateKey: string | Uint8Array
+  /** apiclient_key.pem: the merchant's private key, PEM; or a key that stays in a KMS or HSM and signs there. */
+  privateKey: string | Uint8Array | RemoteKey
   /** The serial number of the merchant's API certificate, hex; or give `certificate`, which holds it. */
   serialNo?: string
-  /** apiclient_cert.pem, PEM. */
+  /** apiclient_cert.pem, PEM: holds the serial number, and says when it ends. */
   certificate?: string | Uint8Array
-  /** The 32-character APIv3 key set in WeChat Pay's console. */
-  apiV3Key: string
+  /** The 32-character APIv3 key set in WeChat Pay's console. While it is changed, a list: all are understood. */
+  apiV3Key: string | readonly string[]
   /** `PUB_KEY_ID_…`, with `publicKey`. Merchants since autumn 2024 have only these; older ones may have platform certificates instead. */
   publicKeyId?: string
   /** pub_key.pem: WeChat Pay's public key, PEM. */
   publicKey?: string | Uint8Array
+  /** Instead of the two above while WeChat Pay's public key is changed: the first is asked for, all are understood. */
+  publicKeys?: ReadonlyArray<{ id: string, key: string | Uint8Array }>
 }
 
 export interface Merchant {
   mchId: string
   /** Absolute http(s) URL, without query, where WeChat sends notifications. Needed to place orders. */
   notifyUrl?: string
+  /** Further appIds bound to this merchant (mini program, app): `order.appId` chooses among them, and what is about any of them is ours. */
+  appIds?: readonly string[]
   /** Service provider mode: the merchant that the money is for. */
   subMchId?: string
   /** Service provider mode: that merchant's own appId, if openids are taken from it. */
@@ -50,10 +56,18 @@ export interface MerchantIds {
   mchId: string
   subMchId: string | undefined
   subAppId: string | undefined
+  /** Bound to the merchant beside the account's own. */
+  appIds: readonly string[]
 }
 
+/** Whether an appId is the account's, or another of its merchant's. */
+export const isOwnAppId = (given: unknown, appId: string, { appIds }: Pick<MerchantIds, 'appIds'>): boolean => given === appId || appIds.includes(given as string)
+
 export interface CheckedV2 extends MerchantIds {
+  /** Signs. */
   apiKey: string
+  /** Understood, the one that signs first. */
+  apiKeys: readonly string[]
   signType: SignType
   certificate: ClientCertificate | undefined
   sandbox: boolean
@@ -61,8 +75,13 @@ export interface CheckedV2 extends MerchantIds {
 
 export interface CheckedV3 extends MerchantIds {
   serialNo: string
-  privateKey: KeyObject
-  apiV3Key: string
+  /** When the merchant's certificate ends, if it was given. */
+  validTo: Date | undefined
+  privateKey: SigningKey
+  /** Understood, the newest first. */
+  apiV3Keys: readonly string[]
+  /** By id, the one that WeChat is asked to sign with first. */
+  publicKeys: ReadonlyMap<string, KeyObject>
   publicKeyId: string | undefined
   publicKey: KeyObject | undefined
 }
@@ -93,36 +112,48 @@ export function checkMerchant (merchant: Merchant | undefined, payEndpoint: stri
 }
 
 /** For whom a call is made, of a merchant whose other options are checked. @throws WechatConfigError */
-export function checkIds (mchId: string, { subMchId, subAppId }: Pick<Merchant, 'subMchId' | 'subAppId'>): MerchantIds {
+export function checkIds (mchId: string, { subMchId, subAppId, appIds = [] }: Pick<Merchant, 'subMchId' | 'subAppId' | 'appIds'>): MerchantIds {
   if (subMchId !== undefined) requireId('merchant.subMchId', subMchId, MCH_ID)
   if (subAppId !== undefined) {
     requireId('merchant.subAppId', subAppId)
     if (subMchId === undefined) throw new WechatConfigError('merchant.subAppId', 'belongs to a merchant.subMchId, which is missing')
   }
-  return { mchId, subMchId, subAppId }
+  return { mchId, subMchId, subAppId, appIds: appIds.map((id, at) => requireId(`merchant.appIds.${at}`, id)) }
 }
 
 function checkV2 (v2: MerchantV2, ids: MerchantIds, payEndpoint: string): CheckedV2 {
   const { signType = 'MD5', sandbox = false } = v2
-  const apiKey = requireSecret('merchant.v2.apiKey', v2.apiKey, 32, payEndpoint)
-  return { ...ids, apiKey, signType, certificate: checkCertificate(v2, 'merchant.v2', ids.mchId), sandbox }
+  const apiKeys = secrets('merchant.v2.apiKey', v2.apiKey, payEndpoint)
+  return { ...ids, apiKey: apiKeys[0] as string, apiKeys, signType, certificate: checkCertificate(v2, 'merchant.v2', ids.mchId), sandbox }
 }
 
 function checkV3 (v3: MerchantV3, ids: MerchantIds, payEndpoint: string): CheckedV3 {
-  const privateKey = readPrivateKey('merchant.v3.privateKey', v3.privateKey)
-  const apiV3Key = requireSecret('merchant.v3.apiV3Key', v3.apiV3Key, 32, payEndpoint)
-  const serialNo = v3.serialNo ?? (v3.certificate && serialOf('merchant.v3.certificate', v3.certificate, privateKey))
+  const privateKey = isRemote(v3.privateKey) ? v3.privateKey : readPrivateKey('merchant.v3.privateKey', v3.privateKey)
+  const apiV3Keys = secrets('merchant.v3.apiV3Key', v3.apiV3Key, payEndpoint)
+  const certificate = v3.certificate === undefined ? undefined : readCertificate('merchant.v3.certificate', v3.certificate, isRemote(privateKey) ? undefined : privateKey)
+  const serialNo = v3.serialNo ?? (isRemote(privateKey) ? privateKey.serialNo : undefined) ?? certificate?.serialNumber
   if (serialNo?.startsWith('PUB_KEY_ID_')) throw new WechatConfigError('merchant.v3.serialNo', 'must be the serial number of the merchant\'s certificate and is the id of WeChat Pay\'s public key: that belongs into merchant.v3.publicKeyId')
   requireId('merchant.v3.serialNo', serialNo, /^[0-9A-F]{8,64}$/i)
-  const { publicKeyId } = v3
-  if ((publicKeyId === undefined) !== (v3.publicKey === undefined)) throw new WechatConfigError(`merchant.v3.${publicKeyId === undefined ? 'publicKeyId' : 'publicKey'}`, 'is missing: publicKeyId and publicKey belong together')
-  if (publicKeyId !== undefined) requireId('merchant.v3.publicKeyId', publicKeyId, /^PUB_KEY_ID_[0-9A-Za-z]{1,64}$/)
-  return {
-    ...ids,
-    serialNo: (serialNo as string).toUpperCase(),
-    privateKey,
-    apiV3Key,
-    publicKeyId,
-    publicKey: v3.publicKey === undefined ? undefined : readPublicKey('merchant.v3.publicKey', v3.publicKey)
+  const publicKeys = publicKeysOf(v3)
+  const [publicKeyId, publicKey] = [...publicKeys][0] ?? []
+  return { ...ids, serialNo: (serialNo as string).toUpperCase(), validTo: certificate && new Date(certificate.validTo), privateKey, apiV3Keys, publicKeys, publicKeyId, publicKey }
+}
+
+function publicKeysOf ({ publicKeyId, publicKey, publicKeys }: MerchantV3): Map<string, KeyObject> {
+  if (publicKeys === undefined) {
+    if ((publicKeyId === undefined) !== (publicKey === undefined)) throw new WechatConfigError(`merchant.v3.${publicKeyId === undefined ? 'publicKeyId' : 'publicKey'}`, 'is missing: publicKeyId and publicKey belong together')
+    return new Map(publicKeyId === undefined ? [] : [[publicKeyIdOf('merchant.v3.publicKeyId', publicKeyId), readPublicKey('merchant.v3.publicKey', publicKey)]])
   }
+  if (publicKeyId !== undefined || publicKey !== undefined) throw new WechatConfigError('merchant.v3.publicKeys', 'stands in the place of publicKeyId and publicKey: give one or the other')
+  if (!Array.isArray(publicKeys) || publicKeys.length === 0) throw new WechatConfigError('merchant.v3.publicKeys', 'must be a list of { id, key }')
+  return new Map(publicKeys.map(({ id, key }, at) => [publicKeyIdOf(`merchant.v3.publicKeys.${at}.id`, id), readPublicKey(`merchant.v3.publicKeys.${at}.key`, key)]))
+}
+
+const publicKeyIdOf = (option: string, id: unknown) => requireId(option, id, /^PUB_KEY_ID_[0-9A-Za-z]{1,64}$/)
+
+/** One secret of 32 characters, or several while it is changed. */
+function secrets (option: string, value: unknown, endpoint: string): string[] {
+  if (!Array.isArray(value)) return [requireSecret(option, value, 32, endpoint)]
+  if (value.length === 0) throw new WechatConfigError(option, 'is required')
+  return value.map((secret, at) => requireSecret(`${option}.${at}`, secret, 32, endpoint))
 }

@@ -6,6 +6,8 @@ import { OPENID } from '../official-account/oauth.ts'
 export interface Order {
   /** The merchant's number of the order, one per order for ever: 1 to 32 of `0-9 A-Z a-z _ - | * @`. (APIv3 wants 6 or more, and no `@`.) */
   outTradeNo: string
+  /** Where it is paid: one of `merchant.appIds`. Default: the account's own. */
+  appId?: string
   /** What the payer reads: 1 to 127 bytes of UTF-8. */
   description: string
   /** Integer fen. */
@@ -73,7 +75,7 @@ export interface StoreInfo {
 }
 
 export interface JsapiOrder extends Order {
-  /** Who pays: the visitor's openid under this appId (in service provider mode: under `merchant.subAppId`, if that is given). */
+  /** Who pays: the visitor's openid under the order's appId (in service provider mode: under `merchant.subAppId`, if that is given). */
   openid: string
 }
 

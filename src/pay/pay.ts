@@ -16,6 +16,8 @@ import type { CheckedMerchant, CheckedV2, CheckedV3, Merchant, MerchantIds } fro
 import { micropay } from './micropay.ts'
 import { checkAuthCode, checkOpenid, checkOrder, checkTransactionId } from './order.ts'
 import type { H5Order, JsapiOrder, MicropayOrder, NativeOrder, Order, Payment, UnpaidOrder } from './order.ts'
+import { platformCertificates } from './expiry.ts'
+import type { CertificateStatus } from './expiry.ts'
 import { qrCode } from './qr-code.ts'
 import { checkOutRefundNo, checkRefund } from './refund.ts'
 import type { Refund, RefundRequest } from './refund.ts'
@@ -84,6 +86,8 @@ export interface WechatPay {
   fundFlowBill (request: FundFlowBillRequest): Bill<FundFlowBillRow>
   /** Service provider mode: the same for another of the provider's merchants, over the same connections. Cheap enough for each request. */
   forSubMerchant (merchant: Pick<Merchant, 'subMchId' | 'subAppId'> & { subMchId: string }): WechatPay
+  /** What runs out, and when. Asks nobody: WeChat Pay's certificates are listed once they were needed, the merchant's if they were given. */
+  status (): { mchId: string, certificates: CertificateStatus[] }
   /** Without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
   disconnect (): Promise<void>
   /** Everything else of v2. @throws WechatConfigError where `merchant.v2` is missing */
@@ -128,18 +132,35 @@ interface Shared {
 /** Cheap: a service provider's server does it for each request. */
 function payFor (shared: Shared, ids: MerchantIds): WechatPay {
   const { appId, notifyUrl, store, clock, v2: keysV2, v3: keysV3 } = shared
-  const v2 = keysV2 && lazy(() => withV2(keysV2.caller.forMerchant(ids), { ...keysV2.own, ...ids }))
-  const v3 = keysV3 && lazy(() => withV3(keysV3.caller, { ...keysV3.own, ...ids }))
+  const v2 = keysV2 && lazy(() => withV2(keysV2, appId))
+  const v3 = keysV3 && lazy(() => withV3(keysV3, appId))
   const version = (shared.placing === 'v2' ? need(v2, 'v2') : need(v3, 'v3')).pay
+  const others = new Map<string, PayVersion>()
   const refunds = createRefundMemory(store, ids)
   const together: Together = (key, work) => shared.together(`${ids.subMchId ?? ''} ${ids.subAppId ?? ''} ${key}`, work)
 
-  function withV2 (caller: V2Caller, own: CheckedV2) {
-    return { caller, own, pay: createV2Pay(caller, appId, own, notifyUrl), all: lazy(() => createV2(caller, appId, own, notifyUrl)) }
+  function withV2 (keys: NonNullable<Shared['v2']>, under: string) {
+    const caller = keys.caller.forMerchant(ids, under)
+    const own = { ...keys.own, ...ids }
+    return { pay: createV2Pay(caller, under, own, notifyUrl), all: lazy(() => createV2(caller, under, own, notifyUrl)) }
   }
 
-  function withV3 (caller: V3Caller, own: CheckedV3) {
-    return { pay: createV3Pay(caller, appId, own, notifyUrl), all: lazy(() => createV3(caller, appId, own, notifyUrl)) }
+  function withV3 ({ caller, own: keys }: NonNullable<Shared['v3']>, under: string) {
+    const own = { ...keys, ...ids }
+    return { pay: createV3Pay(caller, under, own, notifyUrl), all: lazy(() => createV3(caller, under, own, notifyUrl)) }
+  }
+
+  function placingUnder (other: string): PayVersion {
+    return (shared.placing === 'v2' ? withV2(keysV2 as NonNullable<typeof keysV2>, other) : withV3(keysV3 as NonNullable<typeof keysV3>, other)).pay
+  }
+
+  /** What places this order: another appId of the merchant's is another place to pay. @throws WechatInputError */
+  function versionFor ({ appId: wanted = appId }: Order): PayVersion {
+    if (wanted === appId) return version
+    if (!ids.appIds.includes(wanted)) throw new WechatInputError('appId', 'is none of merchant.appIds')
+    let other = others.get(wanted)
+    if (!other) others.set(wanted, other = placingUnder(wanted))
+    return other
   }
 
   function checkNumber (value: unknown): string {
@@ -163,13 +184,14 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
   /** Ten calls at once for one order are one call to WeChat. */
   function placeChecked (placing: Placing): Promise<string> {
     checkNumber(placing.order.outTradeNo)
-    return together(keyOf(placing.way, placing.order, ORDER_FIELDS), () => version.place(placing))
+    return together(keyOf(placing.way, placing.order, ORDER_FIELDS), () => versionFor(placing.order).place(placing))
   }
 
-  const placeJsapi = (order: JsapiOrder) => {
+  async function jsapiParams (order: JsapiOrder): Promise<JsapiParams> {
     checkOrder(order)
     checkOpenid(order.openid)
-    return placeChecked({ way: 'JSAPI', order })
+    const prepayId = await placeChecked({ way: 'JSAPI', order })
+    return await versionFor(order).jsapiParams(prepayId)
   }
 
   async function native (order: NativeOrder, options?: { qr?: 'svg' | 'png' | undefined }) {
@@ -182,14 +204,17 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     get v2 () { return need(v2, 'v2').all() },
     get v3 () { return need(v3, 'v3').all() },
 
-    jsapi: async order => await version.jsapiParams(await placeJsapi(order)),
+    jsapi: async order => await jsapiParams(order),
 
     async miniProgram (order) {
-      const { appId: _signedOnly, timestamp: _spelledOtherwise, ...params } = await version.jsapiParams(await placeJsapi(order))
+      const { appId: _signedOnly, timestamp: _spelledOtherwise, ...params } = await jsapiParams(order)
       return params
     },
 
-    app: async order => await version.appParams(await place({ way: 'APP', order })),
+    async app (order) {
+      const prepayId = await place({ way: 'APP', order })
+      return await versionFor(order).appParams(prepayId)
+    },
 
     native: native as WechatPay['native'],
 
@@ -204,7 +229,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     async micropay (order) {
       checkNumber(checkOrder(order).outTradeNo)
       checkAuthCode(order.authCode)
-      return await together(keyOf('micropay', order, ORDER_FIELDS), () => micropay(order, version, clock))
+      return await together(keyOf('micropay', order, ORDER_FIELDS), () => micropay(order, versionFor(order), clock))
     },
 
     async query (which) {
@@ -242,7 +267,20 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     forSubMerchant (sub) {
       // Left out, the money would be for whichever merchant the options name.
       if (checkObject('forSubMerchant', sub, '{ subMchId }').subMchId === undefined) throw new WechatInputError('subMchId', 'is missing')
-      return payFor(shared, checkIds(ids.mchId, sub))
+      return payFor(shared, checkIds(ids.mchId, { ...sub, appIds: ids.appIds }))
+    },
+
+    status () {
+      const own = keysV2?.caller.certificate()
+      const { own: v3, caller } = keysV3 ?? {}
+      return {
+        mchId: ids.mchId,
+        certificates: [
+          ...own ? [{ of: 'merchant.v2' as const, serialNo: own.serialNumber, validTo: new Date(own.validTo) }] : [],
+          ...v3?.validTo ? [{ of: 'merchant.v3' as const, serialNo: v3.serialNo, validTo: v3.validTo }] : [],
+          ...caller ? platformCertificates(caller.keys) : []
+        ]
+      }
     },
 
     async disconnect () { await Promise.all([shared.v2?.caller.disconnect(), shared.v3?.caller.disconnect()]) }
@@ -276,7 +314,7 @@ function placingVersion (wanted: unknown, { v2, v3 }: CheckedMerchant): 'v2' | '
 }
 
 /** What makes two orders the same; a host's own record may hold more, and not all of it can be written down. */
-const ORDER_FIELDS = ['outTradeNo', 'description', 'amount', 'attach', 'expiresAt', 'clientIp', 'deviceInfo', 'goodsTag', 'noCredit', 'limitPay', 'detail', 'storeInfo', 'profitSharing', 'supportFapiao', 'extra', 'openid', 'productId', 'authCode', 'scene']
+const ORDER_FIELDS = ['appId', 'outTradeNo', 'description', 'amount', 'attach', 'expiresAt', 'clientIp', 'deviceInfo', 'goodsTag', 'noCredit', 'limitPay', 'detail', 'storeInfo', 'profitSharing', 'supportFapiao', 'extra', 'openid', 'productId', 'authCode', 'scene']
 const REFUND_FIELDS = ['outRefundNo', 'outTradeNo', 'transactionId', 'amount', 'total', 'reason', 'notifyUrl', 'fromBalance']
 
 /** All that is in these fields, however deep. */

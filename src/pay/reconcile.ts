@@ -8,6 +8,8 @@ export interface UnfinishedOrder {
   outTradeNo: string
   /** After this moment an unpaid one is closed. Left out: it is only asked about. */
   expiresAt?: Date | null | undefined
+  /** Whose order, where there are several accounts. */
+  account?: string | undefined
 }
 
 export type Unfinished = AsyncIterable<UnfinishedOrder> | Iterable<UnfinishedOrder>
@@ -29,14 +31,14 @@ export interface ReconcileReport {
   unknown: number
   /** Could not be asked about, or their payment could not be handled: they come up again next time. At most a hundred are listed. */
   failed: number
-  failures: Array<{ outTradeNo: string, code: string, message: string }>
+  failures: Array<{ outTradeNo: string, account?: string, code: string, message: string }>
 }
 
 export interface ReconcileParts {
-  query (which: { outTradeNo: string }): Promise<Payment | UnpaidOrder>
-  close (outTradeNo: string): Promise<void>
+  query (which: { outTradeNo: string }, account?: string): Promise<Payment | UnpaidOrder>
+  close (outTradeNo: string, account?: string): Promise<void>
   /** What notifications go through, too. */
-  deliver (payment: Payment): Promise<void>
+  deliver (payment: Payment, account?: string): Promise<void>
   clock: Pick<Clock, 'now' | 'sleep'>
   /** Queries a second, at most; about a twentieth of a second's more after a pause. */
   rate: number
@@ -58,11 +60,12 @@ const CATCH_UP = 50
 /** Rows of a database come as they are: a date may be a text there. @throws WechatInputError naming the field */
 function checkUnfinished (order: UnfinishedOrder): UnfinishedOrder {
   if (typeof order !== 'object' || order === null) throw new WechatInputError('unfinished', 'must give orders: { outTradeNo, expiresAt? }')
-  const { outTradeNo, expiresAt } = order
+  const { outTradeNo, expiresAt, account } = order
   if (expiresAt && !(expiresAt instanceof Date && !Number.isNaN(expiresAt.getTime()))) {
     throw new WechatInputError('expiresAt', 'must be a Date')
   }
-  return { outTradeNo, ...(expiresAt && { expiresAt }) }
+  if (account !== undefined && typeof account !== 'string') throw new WechatInputError('account', 'must be a string')
+  return { outTradeNo, ...(expiresAt && { expiresAt }), ...(account !== undefined && { account }) }
 }
 
 /**
@@ -80,23 +83,23 @@ export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinish
   let broken: { error: unknown } | undefined
 
   async function settle (unfinished: UnfinishedOrder): Promise<'paid' | 'closed' | 'ended' | 'open'> {
-    const { outTradeNo, expiresAt } = checkUnfinished(unfinished)
-    const order = await query({ outTradeNo })
+    const { outTradeNo, expiresAt, account } = checkUnfinished(unfinished)
+    const order = await query({ outTradeNo }, account)
     if ('transactionId' in order) {
-      await deliver(order)
+      await deliver(order, account)
       return 'paid'
     }
     if (order.state !== 'NOTPAY') return order.state === 'USERPAYING' ? 'open' : 'ended'
     if (!expiresAt || expiresAt.getTime() > Date.now()) return 'open'
     try {
-      await close(outTradeNo)
+      await close(outTradeNo, account)
       return 'closed'
     } catch (error) {
       // Paid between the question and the closing: the next look finds the payment.
       if (!['ORDERPAID', 'ORDER_PAID'].includes(String((error as WechatError).wechatCode))) throw error
-      const paid = await query({ outTradeNo })
+      const paid = await query({ outTradeNo }, account)
       if (!('transactionId' in paid)) throw error
-      await deliver(paid)
+      await deliver(paid, account)
       return 'paid'
     }
   }
@@ -113,7 +116,7 @@ export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinish
       if (NEVER_PLACED.has(String(wechatCode)) && (error as WechatError).signed !== false) report.unknown++
       else {
         report.failed++
-        if (report.failures.length < LISTED) report.failures.push({ outTradeNo: String(order?.outTradeNo), code: String(wechatCode ?? code), message })
+        if (report.failures.length < LISTED) report.failures.push({ outTradeNo: String(order?.outTradeNo), ...(order?.account !== undefined && { account: String(order.account) }), code: String(wechatCode ?? code), message })
         // WeChat asks for less: give it a while.
         if (error instanceof WechatError && error.statusCode === 503 && error.retryable) next = Math.max(next, clock.now() + 10 * pause)
       }

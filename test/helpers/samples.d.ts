@@ -46,6 +46,15 @@ declare global {
     unfinished (): AsyncIterable<UnfinishedOrder>
     booked (day: string): AsyncIterable<BookEntry>
   }
+  /** A platform's records. */
+  const shops: {
+    wechat (id: string): Promise<import('../../plugins/namespaces.ts').WechatAccountOptions | undefined>
+    idsOf (mchIdOrSerial: string | undefined): Promise<string[]>
+    order (id: string, body: unknown): Promise<JsapiOrder>
+    expected (id: string, outTradeNo: string): Promise<Expected | undefined>
+    paid (id: string, payment: Payment, key: string): Promise<void>
+  }
+  const tokenServer: { get (what: string, force: boolean): Promise<{ accessToken: string, expiresIn: number }> }
   function startSession (reply: FastifyReply, openid: string): void
   function isBlocked (ip: string): boolean
   function alert (...what: unknown[]): void

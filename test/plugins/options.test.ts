@@ -73,6 +73,14 @@ const WRONG: Record<string, unknown[]> = {
   appId: ['', 5, 'wx 1', null],
   appSecret: ['', 5, 'short', 'your-32-character-app-secret-xxx'],
   tokenMode: ['stabel', true],
+  tokenProvider: ['https://tokens.test', {}],
+  ticketProvider: ['https://tokens.test', {}],
+  accounts: ['x', []],
+  'accounts.find': ['x', {}],
+  'accounts.of': ['params.id'],
+  'accounts.ofNotification': ['params.id'],
+  'accounts.max': ['10', 0, 1.5, NaN],
+  'accounts.maxAge': ['300', 0, -1, NaN],
   redis: ['redis://127.0.0.1', null, 5],
   encryptionKey: ['short', 5, new Uint8Array(16)],
   prefix: ['mountpoint', '/a?b', '/a b', 5],
@@ -97,6 +105,8 @@ const WRONG: Record<string, unknown[]> = {
   merchant: ['x', null, []],
   'merchant.mchId': ['', 1900000109, 'x'],
   'merchant.notifyUrl': ['/notify', 'https://x/?a=1', 5],
+  'merchant.appIds': ['wx1', {}],
+  'merchant.appIds[0]': [[5]],
   'merchant.subMchId': [5, 'x'],
   'merchant.subAppId': [5],
   'merchant.v2': ['x'],
@@ -170,6 +180,18 @@ for (const piece of NAMES) {
     t.same(Object.keys(has).filter(name => !tops.has(name)), [], 'each option of the piece is tried here')
   })
 }
+
+t.test('O1 what is one account\'s does not stand beside accounts', async t => {
+  const accounts = { find: () => undefined }
+  for (const [option, value] of Object.entries(ACCOUNT)) {
+    for (const piece of NAMES) {
+      const error = await register(piece, { appId: undefined, appSecret: undefined, merchant: undefined, accounts, [option]: value })
+      t.match(error, { code: 'WECHAT_CONFIG', option, message: /accounts\.find/ }, `${piece}: ${option}`)
+    }
+  }
+  for (const piece of NAMES) t.equal(await register(piece, { appId: undefined, appSecret: undefined, merchant: undefined, accounts }), undefined, piece)
+  t.match(await register('token', { appId: undefined, appSecret: undefined, merchant: undefined, accounts: {} }), { option: 'accounts.find' })
+})
 
 t.test('O1 forms that are fine', async t => {
   const { http: { ca } } = (await testEmulator(t)).config

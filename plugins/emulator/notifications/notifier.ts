@@ -46,6 +46,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
   function paymentXml (order: Order): string {
     return v2Xml(signed({ world, signType: order.sign_type as SignType, apiKey: world.account.apiKey, ...subOf(order) }, {
       result_code: 'SUCCESS',
+      appid: order.appid,
       out_trade_no: order.out_trade_no,
       attach: order.attach,
       device_info: order.device_info,

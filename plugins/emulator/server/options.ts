@@ -26,6 +26,7 @@ const WORLD = {
   subMerchants: list(object(SUB_MERCHANT)),
   nativeUrl: shape(value => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value), 'must be an absolute http(s) URL'),
   seed: text,
+  appIds: list(text),
   domains: list(text)
 } satisfies ShapesOf<WorldOptions>
 

@@ -35,6 +35,8 @@ export interface WorldOptions extends Partial<Account> {
   nativeUrl?: string
   /** Makes ids and nonces, and the account's own where none is given, repeatable. */
   seed?: string
+  /** Further appIds that are bound to the merchant. */
+  appIds?: string[]
   /** Hosts that may receive logins and use the JS-SDK, besides this machine's own. */
   domains?: string[]
 }
@@ -215,6 +217,8 @@ export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot)
     get keySwitch (): KeySwitch { return switches.get('keys') ?? { stage: 'under-way', callbacks: 1 } },
     set keySwitch (to: KeySwitch) { switches.set('keys', to) },
     refundDelay: options.refundDelay ?? 1,
+    /** All that orders may be placed under. */
+    appIds: [account.appId, ...options.appIds ?? []] as readonly string[],
     subMerchants: options.subMerchants ?? [],
     nativeUrl: options.nativeUrl,
     deliveries: memory.list<Delivery>('deliveries'),

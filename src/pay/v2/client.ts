@@ -1,9 +1,11 @@
 /** Calls of WeChat Pay v2: parameters signed, the answer verified before anything in it is believed. */
+import type { X509Certificate } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { redact, WechatApiError, WechatReplyError } from '../../errors.ts'
 import type { HttpOptions, HttpRequest } from '../../http.ts'
 import { nonce } from '../../nonce.ts'
 import { retry } from '../../retry.ts'
+import { isOwnAppId } from '../merchant.ts'
 import type { CheckedV2, MerchantIds } from '../merchant.ts'
 import { endpointOf } from './endpoints.ts'
 import type { Endpoint } from './endpoints.ts'
@@ -50,7 +52,9 @@ export interface V2Caller extends V2Client {
   /** The key that signs: the merchant's, or the sandbox's. */
   apiKey (): Promise<string>
   /** The same for another of the provider's merchants, over the same connections. */
-  forMerchant (ids: MerchantIds): V2Caller
+  /** The merchant's own, if it has one. */
+  certificate (): X509Certificate | undefined
+  forMerchant (ids: MerchantIds, appId?: string): V2Caller
   disconnect (): Promise<void>
 }
 
@@ -95,16 +99,17 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
       if (answer.return_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no return_code')
       throw refusal(path, answer.error_code ?? '', answer.return_msg ?? answer.retmsg ?? '')
     }
-    if (signedReply && !verifyV2(answer, await apiKey(), endpoint.signType ?? merchant.signType)) throw new WechatReplyError(path, 'the answer\'s signature is missing or wrong')
-    const isForeign = (name: string, id: string) => (signedReply || answer[name] !== undefined) && answer[name] !== id
-    if ((appid && isForeign(appid, appId)) || isForeign(mchIdName, mchId) || (subMchId && answer.sub_mch_id && answer.sub_mch_id !== subMchId)) throw new WechatReplyError(path, 'the answer belongs to another account or merchant')
+    if (signedReply && !verifyV2(answer, sandbox ? await sandbox.key() : merchant.apiKeys, endpoint.signType ?? merchant.signType)) throw new WechatReplyError(path, 'the answer\'s signature is missing or wrong')
+    const isNamed = (name: string) => signedReply || answer[name] !== undefined
+    const foreign = (appid && isNamed(appid) && !isOwnAppId(answer[appid], appId, merchant)) || (isNamed(mchIdName) && answer[mchIdName] !== mchId)
+    if (foreign || (subMchId && answer.sub_mch_id && answer.sub_mch_id !== subMchId)) throw new WechatReplyError(path, 'the answer belongs to another account or merchant')
     if (answer.result_code === 'SUCCESS' || (!resultCode && answer.result_code === undefined)) return answer
     if (answer.result_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no result_code')
     throw refusal(path, answer.err_code ?? '', answer.err_code_des ?? '')
   }
 
   function refusal (path: string, code: string, message: string): WechatApiError {
-    const said = redact(message, [merchant.apiKey])
+    const said = redact(message, merchant.apiKeys)
     const wechatCode = code.replace(/[^\w-]/g, '').slice(0, 40)
     return new WechatApiError(`${path} was refused by WeChat Pay: ${[wechatCode, said].filter(Boolean).join(' ')}`, {
       fault: 'caller', ...meaningOf(wechatCode, said, path), ...(wechatCode && { wechatCode }), wechatMessage: said
@@ -113,7 +118,8 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
 
   return {
     apiKey,
-    forMerchant: ids => createV2Client({ ...parts, merchant: { ...merchant, ...ids }, wire }),
+    forMerchant: (ids, own = appId) => createV2Client({ ...parts, appId: own, merchant: { ...merchant, ...ids }, wire }),
+    certificate: wire.certificate,
     disconnect: wire.disconnect,
 
     async post (path, params, given = {}) {

@@ -23,14 +23,14 @@ export function nativeProductUrl (productId: string, appId: string, { mchId, api
 }
 
 /** WeChat's question. @throws WechatNotificationError saying why it is refused, without quoting it */
-export function readNativeScan (body: Uint8Array, appId: string, { mchId, apiKey, signType }: CheckedV2): NativeScan {
+export function readNativeScan (body: Uint8Array, appId: string, { mchId, apiKeys, signType }: CheckedV2): NativeScan {
   let fields: Fields
   try {
     fields = readXml(body)
   } catch (error) {
     throw new WechatNotificationError(`the document ${(error as Error).message}`)
   }
-  if (!verifyV2(fields, apiKey, signType)) throw new WechatNotificationError('the signature is missing or wrong', 401)
+  if (!verifyV2(fields, apiKeys, signType)) throw new WechatNotificationError('the signature is missing or wrong', 401)
   if (Object.values(fields).some(value => value.includes('&'))) throw new WechatNotificationError('a field is not of its form')
   const { appid, mch_id: merchant, openid, product_id: productId } = fields
   if (appid !== appId || merchant !== mchId) throw new WechatNotificationError('it belongs to another account or merchant', 403)

@@ -1,5 +1,6 @@
 /** v2 notifications: WeChat Pay v2 documentation, "Payment result notification" and "Refund result notification". Nothing is believed before it is verified. */
 import { WechatNotificationError } from '../../errors.ts'
+import { isOwnAppId } from '../merchant.ts'
 import type { CheckedV2 } from '../merchant.ts'
 import type { Payment } from '../order.ts'
 import type { Refund } from '../refund.ts'
@@ -26,7 +27,7 @@ export function readV2Notification (body: Uint8Array, appId: string, merchant: C
 }
 
 function paymentIn (fields: Fields, appId: string, merchant: CheckedV2): V2Notification {
-  if (!verifyV2(fields, merchant.apiKey, merchant.signType)) throw new WechatNotificationError('the signature is missing or wrong', 401)
+  if (!verifyV2(fields, merchant.apiKeys, merchant.signType)) throw new WechatNotificationError('the signature is missing or wrong', 401)
   const odd = oddField(fields) ?? cutField(fields)
   if (odd) throw new WechatNotificationError(`the field ${odd} is not of its form`)
   refuseForeign(fields, appId, merchant)
@@ -42,23 +43,38 @@ function paymentIn (fields: Fields, appId: string, merchant: CheckedV2): V2Notif
  */
 function refundIn (outer: Fields, appId: string, merchant: CheckedV2): V2Notification {
   refuseForeign(outer, appId, merchant)
-  let text: Buffer
-  try {
-    text = decryptRefund(outer.req_info as string, refundCipherKey(merchant.apiKey))
-  } catch {
-    throw new WechatNotificationError('it was not encrypted with this merchant\'s key', 401)
+  const ids = { mchId: merchant.mchId, subMchId: outer.sub_mch_id }
+  let fields: Fields | undefined
+  let problem: unknown
+  // The cipher itself does not tell whether the key was right: the text's form does.
+  for (const apiKey of merchant.apiKeys) {
+    try {
+      fields = read(decrypted(outer.req_info as string, apiKey), 'root')
+      break
+    } catch (error) {
+      // The newest key's refusal is the one that tells.
+      problem ??= error
+    }
   }
-  const fields = read(text, 'root')
-  const refund = asRefund(fields, fields.refund_status ?? '', { mchId: merchant.mchId, subMchId: outer.sub_mch_id })
+  if (!fields) throw problem
+  const refund = asRefund(fields, fields.refund_status ?? '', ids)
   // PROCESSING is what a query says; a notification comes when it is over.
   if (!refund || refund.state === 'PROCESSING') throw new WechatNotificationError('fields of a refund are missing or not of their form')
   return { kind: 'refund', refund, raw: fields }
 }
 
+function decrypted (reqInfo: string, apiKey: string): Buffer {
+  try {
+    return decryptRefund(reqInfo, refundCipherKey(apiKey))
+  } catch {
+    throw new WechatNotificationError('it was not encrypted with this merchant\'s key', 401)
+  }
+}
+
 function refuseForeign ({ return_code: code, appid, mch_id: mchId, sub_mch_id: subMchId }: Fields, appId: string, merchant: CheckedV2): void {
   if (code !== 'SUCCESS') throw new WechatNotificationError('it reports no success of the call')
   // A provider that serves several merchants configures none of them, and is told which it was.
-  if (appid !== appId || mchId !== merchant.mchId || (merchant.subMchId && subMchId !== merchant.subMchId)) {
+  if (!isOwnAppId(appid, appId, merchant) || mchId !== merchant.mchId || (merchant.subMchId && subMchId !== merchant.subMchId)) {
     throw new WechatNotificationError('it belongs to another account or merchant', 403)
   }
 }

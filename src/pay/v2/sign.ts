@@ -17,10 +17,11 @@ export function signV2 (fields: Readonly<Record<string, string | undefined>>, ap
 }
 
 /**
- * Whether `fields.sign` is right. The algorithm is the caller's, from configuration: a message that names another one in
+ * Whether `fields.sign` is right, with this key or, while the key is changed, with one of several. The algorithm is the caller's, from configuration: a message that names another one in
  * its own sign_type is refused. Takes the same time wherever the first difference is.
  */
-export function verifyV2 (fields: Readonly<Record<string, string | undefined>>, apiKey: string, signType: SignType): boolean {
+export function verifyV2 (fields: Readonly<Record<string, string | undefined>>, apiKey: string | readonly string[], signType: SignType): boolean {
+  if (typeof apiKey !== 'string') return apiKey.some(key => verifyV2(fields, key, signType))
   if (fields.sign_type && fields.sign_type !== signType) return false
   const expected = Buffer.from(signV2(fields, apiKey, signType))
   const given = Buffer.from(fields.sign ?? '')

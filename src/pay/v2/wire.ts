@@ -1,8 +1,9 @@
 /** What all v2 calls of a merchant go through, whichever sub-merchant they are for: connections, with and without its certificate, and the key that signs. */
+import type { X509Certificate } from 'node:crypto'
 import { WechatConfigError } from '../../errors.ts'
 import { createHttp } from '../../http.ts'
 import type { Http, HttpOptions } from '../../http.ts'
-import { endOf, refuseExpired } from '../certificate.ts'
+import { opened, refuseExpired } from '../certificate.ts'
 import type { CheckedV2 } from '../merchant.ts'
 import { createSandbox } from './sandbox.ts'
 import type { Sandbox } from './sandbox.ts'
@@ -10,6 +11,7 @@ import type { Sandbox } from './sandbox.ts'
 export interface V2Wire {
   /** @throws WechatConfigError where the call needs a certificate, and there is none or it has expired */
   httpFor (cert: boolean): Http
+  certificate (): X509Certificate | undefined
   sandbox: Sandbox | undefined
   /** The key that signs: the merchant's, or the sandbox's. */
   apiKey (): Promise<string>
@@ -21,17 +23,16 @@ export function createV2Wire (options: HttpOptions | undefined, bases: readonly 
   const { certificate } = merchant
   const plain = createHttp(options)
   const certified = certificate && createHttp(options, certificate)
-  let validTo: string | undefined
   const sandbox = merchant.sandbox ? createSandbox(plain, bases, merchant) : undefined
 
   return {
     httpFor (cert) {
       if (!cert) return plain
       if (!certificate || !certified) throw new WechatConfigError('merchant.v2.pfx', '(or cert with key) is required for this call: it moves money out')
-      validTo ??= endOf(certificate)
-      refuseExpired(validTo, 'pfx' in certificate ? 'merchant.v2.pfx' : 'merchant.v2.cert')
+      refuseExpired(opened(certificate).validTo, 'pfx' in certificate ? 'merchant.v2.pfx' : 'merchant.v2.cert')
       return certified
     },
+    certificate: () => certificate && opened(certificate),
     sandbox,
     apiKey: async () => sandbox ? await sandbox.key() : merchant.apiKey,
     async disconnect () { await Promise.all([plain.disconnect(), certified?.disconnect()]) }

@@ -1,7 +1,7 @@
 /** Calls of APIv3: what is sent is what is signed, and what comes back is verified before anything in it is believed. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
-import { redact, WechatApiError, WechatError, WechatInputError, WechatReplyError } from '../../errors.ts'
+import { redact, WechatApiError, WechatConfigError, WechatError, WechatInputError, WechatReplyError } from '../../errors.ts'
 import { createHttp, pathOf } from '../../http.ts'
 import type { HttpOptions, HttpReply, HttpRequest } from '../../http.ts'
 import { parseJson } from '../../json.ts'
@@ -14,7 +14,7 @@ import { judge } from './message.ts'
 import { createPlatformKeys } from './platform-keys.ts'
 import type { PlatformKeys } from './platform-keys.ts'
 import { decryptSensitive, encryptSensitive } from './sensitive.ts'
-import { authorization } from './sign.ts'
+import { authorization, isRemote } from './sign.ts'
 
 export type V3Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 export type Json = Record<string, unknown>
@@ -127,7 +127,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     try { said = JSON.parse(reply.body.toString()) } catch { /* HTML, or nothing */ }
     if (typeof said?.code !== 'string') return new WechatReplyError(path, `answered with HTTP ${status}`)
     const wechatCode = said.code.replace(/[^\w-]/g, '').slice(0, 64)
-    const message = redact(typeof said.message === 'string' ? said.message : '', [merchant.apiV3Key])
+    const message = redact(typeof said.message === 'string' ? said.message : '', merchant.apiV3Keys)
     const requestId = headers['request-id']?.replace(/[^\w-]/g, '').slice(0, 128)
     const meaning = meaningOfV3(wechatCode, requestId, path)
     return new WechatApiError(`${path} was refused by WeChat Pay: ${wechatCode} ${message}${signed ? '' : ' (unsigned)'}`, {
@@ -198,8 +198,10 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     },
 
     decrypt (ciphertext) {
+      const { privateKey } = merchant
+      if (isRemote(privateKey)) throw new WechatConfigError('merchant.v3.privateKey', 'is elsewhere: what was encrypted for it has to be decrypted there')
       try {
-        return decryptSensitive(ciphertext, merchant.privateKey)
+        return decryptSensitive(ciphertext, privateKey)
       } catch {
         throw new WechatReplyError('v3', 'a sensitive field was not encrypted for this merchant')
       }

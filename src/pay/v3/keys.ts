@@ -64,8 +64,8 @@ function rsaKey (option: string, seems: string, read: () => KeyObject): KeyObjec
   return key
 }
 
-/** The serial number of the merchant's API certificate (apiclient_cert.pem): upper-case hex. @throws WechatConfigError also if the key is another's */
-export function serialOf (option: string, value: Pem, privateKey: KeyObject): string {
+/** The merchant's API certificate (apiclient_cert.pem). @throws WechatConfigError also if the key is another's */
+export function readCertificate (option: string, value: Pem, privateKey: KeyObject | undefined): X509Certificate {
   const pem = textOf(option, value)
   let certificate: X509Certificate
   try {
@@ -73,6 +73,6 @@ export function serialOf (option: string, value: Pem, privateKey: KeyObject): st
   } catch {
     throw new WechatConfigError(option, `must be the merchant's certificate (apiclient_cert.pem) and is ${looksLike(pem)}`)
   }
-  if (!certificate.checkPrivateKey(privateKey)) throw new WechatConfigError(option, `does not belong to the private key: it is ${whoseCertificate(pem)}`)
-  return certificate.serialNumber
+  if (privateKey && !certificate.checkPrivateKey(privateKey)) throw new WechatConfigError(option, `does not belong to the private key: it is ${whoseCertificate(pem)}`)
+  return certificate
 }

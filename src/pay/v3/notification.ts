@@ -1,6 +1,7 @@
 /** APIv3 notifications: WeChat Pay APIv3 documentation, "Payment notification" and "Refund notification". Verified first, decrypted second. */
 import { WechatNotificationError } from '../../errors.ts'
 import { parseJson } from '../../json.ts'
+import { isOwnAppId } from '../merchant.ts'
 import type { CheckedV3 } from '../merchant.ts'
 import type { Payment } from '../order.ts'
 import type { Refund } from '../refund.ts'
@@ -43,7 +44,7 @@ export async function readV3Notification (headers: Headers, body: Uint8Array, ap
 
   // The key that signs serves all merchants, and one event_type several kinds: whose it is and what it is, its contents say.
   if (raw.combine_out_trade_no !== undefined && (Array.isArray(raw.sub_orders) || eventType === 'TRANSACTION.SUCCESS')) {
-    if (raw.combine_appid !== appId || raw.combine_mchid !== merchant.mchId || isForeign(raw, appId, merchant)) throw foreign()
+    if (!isOwnAppId(raw.combine_appid, appId, merchant) || raw.combine_mchid !== merchant.mchId || isForeign(raw, appId, merchant)) throw foreign()
     const payments = asCombined(raw)
     if (!payments) throw new WechatNotificationError('fields of a payment are missing or not of their form')
     return { kind: 'payments', eventId, eventType, payments, raw }
@@ -82,11 +83,11 @@ function envelope (body: Uint8Array): Envelope {
   return { ...json as Envelope, summary: typeof summary === 'string' ? summary : '' }
 }
 
-function opened (resource: Envelope['resource'], { apiV3Key }: CheckedV3): Json {
+function opened (resource: Envelope['resource'], { apiV3Keys }: CheckedV3): Json {
   let text: string
   let json: unknown
   try {
-    text = decryptResource(resource, apiV3Key).toString()
+    text = decryptResource(resource, apiV3Keys).toString()
   } catch {
     throw new WechatNotificationError('it was not encrypted with this merchant\'s key', 401)
   }

@@ -1,4 +1,5 @@
 /** v3's orders and refunds, read into the version-neutral types: WeChat Pay APIv3 documentation, "Query an order" and "Query a refund". */
+import { isOwnAppId } from '../merchant.ts'
 import type { MerchantIds } from '../merchant.ts'
 import type { OrderState, Payment, UnpaidOrder } from '../order.ts'
 import type { Refund, RefundState } from '../refund.ts'
@@ -22,7 +23,7 @@ function timeOf (value: unknown): Date | undefined {
 
 /** Whose an order is: a direct merchant's or, in service provider mode, the provider's. It says who sells and by which account. */
 export function belongs (json: Json, appId: string, merchant: MerchantIds): boolean {
-  return (json.sp_mchid ?? json.mchid) === merchant.mchId && (json.sp_appid ?? json.appid) === appId &&
+  return (json.sp_mchid ?? json.mchid) === merchant.mchId && isOwnAppId(json.sp_appid ?? json.appid, appId, merchant) &&
     (merchant.subMchId === undefined || json.sub_mchid === merchant.subMchId) && !isForeign(json, appId, merchant)
 }
 
@@ -32,9 +33,10 @@ const ACCOUNT = ['appid', 'sp_appid', 'combine_appid'] as const
 const SUB_MERCHANT = ['sub_mchid', 'sub_mch_id'] as const
 
 /** Whether any id that it carries is another's. What carries none is vouched for by the key that it was encrypted with. */
-export function isForeign (json: Json, appId: string, { mchId, subMchId }: MerchantIds): boolean {
+export function isForeign (json: Json, appId: string, merchant: MerchantIds): boolean {
+  const { mchId, subMchId } = merchant
   const other = (names: readonly string[], own: string) => names.some(name => json[name] !== undefined && json[name] !== own)
-  return other(MERCHANT, mchId) || other(ACCOUNT, appId) || (subMchId !== undefined && other(SUB_MERCHANT, subMchId))
+  return other(MERCHANT, mchId) || ACCOUNT.some(name => json[name] !== undefined && !isOwnAppId(json[name], appId, merchant)) || (subMchId !== undefined && other(SUB_MERCHANT, subMchId))
 }
 
 /**

@@ -29,6 +29,8 @@ const PUBLIC_KEY_ID = /^PUB_KEY_ID_/
 export interface PlatformKeys {
   /** The key of a serial number or public key id; undefined if WeChat has none such, or may not be asked again yet. */
   keyFor (serial: string): Promise<KeyObject | undefined>
+  /** The certificates that are known here now. */
+  held (): Iterable<X509Certificate>
   /** What to encrypt sensitive fields with, and say so in Wechatpay-Serial. @throws WechatConfigError if there is none */
   current (): Promise<{ serial: string, key: KeyObject }>
 }
@@ -60,7 +62,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
     const offered = Array.isArray(data) ? data : []
     const found = bySerial(offered.flatMap(({ serial_no: serial, encrypt_certificate: encrypted }) => {
       try {
-        const certificate = new X509Certificate(decryptResource(encrypted, merchant.apiV3Key))
+        const certificate = new X509Certificate(decryptResource(encrypted, merchant.apiV3Keys))
         return certificate.serialNumber === serial.toUpperCase() ? [certificate] : []
       } catch {
         return [] // not encrypted for us
@@ -72,7 +74,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
   }
 
   function publicKeyOf (id: string): KeyObject | undefined {
-    return id === merchant.publicKeyId ? merchant.publicKey : undefined
+    return merchant.publicKeys.get(id)
   }
 
   function keyOf (answer: unknown, serial: string): KeyObject | undefined {
@@ -141,6 +143,8 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
       await ask(found => found.has(wanted))
       return certificates.get(wanted)?.publicKey
     },
+
+    held: () => certificates.values(),
 
     async current () {
       const { publicKeyId, publicKey } = merchant

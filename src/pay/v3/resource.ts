@@ -11,10 +11,23 @@ export interface EncryptedResource {
 const TAG_LENGTH = 16
 
 /**
- * AEAD_AES_256_GCM with the 32-byte APIv3 key.
+ * AEAD_AES_256_GCM with the 32-byte APIv3 key, or with whichever of several it was encrypted with while the key is changed.
  * @throws Error if anything was altered: text, nonce, associated data or tag
  */
-export function decryptResource ({ ciphertext, nonce, associated_data: associated = '' }: EncryptedResource, apiV3Key: string): Buffer {
+export function decryptResource (resource: EncryptedResource, apiV3Key: string | readonly string[]): Buffer {
+  if (typeof apiV3Key === 'string') return decrypted(resource, apiV3Key)
+  let failure: unknown
+  for (const key of apiV3Key) {
+    try {
+      return decrypted(resource, key)
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw failure
+}
+
+function decrypted ({ ciphertext, nonce, associated_data: associated = '' }: EncryptedResource, apiV3Key: string): Buffer {
   const bytes = Buffer.from(ciphertext, 'base64')
   if (bytes.length < TAG_LENGTH) throw new Error('the ciphertext is shorter than its tag')
   // Without authTagLength older Node versions accept a tag of four bytes, which can be guessed.

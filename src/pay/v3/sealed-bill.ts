@@ -6,11 +6,12 @@ import { createDecipheriv, createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { WechatReplyError } from '../../errors.ts'
+import { WechatConfigError, WechatReplyError } from '../../errors.ts'
 import { MAX_BILL_BYTES } from '../bill-table.ts'
 import type { CheckedV3 } from '../merchant.ts'
 import type { V3Client } from './client.ts'
 import { decryptSensitiveBytes } from './sensitive.ts'
+import { isRemote } from './sign.ts'
 
 export const SEALED_BILL = '/v3/bill/sub-merchant-fundflowbill'
 
@@ -44,6 +45,7 @@ function fileOf ({ bill_sequence: sequence, download_url: url, encrypt_key: seal
   if (typeof sequence !== 'number' || typeof url !== 'string' || typeof sealed !== 'string' || typeof nonce !== 'string' || nonce === '' || type !== 'SHA1' || typeof sha1 !== 'string' || !/^[0-9a-f]{40}$/i.test(sha1)) {
     throw broken('is not described: where it lies, how it is encrypted, and what it hashes to')
   }
+  if (isRemote(privateKey)) throw new WechatConfigError('merchant.v3.privateKey', 'is elsewhere: this bill is encrypted for it, and can be read with the key itself only')
   let key: Buffer | undefined
   try { key = decryptSensitiveBytes(sealed, privateKey) } catch { /* said below */ }
   if (key?.length !== 32) throw broken('was not encrypted for this merchant')

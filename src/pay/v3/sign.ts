@@ -3,6 +3,7 @@ import { sign as signWith, verify as verifyWith } from 'node:crypto'
 import type { KeyLike, KeyObject } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
+import { WechatError } from '../../errors.ts'
 import { nonce as newNonce } from '../../nonce.ts'
 
 const signLater: (algorithm: 'sha256', data: Buffer, key: KeyObject) => Promise<Buffer> = promisify(signWith)
@@ -47,15 +48,44 @@ export const verifyV3Later = async (message: SignedMessage, key: KeyLike): Promi
 
 const signedText = ({ timestamp, nonce, body }: SignedMessage) => Buffer.concat([Buffer.from(`${timestamp}\n${nonce}\n`), body, Buffer.from('\n')])
 
-/** RSA-SHA256 of a text, base64. */
-export async function signV3 (text: string, key: KeyObject): Promise<string> {
+/** A private key that stays where it is, in a KMS or HSM, and signs there. */
+export interface RemoteKey {
+  /** The serial number of the merchant's API certificate, hex; or give `merchant.v3.serialNo`. */
+  serialNo?: string
+  /** RSASSA-PKCS1-v1_5 with SHA-256 over these bytes: 256 bytes of signature. */
+  sign (data: Uint8Array): Promise<Uint8Array>
+}
+
+export type SigningKey = KeyObject | RemoteKey
+
+export const isRemote = (key: unknown): key is RemoteKey => typeof (key as RemoteKey | undefined)?.sign === 'function'
+
+/** Milliseconds that a remote key may take: what it signs must still be young when it arrives. */
+const REMOTE_TIMEOUT = 5000
+
+/** @throws WechatError `WECHAT_SIGNER` (503): nothing was sent */
+async function signRemotely (data: Buffer, key: RemoteKey): Promise<string> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(reject, REMOTE_TIMEOUT, new Error('too late')) })
+  try {
+    const signature: unknown = await Promise.race([key.sign(data), late])
+    if (signature instanceof Uint8Array && signature.length === 256) return Buffer.from(signature).toString('base64')
+  } catch { /* said below: its own words may hold anything */ } finally {
+    clearTimeout(timer)
+  }
+  throw new WechatError('WECHAT_SIGNER', 'merchant.v3.privateKey.sign failed, took too long or answered no RSA-2048 signature; nothing was sent', { statusCode: 503, retryable: true })
+}
+
+/** RSA-SHA256 of a text, base64. @throws WechatError `WECHAT_SIGNER` (503) where a remote key fails */
+export async function signV3 (text: string, key: SigningKey): Promise<string> {
+  if (isRemote(key)) return await signRemotely(Buffer.from(text), key)
   return await oneCoreFree(async () => (await signLater('sha256', Buffer.from(text), key)).toString('base64'))
 }
 
 export interface Signer {
   mchId: string
   serialNo: string
-  privateKey: KeyObject
+  privateKey: SigningKey
 }
 
 /** The Authorization header of one request. `path`: with its query; `body`: what is signed of it, '' if there is none. */

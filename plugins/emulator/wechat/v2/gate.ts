@@ -64,7 +64,7 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
       }
       if (!/^\d{1,32}$/.test(fields[mchId] ?? '')) return sendV2(reply, callFailed(`${mchId}参数格式错误`))
       if (fields[mchId] !== account.mchId) return sendV2(reply, callFailed('商户号mch_id不存在'))
-      if (appid && fields[appid] !== account.appId) return sendV2(reply, callFailed('appid和mch_id不匹配'))
+      if (appid && !world.appIds.includes(fields[appid] ?? '')) return sendV2(reply, callFailed('appid和mch_id不匹配'))
       const sub = subOf(fields)
       if (!sub) return sendV2(reply, callFailed('sub_mch_id与sub_appid不匹配'))
       const signType = only === 'MD5' ? 'MD5' : fields.sign_type || 'MD5'
@@ -77,7 +77,8 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
       const answer = fault ? businessFailed(fault, '系统超时') : await handler({ fields, signType, sub }, reply)
       if (isReply(answer)) return answer
       if (answer.return_code === 'FAIL') return sendV2(reply, answer)
-      const values = signedReply ? signed({ world, signType, apiKey: apiKey(), saysAppid, ...(sub.sub_mch_id && { sub }) }, answer) : undefined
+      const own = { ...(saysAppid && appid === 'appid' && { appid: fields.appid as string }), ...answer }
+      const values = signedReply ? signed({ world, signType, apiKey: apiKey(), saysAppid, ...(sub.sub_mch_id && { sub }) }, own) : undefined
       return values
         ? sendV2(reply, isSorted ? Object.fromEntries(Object.entries(values).sort(([one], [other]) => one < other ? -1 : 1)) : values)
         : reply.type('text/plain').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', ...answer }))

@@ -29,7 +29,7 @@ export function v2Micropay (route: V2Gate, world: World, orders: V2Orders, refun
     if (shown.behaviour === 'expired' || (shown.usedFor && shown.usedFor !== number)) return businessFailed('AUTH_CODE_INVALID', '101 付款码已过期，请退出重试')
     shown.usedFor = number
     if (shown.behaviour === 'poor') return businessFailed('NOTENOUGH', '用户余额不足')
-    const order = orders.add({ ...orderFields(fields), ...sub, out_trade_no: number, trade_type: 'MICROPAY', sign_type: signType, openid: shown.user.openid, time_expire: fields.time_expire ?? '' }, 'scanned')
+    const order = orders.add({ ...orderFields(fields), ...sub, appid: fields.appid as string, out_trade_no: number, trade_type: 'MICROPAY', sign_type: signType, openid: shown.user.openid, time_expire: fields.time_expire ?? '' }, 'scanned')
     if (shown.behaviour === 'asks') {
       order.trade_state = 'USERPAYING'
       order.asked_at = world.now()

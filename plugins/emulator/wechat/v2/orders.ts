@@ -48,7 +48,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
     if (order && Object.entries(wanted).some(([name, value]) => order?.[name as keyof Order] !== value)) {
       return businessFailed('INVALID_REQUEST', '201 商户订单号重复')
     }
-    order ??= add({ ...wanted, ...sub, sign_type: signType, out_trade_no: fields.out_trade_no as string, notify_url: fields.notify_url as string, time_expire: fields.time_expire ?? '' }, 'placed')
+    order ??= add({ ...wanted, ...sub, appid: fields.appid as string, sign_type: signType, out_trade_no: fields.out_trade_no as string, notify_url: fields.notify_url as string, time_expire: fields.time_expire ?? '' }, 'placed')
     return {
       result_code: 'SUCCESS',
       prepay_id: prepay(order),

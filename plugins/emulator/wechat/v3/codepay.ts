@@ -24,7 +24,7 @@ export function v3Codepay (route: V3Gate, world: World, orders: V2Orders, refund
   function idsProblem (given: Json, isPartner: boolean): V3Refusal | undefined {
     const [mchid, appid] = isPartner ? [given.sp_mchid, given.sp_appid] : [given.mchid, given.appid]
     if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
-    if (appid !== account.appId && !(isPartner && appid === undefined)) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
+    if (!world.appIds.includes(text(appid)) && !(isPartner && appid === undefined)) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
     if (isPartner && !world.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
   }
 

@@ -25,7 +25,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
     const [mchid, appid] = isPartner ? [given.sp_mchid, given.sp_appid] : [given.mchid, given.appid]
     if (mchid === undefined) return missingId(isPartner ? 'sp_mchid' : 'mchid')
     if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
-    if (appid !== undefined && appid !== account.appId) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
+    if (appid !== undefined && !world.appIds.includes(text(appid))) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
     if (isPartner && !world.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
   }
 
@@ -75,6 +75,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
     }
     return order ?? orders.add({
       ...wanted,
+      appid: text(isPartner ? body.sp_appid : body.appid),
       sub_mch_id: subMchId,
       sub_appid: text(body.sub_appid),
       sign_type: 'RSA',

@@ -39,7 +39,7 @@ t.test('P17 each key in its place, or an error that says what it is', { skip }, 
     [{ privateKey: pem(ec.privateKey, 'pkcs8') }, 'merchant.v3.privateKey', /another kind than RSA/],
     [{ privateKey: (v3.privateKey as string).slice(0, 200) }, 'merchant.v3.privateKey', /damaged/],
     [{ publicKeyId: keys.wechat.id, publicKey: keys.platform()[0]!.cert }, 'merchant.v3.publicKey', /is a certificate of WeChat Pay's.*are fetched/],
-    [{ publicKeyId: keys.wechat.id, publicKey: v3.privateKey }, 'merchant.v3.publicKey', /is a private key/],
+    [{ publicKeyId: keys.wechat.id, publicKey: v3.privateKey as string }, 'merchant.v3.publicKey', /is a private key/],
     [{ publicKeyId: keys.wechat.id, publicKey: '-----BEGIN CERTIFICATE REQUEST-----' }, 'merchant.v3.publicKey', /certificate request/],
     [{ publicKey }, 'merchant.v3.publicKeyId', /missing/],
     [{ publicKeyId: keys.wechat.id }, 'merchant.v3.publicKey', /missing/],
@@ -122,13 +122,13 @@ t.test('N17 during a switch both kinds are understood, and the old one refused a
 })
 
 t.test('a merchant without public key, to whom WeChat offers no certificates', async t => {
-  const { client } = await stage(t, 'public-key', { change: { publicKeyId: undefined, publicKey: undefined } })
+  const { client } = await stage(t, 'public-key', { change: { publicKeyId: undefined, publicKey: undefined, publicKeys: new Map() } })
   await t.rejects(client.keys.current(), { code: 'WECHAT_API', wechatCode: 'RESOURCE_NOT_EXISTS', message: /微信支付公钥/ })
   await t.rejects(client.keys.current(), { code: 'WECHAT_CONFIG', option: 'merchant.v3.publicKey' }, 'and is not asked again at once')
 })
 
 t.test('another APIv3 key, rubbish in the store, a store that is away', async t => {
-  const other = await stage(t, 'certificate', { change: { apiV3Key: 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6' } })
+  const other = await stage(t, 'certificate', { change: { apiV3Keys: ['a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6'] } })
   await t.rejects(other.client.keys.current(), { code: 'WECHAT_REPLY', message: /apiV3Key/ })
   for (const rubbish of ['{', '"text"', '[5]']) {
     const store = createMemoryStore()

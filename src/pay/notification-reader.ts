@@ -1,22 +1,22 @@
 /** Which version a message is of is told by what it proves, not by what it claims. */
-import type { FastifyRequest } from 'fastify'
-import { WechatNotificationError } from '../src/errors.ts'
-import type { CheckedMerchant } from '../src/pay/merchant.ts'
-import { readV2Notification } from '../src/pay/v2/notification.ts'
-import type { V2Notification } from '../src/pay/v2/notification.ts'
-import { readV3Notification } from '../src/pay/v3/notification.ts'
-import type { V3Notification } from '../src/pay/v3/notification.ts'
-import type { PlatformKeys } from '../src/pay/v3/platform-keys.ts'
+import { WechatNotificationError } from '../errors.ts'
+import type { CheckedMerchant } from './merchant.ts'
+import { readV2Notification } from './v2/notification.ts'
+import type { V2Notification } from './v2/notification.ts'
+import { readV3Notification } from './v3/notification.ts'
+import type { V3Notification } from './v3/notification.ts'
+import type { Headers } from './v3/message.ts'
+import type { PlatformKeys } from './v3/platform-keys.ts'
 
 /** A genuine message of either version. */
 export type Notification = (V2Notification & { version: 'v2' }) | (V3Notification & { version: 'v3' })
 
 /** Decides only how a refusal is worded. */
-export const claimsV3 = ({ headers }: Pick<FastifyRequest, 'headers'>): boolean => headers['wechatpay-signature'] !== undefined
+export const claimsV3 = ({ headers }: { headers: Headers }): boolean => headers['wechatpay-signature'] !== undefined
 
 /** The returned function throws WechatNotificationError for whatever neither version vouches for. */
 export function createNotificationReader (appId: string, { v2, v3 }: CheckedMerchant, keys: PlatformKeys | undefined) {
-  return async (headers: FastifyRequest['headers'], body: Buffer): Promise<Notification> => {
+  return async (headers: Headers, body: Uint8Array): Promise<Notification> => {
     const v3First = v3 && keys && claimsV3({ headers })
     try {
       if (v3First) return { version: 'v3', ...await readV3Notification(headers, body, appId, v3, keys.keyFor) }

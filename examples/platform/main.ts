@@ -1,0 +1,26 @@
+/** `npx tsx examples/platform/main.ts`: an emulator with two accounts, and a platform with a shop for each. */
+import { randomBytes } from 'node:crypto'
+import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
+import { createPlatform } from './platform.ts'
+import { createRecords } from './records.ts'
+
+const port = Number(process.env.PORT ?? 3000)
+const origin = `http://localhost:${port}`
+const adminKey = process.env.ADMIN_KEY ?? randomBytes(24).toString('hex')
+const emulator = await createEmulator({ accounts: [{ name: 'tea' }, { name: 'coffee' }] })
+const records = await createRecords()
+const app = await createPlatform({ records, origin, adminKey, sessionSecret: randomBytes(32).toString('hex'), bridge: shop => `${emulator.origin}/${shop}/_emulator/bridge.js` })
+await app.listen({ port, host: 'localhost' })
+
+for (const [id, name, price] of [['tea', 'Tea House', 3200], ['coffee', 'Mountain Coffee', 6800]] as const) {
+  const { config } = emulator.named(id)
+  await fetch(`${origin}/admin/shops/${id}`, { method: 'PUT', headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' }, body: JSON.stringify({ name, price, wechat: config }) })
+  console.log(`${name}: ${origin}/s/${id}`)
+}
+console.log(`Shops are managed at ${origin}/admin/shops/<id> (PUT, DELETE) with "Authorization: Bearer ${adminKey}". Stop with Ctrl+C.`)
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    await app.close()
+    await emulator.close()
+  })
+}

@@ -1,0 +1,154 @@
+/** Whose a request is: the one account of the options, or the one of many that `accounts` finds. Decorates `app.wechatAccounts` and `request.wechatAccount`. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { createAccount } from '../src/account.ts'
+import type { Account } from '../src/account.ts'
+import { createAccounts } from '../src/accounts.ts'
+import type { AccountsOptions, WechatAccounts as AccountsCache } from '../src/accounts.ts'
+import { WechatConfigError, WechatError } from '../src/errors.ts'
+import { coreOptions } from '../src/option-shapes.ts'
+import type { NotificationClaims } from '../src/pay/notification-claims.ts'
+import type { Store } from '../src/store/store.ts'
+import { watchExpiry } from './expiry.ts'
+import { expose, exposed, storeOf } from './common.ts'
+import type { AnyAccounts } from './common.ts'
+import type { Namespaced, WechatAccountOptions } from './namespaces.ts'
+
+export interface AccountsChoice extends Omit<AccountsOptions<WechatAccountOptions>, 'find'> {
+  /** The options of one account, from your own records; undefined or null if there is none of this id: 404. */
+  find: AccountsOptions<WechatAccountOptions>['find']
+  /** Which account a request is about. Default: `request.params.account`, so that `prefix` may be `/wechat/:account`. */
+  of?: (request: FastifyRequest) => string | undefined | Promise<string | undefined>
+  /**
+   * Where notifications of all arrive on one path: whose this may be. What it claims is not proven yet: each account that
+   * is named here tries its own keys. Default: those in memory that it may belong to.
+   */
+  ofNotification?: (claims: NotificationClaims, request: FastifyRequest | undefined) => string | string[] | undefined | Promise<string | string[] | undefined>
+}
+
+export type WechatAccount = Account<WechatAccountOptions>
+export type WechatAccounts = Pick<AccountsCache<WechatAccountOptions>, 'get' | 'forget' | 'status'>
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    wechatAccounts: Namespaced<WechatAccounts>
+  }
+  interface FastifyRequest {
+    /** Whose this request is, in the routes of this package: from its `preParsing` hook on. @throws WechatConfigError elsewhere */
+    readonly wechatAccount: WechatAccount
+  }
+}
+
+/** Where a piece gets its accounts from. */
+export interface AccountSource {
+  /** The only one, made from the options; undefined where accounts come and go. */
+  readonly only: WechatAccount | undefined
+  readonly store: Store
+  /** Undefined: the request does not say. */
+  of (request: FastifyRequest): WechatAccount | undefined | Promise<WechatAccount | undefined>
+  get (id: string | undefined): Promise<WechatAccount>
+  kept (): Iterable<WechatAccount>
+  readonly ofNotification: AccountsChoice['ofNotification']
+}
+
+interface Shared { source: AccountSource, redis: unknown, face: WechatAccounts | undefined }
+
+/** One for each object of options and server: all pieces that were given it know the same accounts. */
+const sources = new WeakMap<object, WeakMap<object, Shared>>()
+
+const ACCOUNT = Symbol('fastify-wechat-pay.account')
+type Marked = FastifyRequest & { [ACCOUNT]: WechatAccount | null }
+
+/** @throws WechatConfigError */
+export function accountsOf (app: FastifyInstance, options: AnyAccounts): AccountSource {
+  const { accounts: choice, redis, namespace } = options
+  const key = choice ?? options
+  let here = sources.get(app.server)
+  if (!here) sources.set(app.server, here = new WeakMap())
+  let shared = here.get(key)
+  if (!shared) here.set(key, shared = { redis, ...(choice ? many(app, choice, storeOf(app, options)) : one(app, options)) })
+  if (shared.redis !== redis) throw new WechatConfigError('redis', 'must be the same for all pieces that share accounts')
+  const { face } = shared
+  if (face && exposed(app, 'wechatAccounts', namespace) !== face) expose(app, 'wechatAccounts', face, namespace)
+  if (!app.hasRequestDecorator('wechatAccount')) {
+    app.decorateRequest(ACCOUNT, null)
+    app.decorateRequest('wechatAccount', {
+      getter () {
+        const account = (this as unknown as Marked)[ACCOUNT]
+        if (!account) throw new WechatConfigError('accounts', 'request.wechatAccount is there in the routes of fastify-wechat-pay only: elsewhere, ask app.wechatAccounts.get(id)')
+        return account
+      }
+    })
+  }
+  return shared.source
+}
+
+function one (app: FastifyInstance, options: AnyAccounts): Omit<Shared, 'redis'> {
+  const store = storeOf(app, options)
+  const only = createAccount(coreOptions(options) as WechatAccountOptions, { store, log: app.log })
+  watchExpiry(app, () => [only])
+  app.addHook('onClose', async () => { await only.close() })
+  return { face: undefined, source: { only, store, of: () => only, get: async () => only, kept: () => [only], ofNotification: undefined } }
+}
+
+function many (app: FastifyInstance, choice: AccountsChoice, store: Store): Omit<Shared, 'redis'> {
+  const { find, of = byParameter, ofNotification, max, maxAge } = choice
+  const cache = createAccounts<WechatAccountOptions>({ find, ...(max !== undefined && { max }), ...(maxAge !== undefined && { maxAge }) }, { store, log: app.log })
+  watchExpiry(app, cache.kept)
+  app.addHook('onClose', cache.close)
+  const { get, at, kept, forget, status } = cache
+  return {
+    face: { get, forget, status },
+    source: {
+      only: undefined,
+      store,
+      of (request) {
+        const id = of(request)
+        if (typeof id === 'string') return at(id)
+        return id && id.then(id => id === undefined ? undefined : at(id))
+      },
+      get: async id => await get(id as string),
+      kept,
+      ofNotification
+    }
+  }
+}
+
+const byParameter = ({ params }: FastifyRequest) => (params as { account?: string } | undefined)?.account
+
+/**
+ * Sets `request.wechatAccount` on the routes of this scope, before a body is read: what has no account costs no more than
+ * its look-up. Not earlier, so that a rate limit of the host's comes first, be it the route's own.
+ */
+export function findAccounts (scope: FastifyInstance, { of }: AccountSource, { optional = false } = {}): void {
+  scope.addHook('preParsing', (request, _reply, payload, done) => {
+    function found (account: WechatAccount | undefined): void {
+      if (!account && !optional) return done(new WechatError('WECHAT_ACCOUNT', 'there is no such account', { statusCode: 404 }))
+      if (account) setAccount(request, account)
+      done(null, payload)
+    }
+    try {
+      const account = of(request)
+      if (account instanceof Promise) account.then(found, done)
+      else found(account)
+    } catch (error) {
+      done(error as Error)
+    }
+  })
+}
+
+export function setAccount (request: FastifyRequest, account: WechatAccount): void {
+  (request as Marked)[ACCOUNT] = account
+}
+
+/** Its account, if it has one already. */
+export const accountIn = (request: FastifyRequest): WechatAccount | null => (request as Marked)[ACCOUNT] ?? null
+
+/** What a piece needs for each account, made at first use and kept as long as the account. */
+export function perAccount<T extends object> (make: (account: WechatAccount) => T): (account: WechatAccount) => T {
+  const made = new WeakMap<WechatAccount, T>()
+  return account => {
+    let found = made.get(account)
+    if (!found) made.set(account, found = make(account))
+    return found
+  }
+}

@@ -1,0 +1,31 @@
+/** Warns in the log, once a day each, of merchants' certificates that end within 30 days. */
+import type { FastifyInstance } from 'fastify'
+import { expiring } from '../src/pay/expiry.ts'
+import type { WechatAccount } from './accounts.ts'
+
+/** Milliseconds. */
+const LOOK_AGAIN = 3600_000
+const DAY = 24 * LOOK_AGAIN
+
+export function watchExpiry (app: FastifyInstance, kept: () => Iterable<WechatAccount>): void {
+  let told = new Map<string, number>()
+
+  function look (): void {
+    const now = Date.now()
+    // What was told a day ago may be told again, and takes no place.
+    told = new Map([...told].filter(([, at]) => now - at < DAY))
+    for (const { id, certificates } of kept()) {
+      for (const { of, serialNo, validTo } of expiring(certificates, now)) {
+        const key = `${of} ${serialNo} ${id}`
+        if (told.has(key)) continue
+        told.set(key, now)
+        const days = Math.floor((validTo.getTime() - now) / DAY)
+        app.log.warn({ account: id, certificate: of, serialNo, validTo, days }, 'fastify-wechat-pay: a merchant\'s certificate ends soon: issue a new one in WeChat Pay\'s console (Account centre, API security)')
+      }
+    }
+  }
+
+  app.addHook('onReady', async () => look())
+  const timer = setInterval(look, LOOK_AGAIN).unref()
+  app.addHook('onClose', async () => { clearInterval(timer) })
+}

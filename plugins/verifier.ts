@@ -1,0 +1,81 @@
+/** Whose a notification is, where one path serves all: it finds its account by what it proves, never by what it claims. */
+import type { FastifyRequest } from 'fastify'
+import { WechatConfigError, WechatError, WechatNotificationError } from '../src/errors.ts'
+import type { Log } from '../src/log.ts'
+import { claimsOf, mayBelong } from '../src/pay/notification-claims.ts'
+import type { NotificationClaims } from '../src/pay/notification-claims.ts'
+import type { Notification } from '../src/pay/notification-reader.ts'
+import { SignatureProbe } from '../src/pay/v3/notification.ts'
+import type { AccountSource, WechatAccount } from './accounts.ts'
+
+interface Proven { account: WechatAccount, notification: Notification }
+type Headers = FastifyRequest['headers']
+
+/** Accounts in memory that are looked at for one message; more of them want `accounts.ofNotification`. */
+const MOST = 1000
+
+/** `patience`: milliseconds after which an account that does not answer is waited for no longer. */
+export function createVerifier ({ kept, get, ofNotification }: AccountSource, patience: number, log: Log) {
+  let isWarned = false
+
+  async function candidates (claims: NotificationClaims, body: Uint8Array, request: FastifyRequest | undefined): Promise<Array<WechatAccount | Promise<WechatAccount>>> {
+    if (ofNotification) return [await ofNotification(claims, request) ?? []].flat().slice(0, MOST).map(get)
+    const fits = mayBelong(claims, body)
+    const found: WechatAccount[] = []
+    let looked = 0
+    for (const account of kept()) {
+      if (++looked > MOST) {
+        if (!isWarned) log.warn({}, `fastify-wechat-pay: more than ${MOST} accounts, and no accounts.ofNotification: a notification is tried for the ${MOST} used last`)
+        isWarned = true
+        break
+      }
+      if (fits(account.options)) found.push(account)
+    }
+    return found
+  }
+
+  async function tried (candidate: WechatAccount | Promise<WechatAccount>, headers: Headers, body: Uint8Array): Promise<Proven> {
+    const account = await candidate
+    try {
+      return { account, notification: await account.notifications.read(headers, body) }
+    } catch (err) {
+      if (err instanceof WechatConfigError) log.error({ err, account: account.id }, 'fastify-wechat-pay: the options of an account are wrong')
+      throw err
+    }
+  }
+
+  /**
+   * `account`: whose it must be, if the request says so.
+   * @throws WechatNotificationError if no account proves it, or more than one; WechatError (503) if one that might could not be asked
+   */
+  return async (headers: Headers, body: Uint8Array, account: WechatAccount | null | undefined, request: FastifyRequest | undefined): Promise<Proven> => {
+    if (account) return await tried(account, headers, body)
+    const attempts = (await within(patience, candidates(claimsOf(headers, body), body, request))).map(candidate => within(patience, tried(candidate, headers, body)))
+    // Its own ids are in it: whichever proves it, no other can.
+    const first = await Promise.any(attempts).catch((error: AggregateError) => { throw refusalOf(error.errors) })
+    if (attempts.length === 1 || namesItsAccount(first.notification)) return first
+    const proven = (await Promise.allSettled(attempts)).flatMap(attempt => attempt.status === 'fulfilled' ? [attempt.value] : [])
+    if (proven.length === 1) return first
+    log.error({ accounts: proven.map(({ account }) => account.id) }, 'fastify-wechat-pay: a refund or event is of a merchant that several accounts share, and does not say of which: give each its own notifyUrl, make them one account with merchant.appIds, or let accounts.ofNotification choose')
+    throw new WechatNotificationError('it may be of several accounts', 409)
+  }
+}
+
+/** Payments hold appid, mchid and sub_mchid, which have been compared; v2's refunds do, too. */
+const namesItsAccount = ({ version, kind }: Notification) => version === 'v2' || (kind !== 'refund' && kind !== 'event')
+
+/** Of all refusals the one that tells most: whatever may still be genuine is to be sent again. */
+function refusalOf (errors: unknown[]): unknown {
+  return errors.find(error => error instanceof SignatureProbe) ??
+    errors.find(error => error instanceof WechatError && error.statusCode >= 500) ??
+    errors[0] ??
+    new WechatNotificationError('no account here is known to which it might belong', 401)
+}
+
+async function within<T> (patience: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new WechatError('WECHAT_ACCOUNT_LOOKUP', 'an account did not answer in time', { statusCode: 503, retryable: true })), patience)
+  })
+  return await Promise.race([work, late]).finally(() => clearTimeout(timer))
+}

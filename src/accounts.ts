@@ -1,0 +1,178 @@
+/** Accounts that come and go: found by their id when a request needs one, kept while they are used, looked up again after a while. */
+import { isDeepStrictEqual } from 'node:util'
+import { LRUCache } from 'lru-cache'
+import { createAccount } from './account.ts'
+import type { Account, AccountOptions, AccountParts } from './account.ts'
+import { systemClock } from './clock.ts'
+import { WechatConfigError, WechatError } from './errors.ts'
+import { silent } from './log.ts'
+import type { CertificateStatus } from './pay/expiry.ts'
+
+export interface AccountsOptions<O extends AccountOptions = AccountOptions> {
+  /** The options of one account, from your own records; undefined or null if there is none of this id. */
+  find: (id: string) => O | undefined | null | Promise<O | undefined | null>
+  /** How many accounts are kept; the one unused for longest goes first. Default 10,000. */
+  max?: number
+  /** Seconds until an account in use is looked up again, while the old one still serves. Default 300. */
+  maxAge?: number
+}
+
+export interface AccountStatus {
+  id: string
+  appId: string
+  /** Whole seconds since its options were read. */
+  age: number
+  /** Those that were needed here since, and when they end. */
+  certificates: CertificateStatus[]
+}
+
+export interface WechatAccounts<O extends AccountOptions = AccountOptions> {
+  /**
+   * @throws WechatError `WECHAT_ACCOUNT` (404) if there is none of this id, `WECHAT_ACCOUNT_LOOKUP` (503) if `find` failed or took too long;
+   * WechatConfigError if its options are wrong
+   */
+  get (id: string): Promise<Account<O>>
+  /** The same without a promise where it is kept: for what happens at each request. */
+  at (id: string): Account<O> | Promise<Account<O>>
+  /** Those in memory at this moment. */
+  kept (): Iterable<Account<O>>
+  /** Its options have changed: the next request looks it up anew. */
+  forget (id: string): void
+  /** The accounts that are kept at this moment. */
+  status (): { kept: number, lookups: number, accounts: AccountStatus[] }
+  close (): Promise<void>
+}
+
+/** Milliseconds that an unknown id, or options that are wrong, are remembered: a flood of them costs one look-up each. */
+const REFUSED_FOR = 5000
+/** Milliseconds that `find` may take. */
+const LOOKUP_TIMEOUT = 10_000
+/** Milliseconds after a failed look-up of an account in use until the next one. */
+const RETRY_AFTER = 5000
+/** An account that nobody asked for in so many times its age is not served from memory. */
+const STALE = 10
+
+interface Kept<O extends AccountOptions> { account: Account<O>, options: O, foundAt: number, renewAt: number }
+
+export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, maxAge = 300 }: AccountsOptions<O>, parts: Omit<AccountParts, 'id'> = {}): WechatAccounts<O> {
+  if (typeof find !== 'function') throw new WechatConfigError('accounts.find', 'is required: a function that gives the options of an account')
+  if (!Number.isInteger(max) || max < 1) throw new WechatConfigError('accounts.max', 'must be a whole number, 1 or more')
+  if (!(Number.isFinite(maxAge) && maxAge > 0)) throw new WechatConfigError('accounts.maxAge', 'must be a number of seconds above 0')
+  const { clock = systemClock, log = silent } = parts
+  const age = maxAge * 1000
+  const kept = new LRUCache<string, Kept<O>>({ max, dispose: ({ account }) => { account.close().catch(() => {}) } })
+  // Apart from the others: a flood of made-up ids must not push out accounts that are in use.
+  const refused = new LRUCache<string, WechatError>({ max: 10_000, ttl: REFUSED_FOR, ttlResolution: 0, perf: { now: () => clock.now() } })
+  const underWay = new Map<string, Promise<Account<O>>>()
+  let lookups = 0
+
+  async function found (id: string): Promise<O | undefined> {
+    lookups++
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`accounts.find took longer than ${LOOKUP_TIMEOUT} ms`)), LOOKUP_TIMEOUT)
+    })
+    try {
+      return await Promise.race([Promise.resolve(id).then(find), late]) ?? undefined
+    } catch (error) {
+      log.error({ err: error, account: id }, 'fastify-wechat-pay: an account could not be looked up')
+      throw new WechatError('WECHAT_ACCOUNT_LOOKUP', 'the account cannot be looked up at the moment', { statusCode: 503, retryable: true })
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  function made (id: string, options: O): Account<O> {
+    try {
+      return createAccount(options, { ...parts, id })
+    } catch (error) {
+      log.error({ err: error, account: id }, 'fastify-wechat-pay: the options of an account are wrong')
+      throw error
+    }
+  }
+
+  async function lookUp (id: string, isCurrent: () => boolean): Promise<Account<O>> {
+    const options = await found(id)
+    // Forgotten meanwhile: whoever asked before still gets an answer, but it is not kept.
+    if (!isCurrent()) return made(id, options ?? refuse(unknownAccount()))
+    if (!options) {
+      kept.delete(id)
+      return refuse(unknownAccount())
+    }
+    const before = kept.get(id)
+    const now = clock.now()
+    if (before && isDeepStrictEqual(before.options, options)) {
+      before.foundAt = now
+      before.renewAt = now + age
+      return before.account
+    }
+    try {
+      const account = made(id, options)
+      kept.set(id, { account, options, foundAt: now, renewAt: now + age })
+      return account
+    } catch (error) {
+      kept.delete(id)
+      return refuse(error as WechatError)
+    }
+
+    function refuse (error: WechatError): never {
+      refused.set(id, error)
+      throw error
+    }
+  }
+
+  /** One look-up for all who ask at once. */
+  function shared (id: string): Promise<Account<O>> {
+    let running = underWay.get(id)
+    if (!running) {
+      const isCurrent = () => underWay.get(id) === running
+      running = lookUp(id, isCurrent).finally(() => { if (isCurrent()) underWay.delete(id) })
+      underWay.set(id, running)
+    }
+    return running
+  }
+
+  function at (id: string): Account<O> | Promise<Account<O>> {
+    const now = clock.now()
+    const held = kept.get(id)
+    if (held && now < held.foundAt + STALE * age) {
+      if (now >= held.renewAt) {
+        held.renewAt = now + RETRY_AFTER
+        shared(id).catch(() => { /* logged; the old one serves on, unless there is none any more */ })
+      }
+      return held.account
+    }
+    if (typeof id !== 'string' || !/^[^\0-\x1f\x7f]{1,128}$/.test(id)) throw unknownAccount()
+    const refusal = refused.get(id)
+    if (refusal) throw refusal
+    return shared(id)
+  }
+
+  return {
+    at,
+    get: async id => await at(id),
+
+    * kept () {
+      for (const { account } of kept.values()) yield account
+    },
+
+    forget (id) {
+      underWay.delete(id)
+      refused.delete(id)
+      kept.delete(id)
+    },
+
+    status: () => ({
+      kept: kept.size,
+      lookups,
+      accounts: [...kept.entries()].map(([id, { account, foundAt }]) => ({ id, appId: account.appId, age: Math.floor((clock.now() - foundAt) / 1000), certificates: account.certificates }))
+    }),
+
+    async close () {
+      kept.clear()
+    }
+  }
+}
+
+/** Says nothing about other accounts, and not even which one was asked for. */
+const unknownAccount = () => new WechatError('WECHAT_ACCOUNT', 'there is no such account', { statusCode: 404 })

@@ -1,0 +1,174 @@
+/** Accounts found in a database while the server runs: looked up once for all who ask, kept, renewed, forgotten. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { createAccounts } from '../../src/accounts.ts'
+import type { AccountsOptions } from '../../src/accounts.ts'
+import type { AccountOptions } from '../../src/account.ts'
+import { testClock, testLog } from '../helpers/account.ts'
+
+const optionsOf = (id: string): AccountOptions => ({ appId: `wx-${id}`, appSecret: '0123456789abcdef0123456789abcdef' })
+
+function setup (options: Partial<AccountsOptions> = {}) {
+  const clock = testClock()
+  const { log, lines } = testLog()
+  const asked: string[] = []
+  const database = new Map<string, AccountOptions>(['one', 'two', 'three'].map(id => [id, optionsOf(id)]))
+  const accounts = createAccounts({
+    async find (id) {
+      asked.push(id)
+      await sleep(5)
+      return database.get(id)
+    },
+    ...options
+  }, { clock, log })
+  return { clock, lines, asked, database, accounts }
+}
+
+const settled = () => sleep(20)
+
+t.test('a hundred who ask at once cost one look-up', async t => {
+  const { accounts, asked } = setup()
+  const found = await Promise.all(Array.from({ length: 100 }, () => accounts.get('one')))
+  t.equal(new Set(found).size, 1)
+  t.equal(found[0]?.appId, 'wx-one')
+  t.same(asked, ['one'])
+  await accounts.get('one')
+  t.same(asked, ['one'], 'kept')
+})
+
+t.test('an unknown id is 404 and says nothing, and a flood of it costs one look-up', async t => {
+  const { accounts, asked, clock } = setup()
+  const refusals = await Promise.all(Array.from({ length: 50 }, () => accounts.get('secret-shop').catch((error: unknown) => error as Error & { statusCode: number })))
+  t.same(new Set(refusals.map(refusal => 'statusCode' in refusal && refusal.statusCode)), new Set([404]))
+  t.notMatch((refusals[0] as Error).message, /secret-shop|one|two/)
+  await t.rejects(accounts.get('secret-shop'), { code: 'WECHAT_ACCOUNT' })
+  t.equal(asked.length, 1)
+  clock.pass(6000)
+  await t.rejects(accounts.get('secret-shop'), { code: 'WECHAT_ACCOUNT' })
+  t.equal(asked.length, 2, 'asked again after a while')
+})
+
+t.test('a flood of made-up ids pushes no account out', async t => {
+  const { accounts, asked } = setup({ max: 3 })
+  for (const id of ['one', 'two', 'three']) await accounts.get(id)
+  await Promise.all(Array.from({ length: 500 }, (_, at) => accounts.get(`made-up-${at}`).catch(() => {})))
+  asked.length = 0
+  for (const id of ['one', 'two', 'three']) await accounts.get(id)
+  t.same(asked, [])
+  t.equal(accounts.status().kept, 3)
+})
+
+t.test('what no id can be is not looked up', async t => {
+  const { accounts, asked } = setup()
+  for (const id of ['', 'x'.repeat(129), 'a\nb', 7, undefined, null, {}]) await t.rejects(accounts.get(id as string), { code: 'WECHAT_ACCOUNT' })
+  t.same(asked, [])
+})
+
+t.test('ids that differ only in case are two accounts', async t => {
+  const { accounts, database } = setup()
+  database.set('One', { ...optionsOf('x'), appId: 'wx-other' })
+  t.equal((await accounts.get('one')).appId, 'wx-one')
+  t.equal((await accounts.get('One')).appId, 'wx-other')
+})
+
+t.test('an old account serves while it is looked up again; the same options keep it, others replace it', async t => {
+  const { accounts, asked, database, clock } = setup({ maxAge: 60 })
+  const first = await accounts.get('one')
+  clock.pass(61_000)
+  t.equal(await accounts.get('one'), first, 'nobody waits')
+  await settled()
+  t.equal(asked.length, 2)
+  t.equal(await accounts.get('one'), first, 'same options, same account')
+  database.set('one', { ...optionsOf('one'), appSecret: 'ffffffffffffffffffffffffffffffff' })
+  clock.pass(61_000)
+  t.equal(await accounts.get('one'), first)
+  await settled()
+  const second = await accounts.get('one')
+  t.not(second, first)
+  database.delete('one')
+  clock.pass(61_000)
+  t.equal(await accounts.get('one'), second)
+  await settled()
+  await t.rejects(accounts.get('one'), { code: 'WECHAT_ACCOUNT' }, 'removed')
+})
+
+t.test('one that nobody has asked for in a long time is looked up first', async t => {
+  const { accounts, database, clock } = setup({ maxAge: 60 })
+  await accounts.get('one')
+  database.delete('one')
+  clock.pass(601_000)
+  await t.rejects(accounts.get('one'), { code: 'WECHAT_ACCOUNT' })
+})
+
+t.test('forget: the next request reads the options anew, also while a look-up is under way', async t => {
+  const { accounts, asked, database } = setup()
+  const first = await accounts.get('one')
+  accounts.forget('one')
+  t.not(await accounts.get('one'), first)
+  accounts.forget('two')
+  const early = accounts.get('two')
+  await sleep(1)
+  accounts.forget('two')
+  database.set('two', { ...optionsOf('two'), appId: 'wx-new' })
+  await early
+  t.equal((await accounts.get('two')).appId, 'wx-new', 'what was read before is not kept')
+  t.equal(asked.filter(id => id === 'two').length, 2)
+})
+
+t.test('a look-up that fails is a 503, is not remembered, and holds up nobody else', async t => {
+  let broken = true
+  const { accounts, lines } = setup({
+    async find (id) {
+      if (broken && id === 'one') throw new Error('password of the database: hunter2')
+      return optionsOf(id)
+    }
+  })
+  await t.rejects(accounts.get('one'), { statusCode: 503, code: 'WECHAT_ACCOUNT_LOOKUP', message: /^(?!.*hunter2)/ })
+  t.equal((await accounts.get('two')).appId, 'wx-two')
+  broken = false
+  t.equal((await accounts.get('one')).appId, 'wx-one')
+  t.match(lines.join(), /could not be looked up/)
+})
+
+t.test('an account in use outlives a database that is away', async t => {
+  let broken = false
+  const { accounts, clock } = setup({
+    maxAge: 60,
+    find (id) {
+      if (broken) throw new Error('away')
+      return optionsOf(id)
+    }
+  })
+  const first = await accounts.get('one')
+  broken = true
+  clock.pass(61_000)
+  t.equal(await accounts.get('one'), first)
+  await settled()
+  t.equal(await accounts.get('one'), first)
+})
+
+t.test('an account whose options are wrong fails alone, named in the log', async t => {
+  const { accounts, database, lines, asked } = setup()
+  database.set('one', { appId: '' })
+  await t.rejects(accounts.get('one'), { code: 'WECHAT_CONFIG' })
+  await t.rejects(accounts.get('one'), { code: 'WECHAT_CONFIG' })
+  t.equal(asked.length, 1)
+  t.equal((await accounts.get('two')).appId, 'wx-two')
+  t.match(lines.join(), /options of an account are wrong.*"account":"one"/)
+})
+
+t.test('the one unused for longest goes first', async t => {
+  const { accounts, asked } = setup({ max: 2 })
+  for (const id of ['one', 'two', 'one', 'three']) await accounts.get(id)
+  asked.length = 0
+  await accounts.get('one')
+  t.same(asked, [])
+  await accounts.get('two')
+  t.same(asked, ['two'])
+})
+
+t.test('options that cannot be are refused by name', async t => {
+  for (const [options, option] of [[{ find: 'x' }, 'accounts.find'], [{ max: 0 }, 'accounts.max'], [{ maxAge: '300' }, 'accounts.maxAge'], [{ maxAge: Infinity }, 'accounts.maxAge']] as const) {
+    t.throws(() => setup(options as never), { option } as never)
+  }
+})

@@ -1,0 +1,89 @@
+/** Tokens and tickets from elsewhere: a central token server in the place of WeChat's own calls. The rest of their life stays as it is. */
+import t from 'tap'
+import { createAccessToken } from '../../src/official-account/access-token.ts'
+import type { TokenProvider } from '../../src/official-account/access-token.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import { ACCOUNT, testEmulator } from '../helpers/account.ts'
+
+const { appId, appSecret } = ACCOUNT
+
+t.test('a central server that asks WeChat for everybody: one question, shared, replaced when WeChat refuses it', async t => {
+  const emulator = await testEmulator(t)
+  // The central server is the only one that has the secret.
+  const central = createAccessToken({ ...emulator.config, store: createMemoryStore() })
+  const asked: boolean[] = []
+  const tokenProvider: TokenProvider = async ({ force }) => {
+    asked.push(force)
+    return { accessToken: await central.get(), expiresIn: central.status().expiresIn }
+  }
+  const { appSecret: _secret, ...rest } = emulator.config
+  const store = createMemoryStore()
+  const [one, other] = [createAccessToken({ ...rest, store, tokenProvider }), createAccessToken({ ...rest, store, tokenProvider })]
+  await Promise.all(Array.from({ length: 100 }, (_, at) => (at % 2 ? one : other).request('/cgi-bin/getcallbackip')))
+  t.same(asked, [false], 'two clients with one store: asked once')
+  await emulator.expireTokens()
+  await central.invalidate(await central.get())
+  t.ok(await one.request('/cgi-bin/getcallbackip'), '40001 is answered with a new one')
+  t.equal(asked.length, 2)
+  t.match(await one.ticket(), /^[0-9a-f]{86}$/, 'tickets by WeChat\'s call with that token')
+})
+
+t.test('one that keeps answering a dead token is asked with force', async t => {
+  const emulator = await testEmulator(t)
+  const central = createAccessToken({ ...emulator.config, store: createMemoryStore() })
+  let cached = { accessToken: await central.get(), expiresIn: 7000 }
+  const asked: boolean[] = []
+  const token = createAccessToken({
+    ...emulator.config,
+    async tokenProvider ({ force }) {
+      asked.push(force)
+      if (force) {
+        await central.invalidate(cached.accessToken)
+        cached = { accessToken: await central.get(), expiresIn: 7000 }
+      }
+      return cached
+    }
+  })
+  await token.get()
+  await emulator.expireTokens()
+  t.ok(await token.request('/cgi-bin/getcallbackip'))
+  t.same(asked, [false, false, true])
+})
+
+t.test('a ticket provider', async t => {
+  const asked: object[] = []
+  const token = createAccessToken({
+    appId,
+    appSecret,
+    async ticketProvider (call) {
+      asked.push(call)
+      return { ticket: `ticket-for-${call.type}`, expiresIn: 7200 }
+    }
+  })
+  t.equal(await token.ticket(), 'ticket-for-jsapi')
+  t.equal(await token.ticket(), 'ticket-for-jsapi')
+  t.equal(await token.ticket('wx_card'), 'ticket-for-wx_card')
+  t.same(asked, [{ type: 'jsapi', force: false }, { type: 'wx_card', force: false }])
+})
+
+t.test('what a provider throws or answers amiss is a 503 without its words', async t => {
+  const answers: Array<[() => unknown, RegExp]> = [
+    [() => { throw new Error('canary: hunter2') }, /^tokenProvider failed$/],
+    [() => undefined, /^tokenProvider answered nothing usable$/],
+    [() => 'canary-token', /^tokenProvider answered nothing usable$/],
+    [() => ({ accessToken: '', expiresIn: 7200 }), /without a usable value/],
+    [() => ({ accessToken: 'a token', expiresIn: 7200 }), /without a usable value/],
+    [() => ({ accessToken: 'canary-token', expiresIn: '7200' }), /unusable expires_in/],
+    [() => ({ accessToken: 'canary-token', expiresIn: -1 }), /unusable expires_in/]
+  ]
+  for (const [answer, message] of answers) {
+    const token = createAccessToken({ appId, tokenProvider: async () => answer() as never })
+    await t.rejects(token.get(), { code: /^WECHAT_/, message } as never, String(message))
+  }
+})
+
+t.test('options that are no functions', async t => {
+  t.throws(() => createAccessToken({ appId, tokenProvider: 'x' as never }), { option: 'tokenProvider' } as never)
+  t.throws(() => createAccessToken({ appId, appSecret, ticketProvider: {} as never }), { option: 'ticketProvider' } as never)
+  t.throws(() => createAccessToken({ appId }), { option: 'appSecret' } as never)
+})
