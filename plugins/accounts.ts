@@ -1,14 +1,12 @@
 /** Whose a request is: the one account of the options, or the one of many that `accounts` finds. Decorates `app.wechatAccounts` and `request.wechatAccount`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { createAccount } from '../src/account.ts'
-import type { Account } from '../src/account.ts'
-import { createAccounts } from '../src/accounts.ts'
+import { lazyAccount } from '../src/lazy-account.ts'
+import type { Account } from '../src/lazy-account.ts'
 import type { AccountsOptions, WechatAccounts as AccountsCache } from '../src/accounts.ts'
 import { WechatConfigError, WechatError } from '../src/errors.ts'
 import { coreOptions } from '../src/option-shapes.ts'
 import type { NotificationClaims } from '../src/pay/notification-claims.ts'
 import type { Store } from '../src/store/store.ts'
-import { watchExpiry } from './expiry.ts'
 import { expose, exposed, storeOf } from './common.ts'
 import type { AnyAccounts } from './common.ts'
 import type { Namespaced, WechatAccountOptions } from './namespaces.ts'
@@ -59,13 +57,13 @@ const ACCOUNT = Symbol('fastify-wechat-pay.account')
 type Marked = FastifyRequest & { [ACCOUNT]: WechatAccount | null }
 
 /** @throws WechatConfigError */
-export function accountsOf (app: FastifyInstance, options: AnyAccounts): AccountSource {
+export async function accountsOf (app: FastifyInstance, options: AnyAccounts): Promise<AccountSource> {
   const { accounts: choice, redis, namespace } = options
   const key = choice ?? options
   let here = sources.get(app.server)
   if (!here) sources.set(app.server, here = new WeakMap())
   let shared = here.get(key)
-  if (!shared) here.set(key, shared = { redis, ...(choice ? many(app, choice, storeOf(app, options)) : one(app, options)) })
+  if (!shared) here.set(key, shared = { redis, ...await (choice ? many(app, choice, storeOf(app, options)) : one(app, options)) })
   if (shared.redis !== redis) throw new WechatConfigError('redis', 'must be the same for all pieces that share accounts')
   const { face } = shared
   if (face && exposed(app, 'wechatAccounts', namespace) !== face) expose(app, 'wechatAccounts', face, namespace)
@@ -82,15 +80,18 @@ export function accountsOf (app: FastifyInstance, options: AnyAccounts): Account
   return shared.source
 }
 
-function one (app: FastifyInstance, options: AnyAccounts): Omit<Shared, 'redis'> {
+async function one (app: FastifyInstance, options: AnyAccounts): Promise<Omit<Shared, 'redis'>> {
   const store = storeOf(app, options)
-  const only = createAccount(coreOptions(options) as WechatAccountOptions, { store, log: app.log })
-  watchExpiry(app, () => [only])
+  // What belongs to WeChat Pay is most of the package: who needs none of it does not load it.
+  const paying = options.merchant === undefined ? undefined : { ...await import('../src/account.ts'), ...await import('./expiry.ts') }
+  const only = (paying?.createAccount ?? lazyAccount)(coreOptions(options) as WechatAccountOptions, { store, log: app.log })
+  paying?.watchExpiry(app, () => [only])
   app.addHook('onClose', async () => { await only.close() })
   return { face: undefined, source: { only, store, of: () => only, get: async () => only, kept: () => [only], ofNotification: undefined } }
 }
 
-function many (app: FastifyInstance, choice: AccountsChoice, store: Store): Omit<Shared, 'redis'> {
+async function many (app: FastifyInstance, choice: AccountsChoice, store: Store): Promise<Omit<Shared, 'redis'>> {
+  const [{ createAccounts }, { watchExpiry }] = await Promise.all([import('../src/accounts.ts'), import('./expiry.ts')])
   const { find, of = byParameter, ofNotification, max, maxAge } = choice
   const cache = createAccounts<WechatAccountOptions>({ find, ...(max !== undefined && { max }), ...(maxAge !== undefined && { maxAge }) }, { store, log: app.log })
   watchExpiry(app, cache.kept)

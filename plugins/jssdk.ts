@@ -35,7 +35,7 @@ export const jssdk = fp<JssdkOptions | WithProvider<JssdkOptions> | WithAccounts
   checkPluginOptions(app, 'jssdk', options)
   const { jsApiList, openTagList, debug, allowedHosts, namespace } = options
   const defaults: JssdkConfigOptions = { ...(jsApiList && { jsApiList }), ...(openTagList && { openTagList }), ...(debug !== undefined && { debug }) }
-  const accounts = accountsOf(app, options)
+  const accounts = await accountsOf(app, options)
   const { only } = accounts
   if (only && !exposed(app, 'wechatToken', namespace)) await app.register(token, options)
   // The host's token piece knows the token of its account already.

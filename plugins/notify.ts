@@ -89,7 +89,7 @@ declare module 'fastify' {
 export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app, options) => {
   checkPluginOptions(app, 'notify', options)
   const { onPayment, onRefund, expected, onMismatch, handlerTimeout = 4500, handlerLimit = 600_000, remember = 7 * DAY, storeAway, namespace } = options
-  const accounts = accountsOf(app, options)
+  const accounts = await accountsOf(app, options)
   const { only, store } = accounts
   if (!onPayment && !onRefund) throw new WechatConfigError('onPayment', '(or onRefund) is required')
   if (handlerLimit < handlerTimeout) throw new WechatConfigError('handlerLimit', 'must not be below handlerTimeout')

@@ -74,7 +74,7 @@ interface Login { state: string, returnTo: string, until: number }
 export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, options) => {
   const { onLogin, onSnapshotUser, onRefuse, namespace, scope: defaultScope = 'snsapi_base', defaultReturnTo = '/' } = options
   checkPluginOptions(app, 'oauth', options)
-  const accounts = accountsOf(app, options)
+  const accounts = await accountsOf(app, options)
   const { only, store: shared } = accounts
   if (only) expose(app, 'wechatOAuth', only.oauth, namespace)
   if (!onLogin) return

@@ -45,7 +45,7 @@ const WAYS = ['jsapi', 'miniProgram', 'app', 'native', 'h5'] as const
 export const pay = fp<PayPluginOptions | WithAccounts<PayPluginOptions>>(async (app, options) => {
   const { order: orderOf, product, namespace } = options
   checkPluginOptions(app, 'pay', options)
-  const accounts = accountsOf(app, options)
+  const accounts = await accountsOf(app, options)
   const { only } = accounts
   if (only) expose(app, 'wechatPay', only.pay, namespace)
   const place = scopeOf(options)

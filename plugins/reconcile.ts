@@ -55,7 +55,7 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
   const { unfinished, every = 60, rate = 20, onReport, namespace } = options
   checkPluginOptions(app, 'reconcile', options)
   if (!unfinished) throw new WechatConfigError('unfinished', 'is required: a function that gives the orders without an end')
-  const { only, store, get } = accountsOf(app, options)
+  const { only, store, get } = await accountsOf(app, options)
   if (only && !exposed(app, 'wechatPay', namespace)) await app.register(pay, options)
   if (!exposed(app, 'wechatNotify', namespace)) await app.register(notify, options)
   // The host's own piece may be of another version.

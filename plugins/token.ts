@@ -25,7 +25,7 @@ declare module 'fastify' {
 
 export const token = fp<TokenOptions | WithProvider<TokenOptions> | WithAccounts<TokenOptions>>(async (app, options) => {
   checkPluginOptions(app, 'token', options)
-  const { only } = accountsOf(app, options)
+  const { only } = await accountsOf(app, options)
   if (only) expose(app, 'wechatToken', only.token, options.namespace)
 }, { fastify: '5.x', name: 'fastify-wechat-pay/token' })
 
