@@ -352,6 +352,12 @@ t.test('a refund ends in either version\'s words', async t => {
     const { out_refund_no: number } = await emulator.refundInConsole('ENDS-001', 1)
     t.match(await emulator.settleRefund(number, status), { refund_status: kept })
   }
+  const balance = async () => (await emulator.app.inject('/_emulator/state?brief=true')).json<{ balance: number }>().balance
+  const before = await balance()
+  const { out_refund_no: number } = await emulator.refundInConsole('ENDS-001', 2)
+  t.equal(await balance(), before - 2)
+  for (const status of ['CLOSED', 'CLOSED'] as const) await emulator.settleRefund(number, status)
+  t.equal(await balance(), before, 'the money is back once, however often its end is told')
 })
 
 t.test('the control interface refuses what it does not know, and its OpenAPI document is up to date', async t => {

@@ -89,9 +89,10 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
   for (const refund of world.refunds.values()) if (refund.refund_status === 'PROCESSING') awaitEnd(refund)
 
   function settle (refund: Refund, status: Exclude<Refund['refund_status'], 'PROCESSING'>): void {
+    // The money is back once, however often its end is told.
+    if ((status === 'REFUNDCLOSE') !== (refund.refund_status === 'REFUNDCLOSE')) world.balance += status === 'REFUNDCLOSE' ? refund.refund_fee : -refund.refund_fee
     refund.refund_status = status
     if (status === 'SUCCESS') refund.success_time = spaced(chinaTime(world.now()))
-    if (status === 'REFUNDCLOSE') world.balance += refund.refund_fee
     settled(refund)
   }
 
