@@ -62,7 +62,7 @@ export interface V2 extends V2Client {
   comments (which: { begin: string, end: string, offset: number, limit?: number }): Promise<string>
   sendRedPack (pack: RedPack): Promise<{ sendListId: string, raw: Fields }>
   queryRedPack (mchBillno: string): Promise<{ status: string, amount: number, received: Array<{ openid: string, amount: number, at: Date | undefined }>, raw: Fields }>
-  /** Pays to a user's balance (the older "enterprise payment"; new merchants have APIv3's transfer bills instead). */
+  /** Pays to a user's balance; not for sub-merchants (the older "enterprise payment"; new merchants have APIv3's transfer bills instead). */
   transfer (transfer: Transfer): Promise<{ paymentNo: string, paidAt: Date | undefined, raw: Fields }>
   queryTransfer (partnerTradeNo: string): Promise<{ status: string, amount: number, reason: string, raw: Fields }>
   profitSharing: ProfitSharing
@@ -142,6 +142,8 @@ export function createV2 (caller: V2Caller, appId: string, merchant: CheckedV2, 
 
     async transfer ({ partnerTradeNo, openid, amount, description, realName, clientIp }) {
       const path = '/mmpaymkttransfers/promotion/transfers'
+      // It would go out of the provider's own account.
+      if (merchant.subMchId !== undefined) throw new WechatInputError('subMchId', 'has no transfers in v2: use v3.transfers')
       const raw = await post(path, {
         partner_trade_no: checkNumber('partnerTradeNo', partnerTradeNo, 32),
         openid: checkOpenid(openid),

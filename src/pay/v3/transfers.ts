@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { WechatInputError, WechatReplyError } from '../../errors.ts'
 import { OPENID } from '../../official-account/oauth.ts'
 import { checkAmount, checkText } from '../order.ts'
+import type { MerchantIds } from '../merchant.ts'
 import type { Json, V3Caller } from './client.ts'
 import { path, textIn } from './paths.ts'
 
@@ -46,8 +47,7 @@ export interface Transfers {
   receipt (which: WhichTransfer): Promise<TransferReceipt>
 }
 
-const BILLS = '/v3/fund-app/mch-transfer/transfer-bills'
-const RECEIPTS = '/v3/fund-app/mch-transfer/elecsign'
+const BASE = '/v3/fund-app/mch-transfer'
 const RECEIPT_STATES: ReadonlySet<string> = new Set(['GENERATING', 'FINISHED', 'FAILED'] satisfies Array<TransferReceipt['state']>)
 /** Bytes; a receipt is a page or two. */
 const MAX_RECEIPT = 16 * 1024 ** 2
@@ -65,13 +65,28 @@ function named (which: WhichTransfer): { part: string, name: string, number: str
     : { part: 'out-bill-no', name: 'out_bill_no', number: checkNumber('outBillNo', typeof which === 'string' ? which : which?.outBillNo) }
 }
 
-export function createTransfers ({ request, download }: V3Caller, appId: string): Transfers {
+/** For a sub-merchant the provider's calls: the others would take the provider's own money. */
+export function createTransfers ({ request, download }: V3Caller, appId: string, { subMchId, subAppId }: MerchantIds): Transfers {
+  const isPartner = subMchId !== undefined
+  const bills = isPartner ? `${BASE}/partner/transfer-bills` : `${BASE}/transfer-bills`
+  const sub = isPartner ? { sub_mchid: subMchId } : {}
+  // A provider's receipts are hashed with SM3, which Node has where its OpenSSL does.
+  const hashed = isPartner ? { type: 'SM3', algorithm: 'sm3' } : { type: 'SHA256', algorithm: 'sha256' }
+
+  /** A provider's are known by the merchant's number alone. */
+  function numbered (which: WhichTransfer): ReturnType<typeof named> {
+    const found = named(which)
+    if (isPartner && found.name !== 'out_bill_no') throw new WechatInputError('outBillNo', 'is needed: a sub-merchant\'s transfers are not found by WeChat\'s number')
+    return found
+  }
+
   return {
     async create ({ outBillNo, sceneId, openid, amount, remark, realName, reports, notifyUrl }) {
       if (!OPENID.test(openid)) throw new WechatInputError('openid', 'must be the receiver\'s openid')
-      const answer = await request('POST', BILLS, {
+      const answer = await request('POST', bills, {
         body: {
-          appid: appId,
+          ...sub,
+          appid: subAppId ?? appId,
           out_bill_no: checkNumber('outBillNo', outBillNo),
           transfer_scene_id: sceneId,
           openid,
@@ -84,32 +99,34 @@ export function createTransfers ({ request, download }: V3Caller, appId: string)
         encrypt: realName ? ['user_name'] : [],
         repeatable: true
       })
-      const packageInfo = answer.package_info
-      return { transferBillNo: textIn(answer, 'transfer_bill_no', BILLS), state: textIn(answer, 'state', BILLS), packageInfo: typeof packageInfo === 'string' ? packageInfo : undefined }
+      // A provider is told no state: whoever gets a package_info has to let the receiver confirm.
+      const packageInfo = isPartner ? textIn(answer, 'package_info', bills) : answer.package_info
+      return { transferBillNo: textIn(answer, 'transfer_bill_no', bills), state: isPartner ? 'WAIT_USER_CONFIRM' : textIn(answer, 'state', bills), packageInfo: typeof packageInfo === 'string' ? packageInfo : undefined }
     },
 
     async query (which) {
-      const { part, number } = named(which)
-      return await request('GET', path(`${BILLS}/${part}`, number))
+      const { part, number } = numbered(which)
+      return await request('GET', path(`${bills}/${part}`, number), { query: sub })
     },
 
-    cancel: async outBillNo => await request('POST', `${path(`${BILLS}/out-bill-no`, checkNumber('outBillNo', outBillNo))}/cancel`, { repeatable: true }),
+    cancel: async outBillNo => await request('POST', `${path(`${bills}/out-bill-no`, checkNumber('outBillNo', outBillNo))}/cancel`, { ...(isPartner && { body: sub }), repeatable: true }),
 
     async requestReceipt (which) {
-      const { part, name, number } = named(which)
-      const call = `${RECEIPTS}/${part}`
-      return { state: textIn(await request('POST', call, { body: { [name]: number }, repeatable: true }), 'state', call) }
+      const { part, name, number } = numbered(which)
+      const call = isPartner ? `${BASE}/partner/electronic-receipts` : `${BASE}/elecsign/${part}`
+      return { state: textIn(await request('POST', call, { body: { ...sub, [name]: number }, repeatable: true }), 'state', call) }
     },
 
     async receipt (which) {
-      const { part, number } = named(which)
-      const call = path(`${RECEIPTS}/${part}`, number)
-      const answer = await request('GET', call)
+      const { part, number } = numbered(which)
+      const call = isPartner ? path(`${BASE}/partner/electronic-receipts`, number) : path(`${BASE}/elecsign/${part}`, number)
+      const answer = await request('GET', call, { query: sub })
       const { state, fail_reason: failReason, download_url: url, hash_type: type, hash_value: hash } = answer
       if (typeof state !== 'string' || !RECEIPT_STATES.has(state)) throw new WechatReplyError(call, 'the answer is no receipt\'s')
       const known = { state: state as TransferReceipt['state'], ...(typeof failReason === 'string' && failReason !== '' && { failReason }) }
       if (state !== 'FINISHED') return known
-      if (typeof url !== 'string' || type !== 'SHA256' || typeof hash !== 'string') throw new WechatReplyError(call, 'the answer says neither where the receipt is nor what it hashes to')
+      const algorithm = type === hashed.type ? hashed.algorithm : undefined
+      if (typeof url !== 'string' || algorithm === undefined || typeof hash !== 'string') throw new WechatReplyError(call, 'the answer says neither where the receipt is nor what it hashes to')
       const chunks: Buffer[] = []
       let size = 0
       for await (const chunk of await download(url)) {
@@ -117,7 +134,7 @@ export function createTransfers ({ request, download }: V3Caller, appId: string)
         chunks.push(chunk)
       }
       const pdf = Buffer.concat(chunks)
-      if (createHash('sha256').update(pdf).digest('hex') !== hash.toLowerCase()) throw new WechatReplyError(call, 'the receipt does not have the hash that WeChat announced')
+      if (createHash(algorithm).update(pdf).digest('hex') !== hash.toLowerCase()) throw new WechatReplyError(call, 'the receipt does not have the hash that WeChat announced')
       return { ...known, pdf }
     }
   }

@@ -61,7 +61,7 @@ export function createV3 (caller: V3Caller, appId: string, merchant: CheckedV3, 
     download,
     decrypt,
     combine: combine(caller, appId, merchant, notifyUrl),
-    transfers: createTransfers(caller, appId),
+    transfers: createTransfers(caller, appId, merchant),
     profitSharing: createV3ProfitSharing(request, appId, merchant),
 
     async abnormalRefund ({ refundId, outRefundNo, type, bankType, bankAccount, realName }) {
@@ -80,7 +80,7 @@ export function createV3 (caller: V3Caller, appId: string, merchant: CheckedV3, 
 
 function combine ({ request }: V3Caller, appId: string, merchant: CheckedV3, notifyUrl: string): Combine {
   async function place (way: 'jsapi' | 'app' | 'native' | 'h5', field: string, { combineOutTradeNo, parts, expiresAt, clientIp, openid }: CombineOrder & { openid?: string }): Promise<string> {
-    const most = Array.isArray(parts) && parts.some(part => part?.subMchId !== undefined) ? 50 : 10
+    const most = Array.isArray(parts) && (merchant.subMchId !== undefined || parts.some(part => part?.subMchId !== undefined)) ? 50 : 10
     if (!Array.isArray(parts) || parts.length < 2 || parts.length > most) throw new WechatInputError('parts', `must be 2 to ${most} orders`)
     const call = `/v3/combine-transactions/${way}`
     return textIn(await request('POST', call, {
@@ -88,7 +88,7 @@ function combine ({ request }: V3Caller, appId: string, merchant: CheckedV3, not
         combine_appid: appId,
         combine_mchid: merchant.mchId,
         combine_out_trade_no: checkOutTradeNo(combineOutTradeNo),
-        sub_orders: parts.map(({ outTradeNo, description, amount, attach, mchId = merchant.mchId, subMchId }) => ({
+        sub_orders: parts.map(({ outTradeNo, description, amount, attach, mchId = merchant.mchId, subMchId = merchant.subMchId }) => ({
           mchid: mchId,
           ...(subMchId && { sub_mchid: subMchId }),
           out_trade_no: checkOutTradeNo(outTradeNo),
@@ -118,7 +118,7 @@ function combine ({ request }: V3Caller, appId: string, merchant: CheckedV3, not
       const call = `${path('/v3/combine-transactions/out-trade-no', checkOutTradeNo(number))}/close`
       const body = {
         combine_appid: appId,
-        sub_orders: parts.map(({ outTradeNo, mchId = merchant.mchId, subMchId }) => ({ mchid: mchId, out_trade_no: checkOutTradeNo(outTradeNo), ...(subMchId && { sub_mchid: subMchId }) }))
+        sub_orders: parts.map(({ outTradeNo, mchId = merchant.mchId, subMchId = merchant.subMchId }) => ({ mchid: mchId, out_trade_no: checkOutTradeNo(outTradeNo), ...(subMchId && { sub_mchid: subMchId }) }))
       }
       await closing(async () => await request('POST', call, { body, repeatable: true }))
     }

@@ -56,7 +56,7 @@ export function createFiles (world: World): Pick<V3Area, 'keep' | 'file'> {
   }
 }
 
-export const hashOf = (algorithm: 'sha1' | 'sha256', content: string | Buffer) => createHash(algorithm).update(content).digest('hex')
+export const hashOf = (algorithm: 'sha1' | 'sha256' | 'sm3', content: string | Buffer) => createHash(algorithm).update(content).digest('hex')
 /** Whether a partner may act for this merchant. */
 export const isOurs = (world: World, subMchId: unknown) => world.subMerchants.some(sub => sub.subMchId === subMchId)
 
