@@ -106,7 +106,7 @@ export function createTransfers ({ request, download }: V3Caller, appId: string,
 
     async query (which) {
       const { part, number } = numbered(which)
-      return await request('GET', path(`${bills}/${part}`, number), { query: sub })
+      return await request('GET', path(`${bills}/${part}`, number), isPartner ? { query: sub } : {})
     },
 
     cancel: async outBillNo => await request('POST', `${path(`${bills}/out-bill-no`, checkNumber('outBillNo', outBillNo))}/cancel`, { ...(isPartner && { body: sub }), repeatable: true }),
@@ -120,7 +120,7 @@ export function createTransfers ({ request, download }: V3Caller, appId: string,
     async receipt (which) {
       const { part, number } = numbered(which)
       const call = isPartner ? path(`${BASE}/partner/electronic-receipts`, number) : path(`${BASE}/elecsign/${part}`, number)
-      const answer = await request('GET', call, { query: sub })
+      const answer = await request('GET', call, isPartner ? { query: sub } : {})
       const { state, fail_reason: failReason, download_url: url, hash_type: type, hash_value: hash } = answer
       if (typeof state !== 'string' || !RECEIPT_STATES.has(state)) throw new WechatReplyError(call, 'the answer is no receipt\'s')
       const known = { state: state as TransferReceipt['state'], ...(typeof failReason === 'string' && failReason !== '' && { failReason }) }
