@@ -17,7 +17,8 @@ const ELSEWHERE = `
 declare module '@nestjs/core' { export const NestFactory: { create (module: unknown, adapter: unknown): Promise<any> } }
 declare module '@nestjs/platform-fastify' { export class FastifyAdapter {} }
 declare module '@fastify/aws-lambda' { const wrap: (app: unknown) => (event: unknown) => Promise<unknown>; export default wrap }
-declare const AppModule: unknown, OrderService: unknown`
+declare const AppModule: unknown, OrderService: unknown
+declare const kms: { sign (algorithm: string, bytes: Uint8Array): Promise<Uint8Array> }`
 
 t.test('samples compile', t => {
   // Inside the repository, so that what they import is found.

@@ -1,0 +1,30 @@
+/** What `merchant.v3.privateKey` takes in the place of a PEM text: each signature is asked for where the key is. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { RemoteKey } from '../../src/index.ts'
+
+/** @param keyFile apiclient_key.pem, read by that process alone */
+export async function startRemoteKey (keyFile: string, serialNo: string): Promise<RemoteKey & { close (): void }> {
+  const kms = fork(fileURLToPath(new URL('kms.ts', import.meta.url)), [keyFile], { execArgv: ['--import', 'tsx'] })
+  await once(kms, 'message')
+  const waiting = new Map<number, { resolve (signature: Uint8Array): void, reject (error: Error): void }>()
+  let count = 0
+  kms.on('message', ({ id, signature }: { id: number, signature: string }) => {
+    waiting.get(id)?.resolve(Buffer.from(signature, 'base64'))
+    waiting.delete(id)
+  })
+  kms.on('exit', () => {
+    for (const { reject } of waiting.values()) reject(new Error('the KMS is gone'))
+    waiting.clear()
+  })
+  return {
+    serialNo,
+    sign: async data => await new Promise((resolve, reject) => {
+      const id = count++
+      waiting.set(id, { resolve, reject })
+      kms.send({ id, data: Buffer.from(data).toString('base64') }, error => { if (error) reject(error) })
+    }),
+    close: () => kms.disconnect()
+  }
+}
