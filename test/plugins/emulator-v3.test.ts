@@ -107,7 +107,7 @@ t.test('refunds, bills, transfers: what WeChat refuses', async t => {
   t.match(await call('GET', '/v3/billdownload/file?token=none'), { status: 404 })
   const bill = { appid: emulator.account.appId, out_bill_no: 'TB00001', openid: OPENID, transfer_amount: 100, transfer_remark: 'x', transfer_scene_id: '1000', transfer_scene_report_infos: [{ info_type: '活动名称', info_content: 'a' }, { info_type: '奖励说明', info_content: 'b' }] }
   const transfer = (change: object, headers = {}) => call('POST', '/v3/fund-app/mch-transfer/transfer-bills', { ...bill, ...change }, headers)
-  for (const change of [{ out_bill_no: 'x' }, { transfer_amount: 0 }, { transfer_scene_report_infos: [] }, { openid: 'x' }]) t.match(await transfer(change), { json: { code: 'PARAM_ERROR' } })
+  for (const change of [{ out_bill_no: 'x-1' }, { transfer_amount: 0 }, { transfer_scene_report_infos: [] }, { openid: 'x' }]) t.match(await transfer(change), { json: { code: 'PARAM_ERROR' } })
   t.match(await transfer({ appid: 'wx9' }), { json: { code: 'APPID_MCHID_NOT_MATCH' } })
   t.match(await transfer({ user_name: 'plain' }), { status: 400, json: { code: 'PARAM_ERROR', message: 'HTTP header缺少微信支付平台证书序列号(Wechatpay-Serial)' } })
   t.match(await transfer({ user_name: 'plain' }, { 'wechatpay-serial': 'x' }), { json: { message: '请确认待处理的消息是否为加密后的密文' } })
