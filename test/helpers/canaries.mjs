@@ -33,7 +33,7 @@ function asWritten (part) {
 
 /** WeChat's own side, which is told the secrets and tells them to whoever tests with it. @param {string} url */
 function isWechat (url) {
-  return /^(?:\/[a-z]+)?\/(?:_emulator|cgi-bin|sns|xdc)\//.test(url)
+  return /^(?:\/[a-z0-9]+)?\/(?:_emulator|cgi-bin|sns|xdc)\//.test(url)
 }
 
 subscribe('fastify.initialization', message => {
