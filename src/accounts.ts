@@ -62,7 +62,7 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
   const age = maxAge * 1000
   const kept = new LRUCache<string, Kept<O>>({ max, dispose: ({ account }) => { account.close().catch(() => {}) } })
   // Apart from the others: a flood of made-up ids must not push out accounts that are in use.
-  const refused = new LRUCache<string, WechatError>({ max: 10_000, ttl: REFUSED_FOR, ttlResolution: 0, perf: { now: () => clock.now() } })
+  const refused = new LRUCache<string, () => WechatError>({ max: 10_000, ttl: REFUSED_FOR, ttlResolution: 0, perf: { now: () => clock.now() } })
   const underWay = new Map<string, Promise<Account<O>>>()
   let lookups = 0
 
@@ -94,10 +94,10 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
   async function lookUp (id: string, isCurrent: () => boolean): Promise<Account<O>> {
     const options = await found(id)
     // Forgotten meanwhile: whoever asked before still gets an answer, but it is not kept.
-    if (!isCurrent()) return made(id, options ?? refuse(unknownAccount()))
+    if (!isCurrent()) return made(id, options ?? refuse(unknownAccount))
     if (!options) {
       kept.delete(id)
-      return refuse(unknownAccount())
+      return refuse(unknownAccount)
     }
     const before = kept.get(id)
     const now = clock.now()
@@ -112,12 +112,13 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
       return account
     } catch (error) {
       kept.delete(id)
-      return refuse(error as WechatError)
+      return refuse(() => error as WechatError)
     }
 
-    function refuse (error: WechatError): never {
-      refused.set(id, error)
-      throw error
+    /** A made-up id is remembered without an error of its own, which would weigh a hundred times as much. */
+    function refuse (reason: () => WechatError): never {
+      refused.set(id, reason)
+      throw reason()
     }
   }
 
@@ -144,7 +145,7 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
     }
     if (typeof id !== 'string' || !/^[^\0-\x1f\x7f]{1,128}$/.test(id)) throw unknownAccount()
     const refusal = refused.get(id)
-    if (refusal) throw refusal
+    if (refusal) throw refusal()
     return shared(id)
   }
 
