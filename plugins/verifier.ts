@@ -6,6 +6,7 @@ import { claimsOf, mayBelong } from '../src/pay/notification-claims.ts'
 import type { NotificationClaims } from '../src/pay/notification-claims.ts'
 import type { Notification } from '../src/pay/notification-reader.ts'
 import { SignatureProbe } from '../src/pay/v3/notification.ts'
+import { within } from '../src/within.ts'
 import type { AccountSource, WechatAccount } from './accounts.ts'
 
 interface Proven { account: WechatAccount, notification: Notification }
@@ -50,7 +51,7 @@ export function createVerifier ({ kept, get, ofNotification }: AccountSource, pa
    */
   return async (headers: Headers, body: Uint8Array, account: WechatAccount | null | undefined, request: FastifyRequest | undefined): Promise<Proven> => {
     if (account) return await tried(account, headers, body)
-    const attempts = (await within(patience, candidates(claimsOf(headers, body), body, request))).map(candidate => within(patience, tried(candidate, headers, body)))
+    const attempts = (await within(patience, async () => await candidates(claimsOf(headers, body), body, request), notInTime)).map(candidate => within(patience, async () => await tried(candidate, headers, body), notInTime))
     // Its own ids are in it: whichever proves it, no other can.
     const first = await Promise.any(attempts).catch((error: AggregateError) => { throw refusalOf(error.errors) })
     if (attempts.length === 1 || namesItsAccount(first.notification)) return first
@@ -72,10 +73,4 @@ function refusalOf (errors: unknown[]): unknown {
     new WechatNotificationError('no account here is known to which it might belong', 401)
 }
 
-async function within<T> (patience: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new WechatError('WECHAT_ACCOUNT_LOOKUP', 'an account did not answer in time', { statusCode: 503, retryable: true })), patience)
-  })
-  return await Promise.race([work, late]).finally(() => clearTimeout(timer))
-}
+const notInTime = () => new WechatError('WECHAT_ACCOUNT_LOOKUP', 'an account did not answer in time', { statusCode: 503, retryable: true })

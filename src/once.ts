@@ -7,6 +7,7 @@ import type { Log } from './log.ts'
 import { keepLease } from './store/lease.ts'
 import { createOutbox } from './store/outbox.ts'
 import type { Store } from './store/store.ts'
+import { within } from './within.ts'
 
 export interface OnceOptions {
   /** Milliseconds a delivery waits for the outcome of the work, its own or another's. The work goes on after that. */
@@ -130,9 +131,5 @@ const tooLate = () => new WechatError('WECHAT_TIMEOUT', 'the handler did not fin
 
 /** @throws WechatError `WECHAT_TIMEOUT` at the deadline */
 async function before<T> (deadline: number, running: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(tooLate()), deadline - performance.now())
-  })
-  return await Promise.race([running, late]).finally(() => clearTimeout(timer))
+  return await within(deadline - performance.now(), () => running, tooLate)
 }

@@ -8,6 +8,7 @@ import { createPatient } from './patient.ts'
 import type { DiagnoseOptions, DiagnoseSettings } from './patient.ts'
 import { payV2Checks } from './pay-v2.ts'
 import { payV3Checks } from './pay-v3.ts'
+import { within } from '../within.ts'
 import { redisChecks } from './redis.ts'
 import { ownServerChecks } from './own-server.ts'
 import { serverChecks } from './server.ts'
@@ -62,7 +63,7 @@ export async function examine (options: DiagnoseOptions, settings: DiagnoseSetti
     if (cause !== undefined) return { check: told(planned, WAITS, { values: { id: cause } }), cause }
     let looked
     try {
-      looked = await within(PATIENCE, async () => await planned.look(patient))
+      looked = await within(PATIENCE, async () => await planned.look(patient), tooLate)
     } catch (error) {
       const { name, code } = error as { name?: string, code?: string }
       return { check: told(planned, BROKEN, { values: { error: [name, code].filter(Boolean).join(' ') } }), cause: planned.id }
@@ -100,10 +101,4 @@ function clean (text: string, secrets: Iterable<string>): string {
   return said.replace(/[\0-\x1f\x7f-\x9f]/g, ' ').slice(0, 1000)
 }
 
-async function within<T> (ms: number, work: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(Object.assign(new Error(), { name: 'TIMEOUT' })), ms)
-  })
-  return await Promise.race([work(), late]).finally(() => clearTimeout(timer))
-}
+const tooLate = () => Object.assign(new Error(), { name: 'TIMEOUT' })

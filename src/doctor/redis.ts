@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import cluster from 'node:cluster'
 import { accountKey } from '../store/key.ts'
 import { script, scriptRunner } from '../store/redis-client.ts'
+import { within } from '../within.ts'
 import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
 import type { Patient } from './patient.ts'
 
@@ -18,11 +19,7 @@ const keyOf = ({ options: { appId = 'doctor' } }: Patient) => accountKey(appId, 
 export async function ask (patient: Patient, source: string, key = keyOf(patient)): Promise<unknown> {
   const { redis } = patient.options
   if (!redis) throw new Error('there is no redis')
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer in time')), PATIENCE)
-  })
-  return await Promise.race([scriptRunner(redis)(script(source), [key], []), late]).finally(() => clearTimeout(timer))
+  return await within(PATIENCE, () => scriptRunner(redis)(script(source), [key], []), () => new Error('no answer in time'))
 }
 
 /** Redis puts commands and their arguments into its errors: the first word is what matters. */

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { WechatError } from '../../errors.ts'
 import { nonce as newNonce } from '../../nonce.ts'
+import { within } from '../../within.ts'
 
 const signLater: (algorithm: 'sha256', data: Buffer, key: KeyObject) => Promise<Buffer> = promisify(signWith)
 const verifyLater: (algorithm: 'sha256', data: Buffer, key: KeyLike, signature: Buffer) => Promise<boolean> = promisify(verifyWith)
@@ -65,14 +66,10 @@ const REMOTE_TIMEOUT = 5000
 
 /** @throws WechatError `WECHAT_SIGNER` (503): nothing was sent */
 async function signRemotely (data: Buffer, key: RemoteKey): Promise<string> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(reject, REMOTE_TIMEOUT, new Error('too late')) })
   try {
-    const signature: unknown = await Promise.race([key.sign(data), late])
+    const signature: unknown = await within(REMOTE_TIMEOUT, async () => await key.sign(data), () => new Error('too late'))
     if (signature instanceof Uint8Array && signature.length === 256) return Buffer.from(signature).toString('base64')
-  } catch { /* said below: its own words may hold anything */ } finally {
-    clearTimeout(timer)
-  }
+  } catch { /* said below: its own words may hold anything */ }
   throw new WechatError('WECHAT_SIGNER', 'merchant.v3.privateKey.sign failed, took too long or answered no RSA-2048 signature; nothing was sent', { statusCode: 503, retryable: true })
 }
 

@@ -1,0 +1,9 @@
+/** What `work` answers, if it does so in time. @throws what `work` throws; `late()` after `ms` milliseconds, while the work goes on unheard */
+export async function within<T> (ms: number, work: () => Promise<T>, late: () => Error): Promise<T> {
+  const running = work()
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(late()), ms)
+  })
+  return await Promise.race([running, tooLate]).finally(() => clearTimeout(timer))
+}
