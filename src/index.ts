@@ -1,7 +1,7 @@
 /** What the package offers without Fastify: `fastify-wechat-pay/core`. */
 export * from './errors.ts'
 export type { Endpoints } from './options.ts'
-export type { HttpOptions } from './http.ts'
+export type { HttpOptions } from './http/http.ts'
 export type { Store, Turn } from './store/store.ts'
 export { createMemoryStore } from './store/memory.ts'
 export { createEncryptedStore } from './store/encrypted.ts'

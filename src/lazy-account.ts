@@ -2,7 +2,7 @@
 import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
 import { WechatConfigError } from './errors.ts'
-import type { HttpOptions } from './http.ts'
+import type { HttpOptions } from './http/http.ts'
 import type { Log } from './log.ts'
 import { silent } from './log.ts'
 import { createAccessToken } from './official-account/access-token.ts'

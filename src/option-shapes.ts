@@ -1,6 +1,6 @@
 /** Every option of the core: what it may be. Which of them are required, and whether keys fit together, is checked where they are used. */
 import { X509Certificate } from 'node:crypto'
-import type { HttpOptions } from './http.ts'
+import type { HttpOptions } from './http/http.ts'
 import type { AccessTokenOptions } from './official-account/access-token.ts'
 import type { Endpoints } from './options.ts'
 import type { Merchant, MerchantV2, MerchantV3 } from './pay/merchant.ts'

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
 import { createShop } from './shop.ts'
-import { walk } from './walk.ts'
+import { walk } from './purchase-script.ts'
 
 const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string' }, 'emulator-port': { type: 'string' }, v3: { type: 'boolean' } } })
 

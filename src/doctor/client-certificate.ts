@@ -1,7 +1,7 @@
 /** v2's client certificate, opened, or the way in which it is wrong. */
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import type { ClientCertificate } from '../http.ts'
+import type { ClientCertificate } from '../http/http.ts'
 import type { Finding } from './check.ts'
 import type { Patient } from './patient.ts'
 import { kindOf, pemOf, privateKeyIn } from './pem.ts'

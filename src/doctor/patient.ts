@@ -1,7 +1,7 @@
 /** Who is examined: the options of `app.register(wechatPay, …)`, and what the checks have learned together. */
 import type { OAuthScope } from '../official-account/oauth.ts'
-import { createHttp } from '../http.ts'
-import type { ClientCertificate, Http, HttpOptions } from '../http.ts'
+import { createHttp } from '../http/http.ts'
+import type { ClientCertificate, Http, HttpOptions } from '../http/http.ts'
 import { resolveEndpoints } from '../options.ts'
 import type { Endpoints } from '../options.ts'
 import type { Merchant } from '../pay/merchant.ts'

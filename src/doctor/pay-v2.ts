@@ -1,6 +1,6 @@
 /** WeChat Pay v2: a query of an order that cannot exist, with both signatures, and the client certificate. */
 import { WechatNetworkError } from '../errors.ts'
-import type { Http } from '../http.ts'
+import type { Http } from '../http/http.ts'
 import { nonce } from '../nonce.ts'
 import { checkMerchant } from '../pay/merchant.ts'
 import type { CheckedV2 } from '../pay/merchant.ts'

@@ -1,7 +1,7 @@
 /** WeChat Pay APIv3: questions about numbers that cannot exist, and who signs the answers. */
 import { X509Certificate } from 'node:crypto'
-import { pathOf } from '../http.ts'
-import type { HttpReply } from '../http.ts'
+import { pathOf } from '../http/http.ts'
+import type { HttpReply } from '../http/http.ts'
 import { nonce } from '../nonce.ts'
 import { checkMerchant } from '../pay/merchant.ts'
 import type { CheckedV3 } from '../pay/merchant.ts'

@@ -1,7 +1,7 @@
 /** One request and its answer: its turn in line, the time it may take, and whether anything of it was sent. */
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import type { HttpReply } from '../http.ts'
+import type { HttpReply } from './http.ts'
 import { WechatError } from '../errors.ts'
 import { asNetworkError, neverConnected, TIMED_OUT } from './failure.ts'
 import type { Outlet } from './outlet.ts'

@@ -1,9 +1,9 @@
 /** One call to api.weixin.qq.com: JSON out, JSON back, the errcode in an HTTP 200 turned into a typed error. */
 import { redact, WechatApiError, WechatReplyError } from '../errors.ts'
-import type { Http } from '../http.ts'
+import type { Http } from '../http/http.ts'
 import { parseJson } from '../json.ts'
-import { retry } from '../retry.ts'
-import type { RetryPolicy } from '../retry.ts'
+import { retry } from '../http/retry.ts'
+import type { RetryPolicy } from '../http/retry.ts'
 import { errorCode } from './error-codes.ts'
 
 export type JsonObject = Record<string, unknown>

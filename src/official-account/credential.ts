@@ -8,9 +8,9 @@ import { WechatError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { createStoreGuard } from '../store/guard.ts'
 import type { Store } from '../store/store.ts'
-import { createMint, isToken } from './mint.ts'
-import type { Issued } from './mint.ts'
-import { createRefusals } from './refusals.ts'
+import { createMint, isToken } from './issuer.ts'
+import type { Issued } from './issuer.ts'
+import { createRefusals } from './failure-cache.ts'
 
 export interface CredentialParts {
   /** What it is called in errors and logs: access_token, jsapi_ticket. */

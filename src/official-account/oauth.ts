@@ -1,6 +1,6 @@
 /** Web-page authorization: who the visitor of a page inside WeChat is. WeChat's documentation "Web authorization". */
 import { WechatInputError, WechatReplyError } from '../errors.ts'
-import { createHttp } from '../http.ts'
+import { createHttp } from '../http/http.ts'
 import { checkCoreOptions } from '../option-shapes.ts'
 import { requireId, requireSecret, resolveEndpoints } from '../options.ts'
 import type { AccountOptions } from './access-token.ts'

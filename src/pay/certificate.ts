@@ -2,7 +2,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { WechatConfigError } from '../errors.ts'
-import type { ClientCertificate } from '../http.ts'
+import type { ClientCertificate } from '../http/http.ts'
 
 export interface CertificateOptions {
   /** apiclient_cert.p12 as bytes. */

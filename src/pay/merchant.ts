@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { WechatConfigError } from '../errors.ts'
-import type { ClientCertificate } from '../http.ts'
+import type { ClientCertificate } from '../http/http.ts'
 import { MERCHANT } from '../option-shapes.ts'
 import { requireId, requireSecret } from '../options.ts'
 import { object } from '../shapes.ts'

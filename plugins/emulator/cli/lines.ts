@@ -1,5 +1,5 @@
 /** How the command words what it shows. */
-import type { Delivery } from '../state/world.ts'
+import type { Delivery } from '../state/state.ts'
 
 /** What became of a notification, in a line. */
 export const outcome = ({ reply, error, accepted }: Pick<Delivery, 'reply' | 'error' | 'accepted'>): string =>

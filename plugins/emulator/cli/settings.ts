@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { CreateEmulatorOptions } from '../server/emulator.ts'
-import type { SubMerchant, WorldOptions } from '../state/world.ts'
+import type { SubMerchant, WorldOptions } from '../state/state.ts'
 import { didYouMean } from './nearest.ts'
 import { VERBS } from './verbs.ts'
 

@@ -1,7 +1,7 @@
 /** Calls and notifications, a line each, as they come. */
 import { request } from 'undici'
 import type { Call } from '../control/journal.ts'
-import type { Delivery } from '../state/world.ts'
+import type { Delivery } from '../state/state.ts'
 import { outcome } from './lines.ts'
 import type { Running } from './running.ts'
 

@@ -1,5 +1,5 @@
 /** What is done to a running emulator from a shell: the visitor's part, faults, and a look at what comes and goes. */
-import type { Delivery, Order, Refund } from '../state/world.ts'
+import type { Delivery, Order, Refund } from '../state/state.ts'
 import { outcome, yuan } from './lines.ts'
 import type { Running } from './running.ts'
 import { tail } from './tail.ts'

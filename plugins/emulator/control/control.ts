@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import { WECHAT_HOSTS } from '../keys/pki.ts'
-import type { World } from '../state/world.ts'
+import type { World } from '../state/state.ts'
 import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
 import { compileLater } from './compile-later.ts'
@@ -15,10 +15,10 @@ import type { OrderParts } from './orders.ts'
 import { recordRoutes } from './records.ts'
 import type { RecordParts } from './records.ts'
 import { triggerRoute } from './trigger.ts'
-import { troubleRoutes } from './trouble.ts'
-import type { TroubleParts } from './trouble.ts'
-import { watchRoutes } from './watch.ts'
-import type { WatchParts } from './watch.ts'
+import { troubleRoutes } from './fault-routes.ts'
+import type { TroubleParts } from './fault-routes.ts'
+import { watchRoutes } from './inspect.ts'
+import type { WatchParts } from './inspect.ts'
 
 const HOSTS = new Set<string>(WECHAT_HOSTS)
 

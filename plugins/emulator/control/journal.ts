@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Explanation } from '../explain/explanation.ts'
 import { jsonObject } from '../wechat/wire.ts'
-import type { World } from '../state/world.ts'
+import type { World } from '../state/state.ts'
 
 export interface Call {
   id: string

@@ -1,6 +1,6 @@
 /** What the app has sent to users, who does not want to hear of it, and what a mini program's page gets from its visitor. */
 import type { FastifyInstance } from 'fastify'
-import type { World } from '../state/world.ts'
+import type { World } from '../state/state.ts'
 import type { MiniProgram } from '../wechat/mini-program.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
 import { listOf, object, optional, schema, text } from './schemas.ts'

@@ -4,8 +4,8 @@ import type { Notifier } from '../notifications/notifier.ts'
 import { scan } from '../wechat/browser/scan.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { PayV3 } from '../wechat/v3/v3.ts'
-import { chinaTime, userOf } from '../state/world.ts'
-import type { AuthCodeBehaviour, Order, Refund, World } from '../state/world.ts'
+import { chinaTime, userOf } from '../state/state.ts'
+import type { AuthCodeBehaviour, Order, Refund, World } from '../state/state.ts'
 import { listOf, object, one, optional, schema, text } from './schemas.ts'
 
 export interface OrderParts { pay: PayV2, v3: PayV3, notifier: Notifier }

@@ -1,7 +1,7 @@
 /** What this WeChat remembers, by area, the newest first: searched and cut into pages here, so that a hundred thousand of them can be looked at. */
 import type { FastifyInstance } from 'fastify'
 import type { PayV2 } from '../wechat/v2/v2.ts'
-import type { Delivery, Order, Refund, World } from '../state/world.ts'
+import type { Delivery, Order, Refund, World } from '../state/state.ts'
 import type { Journal } from './journal.ts'
 import { object, one, schema, text } from './schemas.ts'
 

@@ -1,8 +1,8 @@
 /** An event on demand, with what it is about: an order that was paid, a refund that ended. For apps that have placed none. */
 import type { FastifyInstance } from 'fastify'
 import { awaitDelivery } from '../notifications/await-delivery.ts'
-import { chinaTime } from '../state/world.ts'
-import type { Delivery, Refund, World } from '../state/world.ts'
+import { chinaTime } from '../state/state.ts'
+import type { Delivery, Refund, World } from '../state/state.ts'
 import type { OrderParts } from './orders.ts'
 import { object, schema, text } from './schemas.ts'
 

@@ -1,6 +1,6 @@
 /** A refused paySign: what a page (WeixinJSBridge) or an app (PayReq) hands to the cashier. */
 import type { KeyObject } from 'node:crypto'
-import type { Account, Order } from '../state/world.ts'
+import type { Account, Order } from '../state/state.ts'
 import { explain } from './explanation.ts'
 import type { Explanation } from './explanation.ts'
 import { mistake } from './mistakes.ts'

@@ -1,7 +1,7 @@
 /** A refused v2 signature: of a call, or of what a page hands to the cashier. */
 import { createHash, createHmac } from 'node:crypto'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
-import type { Account } from '../state/world.ts'
+import type { Account } from '../state/state.ts'
 import { explain } from './explanation.ts'
 import type { Explanation, Mutation } from './explanation.ts'
 

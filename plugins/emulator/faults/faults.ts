@@ -1,6 +1,6 @@
 /** WeChat's bad days, on command: each fault meets the next calls of a path, before WeChat acts or after. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Chance } from './chance.ts'
+import type { Chance } from './random-faults.ts'
 import { isOwn } from '../control/journal.ts'
 
 export interface Fault {

@@ -1,6 +1,6 @@
 /** Waits for a notification, and says what came instead where it never does. */
 import { once } from 'node:events'
-import type { Delivery, World } from '../state/world.ts'
+import type { Delivery, World } from '../state/state.ts'
 
 /** How many notifications the sentence names. */
 const NAMED = 5

@@ -11,12 +11,12 @@ import { combinedJson, paidJson } from '../wechat/v3/orders.ts'
 import { refundNews } from '../wechat/v3/refunds.ts'
 import { headersInWechatsCase } from '../wechat/header-names.ts'
 import { callbackSigner, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
-import type { Mishaps } from '../faults/mishaps.ts'
+import type { Mishaps } from '../faults/notification-faults.ts'
 import { signed, v2Xml } from '../wechat/wire.ts'
 import { createAppointments } from '../state/appointments.ts'
 import type { Values } from '../wechat/wire.ts'
-import { chinaTime, rfc3339 } from '../state/world.ts'
-import type { Delivery, Order, Refund, World } from '../state/world.ts'
+import { chinaTime, rfc3339 } from '../state/state.ts'
+import type { Delivery, Order, Refund, World } from '../state/state.ts'
 
 const MINUTE = 60
 /** Seconds from one attempt to the next. */

@@ -2,7 +2,7 @@
 import { createCipheriv } from 'node:crypto'
 import { refundCipherKey } from '../../../src/pay/v2/refund-cipher.ts'
 import { v2Xml } from '../wechat/wire.ts'
-import type { Refund, World } from '../state/world.ts'
+import type { Refund, World } from '../state/state.ts'
 
 type Told = Pick<Refund, 'out_refund_no' | 'refund_id' | 'out_trade_no' | 'transaction_id' | 'refund_fee' | 'total_fee' | 'refund_account' | 'refund_status' | 'success_time'>
 

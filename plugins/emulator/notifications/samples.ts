@@ -5,7 +5,7 @@ import { refundXml } from './refund-message.ts'
 import { createV3Keys, pem } from '../keys/v3-keys.ts'
 import { byPublicKey, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
 import { v2Xml } from '../wechat/wire.ts'
-import { chinaTime, createWorld, rfc3339 } from '../state/world.ts'
+import { chinaTime, createWorld, rfc3339 } from '../state/state.ts'
 
 export interface TestAccount {
   appId: string

@@ -1,6 +1,6 @@
 /** Several accounts at one address: whose a call is, told by the ids in it, as WeChat tells it. */
 import type { IncomingMessage } from 'node:http'
-import type { World } from '../state/world.ts'
+import type { World } from '../state/state.ts'
 
 export interface Side {
   /** '' for the one that was there first; the others live under `/<name>`, too. */

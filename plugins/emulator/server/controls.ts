@@ -1,17 +1,17 @@
 /** What a test, or a person, does on WeChat's side: the control interface, typed. */
 import type { FastifyInstance } from 'fastify'
 import type { EmulatorConfig } from '../control/config.ts'
-import type { Chaos } from '../control/trouble.ts'
+import type { Chaos } from '../control/fault-routes.ts'
 import type { Explanation } from '../explain/explanation.ts'
 import type { Fault } from '../faults/faults.ts'
 import type { Call } from '../control/journal.ts'
 import type { RefundEnd } from '../control/orders.ts'
-import type { Mishap } from '../faults/mishaps.ts'
+import type { Mishap } from '../faults/notification-faults.ts'
 import { awaitDelivery } from '../notifications/await-delivery.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
 import type { NewComplaint } from '../wechat/v3/complaints.ts'
 import type { TransferState } from '../wechat/v3/transfers.ts'
-import type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, World } from '../state/world.ts'
+import type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, World } from '../state/state.ts'
 
 export type { EmulatorConfig } from '../control/config.ts'
 

@@ -21,8 +21,8 @@ import type { EmulatorOptions } from './plugin.ts'
 import { KEEP_ALIVE, listenSecurely, proxyWechat } from './tls.ts'
 import { checkEmulatorOptions } from './options.ts'
 import { prepareKeys } from '../keys/v3-keys.ts'
-import { createWorld } from '../state/world.ts'
-import type { WorldOptions } from '../state/world.ts'
+import { createWorld } from '../state/state.ts'
+import type { WorldOptions } from '../state/state.ts'
 
 export interface Emulator extends EmulatorControls {
   readonly app: FastifyInstance
@@ -134,7 +134,7 @@ const isHostName = (name: string) => isIP(name) !== 0 || /^(?=.{1,253}$)[a-z\d](
 export default emulator
 export { emulator, testNotifications }
 export type { EmulatorConfig, EmulatorControls } from './controls.ts'
-export type { Chaos } from '../control/trouble.ts'
+export type { Chaos } from '../control/fault-routes.ts'
 export type { Difference, Explanation } from '../explain/explanation.ts'
 export type { Mistake } from '../explain/mistakes.ts'
 export type { Fault } from '../faults/faults.ts'
@@ -142,7 +142,7 @@ export type { Call } from '../control/journal.ts'
 export type { Message } from '../wechat/official-account-calls.ts'
 export type { NewComplaint } from '../wechat/v3/complaints.ts'
 export type { TransferState } from '../wechat/v3/transfers.ts'
-export type { Mishap } from '../faults/mishaps.ts'
+export type { Mishap } from '../faults/notification-faults.ts'
 export type { TestAccount, TestMessage, TestNotifications, TestPayment, TestRefund } from '../notifications/samples.ts'
 export type { EmulatorOptions } from './plugin.ts'
-export type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, WorldOptions } from '../state/world.ts'
+export type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, WorldOptions } from '../state/state.ts'

@@ -3,7 +3,7 @@ import { anything, checkOptions, flag, handler, integer, list, number, object, o
 import type { ShapesOf } from '../../../src/shapes.ts'
 import type { CreateEmulatorOptions } from './emulator.ts'
 import type { EmulatorOptions } from './plugin.ts'
-import type { SubMerchant, WorldOptions } from '../state/world.ts'
+import type { SubMerchant, WorldOptions } from '../state/state.ts'
 
 const port = integer('a port', 0, 65535)
 const seconds = number('a number of seconds', 0, 1e9)

@@ -1,5 +1,5 @@
 /** What happens some time later on this WeChat's calendar: when that is moved on, whatever has become due happens. */
-import type { World } from './world.ts'
+import type { World } from './state.ts'
 
 interface Appointment { since: number, delay: number, run (): void, timer: NodeJS.Timeout }
 

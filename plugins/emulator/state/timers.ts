@@ -1,6 +1,6 @@
 /** What happens by itself after a while on this WeChat's calendar: seconds as WeChat has them, times `timeScale`. */
 import { createAppointments } from './appointments.ts'
-import type { World } from './world.ts'
+import type { World } from './state.ts'
 
 export interface Timers {
   after (seconds: number, run: () => void): void

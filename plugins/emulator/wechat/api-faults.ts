@@ -1,6 +1,6 @@
 /** WeChat's own codes as faults of api.weixin.qq.com: there they are numbers. */
 import type { FastifyInstance } from 'fastify'
-import type { World } from '../state/world.ts'
+import type { World } from '../state/state.ts'
 import { refuse, withRid } from './wire.ts'
 
 const WORDS: Readonly<Record<string, string>> = {

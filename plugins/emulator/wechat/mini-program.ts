@@ -1,8 +1,8 @@
 /** A mini program's login, and the telephone number that its visitor hands over. */
 import { createHmac } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import { userOf } from '../state/world.ts'
-import type { Timed, World } from '../state/world.ts'
+import { userOf } from '../state/state.ts'
+import type { Timed, World } from '../state/state.ts'
 import type { OfficialAccount } from './official-account.ts'
 import { bodyJson, refuse, withRid } from './wire.ts'
 

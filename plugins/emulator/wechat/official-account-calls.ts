@@ -1,7 +1,7 @@
 /** api.weixin.qq.com: users, messages, menus, codes, and the shipping of what was paid for. All of them need a token. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { openidProblem } from '../state/world.ts'
-import type { Order, World } from '../state/world.ts'
+import { openidProblem } from '../state/state.ts'
+import type { Order, World } from '../state/state.ts'
 import type { OfficialAccount } from './official-account.ts'
 import { codePicture } from './picture.ts'
 import type { V2Orders } from './v2/orders.ts'

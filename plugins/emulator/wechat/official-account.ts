@@ -1,6 +1,6 @@
 /** api.weixin.qq.com: access_token, stable_token, tickets, and a few calls that need a token. */
 import type { FastifyInstance } from 'fastify'
-import type { Timed, World } from '../state/world.ts'
+import type { Timed, World } from '../state/state.ts'
 import { bodyJson, refuse, withRid } from './wire.ts'
 
 interface Token extends Timed { kind: 'plain' | 'stable' }

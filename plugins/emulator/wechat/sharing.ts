@@ -1,6 +1,6 @@
 /** Profit sharing as WeChat keeps it, whichever version asks: receivers, shares, what was taken back, what is left. */
-import { chinaTime, orderKey } from '../state/world.ts'
-import type { Order, World } from '../state/world.ts'
+import { chinaTime, orderKey } from '../state/state.ts'
+import type { Order, World } from '../state/state.ts'
 import type { Timers } from '../state/timers.ts'
 import type { V2Orders } from './v2/orders.ts'
 import type { V2Refunds } from './v2/refunds.ts'

@@ -1,7 +1,7 @@
 /** What is answered where this WeChat has no answer: always in a shape that WeChat's hosts have. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { refuse, sendV2, withRid } from './wire.ts'
-import type { World } from '../state/world.ts'
+import type { World } from '../state/state.ts'
 
 /** `isAlone`: nobody else's routes are here, so that unknown paths are for this WeChat to answer. */
 export function answerTheUnknown (app: FastifyInstance, world: World, isAlone: boolean): void {

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { signV2 } from '../../../src/pay/v2/sign.ts'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
-import type { World } from '../state/world.ts'
+import type { World } from '../state/state.ts'
 
 /** An Official Account error: HTTP 200, the code in the body. `withRid` completes it. */
 export const refuse = (errcode: number, errmsg: string) => ({ errcode, errmsg })

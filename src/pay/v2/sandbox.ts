@@ -1,6 +1,6 @@
 /** WeChat Pay's official sandbox of v2: other paths, and a key of its own that is asked for with the real one. */
 import { WechatReplyError } from '../../errors.ts'
-import type { Http } from '../../http.ts'
+import type { Http } from '../../http/http.ts'
 import { nonce } from '../../nonce.ts'
 import type { CheckedV2 } from '../merchant.ts'
 import { signV2 } from './sign.ts'

@@ -1,8 +1,8 @@
 /** What all v2 calls of a merchant go through, whichever sub-merchant they are for: connections, with and without its certificate, and the key that signs. */
 import type { X509Certificate } from 'node:crypto'
 import { WechatConfigError } from '../../errors.ts'
-import { createHttp } from '../../http.ts'
-import type { Http, HttpOptions } from '../../http.ts'
+import { createHttp } from '../../http/http.ts'
+import type { Http, HttpOptions } from '../../http/http.ts'
 import { opened, refuseExpired } from '../certificate.ts'
 import type { CheckedV2 } from '../merchant.ts'
 import { createSandbox } from './sandbox.ts'

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { authorizePage, errorPage } from './pages.ts'
 import { refuse, withRid } from '../wire.ts'
-import type { Timed, User, World } from '../../state/world.ts'
+import type { Timed, User, World } from '../../state/state.ts'
 
 type Query = Record<string, string | undefined>
 

@@ -10,7 +10,7 @@ import { scan } from './scan.ts'
 import type { PayV2 } from '../v2/v2.ts'
 import type { PayV3 } from '../v3/v3.ts'
 import { bodyJson } from '../wire.ts'
-import type { Order, World } from '../../state/world.ts'
+import type { Order, World } from '../../state/state.ts'
 
 type Said = Record<string, unknown>
 

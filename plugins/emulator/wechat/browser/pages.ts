@@ -1,5 +1,5 @@
 /** The pages a visitor sees on WeChat's side: the consent page, the cashier, an error. */
-import type { Order, User } from '../../state/world.ts'
+import type { Order, User } from '../../state/state.ts'
 
 const escape = (text: unknown) => String(text).replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
 

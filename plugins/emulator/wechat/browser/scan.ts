@@ -5,8 +5,8 @@ import type { Fields } from '../../../../src/pay/v2/xml.ts'
 import type { V2Orders } from '../v2/orders.ts'
 import { readRequestXml } from '../v2/request-xml.ts'
 import { v2Xml } from '../wire.ts'
-import { userOf } from '../../state/world.ts'
-import type { Order, World } from '../../state/world.ts'
+import { userOf } from '../../state/state.ts'
+import type { Order, World } from '../../state/state.ts'
 
 /** The order to be paid, or why there is none, in WeChat's words. */
 export async function scan (text: string, world: World, orders: V2Orders, openid: string | undefined): Promise<Order | string> {

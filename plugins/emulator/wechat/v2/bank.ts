@@ -1,9 +1,9 @@
 /** Transfers to a bank card (mmpaysptrans), and the key that its fields are encrypted with, on a host of its own (fraud.mch.weixin.qq.com). */
 import { createHash } from 'node:crypto'
 import { businessFailed } from '../wire.ts'
-import { chinaTime } from '../../state/world.ts'
-import type { World } from '../../state/world.ts'
-import type { V2Gate } from './gate.ts'
+import { chinaTime } from '../../state/state.ts'
+import type { World } from '../../state/state.ts'
+import type { V2Gate } from './check-request.ts'
 import { spaced } from './refunds.ts'
 
 interface BankTransfer {

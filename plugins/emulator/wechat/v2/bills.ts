@@ -2,9 +2,9 @@
 import { gzipSync } from 'node:zlib'
 import type { FastifyReply } from 'fastify'
 import { v2Xml } from '../wire.ts'
-import { chinaTime, orderKey } from '../../state/world.ts'
-import type { Order, Refund, World } from '../../state/world.ts'
-import type { V2Gate } from './gate.ts'
+import { chinaTime, orderKey } from '../../state/state.ts'
+import type { Order, Refund, World } from '../../state/state.ts'
+import type { V2Gate } from './check-request.ts'
 import { spaced } from './refunds.ts'
 
 export function v2Bills (route: V2Gate, world: World): void {

@@ -1,9 +1,9 @@
 /** Contract payments: a contract agreed on with an order (contractorder), then money without the payer being asked (pappayapply). */
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import { chinaTime } from '../../state/world.ts'
-import type { Order, World } from '../../state/world.ts'
-import type { V2Gate, V2Handler, V2Request } from './gate.ts'
+import { chinaTime } from '../../state/state.ts'
+import type { Order, World } from '../../state/state.ts'
+import type { V2Gate, V2Handler, V2Request } from './check-request.ts'
 import type { V2Orders } from './orders.ts'
 import { orderFields } from './orders.ts'
 import { spaced } from './refunds.ts'

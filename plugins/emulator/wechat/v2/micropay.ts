@@ -1,9 +1,9 @@
 /** micropay and reverse: the payer shows a code, the merchant scans it. */
 import { businessFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import { chinaTime, userOf } from '../../state/world.ts'
-import type { World } from '../../state/world.ts'
-import type { V2Gate, V2Handler } from './gate.ts'
+import { chinaTime, userOf } from '../../state/state.ts'
+import type { World } from '../../state/state.ts'
+import type { V2Gate, V2Handler } from './check-request.ts'
 import { orderFields, paidFields } from './orders.ts'
 import type { V2Orders } from './orders.ts'
 import type { V2Refunds } from './refunds.ts'

@@ -4,9 +4,9 @@ import { verifyV2 } from '../../../../src/pay/v2/sign.ts'
 import type { Fields } from '../../../../src/pay/v2/xml.ts'
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import { chinaTime, openidProblem, orderKey, userOf } from '../../state/world.ts'
-import type { Order, World } from '../../state/world.ts'
-import type { V2Gate, V2Handler, V2Request } from './gate.ts'
+import { chinaTime, openidProblem, orderKey, userOf } from '../../state/state.ts'
+import type { Order, World } from '../../state/state.ts'
+import type { V2Gate, V2Handler, V2Request } from './check-request.ts'
 
 /** Milliseconds a prepay_id, and an order without time_expire, lives. */
 const PREPAY_LIFE = 2 * 3600_000

@@ -1,9 +1,9 @@
 /** Red packets and transfers to balance. */
 import { businessFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import { chinaTime, openidProblem } from '../../state/world.ts'
-import type { Payout, World } from '../../state/world.ts'
-import type { V2Gate, V2Handler } from './gate.ts'
+import { chinaTime, openidProblem } from '../../state/state.ts'
+import type { Payout, World } from '../../state/state.ts'
+import type { V2Gate, V2Handler } from './check-request.ts'
 import { spaced } from './refunds.ts'
 
 /** The older calls: certificate, MD5, and an answer that is not signed. */

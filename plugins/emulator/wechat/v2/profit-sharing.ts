@@ -3,8 +3,8 @@ import { businessFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import { MAX_RATIO, NOT_YET } from '../sharing.ts'
 import type { Share, ShareProblem, ShareReturn, Sharing } from '../sharing.ts'
-import type { World } from '../../state/world.ts'
-import type { V2Gate, V2Handler } from './gate.ts'
+import type { World } from '../../state/state.ts'
+import type { V2Gate, V2Handler } from './check-request.ts'
 import type { V2Orders } from './orders.ts'
 
 const SHARING = { signType: 'HMAC-SHA256' } as const

@@ -2,9 +2,9 @@
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import { createAppointments } from '../../state/appointments.ts'
-import { chinaTime } from '../../state/world.ts'
-import type { Order, Refund, World } from '../../state/world.ts'
-import type { V2Gate } from './gate.ts'
+import { chinaTime } from '../../state/state.ts'
+import type { Order, Refund, World } from '../../state/state.ts'
+import type { V2Gate } from './check-request.ts'
 import type { V2Orders } from './orders.ts'
 
 const YEAR = 365 * 86_400_000

@@ -1,9 +1,9 @@
 /** The smaller calls: short addresses, who shows a code, reports, comments, and the official sandbox. */
 import type { FastifyInstance } from 'fastify'
 import { businessFailed, v2Xml } from '../wire.ts'
-import { userOf } from '../../state/world.ts'
-import type { World } from '../../state/world.ts'
-import type { V2Gate, V2Handler } from './gate.ts'
+import { userOf } from '../../state/state.ts'
+import type { World } from '../../state/state.ts'
+import type { V2Gate, V2Handler } from './check-request.ts'
 import { spaced } from './refunds.ts'
 
 export function v2Tools (app: FastifyInstance, route: V2Gate, world: World, { micropay, reverse, query }: Record<'micropay' | 'reverse' | 'query', V2Handler>): void {

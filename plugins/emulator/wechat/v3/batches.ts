@@ -1,5 +1,5 @@
 /** /v3/transfer/batches: the older transfers, many at once, and their receipts. */
-import { chinaTime, openidProblem, rfc3339 } from '../../state/world.ts'
+import { chinaTime, openidProblem, rfc3339 } from '../../state/state.ts'
 import { hashOf, notFound, repeatedOtherwise, unreadable } from './area.ts'
 import type { V3Area } from './area.ts'
 import { bad, list, text } from './shape.ts'

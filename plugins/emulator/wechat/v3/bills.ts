@@ -2,10 +2,10 @@
 import { createCipheriv, createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { billIsMade, fundFlowText, tradeBillText } from '../v2/bills.ts'
-import { chinaTime } from '../../state/world.ts'
+import { chinaTime } from '../../state/state.ts'
 import { isOurs } from './area.ts'
 import type { V3Area } from './area.ts'
-import type { V3Call } from './gate.ts'
+import type { V3Call } from './check-request.ts'
 import { refuse } from './wire.ts'
 
 /** `sealed`: encrypts for the merchant, whose certificate opens it. */

@@ -1,7 +1,7 @@
 /** /v3/certificates: platform certificates, for merchants who have them. */
-import type { World } from '../../state/world.ts'
-import { chinaTime, rfc3339 } from '../../state/world.ts'
-import type { V3Gate } from './gate.ts'
+import type { World } from '../../state/state.ts'
+import { chinaTime, rfc3339 } from '../../state/state.ts'
+import type { V3Gate } from './check-request.ts'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 import { encryptResource, refuse } from './wire.ts'
 

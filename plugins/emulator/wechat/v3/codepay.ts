@@ -2,11 +2,11 @@
  * /v3/pay/transactions/codepay and …/reverse, and the partner's: the payer shows a code, the merchant scans it. Shapes:
  * wechat-openapi descriptions; 202 with nothing but the state: WxJava 4050. Codes of refusals are v2's in v3's spelling.
  */
-import { chinaTime, userOf } from '../../state/world.ts'
-import type { Order, World } from '../../state/world.ts'
+import { chinaTime, userOf } from '../../state/state.ts'
+import type { Order, World } from '../../state/state.ts'
 import type { V2Orders } from '../v2/orders.ts'
 import type { V2Refunds } from '../v2/refunds.ts'
-import type { Json, V3Gate } from './gate.ts'
+import type { Json, V3Gate } from './check-request.ts'
 import { businessEnd } from './order-end.ts'
 import { orderJson } from './orders.ts'
 import { refuse } from './wire.ts'

@@ -1,6 +1,6 @@
 /** /v3/merchant-service: complaints of payers, what the merchant answers, and the notices about them. */
-import { chinaTime, rfc3339 } from '../../state/world.ts'
-import type { Order } from '../../state/world.ts'
+import { chinaTime, rfc3339 } from '../../state/state.ts'
+import type { Order } from '../../state/state.ts'
 import { notFound } from './area.ts'
 import type { V3Area } from './area.ts'
 import { uploaded } from './media.ts'

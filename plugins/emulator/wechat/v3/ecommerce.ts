@@ -1,8 +1,8 @@
 /** /v3/ecommerce: profit sharing and refunds of a platform for its merchants. The same money as elsewhere, in other words. */
 import type { ShareReturn, Share, Sharing } from '../sharing.ts'
 import { NOT_YET } from '../sharing.ts'
-import { rfc3339 } from '../../state/world.ts'
-import type { Refund } from '../../state/world.ts'
+import { rfc3339 } from '../../state/state.ts'
+import type { Refund } from '../../state/state.ts'
 import { isOurs } from './area.ts'
 import type { V3Area } from './area.ts'
 import { sharingRefusal } from './profit-sharing.ts'

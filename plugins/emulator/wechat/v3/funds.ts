@@ -1,6 +1,6 @@
 /** /v3/merchant/fund: what is on the accounts, and withdrawals to the merchant's bank. */
 import { gzipSync } from 'node:zlib'
-import { chinaTime, rfc3339 } from '../../state/world.ts'
+import { chinaTime, rfc3339 } from '../../state/state.ts'
 import { hashOf, notFound, repeatedOtherwise } from './area.ts'
 import type { V3Area } from './area.ts'
 import { bad, text } from './shape.ts'

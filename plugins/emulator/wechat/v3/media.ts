@@ -2,7 +2,7 @@
 import { hashOf } from './area.ts'
 import type { V3Area } from './area.ts'
 import { readUpload } from './multipart.ts'
-import type { V3Call } from './gate.ts'
+import type { V3Call } from './check-request.ts'
 import { text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'

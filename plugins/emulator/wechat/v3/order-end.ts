@@ -1,4 +1,4 @@
-import type { Order } from '../../state/world.ts'
+import type { Order } from '../../state/state.ts'
 import { refuse } from './wire.ts'
 import type { V3Refusal } from './wire.ts'
 

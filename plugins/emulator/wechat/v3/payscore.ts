@@ -1,5 +1,5 @@
 /** /v3/payscore/serviceorder: use now, pay later. */
-import { chinaTime, openidProblem, userOf } from '../../state/world.ts'
+import { chinaTime, openidProblem, userOf } from '../../state/state.ts'
 import { repeatedOtherwise } from './area.ts'
 import type { V3Area } from './area.ts'
 import { bad, list, object, text } from './shape.ts'

@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib'
 import { MAX_RATIO, NOT_YET } from '../sharing.ts'
 import type { Share, ShareProblem, ShareReturn, Sharing } from '../sharing.ts'
-import { rfc3339 } from '../../state/world.ts'
+import { rfc3339 } from '../../state/state.ts'
 import { hashOf, isOurs, unreadable } from './area.ts'
 import type { V3Area } from './area.ts'
 import { bad, list, object, text } from './shape.ts'

@@ -1,9 +1,9 @@
 /** /v3/refund/domestic/refunds. */
 import type { V2Orders } from '../v2/orders.ts'
 import type { V2Refunds } from '../v2/refunds.ts'
-import { chinaTime, rfc3339 } from '../../state/world.ts'
-import type { Order, Refund, World } from '../../state/world.ts'
-import type { V3Gate } from './gate.ts'
+import { chinaTime, rfc3339 } from '../../state/state.ts'
+import type { Order, Refund, World } from '../../state/state.ts'
+import type { V3Gate } from './check-request.ts'
 import { object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'

@@ -1,6 +1,6 @@
 /** /v3/fund-app/mch-transfer: transfers that the receiver confirms, or has allowed for good; a provider's, and to a QQ wallet; receipts. */
 import { getHashes } from 'node:crypto'
-import { chinaTime, openidProblem, orderKey, rfc3339 } from '../../state/world.ts'
+import { chinaTime, openidProblem, orderKey, rfc3339 } from '../../state/state.ts'
 import { hashOf, isOurs, notFound, unreadable } from './area.ts'
 import type { V3Area } from './area.ts'
 import { bad, list, object, text } from './shape.ts'

@@ -3,7 +3,7 @@ import { createCipheriv, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { createRandom } from '../../state/random.ts'
 import type { Random } from '../../state/random.ts'
-import type { World } from '../../state/world.ts'
+import type { World } from '../../state/state.ts'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 
 /** A refusal: HTTP status, code, WeChat's words, and the inner code that ends its Request-ID. */

@@ -1,11 +1,11 @@
 /** Bad days on command or by chance, and what was told to the merchant. */
 import type { FastifyInstance } from 'fastify'
-import { createChance } from '../faults/chance.ts'
+import { createChance } from '../faults/random-faults.ts'
 import type { Fault, FaultOdds, Faults } from '../faults/faults.ts'
-import type { Mishap, MishapOdds, Mishaps } from '../faults/mishaps.ts'
+import type { Mishap, MishapOdds, Mishaps } from '../faults/notification-faults.ts'
 import type { Notifier } from '../notifications/notifier.ts'
 import { orderOf } from './journal.ts'
-import type { World } from '../state/world.ts'
+import type { World } from '../state/state.ts'
 import { listOf, number, object, one, schema, text } from './schemas.ts'
 
 export interface TroubleParts { notifier: Notifier, faults: Faults, mishaps: Mishaps }

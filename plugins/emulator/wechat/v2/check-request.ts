@@ -10,7 +10,7 @@ import { explainXml } from '../../explain/xml.ts'
 import { NotXml, readRequestXml } from './request-xml.ts'
 import { businessFailed, callFailed, sendV2, signed, v2Xml } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import type { World } from '../../state/world.ts'
+import type { World } from '../../state/state.ts'
 
 /** The client's words for how calls differ, but what each call is like is written down here once more: two witnesses. */
 export interface V2Route extends Pick<Endpoint, 'cert' | 'appid' | 'mchId' | 'signType' | 'signedReply'> {

@@ -1,6 +1,6 @@
 /** What can happen to a notification on its way, on command or by chance with a seed. */
 
-import type { Chance } from './chance.ts'
+import type { Chance } from './random-faults.ts'
 
 export interface Mishap {
   /**

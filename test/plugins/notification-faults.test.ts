@@ -2,7 +2,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
-import { createChance } from '../../plugins/emulator/faults/chance.ts'
+import { createChance } from '../../plugins/emulator/faults/random-faults.ts'
 import type { Chaos, Mishap } from '../../plugins/emulator/server/emulator.ts'
 import { testNotifications } from '../../plugins/emulator/server/emulator.ts'
 import { notify } from '../../plugins/notify.ts'

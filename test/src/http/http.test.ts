@@ -4,12 +4,12 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { Agent } from 'undici'
-import { createHosts } from '../../src/hosts.ts'
-import { createHttp } from '../../src/http.ts'
-import type { HttpRequest } from '../../src/http.ts'
-import { FAULTS, fakeServer } from '../helpers/fake-server.ts'
-import { need } from '../helpers/needs.ts'
-import { freePort } from '../helpers/redis.ts'
+import { createHosts } from '../../../src/http/hosts.ts'
+import { createHttp } from '../../../src/http/http.ts'
+import type { HttpRequest } from '../../../src/http/http.ts'
+import { FAULTS, fakeServer } from '../../helpers/fake-server.ts'
+import { need } from '../../helpers/needs.ts'
+import { freePort } from '../../helpers/redis.ts'
 
 const call = (bases: string[], more: Partial<HttpRequest> = {}): HttpRequest =>
   ({ name: '/call', method: 'GET', bases, path: '/call', query: { secret: 'canary-secret' }, repeatable: true, ...more })
