@@ -145,21 +145,21 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
     while (performance.now() < deadline) {
       let turn
       try {
-        turn = await store.take(key, id, TWIN_WAIT)
+        turn = await store.acquire(key, id, TWIN_WAIT)
       } catch (err) {
         log.error({ err }, 'fastify-wechat-pay: the shared store is unreachable; this process watches over its logins alone')
         store = own
         continue
       }
-      if (turn.state === 'mine') {
+      if (turn.state === 'acquired') {
         // However slow WeChat is: a twin that redeemed the code a second time would be told that it is used.
         const letGo = keepLease(store, key, id, TWIN_WAIT)
         const outcome = await visitor(account, code).finally(letGo).catch(async (error: unknown) => {
-          await store.finish(key, id, FAILED, LOGIN_TIME * 1000).catch(() => {})
+          await store.complete(key, id, FAILED, LOGIN_TIME * 1000).catch(() => {})
           throw error
         })
         // Not written, it costs a twin its answer and no more: WeChat redeems a code once.
-        await store.finish(key, id, outcome, LOGIN_TIME * 1000).catch(() => {})
+        await store.complete(key, id, outcome, LOGIN_TIME * 1000).catch(() => {})
         return outcome
       }
       if (turn.state === 'done') {

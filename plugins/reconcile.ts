@@ -75,8 +75,8 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
   /** `rest`: milliseconds for which nobody runs again. */
   async function once (rest: number): Promise<ReconcileReport | undefined> {
     const owner = randomUUID()
-    if (rest === 0) await store.drop(key, DONE)
-    if ((await store.take(key, owner, LEASE)).state !== 'mine') return undefined
+    if (rest === 0) await store.delete(key, DONE)
+    if ((await store.acquire(key, owner, LEASE)).state !== 'acquired') return undefined
     const letGo = keepLease(store, key, owner, LEASE)
     try {
       report = await reconcileOrders(unfinished(), {
@@ -94,7 +94,7 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
     } finally {
       letGo()
       // Lost on the way, it costs one run too many: payments are handled once whatever the number of runs.
-      await (rest > 0 ? store.finish(key, owner, DONE, rest) : store.release(key, owner)).catch(() => {})
+      await (rest > 0 ? store.complete(key, owner, DONE, rest) : store.release(key, owner)).catch(() => {})
     }
   }
 

@@ -55,7 +55,7 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
     for (;;) {
       let turn
       try {
-        turn = await store.take(key, owner, LEASE)
+        turn = await store.acquire(key, owner, LEASE)
       } catch (error) {
         // Another process was at it a moment ago: not beside that one.
         if (storeAway !== 'process' || taken) throw error
@@ -64,7 +64,7 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
       }
       // It answers: what it missed goes with this.
       successes.flush()
-      if (turn.state !== 'taken') return turn.state === 'mine'
+      if (turn.state !== 'locked') return turn.state === 'acquired'
       taken = true
       if (performance.now() > deadline) throw tooLate()
       await sleep(20 + 30 * Math.random())
@@ -91,7 +91,7 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
     }
     // A success is one whoever holds the lease by now; another's is left alone.
     await successes.put(key, DONE, remember, async () => {
-      if (!await store.finish(key, owner, DONE, remember)) await store.note(key, DONE, remember)
+      if (!await store.complete(key, owner, DONE, remember)) await store.set(key, DONE, remember)
     })
   }
 

@@ -86,7 +86,7 @@ export const CORE = {
   ticketProvider: handler,
   merchant: object(MERCHANT),
   version: oneOf('v2', 'v3'),
-  store: shape(value => typeof (value as { take?: unknown } | null)?.take === 'function', 'must be a store: createRedisStore() or createMemoryStore() makes one'),
+  store: shape(value => typeof (value as { acquire?: unknown } | null)?.acquire === 'function', 'must be a store: createRedisStore() or createMemoryStore() makes one'),
   clock: anyObject,
   log: anyObject
 } satisfies ShapesOf<AccessTokenOptions & PayOptions>

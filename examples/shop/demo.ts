@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
 import { createShop } from './shop.ts'
-import { walk } from './purchase-script.ts'
+import { runPurchase } from './purchase-script.ts'
 
 const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string' }, 'emulator-port': { type: 'string' }, v3: { type: 'boolean' } } })
 
@@ -29,7 +29,7 @@ async function close () {
 try {
   await shop.app.listen({ port, host: 'localhost' }).catch((error: Error) => { throw new Error(`opening the shop: ${error.message}`) })
   if (values.once) {
-    await walk(emulator, shop, origin, line => console.log(line))
+    await runPurchase(emulator, shop, origin, line => console.log(line))
     await close()
   } else {
     console.log(`The shop is open: ${origin}/?lang=en  (中文：${origin}/?lang=zh)

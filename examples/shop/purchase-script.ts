@@ -5,7 +5,7 @@ import type { createShop } from './shop.ts'
 
 type Shop = Awaited<ReturnType<typeof createShop>>
 
-export async function walk (emulator: Emulator, { app, orders }: Shop, origin: string, print: (line: string) => void): Promise<void> {
+export async function runPurchase (emulator: Emulator, { app, orders }: Shop, origin: string, print: (line: string) => void): Promise<void> {
   const cookies = new Map<string, string>()
   let at = 'start'
   const step = (name: string) => { at = name }

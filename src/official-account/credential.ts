@@ -8,9 +8,9 @@ import { WechatError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { createStoreGuard } from '../store/guard.ts'
 import type { Store } from '../store/store.ts'
-import { createMint, isToken } from './issuer.ts'
+import { createIssuer, isToken } from './issuer.ts'
 import type { Issued } from './issuer.ts'
-import { createRefusals } from './failure-cache.ts'
+import { createFailureCache } from './failure-cache.ts'
 
 export interface CredentialParts {
   /** What it is called in errors and logs: access_token, jsapi_ticket. */
@@ -20,7 +20,7 @@ export interface CredentialParts {
   store: Store
   clock: Clock
   log: Log
-  /** What WeChat is asked with: its refusals of this secret concern nobody who has another. */
+  /** What WeChat is asked with: its failures of this secret concern nobody who has another. */
   secret?: string | undefined
   /** Asks WeChat. `force` when WeChat keeps answering a value that is known to be dead. */
   issue (force: boolean): Promise<Issued>
@@ -49,7 +49,7 @@ const AHEAD = 240_000
 /** How long a refresher that stops renewing its lease keeps the others waiting. */
 const LEASE = 3000
 /** Without a store, at most one fetch in this time: each may kill what another process holds. */
-const MINT_ALONE_GAP = 60_000
+const FETCH_ALONE_GAP = 60_000
 
 interface Current { promise: Promise<string>, value: string, until: number, refreshAt: number, shared: boolean }
 
@@ -57,20 +57,20 @@ export function createCredential (parts: CredentialParts): Credential {
   const { name, key, store, clock, log, issue, waitTimeout = 15_000 } = parts
   const guard = createStoreGuard(clock, log, name)
   const { ask } = guard
-  const mint = createMint({ name, key, store, guard, clock, issue })
-  const refusals = createRefusals({ name, key: `${key}:failure`, secret: parts.secret, store, guard, clock })
+  const issuer = createIssuer({ name, key, store, guard, clock, issue })
+  const failures = createFailureCache({ name, key: `${key}:failure`, secret: parts.secret, store, guard, clock })
 
   let current: Current | undefined
   let inFlight: Promise<string> | undefined
   let sharing = false
-  let mintedAloneAt = -Infinity
+  let fetchedAloneAt = -Infinity
   let dropping: { value: string, done: Promise<unknown> } | undefined
 
   function adopt (value: string, ttl: number, shared: boolean): string {
     const now = clock.now()
     const ahead = Math.min(AHEAD, ttl / 5) * (0.85 + 0.3 * Math.random())
     current = { value, promise: Promise.resolve(value), until: now + ttl, refreshAt: now + ttl - ahead, shared }
-    refusals.forget()
+    failures.clear()
     return value
   }
 
@@ -79,14 +79,14 @@ export function createCredential (parts: CredentialParts): Credential {
     const deadline = clock.now() + waitTimeout
     const owner = randomUUID()
     for (;;) {
-      const turn = (await ask(() => store.take(key, owner, LEASE, minTtl)))?.answer
-      if (!turn) return await mintAlone()
+      const turn = (await ask(() => store.acquire(key, owner, LEASE, minTtl)))?.answer
+      if (!turn) return await fetchAlone()
       if (turn.state === 'done' && isToken(turn.value)) return adopt(turn.value, turn.ttl, true)
       // Rubbish at our key: make way for the next one.
-      if (turn.state === 'done') await ask(() => store.drop(key, turn.value))
-      if (turn.state === 'mine') {
-        const stop = clock.every(LEASE / 3, () => { ask(() => store.extend(key, owner, LEASE)) })
-        return await mintForAll(owner).finally(stop)
+      if (turn.state === 'done') await ask(() => store.delete(key, turn.value))
+      if (turn.state === 'acquired') {
+        const stop = clock.every(LEASE / 3, () => { ask(() => store.renew(key, owner, LEASE)) })
+        return await fetchForAll(owner).finally(stop)
       }
       if (clock.now() > deadline) {
         throw new WechatError('WECHAT_TOKEN_TIMEOUT', `no ${name} within ${waitTimeout} ms: another process is fetching it`, { statusCode: 503, fault: 'wechat', retryable: true })
@@ -96,39 +96,39 @@ export function createCredential (parts: CredentialParts): Credential {
     }
   }
 
-  async function mintForAll (owner: string): Promise<string> {
+  async function fetchForAll (owner: string): Promise<string> {
     try {
-      await refusals.heed()
-      const issued = await mint.live()
-      const written = await ask(() => store.finish(key, owner, issued.value, issued.ttl))
+      await failures.check()
+      const issued = await issuer.live()
+      const written = await ask(() => store.complete(key, owner, issued.value, issued.ttl))
       if (written?.answer === false) {
         // We came too late: whoever took over has, or will have, a newer one.
         const newer = (await ask(() => store.read(key)))?.answer
         if (newer && isToken(newer.value)) return adopt(newer.value, newer.ttl, true)
       }
-      if (!written) mintedAloneAt = clock.now()
+      if (!written) fetchedAloneAt = clock.now()
       return adopt(issued.value, issued.ttl, written?.answer === true)
     } catch (error) {
-      await refusals.note(error, true)
+      await failures.remember(error, true)
       await ask(() => store.release(key, owner))
       throw error
     }
   }
 
   /** Redis is away: whoever has a live value keeps it; else one fetch a minute, since it may kill another process's token. */
-  async function mintAlone (): Promise<string> {
+  async function fetchAlone (): Promise<string> {
     if (current && clock.now() < current.until) return current.value
-    if (clock.now() - mintedAloneAt < MINT_ALONE_GAP) {
+    if (clock.now() - fetchedAloneAt < FETCH_ALONE_GAP) {
       throw new WechatError('WECHAT_STORE', `no ${name}: the shared store is unreachable and this process has fetched one less than a minute ago`, { statusCode: 503, fault: 'network', retryable: true })
     }
     try {
-      const issued = await mint.blind()
-      mintedAloneAt = clock.now()
+      const issued = await issuer.blind()
+      fetchedAloneAt = clock.now()
       return adopt(issued.value, issued.ttl, false)
     } catch (error) {
       // WeChat may have issued one although its answer was lost: that counts.
-      if ((error as { outcome?: string }).outcome === 'unknown') mintedAloneAt = clock.now()
-      await refusals.note(error, false)
+      if ((error as { outcome?: string }).outcome === 'unknown') fetchedAloneAt = clock.now()
+      await failures.remember(error, false)
       throw error
     }
   }
@@ -151,12 +151,12 @@ export function createCredential (parts: CredentialParts): Credential {
   /** A value fetched while the store was away becomes everybody's, or gives way to theirs. */
   async function share (held: Current): Promise<void> {
     const owner = randomUUID()
-    const turn = (await ask(() => store.take(key, owner, LEASE)))?.answer
+    const turn = (await ask(() => store.acquire(key, owner, LEASE)))?.answer
     // Meanwhile somebody may have seen it fail: then it is nothing to share.
     const left = current === held ? held.until - clock.now() : 0
-    if (turn?.state === 'mine' && left > 0) held.shared = (await ask(() => store.finish(key, owner, held.value, left)))?.answer === true
-    else if (turn?.state === 'mine') await ask(() => store.release(key, owner))
-    else if (turn?.state === 'done' && !isToken(turn.value)) await ask(() => store.drop(key, turn.value))
+    if (turn?.state === 'acquired' && left > 0) held.shared = (await ask(() => store.complete(key, owner, held.value, left)))?.answer === true
+    else if (turn?.state === 'acquired') await ask(() => store.release(key, owner))
+    else if (turn?.state === 'done' && !isToken(turn.value)) await ask(() => store.delete(key, turn.value))
     else if (turn?.state === 'done' && left > 0) adopt(turn.value, turn.ttl, true)
   }
 
@@ -170,22 +170,22 @@ export function createCredential (parts: CredentialParts): Credential {
         } else if (now >= current.refreshAt && !inFlight) refreshBehind(current)
         return current.promise
       }
-      const refusal = refusals.standing()
+      const refusal = failures.current()
       return refusal ? Promise.reject(refusal) : refresh(0)
     },
 
     async invalidate (value) {
-      // A hundred callers who saw the same value fail are one piece of news.
+      // A hundred callers may report the same value: it is deleted once.
       if (current?.value === value || dropping?.value !== value) {
         if (current?.value === value) current = undefined
-        dropping = { value, done: ask(() => store.drop(key, value, mint.obituary(value))) }
+        dropping = { value, done: ask(() => store.delete(key, value, issuer.tombstone(value))) }
       }
       await dropping.done
     },
 
     status () {
       const now = clock.now()
-      const failing = refusals.standing()
+      const failing = failures.current()
       return {
         expiresIn: current && now < current.until ? Math.floor((current.until - now) / 1000) : 0,
         storeReachable: guard.reachable(),

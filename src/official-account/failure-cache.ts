@@ -16,7 +16,7 @@ const ACCOUNT_VERDICTS = new Set(['45009', '40013', '50004', '50007'])
 /** Verdicts on the secret: worth telling those who have the same one. */
 const SECRET_VERDICTS = new Set(['40125', '40243'])
 
-export interface RefusalParts {
+export interface FailureCacheParts {
   /** What was refused, in errors. */
   name: string
   /** Where the processes tell each other. */
@@ -28,16 +28,16 @@ export interface RefusalParts {
   clock: Pick<Clock, 'now'>
 }
 
-export interface Refusals {
+export interface FailureCache {
   /** The failure that is still being waited out. */
-  standing (): WechatError | undefined
-  note (error: unknown, tellOthers: boolean): Promise<void>
+  current (): WechatError | undefined
+  remember (error: unknown, tellOthers: boolean): Promise<void>
   /** @throws WechatApiError if another process was refused a moment ago, and this one would be, too */
-  heed (): Promise<void>
-  forget (): void
+  check (): Promise<void>
+  clear (): void
 }
 
-export function createRefusals ({ name, key, secret, store, guard, clock }: RefusalParts): Refusals {
+export function createFailureCache ({ name, key, secret, store, guard, clock }: FailureCacheParts): FailureCache {
   // One process that was left with an old secret must not silence those who have the right one.
   const secretKey = secret === undefined ? undefined : `${key}:${markOf(secret)}`
   let failure: { error: WechatError, until: number } | undefined
@@ -49,18 +49,18 @@ export function createRefusals ({ name, key, secret, store, guard, clock }: Refu
   }
 
   return {
-    standing: () => failure && clock.now() < failure.until ? failure.error : undefined,
+    current: () => failure && clock.now() < failure.until ? failure.error : undefined,
 
-    async note (error, tellOthers) {
+    async remember (error, tellOthers) {
       if (!(error instanceof WechatError) || error === failure?.error) return
       const ms = waitFor(error)
       failure = { error, until: clock.now() + ms }
       const { wechatCode = '', wechatMessage } = error
       const at = ACCOUNT_VERDICTS.has(wechatCode) ? key : SECRET_VERDICTS.has(wechatCode) ? secretKey : undefined
-      if (tellOthers && at !== undefined) await guard.ask(() => store.note(at, JSON.stringify({ wechatCode, wechatMessage }), ms))
+      if (tellOthers && at !== undefined) await guard.ask(() => store.set(at, JSON.stringify({ wechatCode, wechatMessage }), ms))
     },
 
-    async heed () {
+    async check () {
       const [account, ofSecret] = await Promise.all([toldAt(key, ACCOUNT_VERDICTS), toldAt(secretKey, SECRET_VERDICTS)])
       const told = account ?? ofSecret
       if (!told) return
@@ -70,7 +70,7 @@ export function createRefusals ({ name, key, secret, store, guard, clock }: Refu
       throw error
     },
 
-    forget () { failure = undefined }
+    clear () { failure = undefined }
   }
 }
 

@@ -13,13 +13,13 @@ export interface Issued {
   expiresIn: unknown
 }
 
-export interface Minted {
+export interface Usable {
   value: string
   /** Milliseconds it may be used. */
   ttl: number
 }
 
-export interface MintParts {
+export interface IssuerParts {
   name: string
   key: string
   store: Store
@@ -29,39 +29,39 @@ export interface MintParts {
   issue (force: boolean): Promise<Issued>
 }
 
-export interface Mint {
-  /** For all processes, by the one whose turn it is. @throws WechatError `WECHAT_TOKEN_CONTESTED` while another system wins a race of minting */
-  live (): Promise<Minted>
+export interface Issuer {
+  /** For all processes, by the one whose turn it is. @throws WechatError `WECHAT_TOKEN_CONTESTED` while another system wins a race of fetching */
+  live (): Promise<Usable>
   /** Without a look at what the others know. */
-  blind (): Promise<Minted>
+  blind (): Promise<Usable>
   /** What is left at the store about a value that failed. */
-  obituary (value: string): { key: string, value: string, ttl: number }
+  tombstone (value: string): { key: string, value: string, ttl: number }
 }
 
 /** A value is not used in its last milliseconds: a call made with it must still arrive in time. */
 const MARGIN = 10_000
 /** Seconds. */
 const MAX_LIFETIME = 86_400
-/** Renewals that are due to a dead value, not to its age: somebody else mints too. */
+/** Renewals that are due to a dead value, not to its age: somebody else fetches too. */
 const CONTEST = { limit: 3, window: 20_000 }
 /** WeChat's own limits of force_refresh: 20 a day, 30 seconds apart. */
 const FORCE = { gap: 30_000, limit: 20, window: 86_400_000 }
 /** How long a value that failed is remembered, to know it again should WeChat answer it once more. */
 const DEAD_FOR = 240_000
 
-export function createMint ({ name, key, store, guard, clock, issue }: MintParts): Mint {
+export function createIssuer ({ name, key, store, guard, clock, issue }: IssuerParts): Issuer {
   const deadKey = `${key}:dead`
 
-  async function checked (force: boolean): Promise<Minted> {
+  async function checked (force: boolean): Promise<Usable> {
     const trace: TokenTrace = { name, forced: force }
     return await traced(tokenChannel, trace, async () => {
-      const minted = await fetched(force)
-      trace.ttl = minted.ttl
-      return minted
+      const usable = await fetched(force)
+      trace.ttl = usable.ttl
+      return usable
     })
   }
 
-  async function fetched (force: boolean): Promise<Minted> {
+  async function fetched (force: boolean): Promise<Usable> {
     // Life counts from before the request: WeChat's clock started somewhere between then and the answer.
     const asked = clock.now()
     const { value, expiresIn } = await issue(force)
@@ -75,7 +75,7 @@ export function createMint ({ name, key, store, guard, clock, issue }: MintParts
 
   /** How often, by all processes; as if for the first time while the store is away. */
   async function counted (what: string, window: number): Promise<number> {
-    return (await guard.ask(() => store.count(`${key}:${what}`, window)))?.answer ?? 1
+    return (await guard.ask(() => store.increment(`${key}:${what}`, window)))?.answer ?? 1
   }
 
   const contested = () => new WechatError('WECHAT_TOKEN_CONTESTED', `${name}: another system keeps replacing it`, {
@@ -101,7 +101,7 @@ export function createMint ({ name, key, store, guard, clock, issue }: MintParts
       return forced
     },
     blind: () => checked(false),
-    obituary: value => ({ key: deadKey, value: digest(value), ttl: DEAD_FOR })
+    tombstone: value => ({ key: deadKey, value: digest(value), ttl: DEAD_FOR })
   }
 }
 

@@ -21,7 +21,7 @@ import type { CertificateStatus } from './expiry.ts'
 import { qrCode } from './qr-code.ts'
 import { checkOutRefundNo, checkRefund } from './refund.ts'
 import type { Refund, RefundRequest } from './refund.ts'
-import { createRefundMemory } from './refund-idempotency.ts'
+import { createRefundIdempotency } from './refund-idempotency.ts'
 import { createV2Client } from './v2/client.ts'
 import type { V2Caller } from './v2/client.ts'
 import { createV2Pay } from './v2/pay.ts'
@@ -113,7 +113,7 @@ export function createPay (options: PayOptions): WechatPay {
     placing: placingVersion(options.version, merchant),
     store,
     clock,
-    together: createTogether()
+    coalesce: createCoalesce()
   }, checkIds(merchant.mchId, merchant))
 }
 
@@ -126,7 +126,7 @@ interface Shared {
   placing: 'v2' | 'v3'
   store: Store
   clock: Clock
-  together: Together
+  coalesce: Coalesce
 }
 
 /** Cheap: a service provider's server does it for each request. */
@@ -136,8 +136,8 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
   const v3 = keysV3 && lazy(() => withV3(keysV3, appId))
   const version = (shared.placing === 'v2' ? need(v2, 'v2') : need(v3, 'v3')).pay
   const others = new Map<string, PayVersion>()
-  const refunds = createRefundMemory(store, ids)
-  const together: Together = (key, work) => shared.together(`${ids.subMchId ?? ''} ${ids.subAppId ?? ''} ${key}`, work)
+  const refunds = createRefundIdempotency(store, ids)
+  const coalesce: Coalesce = (key, work) => shared.coalesce(`${ids.subMchId ?? ''} ${ids.subAppId ?? ''} ${key}`, work)
 
   function withV2 (keys: NonNullable<Shared['v2']>, under: string) {
     const caller = keys.caller.forMerchant(ids, under)
@@ -184,7 +184,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
   /** Ten calls at once for one order are one call to WeChat. */
   function placeChecked (placing: Placing): Promise<string> {
     checkNumber(placing.order.outTradeNo)
-    return together(keyOf(placing.way, placing.order, ORDER_FIELDS), () => versionFor(placing.order).place(placing))
+    return coalesce(keyOf(placing.way, placing.order, ORDER_FIELDS), () => versionFor(placing.order).place(placing))
   }
 
   async function jsapiParams (order: JsapiOrder): Promise<JsapiParams> {
@@ -229,7 +229,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     async micropay (order) {
       checkNumber(checkOrder(order).outTradeNo)
       checkAuthCode(order.authCode)
-      return await together(keyOf('micropay', order, ORDER_FIELDS), () => micropay(order, versionFor(order), clock))
+      return await coalesce(keyOf('micropay', order, ORDER_FIELDS), () => micropay(order, versionFor(order), clock))
     },
 
     async query (which) {
@@ -242,7 +242,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
 
     async refund (refund) {
       checkRefund(refund)
-      return await together(keyOf('refund', refund, REFUND_FIELDS), async () => {
+      return await coalesce(keyOf('refund', refund, REFUND_FIELDS), async () => {
         const forget = await refunds.same(refund)
         return await version.refund(refund).catch(async (error: unknown) => {
           // Refused for good: nothing was given back, and the number is free for an amount that fits.
@@ -323,9 +323,9 @@ function keyOf (what: string, record: object, fields: readonly string[]): string
 }
 
 /** Whoever asks for the same while it is under way gets the same answer. */
-type Together = <T>(key: string, work: () => Promise<T>) => Promise<T>
+type Coalesce = <T>(key: string, work: () => Promise<T>) => Promise<T>
 
-function createTogether (): Together {
+function createCoalesce (): Coalesce {
   const underWay = new Map<string, Promise<unknown>>()
   return <T>(key: string, work: () => Promise<T>): Promise<T> => {
     let running = underWay.get(key) as Promise<T> | undefined

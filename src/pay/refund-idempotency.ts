@@ -17,16 +17,16 @@ const WRITTEN = /^[to]:[^:]+:\d+:\d+$/
 /** Whoever is told to take a new number while the first refund may have happened gives the money back twice. */
 const OTHER = 'was used for another refund (order, amount or total differ): repeat that one unchanged, or query it; until its outcome is known, a new number may give the money back twice'
 
-export function createRefundMemory (store: Store, { mchId, subMchId }: MerchantIds) {
+export function createRefundIdempotency (store: Store, { mchId, subMchId }: MerchantIds) {
   /** What is remembered under the key from now on, and whether it is new. */
   async function remember (key: string, meant: string): Promise<{ value: string, isNew: boolean }> {
     const owner = randomUUID()
     try {
       for (let looks = 0; looks < LOOKS; looks++) {
-        const turn = await store.take(key, owner, 1000)
+        const turn = await store.acquire(key, owner, 1000)
         if (turn.state === 'done' && WRITTEN.test(turn.value)) return { value: turn.value, isNew: false }
-        if (turn.state === 'done') await store.drop(key, turn.value)
-        else if (turn.state === 'mine') return { value: meant, isNew: await store.finish(key, owner, meant, REMEMBER) }
+        if (turn.state === 'done') await store.delete(key, turn.value)
+        else if (turn.state === 'acquired') return { value: meant, isNew: await store.complete(key, owner, meant, REMEMBER) }
         else await sleep(10 + 20 * Math.random())
       }
     } catch { /* A store that is away keeps no refund from the payer: WeChat compares, too. */ }
@@ -44,7 +44,7 @@ export function createRefundMemory (store: Store, { mchId, subMchId }: MerchantI
       const [kind, , ...amounts] = value.split(':')
       const fits = value === meant || (kind !== meant[0] && amounts.join(':') === `${refund.amount}:${refund.total}`)
       if (!fits) throw new WechatInputError('outRefundNo', OTHER, 409)
-      return async () => { if (isNew) await store.drop(key, meant).catch(() => false) }
+      return async () => { if (isNew) await store.delete(key, meant).catch(() => false) }
     }
   }
 }

@@ -8,14 +8,14 @@ const RETRY = 250
  * Renews the owner's lease three times in its span. One that was lost (the store restarted empty, or stood still for
  * longer than the lease) is taken again if nobody else holds it. The returned function ends that; nothing waits for its timer.
  */
-export function keepLease (store: Pick<Store, 'extend' | 'take'>, key: string, owner: string, lease: number): () => void {
+export function keepLease (store: Pick<Store, 'renew' | 'acquire'>, key: string, owner: string, lease: number): () => void {
   let ended = false
   let timer: NodeJS.Timeout
 
   async function renew (): Promise<void> {
-    const held = await store.extend(key, owner, lease)
+    const held = await store.renew(key, owner, lease)
     // Not after the end: nobody would free it.
-    if (!held && !ended) await store.take(key, owner, lease)
+    if (!held && !ended) await store.acquire(key, owner, lease)
   }
   function beat (pause: number): void {
     if (ended) return

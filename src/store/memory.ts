@@ -42,20 +42,20 @@ export function createMemoryStore (clock: Pick<Clock, 'now'> = systemClock): Sto
       const entry = live(key)
       return entry && { value: entry.value, ttl: entry.until - clock.now() }
     },
-    async take (key, owner, ms, minTtl = 0) {
+    async acquire (key, owner, ms, minTtl = 0) {
       const entry = live(key)
       const ttl = entry ? entry.until - clock.now() : 0
       if (entry && ttl > minTtl) return { state: 'done', value: entry.value, ttl }
-      if (leases.live(key)) return { state: 'taken' }
+      if (leases.live(key)) return { state: 'locked' }
       leases.write(key, owner, ms)
-      return { state: 'mine' }
+      return { state: 'acquired' }
     },
-    async extend (key, owner, ms) {
+    async renew (key, owner, ms) {
       if (!owns(key, owner)) return false
       leases.write(key, owner, ms)
       return true
     },
-    async finish (key, owner, value, ttl) {
+    async complete (key, owner, value, ttl) {
       if (!owns(key, owner)) return false
       write(key, value, ttl)
       leases.delete(key)
@@ -64,16 +64,16 @@ export function createMemoryStore (clock: Pick<Clock, 'now'> = systemClock): Sto
     async release (key, owner) {
       if (owns(key, owner)) leases.delete(key)
     },
-    async drop (key, value, note) {
+    async delete (key, value, tombstone) {
       if (live(key)?.value !== value) return false
       forget(key)
-      if (note) write(note.key, note.value, note.ttl)
+      if (tombstone) write(tombstone.key, tombstone.value, tombstone.ttl)
       return true
     },
-    async note (key, value, ttl) {
+    async set (key, value, ttl) {
       write(key, value, ttl)
     },
-    async count (key, window) {
+    async increment (key, window) {
       const entry = live(key)
       if (!entry) {
         write(key, '1', window)

@@ -26,7 +26,7 @@ export interface Outbox {
 interface Entry { value: string, until: number }
 
 /** `what`: the notes, for the log. */
-export function createOutbox (store: Pick<Store, 'note'>, log: Log, what: string): Outbox {
+export function createOutbox (store: Pick<Store, 'set'>, log: Log, what: string): Outbox {
   // In the order in which they came; until: by performance.now().
   const kept = new Map<string, Entry>()
   let flushing: Promise<void> | undefined
@@ -53,7 +53,7 @@ export function createOutbox (store: Pick<Store, 'note'>, log: Log, what: string
     for (let size = 1; kept.size > 0; size = BATCH) {
       await Promise.all(first(size, kept).map(async ([key, entry]) => {
         const left = entry.until - performance.now()
-        if (left > 0) await store.note(key, entry.value, left)
+        if (left > 0) await store.set(key, entry.value, left)
         written(key, entry)
       }))
     }
@@ -71,7 +71,7 @@ export function createOutbox (store: Pick<Store, 'note'>, log: Log, what: string
       const entry = kept.get(key)
       return entry !== undefined && entry.until > performance.now()
     },
-    async put (key, value, ttl, write = () => store.note(key, value, ttl)) {
+    async put (key, value, ttl, write = () => store.set(key, value, ttl)) {
       const entry = { value, until: performance.now() + ttl }
       kept.set(key, entry)
       for (const [oldest] of first(kept.size - MOST, kept)) {

@@ -41,18 +41,18 @@ export function createReadableStore (store: Store, { write, read }: Format): Sto
       const value = found && read(key, found.value)
       return found && value !== undefined ? { ...found, value } : undefined
     },
-    async take (key, owner, lease, minTtl) {
+    async acquire (key, owner, lease, minTtl) {
       for (;;) {
-        const turn = await bare.take(key, owner, lease, minTtl)
+        const turn = await bare.acquire(key, owner, lease, minTtl)
         if (turn.state !== 'done') return turn
         const value = read(key, turn.value)
         if (value !== undefined) return { ...turn, value }
         // Only if it is still there: another process may have written a good one meanwhile.
-        await bare.drop(key, turn.value)
+        await bare.delete(key, turn.value)
       }
     },
-    finish: (key, owner, value, ttl) => bare.finish(key, owner, write(key, value), ttl),
-    drop: (key, value, note) => bare.drop(key, write(key, value), note && { ...note, value: write(note.key, note.value) }),
-    note: (key, value, ttl) => bare.note(key, write(key, value), ttl)
+    complete: (key, owner, value, ttl) => bare.complete(key, owner, write(key, value), ttl),
+    delete: (key, value, tombstone) => bare.delete(key, write(key, value), tombstone && { ...tombstone, value: write(tombstone.key, tombstone.value) }),
+    set: (key, value, ttl) => bare.set(key, write(key, value), ttl)
   }
 }

@@ -96,18 +96,18 @@ export function createRedisStore (redis: RedisClient, timeout = TIMEOUT): Store 
       const reply = await run(READ_IT, key)
       return Array.isArray(reply) ? found(reply) : undefined
     },
-    async take (key, owner, lease, minTtl = 0) {
+    async acquire (key, owner, lease, minTtl = 0) {
       const reply = await run(TAKE, key, owner, whole(lease), Math.floor(minTtl))
       if (Array.isArray(reply)) return { state: 'done', ...found(reply) }
-      return { state: isYes(reply) ? 'mine' : 'taken' }
+      return { state: isYes(reply) ? 'acquired' : 'locked' }
     },
-    extend: async (key, owner, lease) => isYes(await run(EXTEND, key, owner, whole(lease))),
-    finish: async (key, owner, value, ttl) => isYes(await run(FINISH, key, owner, value, whole(ttl))),
+    renew: async (key, owner, lease) => isYes(await run(EXTEND, key, owner, whole(lease))),
+    complete: async (key, owner, value, ttl) => isYes(await run(FINISH, key, owner, value, whole(ttl))),
     release: async (key, owner) => { await run(RELEASE, key, owner) },
-    drop: async (key, value, note) => isYes(await (note
-      ? runOn(DROP, [key, `${key}:lock`, note.key], value, note.value, whole(note.ttl))
+    delete: async (key, value, tombstone) => isYes(await (tombstone
+      ? runOn(DROP, [key, `${key}:lock`, tombstone.key], value, tombstone.value, whole(tombstone.ttl))
       : run(DROP, key, value))),
-    note: async (key, value, ttl) => { await run(NOTE, key, value, whole(ttl)) },
-    count: async (key, window) => Number(await run(COUNT, key, whole(window)))
+    set: async (key, value, ttl) => { await run(NOTE, key, value, whole(ttl)) },
+    increment: async (key, window) => Number(await run(COUNT, key, whole(window)))
   }, plain)
 }

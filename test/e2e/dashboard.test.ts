@@ -86,7 +86,7 @@ t.test('in a browser', { skip, timeout: 110_000 }, async t => {
   await page.getByText('Done').waitFor()
   await page.getByRole('switch', { name: /^drop/ }).click()
   await page.locator('[data-kind=drop][aria-checked=true]').waitFor()
-  t.match((await emulator.app.inject('/_emulator/faults')).json(), { faults: [], mishaps: [{ kind: 'drop' }] })
+  t.match((await emulator.app.inject('/_emulator/faults')).json(), { faults: [], notificationFaults: [{ kind: 'drop' }] })
 
   await page.click('#language')
   t.match(await page.textContent('#tabs'), /订单.*转账.*分账.*投诉.*消息.*接口调用.*通知.*故障与工具/)

@@ -365,7 +365,7 @@ t.test('the control interface refuses what it does not know, and its OpenAPI doc
   const post = (url: string, payload?: object | string) => emulator.app.inject({ method: 'POST', url: `/_emulator/${url}`, ...(payload !== undefined && { payload }) })
   for (const [url, payload, words] of [
     ['faults', { kind: 'hang', tymes: 2 }, /there is no tymes here/], ['faults', {}, /required property 'kind'/], ['faults', undefined, /must be object/],
-    ['notifications/mishaps', { kind: 'burn' }, /allowed values/], ['keys/mode', { mode: 'none' }, /allowed values/], ['chaos', { seed: 1, calls: { hang: 2 } }, /<= 1/],
+    ['notifications/faults', { kind: 'burn' }, /allowed values/], ['keys/mode', { mode: 'none' }, /allowed values/], ['chaos', { seed: 1, calls: { hang: 2 } }, /<= 1/],
     ['refunds/x/settle', { status: 'LOST' }, /allowed values: SUCCESS, REFUNDCLOSE, CHANGE, CLOSED, ABNORMAL$/], ['trigger', { event: 'X.Y', url: 'http://127.0.0.1:1/' }, /X\.Y needs content; without it there are payment, /], ['trigger', { event: 'payment', url: 'ftp://x' }, /http/], ['clock/advance', { ms: '1 day' }, /must be number/], ['tokens/expire', '{', /must be JSON/]
   ] as const) {
     t.match(await post(url, payload).then(reply => [reply.statusCode, reply.json()]), [400, { code: 'PARAM_ERROR', message: words }], url)
@@ -380,8 +380,8 @@ t.test('the control interface refuses what it does not know, and its OpenAPI doc
   await t.rejects(emulator.refundInConsole('CTL-1', 6), { message: '5 fen can be refunded' })
   t.match(await emulator.refundInConsole('CTL-1'), { refund_fee: 5 })
   await emulator.fault({ kind: 'slow', ms: 1, times: 3 })
-  await emulator.mishap({ kind: 'drop' })
-  t.match((await emulator.app.inject('/_emulator/faults')).json(), { faults: [{ kind: 'slow', times: 3 }], mishaps: [{ kind: 'drop', times: 1 }] })
+  await emulator.notificationFault({ kind: 'drop' })
+  t.match((await emulator.app.inject('/_emulator/faults')).json(), { faults: [{ kind: 'slow', times: 3 }], notificationFaults: [{ kind: 'drop', times: 1 }] })
   t.equal(readFileSync(FILE, 'utf8'), await controlDocument(), 'npm run openapi writes it anew')
   t.match(JSON.parse((await emulator.app.inject('/_emulator/openapi.json')).body), { openapi: '3.1.0', paths: { '/_emulator/orders/{number}/pay': { post: { tags: ['orders'] } } } })
 })

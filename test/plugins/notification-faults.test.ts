@@ -2,8 +2,8 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
-import { createChance } from '../../plugins/emulator/faults/random-faults.ts'
-import type { Chaos, Mishap } from '../../plugins/emulator/server/emulator.ts'
+import { createRandomFaults } from '../../plugins/emulator/faults/random-faults.ts'
+import type { Chaos, NotificationFault } from '../../plugins/emulator/server/emulator.ts'
 import { testNotifications } from '../../plugins/emulator/server/emulator.ts'
 import { notify } from '../../plugins/notify.ts'
 import type { NotifyOptions } from '../../plugins/notify.ts'
@@ -27,22 +27,22 @@ async function shop (t: Test, version: 'v2' | 'v3') {
 }
 
 for (const version of ['v2', 'v3'] as const) {
-  t.test(`${version}: one mishap at a time`, async t => {
+  t.test(`${version}: one fault at a time`, async t => {
     const { emulator, handled, buy, told } = await shop(t, version)
-    const mishaps: Mishap[] = [{ kind: 'drop' }, { kind: 'delay', ms: 20 }, { kind: 'duplicate', copies: 4 }, { kind: 'concurrent', copies: 10 }, { kind: 'forge' }]
-    for (const mishap of mishaps) {
-      const number = `MH-${mishap.kind}`
-      await emulator.mishap(mishap)
+    const notificationFaults: NotificationFault[] = [{ kind: 'drop' }, { kind: 'delay', ms: 20 }, { kind: 'duplicate', copies: 4 }, { kind: 'concurrent', copies: 10 }, { kind: 'forge' }]
+    for (const fault of notificationFaults) {
+      const number = `MH-${fault.kind}`
+      await emulator.notificationFault(fault)
       await buy(number)
       await told(number)
-      t.same(handled.filter(handled => handled === number), [number], mishap.kind)
+      t.same(handled.filter(handled => handled === number), [number], fault.kind)
     }
     const attempts = (kind: string) => emulator.notifications().filter(({ out_trade_no: number }) => number === `MH-${kind}`)
     t.match(attempts('drop'), [{ attempt: 2, accepted: true }])
     t.match(attempts('forge'), [{ accepted: false, reply: { status: 401 } }, { attempt: 2, accepted: true }])
     t.equal(attempts('concurrent').length, 10)
     t.ok(attempts('duplicate').length >= 1)
-    await emulator.mishap({ kind: 'hold' })
+    await emulator.notificationFault({ kind: 'hold' })
     await buy('MH-held01')
     await buy('MH-next01')
     await told('MH-held01')
@@ -75,8 +75,8 @@ t.test('a bad day by chance: calls and notifications fail, and each purchase com
 
 t.test('the same seed, the same draws', t => {
   const draws = (seed: number) => {
-    const chance = createChance(seed)
-    return Array.from({ length: 50 }, () => `${chance.draw({ a: 0.3, b: 0.3 })} ${chance.below(10)}`)
+    const draws = createRandomFaults(seed)
+    return Array.from({ length: 50 }, () => `${draws.draw({ a: 0.3, b: 0.3 })} ${draws.below(10)}`)
   }
   t.same(draws(1), draws(1))
   t.not(draws(1).join(), draws(2).join())

@@ -145,9 +145,9 @@ t.test('a dead token that WeChat answers again is forced out', async t => {
 t.test('by itself: real clock, no log', async t => {
   const emulator = await testEmulator(t)
   const store = createMemoryStore()
-  await store.take(`wechat:{${emulator.account.appId}}:access_token`, 'another', 200)
+  await store.acquire(`wechat:{${emulator.account.appId}}:access_token`, 'another', 200)
   t.match(await createAccessToken({ ...emulator.config, store }).get(), /^98_/, 'waits for the other, then takes over')
-  const away = { ...store, take: async () => { throw new Error('away') } }
+  const away = { ...store, acquire: async () => { throw new Error('away') } }
   t.match(await createAccessToken({ ...emulator.config, store: away }).get(), /^98_/)
 })
 

@@ -111,7 +111,7 @@ t.test('a value that WeChat answers again although it is dead is forced out, wit
 })
 
 t.test('T10 forcing while the store cannot count', async t => {
-  const store = { ...createMemoryStore(), count: async (): Promise<never> => { throw new Error('away') } }
+  const store = { ...createMemoryStore(), increment: async (): Promise<never> => { throw new Error('away') } }
   const { token } = setup({ store, issue: (_count, force) => ({ value: force ? 'forced' : 'stuck', expiresIn: 7200 }) })
   await token.get()
   await token.invalidate('stuck')
@@ -174,17 +174,17 @@ t.test('a refusal of this machine alone, or a fault, is not told to the others',
 
 t.test('rubbish in the store', async t => {
   const { token, store, seen } = setup()
-  await store.note('key', 'not a token, it has blanks', 60_000)
+  await store.set('key', 'not a token, it has blanks', 60_000)
   t.equal(await token.get(), 'token-1')
   t.equal(seen.issued, 1)
   for (const rubbish of ['{rubbish', 'null', '5', '[]', '{}', '{"wechatCode":"40164"}', '{"wechatCode":45009}', '{"wechatCode":"45009","wechatMessage":{}}']) {
     const second = setup()
-    await second.store.note('key:failure', rubbish, 60_000)
-    await second.store.note('key:dead', rubbish, 60_000)
+    await second.store.set('key:failure', rubbish, 60_000)
+    await second.store.set('key:dead', rubbish, 60_000)
     for (let at = 1; at < 6; at++) {
       t.equal(await second.token.get(), `token-${at}`, rubbish)
       second.clock.pass(7200_000)
-      await second.store.note('key:dead', rubbish, 60_000)
+      await second.store.set('key:dead', rubbish, 60_000)
     }
   }
 })
@@ -207,11 +207,11 @@ t.test('T15 a verdict on a secret holds for that secret, one on the account for 
 
 t.test('T3 a holder that dies is followed by another; one that lives is waited for, but not for ever', async t => {
   const { token, store, clock } = setup()
-  await store.take('key', 'dead process', 500)
+  await store.acquire('key', 'dead process', 500)
   t.equal(await token.get(), 'token-1')
   t.ok(clock.now() > 1_000_500)
   const second = setup()
-  await second.store.take('key', 'slow process', 60_000)
+  await second.store.acquire('key', 'slow process', 60_000)
   await t.rejects(second.token.get(), { code: 'WECHAT_TOKEN_TIMEOUT', statusCode: 503 })
 })
 
@@ -220,8 +220,8 @@ t.test('T4 a result that comes too late gives way to the newer one', async t => 
     issue: async () => {
       await made.store.release('key', 'nobody')
       made.clock.pass(3001)
-      await made.store.take('key', 'another', 3000)
-      await made.store.finish('key', 'another', 'newer', 7200_000)
+      await made.store.acquire('key', 'another', 3000)
+      await made.store.complete('key', 'another', 'newer', 7200_000)
       return { value: 'late', expiresIn: 7200 }
     }
   })
@@ -239,7 +239,7 @@ t.test('T5 a fetch longer than the lease keeps it', async t => {
   const { token } = setup({ store, issue: async () => { await sleep(3500); return { value: 'slow', expiresIn: 7200 } } })
   const waiting = token.get()
   await sleep(3200)
-  t.same(await store.take('key', 'impatient', 1000), { state: 'taken' })
+  t.same(await store.acquire('key', 'impatient', 1000), { state: 'locked' })
   t.equal(await waiting, 'slow')
 })
 
@@ -278,10 +278,10 @@ t.test('T10 the store goes away and comes back', async t => {
 t.test('T10 what the others have gives way to nothing of ours', async t => {
   const memory = createMemoryStore(testClock())
   let away = true
-  const store: Store = { ...memory, take: async (...args) => { if (away) throw new Error('away'); return await memory.take(...args) } }
+  const store: Store = { ...memory, acquire: async (...args) => { if (away) throw new Error('away'); return await memory.acquire(...args) } }
   const made = setup({ store })
   await made.token.get()
-  await memory.note('key', 'theirs', 7000_000)
+  await memory.set('key', 'theirs', 7000_000)
   away = false
   made.clock.pass(1001)
   await made.token.get()
@@ -293,10 +293,10 @@ t.test('T16 what is shared after an outage makes way for itself', async t => {
   const memory = createMemoryStore(testClock())
   let away = true
   let asked = 0
-  const store: Store = { ...memory, take: async (...args) => { asked++; if (away) throw new Error('away'); return await memory.take(...args) } }
+  const store: Store = { ...memory, acquire: async (...args) => { asked++; if (away) throw new Error('away'); return await memory.acquire(...args) } }
   const made = setup({ store })
   await made.token.get()
-  await memory.note('key', 'not a token', 7000_000)
+  await memory.set('key', 'not a token', 7000_000)
   away = false
   made.clock.pass(1001)
   for (let at = 0; at < 5; at++) {
@@ -308,7 +308,7 @@ t.test('T16 what is shared after an outage makes way for itself', async t => {
 })
 
 t.test('T10 alone, an early renewal keeps the old value, and a lost answer counts as a fetch', async t => {
-  const failing = { ...createMemoryStore(), take: async () => { throw new Error('away') } }
+  const failing = { ...createMemoryStore(), acquire: async () => { throw new Error('away') } }
   const made = setup({ store: failing })
   await made.token.get()
   made.clock.pass(7100_000)
@@ -330,7 +330,7 @@ t.test('T10 alone, an early renewal keeps the old value, and a lost answer count
 t.test('T10 a store lost in the middle of a fetch', async t => {
   const memory = createMemoryStore()
   const away = async (): Promise<never> => { throw new Error('away') }
-  const made = setup({ store: { ...memory, finish: away, extend: away } })
+  const made = setup({ store: { ...memory, complete: away, renew: away } })
   t.equal(await made.token.get(), 'token-1')
   await made.token.get()
   await settled()

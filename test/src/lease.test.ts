@@ -12,15 +12,15 @@ t.test('a renewal that fails is tried again, and the lease taken again if it was
   let taken = 0
   const store: Store = {
     ...shared,
-    extend: async (...args) => { if (failures++ < 3) throw new Error('away'); return await shared.extend(...args) },
-    take: async (...args) => { taken++; return await shared.take(...args) }
+    renew: async (...args) => { if (failures++ < 3) throw new Error('away'); return await shared.renew(...args) },
+    acquire: async (...args) => { taken++; return await shared.acquire(...args) }
   }
-  await shared.take('key', 'me', 100)
+  await shared.acquire('key', 'me', 100)
   t.teardown(keepLease(store, 'key', 'me', 300))
   await until(() => taken > 0)
   t.equal(taken, 1, 'after three failures')
   await sleep(700)
-  t.same(await shared.take('key', 'other', 1000), { state: 'taken' }, 'and renewed after that')
+  t.same(await shared.acquire('key', 'other', 1000), { state: 'locked' }, 'and renewed after that')
 })
 
 t.test('after the end nothing is taken: nobody would free it', async t => {
@@ -29,7 +29,7 @@ t.test('after the end nothing is taken: nobody would free it', async t => {
   const asked = { is: false }
   const watched: Store = {
     ...shared,
-    extend: () => {
+    renew: () => {
       asked.is = true
       return new Promise(resolve => { renewal.answer = resolve })
     }
@@ -39,5 +39,5 @@ t.test('after the end nothing is taken: nobody would free it', async t => {
   letGo()
   renewal.answer(false)
   await sleep(100)
-  t.same(await shared.take('key', 'other', 1000), { state: 'mine' })
+  t.same(await shared.acquire('key', 'other', 1000), { state: 'acquired' })
 })

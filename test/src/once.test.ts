@@ -71,7 +71,7 @@ t.test('N19 slow work, and duplicates in two processes all the while: one run, o
 t.test('N19 a success is remembered whoever holds the lease by then, and their lease is left alone', async t => {
   const store = createMemoryStore()
   // One that cannot renew, as behind a broken network.
-  const cut = createOnce({ ...store, extend: async () => { throw new Error('cut off') } }, { timeout: 100, remember: 60_000 })
+  const cut = createOnce({ ...store, renew: async () => { throw new Error('cut off') } }, { timeout: 100, remember: 60_000 })
   const other = createOnce(store, { timeout: 6000, remember: 60_000 })
   await t.rejects(cut('key', async () => { await sleep(4500) }), { code: 'WECHAT_TIMEOUT' })
   const holds = { since: 0 }
@@ -89,7 +89,7 @@ t.test('N19 a success is remembered whoever holds the lease by then, and their l
 t.test('a lease that was lost is taken again while the work goes on', async t => {
   const store = createMemoryStore()
   let owners: string[] = []
-  const watched: Store = { ...store, take: async (key, owner, ...rest) => { owners.push(owner); return await store.take(key, owner, ...rest) } }
+  const watched: Store = { ...store, acquire: async (key, owner, ...rest) => { owners.push(owner); return await store.acquire(key, owner, ...rest) } }
   const [one, other] = [createOnce(watched, { timeout: 100, remember: 60_000 }), createOnce(store, { timeout: 100, remember: 60_000 })]
   await t.rejects(one('key', async () => { await sleep(4000) }), { code: 'WECHAT_TIMEOUT' })
   await store.release('key', owners[0]!)
@@ -115,7 +115,7 @@ t.test('work that ends after its time is still remembered as done', async t => {
 t.test('long work keeps its lease; a store that fails meanwhile does not undo success', async t => {
   const store = createMemoryStore()
   const broken = async (): Promise<never> => { throw new Error('away') }
-  const flaky: Store = { ...store, extend: broken, finish: broken, release: broken }
+  const flaky: Store = { ...store, renew: broken, complete: broken, release: broken }
   const once = createOnce(flaky, { timeout: 3000, remember: 10_000 })
   await once('key', async () => { await sleep(1100) })
   await t.rejects(once('other', async () => { throw new Error('the host\'s') }), { message: 'the host\'s' })
@@ -128,7 +128,7 @@ t.test('N5 processing without the store: once in this process, and shared again 
     if (away) throw new Error('away')
     return await call(...args)
   }
-  const store: Store = { ...shared, take: guarded(shared.take), finish: guarded(shared.finish), release: guarded(shared.release), extend: guarded(shared.extend), note: guarded(shared.note) }
+  const store: Store = { ...shared, acquire: guarded(shared.acquire), complete: guarded(shared.complete), release: guarded(shared.release), renew: guarded(shared.renew), set: guarded(shared.set) }
   const once = createOnce(store, { timeout: 2000, remember: 10_000, storeAway: 'process' })
   let runs = 0
   const work = async () => { await sleep(20); runs++ }
@@ -148,16 +148,16 @@ t.test('N5 processing without the store: once in this process, and shared again 
 
 t.test('N5 what another process was at a moment ago is not begun beside it when the store goes away', async t => {
   const shared = createMemoryStore()
-  await shared.take('key', 'another', 10_000)
+  await shared.acquire('key', 'another', 10_000)
   let asked = 0
-  const store: Store = { ...shared, take: async (...args) => { if (++asked > 3) throw new Error('away'); return await shared.take(...args) } }
+  const store: Store = { ...shared, acquire: async (...args) => { if (++asked > 3) throw new Error('away'); return await shared.acquire(...args) } }
   const once = createOnce(store, { timeout: 2000, remember: 10_000, storeAway: 'process' })
   await t.rejects(once('key', async () => { t.fail('the work ran') }), { message: 'away' })
 })
 
 t.test('N20 a success in time is one, though the store does not answer', async t => {
   const shared = createMemoryStore()
-  const once = createOnce({ ...shared, finish: () => new Promise(() => {}) }, { timeout: 300, remember: 10_000 })
+  const once = createOnce({ ...shared, complete: () => new Promise(() => {}) }, { timeout: 300, remember: 10_000 })
   let runs = 0
   await once('key', async () => { await sleep(50); runs++ })
   await once('key', async () => { runs++ })
@@ -185,6 +185,6 @@ t.test('closing waits for what goes on, for so long and no longer', async t => {
 })
 
 t.test('N5 no store, no work', async t => {
-  const once = createOnce({ ...createMemoryStore(), take: async () => { throw new Error('away') } }, { timeout: 50, remember: 10_000 })
+  const once = createOnce({ ...createMemoryStore(), acquire: async () => { throw new Error('away') } }, { timeout: 50, remember: 10_000 })
   await t.rejects(once('key', async () => { t.fail('the work ran') }), { message: 'away' })
 })

@@ -20,7 +20,7 @@ const settled = async (done: () => boolean) => { for (let looks = 0; !done() && 
 t.test('N20 what cannot be written is written as soon as the store is back, and said so once', async t => {
   const { state, note } = flaky()
   const { log, lines } = testLog()
-  const box = createOutbox({ note }, log, 'successes')
+  const box = createOutbox({ set: note }, log, 'successes')
   for (let at = 0; at < 500; at++) await box.put(`key ${at}`, '1', 60_000)
   t.equal(state.tries, 1, 'one try is enough to see that it is away')
   await settled(() => state.tries > 3)
@@ -37,7 +37,7 @@ t.test('N20 what cannot be written is written as soon as the store is back, and 
 
 t.test('a note is forgotten when its time is over, and never written after', async t => {
   const { state, note } = flaky()
-  const box = createOutbox({ note }, silent, 'successes')
+  const box = createOutbox({ set: note }, silent, 'successes')
   await box.put('short', '1', 30)
   await box.put('long', '1', 60_000)
   t.ok(box.has('short'))
@@ -52,7 +52,7 @@ t.test('a note is forgotten when its time is over, and never written after', asy
 t.test('memory is bounded: the oldest go first', async t => {
   const { note } = flaky()
   const { log, lines } = testLog()
-  const box = createOutbox({ note }, log, 'successes')
+  const box = createOutbox({ set: note }, log, 'successes')
   for (let at = 0; at < 100_050; at++) await box.put(`key ${at}`, '1', 60_000)
   t.notOk(box.has('key 49'))
   t.ok(box.has('key 50') && box.has('key 100049'))
@@ -61,7 +61,7 @@ t.test('memory is bounded: the oldest go first', async t => {
 
 t.test('closing writes what is left, and waits for no store that hangs', async t => {
   const { state, note } = flaky()
-  const box = createOutbox({ note }, silent, 'successes')
+  const box = createOutbox({ set: note }, silent, 'successes')
   await box.put('key', '1', 60_000)
   state.away = false
   await box.close()
@@ -69,14 +69,14 @@ t.test('closing writes what is left, and waits for no store that hangs', async t
 
   // One whose first try hangs.
   let calls = 0
-  const slow = createOutbox({ note: async () => { if (++calls === 1) await new Promise(() => {}) } }, silent, 'successes')
+  const slow = createOutbox({ set: async () => { if (++calls === 1) await new Promise(() => {}) } }, silent, 'successes')
   slow.put('key', '1', 60_000)
   await slow.close()
   t.equal(calls, 2)
 
   const { log, lines } = testLog()
   let tries = 0
-  const dead = createOutbox({ note: async () => { if (++tries === 1) throw new Error('away'); await new Promise(() => {}) } }, log, 'successes')
+  const dead = createOutbox({ set: async () => { if (++tries === 1) throw new Error('away'); await new Promise(() => {}) } }, log, 'successes')
   await dead.put('key', '1', 60_000)
   await dead.close()
   t.match(lines.at(-1), /could not be written/)

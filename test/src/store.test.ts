@@ -22,10 +22,10 @@ function conformance (t: Test, make: () => Store) {
   t.test('one takes the turn, the others see it taken, then the value', async t => {
     const [store, key] = [make(), fresh()]
     t.equal(await store.read(key), undefined)
-    t.same(await store.take(key, 'a', 1000), { state: 'mine' })
-    t.same(await store.take(key, 'b', 1000), { state: 'taken' })
-    t.equal(await store.finish(key, 'a', 'value', 1000), true)
-    const turn = await store.take(key, 'b', 1000)
+    t.same(await store.acquire(key, 'a', 1000), { state: 'acquired' })
+    t.same(await store.acquire(key, 'b', 1000), { state: 'locked' })
+    t.equal(await store.complete(key, 'a', 'value', 1000), true)
+    const turn = await store.acquire(key, 'b', 1000)
     t.match(turn, { state: 'done', value: 'value' })
     t.ok(turn.state === 'done' && turn.ttl > 0 && turn.ttl <= 1000)
     t.match(await store.read(key), { value: 'value' })
@@ -33,69 +33,69 @@ function conformance (t: Test, make: () => Store) {
 
   t.test('a value with too little life left does not count', async t => {
     const [store, key] = [make(), fresh()]
-    await store.note(key, 'old', 5000)
-    t.match(await store.take(key, 'a', 1000, 100), { state: 'done', value: 'old' })
-    t.same(await store.take(key, 'a', 1000, 50_000), { state: 'mine' })
+    await store.set(key, 'old', 5000)
+    t.match(await store.acquire(key, 'a', 1000, 100), { state: 'done', value: 'old' })
+    t.same(await store.acquire(key, 'a', 1000, 50_000), { state: 'acquired' })
     t.match(await store.read(key), { value: 'old' }, 'and stays until there is a new one')
   })
 
   t.test('values and leases end', async t => {
     const [store, key] = [make(), fresh()]
-    await store.note(key, 'value', 30)
-    await store.take(`${key}2`, 'a', 30)
+    await store.set(key, 'value', 30)
+    await store.acquire(`${key}2`, 'a', 30)
     await sleep(60)
     t.equal(await store.read(key), undefined)
-    t.same(await store.take(`${key}2`, 'b', 1000), { state: 'mine' })
+    t.same(await store.acquire(`${key}2`, 'b', 1000), { state: 'acquired' })
   })
 
   t.test('T4 who lost the lease writes nothing and frees nobody', async t => {
     const [store, key] = [make(), fresh()]
-    await store.take(key, 'slow', 20)
+    await store.acquire(key, 'slow', 20)
     await sleep(40)
-    t.same(await store.take(key, 'next', 1000), { state: 'mine' })
-    t.equal(await store.finish(key, 'slow', 'late', 1000), false)
-    t.equal(await store.extend(key, 'slow', 1000), false)
+    t.same(await store.acquire(key, 'next', 1000), { state: 'acquired' })
+    t.equal(await store.complete(key, 'slow', 'late', 1000), false)
+    t.equal(await store.renew(key, 'slow', 1000), false)
     await store.release(key, 'slow')
-    t.same(await store.take(key, 'third', 1000), { state: 'taken' })
+    t.same(await store.acquire(key, 'third', 1000), { state: 'locked' })
     t.equal(await store.read(key), undefined)
-    t.equal(await store.finish(key, 'next', 'value', 1000), true)
+    t.equal(await store.complete(key, 'next', 'value', 1000), true)
   })
 
   t.test('a lease can be renewed and given back', async t => {
     const [store, key] = [make(), fresh()]
-    await store.take(key, 'a', 500)
-    t.equal(await store.extend(key, 'a', 5000), true)
+    await store.acquire(key, 'a', 500)
+    t.equal(await store.renew(key, 'a', 5000), true)
     await sleep(600)
-    t.same(await store.take(key, 'b', 1000), { state: 'taken' })
+    t.same(await store.acquire(key, 'b', 1000), { state: 'locked' })
     await store.release(key, 'a')
-    t.same(await store.take(key, 'b', 1000), { state: 'mine' })
+    t.same(await store.acquire(key, 'b', 1000), { state: 'acquired' })
   })
 
   t.test('only the named value is dropped, with a note if asked', async t => {
     const [store, key] = [make(), fresh()]
-    await store.note(key, 'new', 1000)
+    await store.set(key, 'new', 1000)
     const note = { key: `${key}:dead`, value: 'because', ttl: 1000 }
-    t.equal(await store.drop(key, 'old', note), false)
+    t.equal(await store.delete(key, 'old', note), false)
     t.equal(await store.read(note.key), undefined)
     t.match(await store.read(key), { value: 'new' })
-    t.equal(await store.drop(key, 'new', note), true)
+    t.equal(await store.delete(key, 'new', note), true)
     t.match(await store.read(note.key), { value: 'because' })
     t.equal(await store.read(key), undefined)
-    await store.note(key, 'again', 1000)
-    t.equal(await store.drop(key, 'again'), true)
+    await store.set(key, 'again', 1000)
+    t.equal(await store.delete(key, 'again'), true)
   })
 
   t.test('counts within a window', async t => {
     const [store, key] = [make(), fresh()]
-    t.same([await store.count(key, 500), await store.count(key, 500), await store.count(key, 500)], [1, 2, 3])
+    t.same([await store.increment(key, 500), await store.increment(key, 500), await store.increment(key, 500)], [1, 2, 3])
     await sleep(600)
-    t.equal(await store.count(key, 1000), 1)
+    t.equal(await store.increment(key, 1000), 1)
   })
 
   t.test('a hundred at once: one has the turn', async t => {
     const [store, key] = [make(), fresh()]
-    const turns = await Promise.all(Array.from({ length: 100 }, (_, at) => store.take(key, String(at), 1000)))
-    t.equal(turns.filter(({ state }) => state === 'mine').length, 1)
+    const turns = await Promise.all(Array.from({ length: 100 }, (_, at) => store.acquire(key, String(at), 1000)))
+    t.equal(turns.filter(({ state }) => state === 'acquired').length, 1)
   })
 }
 
@@ -107,7 +107,7 @@ t.test('memory', async t => {
     const store = createMemoryStore({ now: () => now })
     for (let at = 0; at < 20_000; at++) {
       now++
-      await store.note(`key${at}`, 'x'.repeat(50), 100)
+      await store.set(`key${at}`, 'x'.repeat(50), 100)
     }
     t.equal(await store.read('key1'), undefined)
     t.match(await store.read('key19999'), { value: /x+/ })
@@ -124,22 +124,22 @@ function changes (t: Test, ways: Record<string, () => Store>) {
     t.test(`K2 from ${one} to ${other}`, async t => {
       const [before, after, appId] = [ways[one]!(), ways[other]!(), `wx${randomUUID()}`]
       const key = accountKey(appId, 'access_token')
-      await before.note(key, 'old', 60_000)
+      await before.set(key, 'old', 60_000)
       t.equal(await after.read(key), undefined)
-      t.equal(await after.drop(key, 'old'), false)
-      const turns = await Promise.all(Array.from({ length: 20 }, (_none, at) => after.take(key, String(at), 1000)))
-      t.same(turns.map(({ state }) => state).sort(), ['mine', ...Array(19).fill('taken')], 'as if the store were empty')
-      const at = turns.findIndex(({ state }) => state === 'mine')
-      t.equal(await after.finish(key, String(at), 'new', 60_000), true)
-      t.match(await after.take(key, 'x', 1000), { state: 'done', value: 'new' })
+      t.equal(await after.delete(key, 'old'), false)
+      const turns = await Promise.all(Array.from({ length: 20 }, (_none, at) => after.acquire(key, String(at), 1000)))
+      t.same(turns.map(({ state }) => state).sort(), ['acquired', ...Array(19).fill('locked')], 'as if the store were empty')
+      const at = turns.findIndex(({ state }) => state === 'acquired')
+      t.equal(await after.complete(key, String(at), 'new', 60_000), true)
+      t.match(await after.acquire(key, 'x', 1000), { state: 'done', value: 'new' })
       t.equal(await before.read(key), undefined)
 
       for (const name of ['handled:1900000109:4200', 'refund::R1', 'reconcile:1900000109']) {
         const mark = accountKey(appId, name)
-        await before.take(mark, 'me', 1000)
-        t.equal(await before.finish(mark, 'me', 'done', 60_000), true)
-        t.match(await after.take(mark, 'you', 1000), { state: 'done', value: 'done' }, `${name} stays`)
-        t.equal(await after.drop(mark, 'done'), true)
+        await before.acquire(mark, 'me', 1000)
+        t.equal(await before.complete(mark, 'me', 'done', 60_000), true)
+        t.match(await after.acquire(mark, 'you', 1000), { state: 'done', value: 'done' }, `${name} stays`)
+        t.equal(await after.delete(mark, 'done'), true)
       }
     })
   }
@@ -157,9 +157,9 @@ t.test('memory, encrypted', async t => {
   t.test('nothing of a value can be read below, moved to another name, or altered', async t => {
     const below = createMemoryStore()
     const store = createEncryptedStore(below, KEY.toString('hex'))
-    await store.take('a', 'me', 1000)
-    await store.finish('a', 'me', 'the-token', 10_000)
-    await store.note('b', 'the-token', 10_000)
+    await store.acquire('a', 'me', 1000)
+    await store.complete('a', 'me', 'the-token', 10_000)
+    await store.set('b', 'the-token', 10_000)
     const { value: sealed } = await below.read('a') as { value: string }
     t.match(sealed, /^v1\.[\w-]{50}$/)
     t.notMatch(Buffer.from(sealed.slice(3), 'base64url').toString('latin1'), /token/)
@@ -169,10 +169,10 @@ t.test('memory, encrypted', async t => {
     const altered = Buffer.from(sealed.slice(3), 'base64url')
     altered[14]! ^= 1
     for (const rubbish of ['', 'the-token', 'v1.', 'v1.AAAA', `v1.${altered.toString('base64url')}`, (await below.read('b'))?.value as string]) {
-      await below.note('a', rubbish, 10_000)
+      await below.set('a', rubbish, 10_000)
       t.equal(await store.read('a'), undefined, rubbish)
     }
-    await below.note('a', sealed, 10_000)
+    await below.set('a', sealed, 10_000)
     t.equal(await createEncryptedStore(below, OTHER_KEY).read('a'), undefined, 'another key')
   })
 
@@ -207,10 +207,10 @@ t.test('redis', { skip }, async t => {
     const store = createRedisStore(client)
     const token = `v1.${'a'.repeat(40)}`
     for (const value of [token, `plain:${token}`, `plain:plain:${token}`, 'plain:x', 'v1.short', '']) {
-      await store.note('odd', value, 60_000)
+      await store.set('odd', value, 60_000)
       t.match(await store.read('odd'), { value }, value)
-      t.match(await store.take('odd', 'a', 1000), { state: 'done', value })
-      t.equal(await store.drop('odd', value), true)
+      t.match(await store.acquire('odd', 'a', 1000), { state: 'done', value })
+      t.equal(await store.delete('odd', value), true)
     }
   })
 
@@ -226,9 +226,9 @@ t.test('redis', { skip }, async t => {
       return `v1.${Buffer.concat([nonce, cipher.update(value), cipher.final(), cipher.getAuthTag()]).toString('base64url')}`
     }
     await client.set(mark, await sealedAs(mark, '1'), 'PX', 60_000)
-    t.match(await encrypted.take(mark, 'a', 1000), { state: 'done', value: '1' })
+    t.match(await encrypted.acquire(mark, 'a', 1000), { state: 'done', value: '1' })
     const token = accountKey('wx1', 'access_token')
-    await encrypted.note(token, '98_token', 60_000)
+    await encrypted.set(token, '98_token', 60_000)
     t.equal(await client.get(token), await sealedAs(token, '98_token'), 'and what is sealed today is sealed as it was')
   })
 
@@ -236,7 +236,7 @@ t.test('redis', { skip }, async t => {
     for (const of of [createRedisStore(client), createRedisStore(await redis.nodeClient())]) {
       await client.script('FLUSH')
       await client.config('RESETSTAT')
-      for (let at = 0; at < 5; at++) await of.note('key', 'value', 1000)
+      for (let at = 0; at < 5; at++) await of.set('key', 'value', 1000)
       const stats = await client.info('commandstats')
       t.match(stats, /cmdstat_eval:calls=1,/)
       t.match(stats, /cmdstat_evalsha:calls=5,/)
@@ -254,18 +254,18 @@ t.test('redis', { skip }, async t => {
     for (const [what, make] of Object.entries(locks)) {
       const key = `{t16}${what}`
       await make(`${key}:lock`)
-      t.equal(await store.extend(key, 'a', 1000), false, what)
-      t.equal(await store.finish(key, 'a', 'x', 1000), false)
+      t.equal(await store.renew(key, 'a', 1000), false, what)
+      t.equal(await store.complete(key, 'a', 'x', 1000), false)
       await store.release(key, 'a')
-      t.same(await store.take(key, 'a', 1000), { state: 'mine' }, what)
-      t.same(await store.take(key, 'b', 1000), { state: 'taken' })
+      t.same(await store.acquire(key, 'a', 1000), { state: 'acquired' }, what)
+      t.same(await store.acquire(key, 'b', 1000), { state: 'locked' })
       t.ok(await client.pttl(`${key}:lock`) > 0)
-      t.equal(await store.finish(key, 'a', 'value', 1000), true)
+      t.equal(await store.complete(key, 'a', 'value', 1000), true)
     }
     await client.set('{t16}long:lock', 'rubbish', 'PX', 3600_000)
-    t.same(await store.take('{t16}long', 'a', 200), { state: 'taken' }, 'it may be somebody\'s')
+    t.same(await store.acquire('{t16}long', 'a', 200), { state: 'locked' }, 'it may be somebody\'s')
     await sleep(250)
-    t.same(await store.take('{t16}long', 'a', 200), { state: 'mine' }, 'but for no longer than a lease')
+    t.same(await store.acquire('{t16}long', 'a', 200), { state: 'acquired' }, 'but for no longer than a lease')
   })
 
   t.test('T16 counters that cannot be ours begin anew', async t => {
@@ -275,7 +275,7 @@ t.test('redis', { skip }, async t => {
     await client.set('{t16}count eternal', '500')
     await client.set('{t16}count long', '500', 'PX', 3600_000)
     for (const what of ['list', 'text', 'eternal', 'long']) {
-      t.same([await store.count(`{t16}count ${what}`, 1000), await store.count(`{t16}count ${what}`, 1000)], [1, 2], what)
+      t.same([await store.increment(`{t16}count ${what}`, 1000), await store.increment(`{t16}count ${what}`, 1000)], [1, 2], what)
       t.ok(await client.pttl(`{t16}count ${what}`) <= 1000)
     }
   })
@@ -286,7 +286,7 @@ t.test('redis', { skip }, async t => {
     const narrow = redis.client({ username: 'narrow', password: 'pass', enableReadyCheck: false })
     conformance(t, () => createRedisStore(narrow))
     await client.lpush('test:{acl}:lock', 'x')
-    t.same(await createRedisStore(narrow).take('test:{acl}', 'a', 1000), { state: 'mine' })
+    t.same(await createRedisStore(narrow).acquire('test:{acl}', 'a', 1000), { state: 'acquired' })
   })
 
   t.test('what is no client is refused by name when it is given', async t => {
@@ -334,8 +334,8 @@ t.test('redis', { skip }, async t => {
     await client.set('eternal', 'x')
     for (const key of ['list', 'eternal']) {
       t.equal(await store.read(key), undefined)
-      t.same(await store.take(key, 'a', 1000), { state: 'mine' })
-      t.equal(await store.finish(key, 'a', 'value', 1000), true)
+      t.same(await store.acquire(key, 'a', 1000), { state: 'acquired' })
+      t.equal(await store.complete(key, 'a', 'value', 1000), true)
       t.match(await store.read(key), { value: 'value' })
     }
   })
@@ -343,14 +343,14 @@ t.test('redis', { skip }, async t => {
   t.test('T10 a Redis that does not answer is an error in time, without what was in the command', async t => {
     const dead = await startRedis()
     const store = createRedisStore(dead.client(), 200)
-    await store.note('key', 'canary-value', 1000)
+    await store.set('key', 'canary-value', 1000)
     dead.signal('SIGSTOP')
-    await t.rejects(store.note('key', 'canary-value', 1000), { code: 'WECHAT_STORE', statusCode: 503, retryable: true, message: 'the shared store failed (no answer in time)' })
+    await t.rejects(store.set('key', 'canary-value', 1000), { code: 'WECHAT_STORE', statusCode: 503, retryable: true, message: 'the shared store failed (no answer in time)' })
     await dead.stop()
     await client.config('SET', 'maxmemory', '1')
-    const error = await store.finish('key', 'canary', 'canary-value', 1000).catch((error: Error) => error) as Error
+    const error = await store.complete('key', 'canary', 'canary-value', 1000).catch((error: Error) => error) as Error
     t.notMatch(error.message, /canary/)
-    const full = await createRedisStore(client).note('key', 'canary-value', 1000).catch((error: Error) => error) as Error
+    const full = await createRedisStore(client).set('key', 'canary-value', 1000).catch((error: Error) => error) as Error
     t.match(full, { code: 'WECHAT_STORE' })
     t.notMatch(full.message, /canary/)
     await client.config('SET', 'maxmemory', '0')

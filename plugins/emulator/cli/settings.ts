@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { CreateEmulatorOptions } from '../server/emulator.ts'
-import type { SubMerchant, WorldOptions } from '../state/state.ts'
+import type { SubMerchant, StateOptions } from '../state/state.ts'
 import { didYouMean } from './nearest.ts'
 import { VERBS } from './verbs.ts'
 
@@ -178,7 +178,7 @@ function readFile (path: string | undefined): Record<string, unknown> {
 /** Members of a further account. */
 const ACCOUNT = ['name', 'appId', 'appSecret', 'mchId', 'apiKey', 'apiV3Key', 'keyMode', 'nativeUrl', 'domains', 'subMerchants', 'balance']
 
-function accountsOf (value: unknown): Array<WorldOptions & { name: string }> {
+function accountsOf (value: unknown): Array<StateOptions & { name: string }> {
   if (!Array.isArray(value)) throw new Error('accounts must be a list')
   for (const [at, account] of (value as unknown[]).entries()) {
     if (typeof account !== 'object' || account === null) throw new Error(`accounts[${at}] must be an object with a name`)
@@ -187,5 +187,5 @@ function accountsOf (value: unknown): Array<WorldOptions & { name: string }> {
     const { name } = account as { name?: unknown }
     if (typeof name !== 'string' || name === '') throw new Error(`accounts[${at}] has no name: it says under which path the account lives`)
   }
-  return value as Array<WorldOptions & { name: string }>
+  return value as Array<StateOptions & { name: string }>
 }

@@ -60,17 +60,17 @@ export const VERBS: Record<string, Verb> = {
   },
   faults: {
     words: '[KIND | clear] [--path P] …',
-    help: 'what waits for calls and notifications; add a fault (hang, 502, SYSTEMERROR …) or a mishap (drop, duplicate …); or none any more',
+    help: 'what waits for calls and notifications; add a fault (hang, 502, SYSTEMERROR …) or a notification fault (drop, duplicate …); or none any more',
     flags: { ...JSON_FLAG, path: ['text', 'the beginning of the calls\' paths'], when: ['text', 'before or after WeChat has acted'], times: ['text', 'how many it meets'], ms: ['text', 'milliseconds'] },
     async run ({ ask }, words, flags) {
       const [kind] = words
       if (kind === 'clear') await ask('DELETE', '/faults')
       else if (kind !== undefined) {
-        const isMishap = MISHAPS.has(kind)
-        await ask('POST', isMishap ? '/notifications/mishaps' : '/faults', named({ kind, times: count(flags, 'times'), ms: count(flags, 'ms'), ...(!isMishap && { path: flags.path, when: flags.when }) }))
+        const isNotificationFault = NOTIFICATION_FAULTS.has(kind)
+        await ask('POST', isNotificationFault ? '/notifications/faults' : '/faults', named({ kind, times: count(flags, 'times'), ms: count(flags, 'ms'), ...(!isNotificationFault && { path: flags.path, when: flags.when }) }))
       }
-      const waiting = await ask<{ faults: Meeting[], mishaps: Meeting[] }>('GET', '/faults')
-      const lines = [...waiting.faults.map(fault => `calls${fault.path ? ` of ${fault.path}…` : ''}: ${said(fault)}`), ...waiting.mishaps.map(mishap => `notifications: ${said(mishap)}`)]
+      const waiting = await ask<{ faults: Meeting[], notificationFaults: Meeting[] }>('GET', '/faults')
+      const lines = [...waiting.faults.map(fault => `calls${fault.path ? ` of ${fault.path}…` : ''}: ${said(fault)}`), ...waiting.notificationFaults.map(fault => `notifications: ${said(fault)}`)]
       print(flags, waiting, lines.length === 0 ? 'no faults' : lines.join('\n'))
     }
   },
@@ -101,7 +101,7 @@ export const VERBS: Record<string, Verb> = {
 interface Meeting { kind: string, path?: string, when?: string, times: number }
 
 /** What happens to notifications, and not to calls. */
-const MISHAPS = new Set(['drop', 'delay', 'hold', 'duplicate', 'concurrent', 'forge'])
+const NOTIFICATION_FAULTS = new Set(['drop', 'delay', 'hold', 'duplicate', 'concurrent', 'forge'])
 
 const said = ({ kind, when, times }: Meeting) => `${kind}${when ? ` ${when}` : ''}, ${times < 1e6 ? `${times} more` : 'always'}`
 

@@ -4,7 +4,7 @@ import type { OfficialAccount } from '../wechat/official-account.ts'
 import type { Pki } from '../keys/pki.ts'
 import { keyFiles } from '../keys/key-files.ts'
 import { pem } from '../keys/v3-keys.ts'
-import type { KeyMode, KeySwitch, World } from '../state/state.ts'
+import type { KeyMode, KeySwitch, State } from '../state/state.ts'
 import { VERSION } from '../state/version.ts'
 import { environment, shellVariables } from './environment.ts'
 import { object, one, optional, schema, text } from './schemas.ts'
@@ -20,10 +20,10 @@ export interface AccountParts {
 
 const CALENDAR = 'The time on this WeChat\'s calendar, ISO 8601.'
 
-export function accountRoutes (app: FastifyInstance, world: World, { account, pki, secureOrigin, id }: AccountParts): void {
+export function accountRoutes (app: FastifyInstance, state: State, { account, pki, secureOrigin, id }: AccountParts): void {
   /** `host`: by which name the asker reaches this emulator. */
   function configFor (request: FastifyRequest, host?: string) {
-    const { appId, appSecret, mchId, apiKey, apiV3Key } = world.account
+    const { appId, appSecret, mchId, apiKey, apiV3Key } = state.account
     const { merchant, wechat } = pki.v3
     const prefix = app.prefix.replace(/\/_emulator$/, '')
     const name = host ?? request.hostname
@@ -41,7 +41,7 @@ export function accountRoutes (app: FastifyInstance, world: World, { account, pk
           privateKey: pem(merchant.key),
           apiV3Key,
           // An old merchant has no public key: its platform certificates are fetched.
-          ...(world.keyMode !== 'certificate' && { publicKeyId: wechat.id, publicKey: pem(wechat.publicKey) })
+          ...(state.keyMode !== 'certificate' && { publicKeyId: wechat.id, publicKey: pem(wechat.publicKey) })
         }
       },
       endpoints: { api: here, open: here, pay, payBackup: pay },
@@ -60,14 +60,14 @@ export function accountRoutes (app: FastifyInstance, world: World, { account, pk
   })
 
   app.get('/key-files', { schema: schema({ tag: 'account', summary: 'Keys and certificates as files, by name, in base64', answer: 'Files.' }) }, async () =>
-    Object.fromEntries(Object.entries(keyFiles(pki, world.account.mchId, world.keyMode !== 'public-key')).map(([name, content]) => [name, Buffer.from(content).toString('base64')])))
+    Object.fromEntries(Object.entries(keyFiles(pki, state.account.mchId, state.keyMode !== 'public-key')).map(([name, content]) => [name, Buffer.from(content).toString('base64')])))
 
   app.get('/health', { schema: schema({ tag: 'account', summary: 'Whether it is up, and which one it is', answer: 'That it is up.' }) }, async request => {
     const secure = secureOrigin(request.hostname)
     return { ok: true, id, version: VERSION, ...(secure !== undefined && { securePort: Number(new URL(secure).port) }) }
   })
 
-  const calendar = () => ({ now: new Date(world.now()).toISOString() })
+  const calendar = () => ({ now: new Date(state.now()).toISOString() })
 
   app.get('/tokens', { schema: schema({ tag: 'account', summary: 'How many tokens and tickets were issued, and how often they were asked for', answer: 'Counts.' }) }, async () => account.counts())
 
@@ -82,9 +82,9 @@ export function accountRoutes (app: FastifyInstance, world: World, { account, pk
     schema: schema({ tag: 'account', summary: 'Which keys APIv3 is signed with from now on', body: object({ mode: one(['public-key', 'certificate', 'both'], 'WeChat Pay\'s public key, platform certificates, or both at once during a switch.'), stage: one(['not-begun', 'under-way', 'done'], 'Of both: how far the switch is. Default under-way.'), callbacks: { type: 'number', minimum: 0, maximum: 1, description: 'Of under-way: the share of callbacks that the public key signs. Default 1.' } }, ['mode']) })
   }, async request => {
     const { mode, stage = 'under-way', callbacks = 1 } = request.body
-    world.keyMode = mode
-    world.keySwitch = { stage, callbacks }
-    return { mode, ...(mode === 'both' && world.keySwitch) }
+    state.keyMode = mode
+    state.keySwitch = { stage, callbacks }
+    return { mode, ...(mode === 'both' && state.keySwitch) }
   })
 
   app.post('/keys/rotate', { schema: schema({ tag: 'account', summary: 'A new platform certificate signs from now on', answer: 'Its serial number.' }) }, async () => ({ serial: pki.v3.rotate().serial }))
@@ -92,12 +92,12 @@ export function accountRoutes (app: FastifyInstance, world: World, { account, pk
   app.post<{ Body: { ms: number } }>('/clock/advance', {
     schema: schema({ tag: 'account', summary: 'Move this WeChat\'s calendar: orders, bills, refunds, tokens and redelivery; signatures keep to the real time', body: object({ ms: { type: 'number', description: 'Milliseconds; negative: back.' } }, ['ms']), answer: CALENDAR })
   }, async request => {
-    world.advance(request.body.ms)
+    state.advance(request.body.ms)
     return calendar()
   })
 
   app.post('/clock/reset', { schema: schema({ tag: 'account', summary: 'Back to the real date', answer: CALENDAR }) }, async () => {
-    world.resetClock()
+    state.resetClock()
     return calendar()
   })
 }

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import { WECHAT_HOSTS } from '../keys/pki.ts'
-import type { World } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
 import { compileLater } from './compile-later.ts'
@@ -15,10 +15,10 @@ import type { OrderParts } from './orders.ts'
 import { recordRoutes } from './records.ts'
 import type { RecordParts } from './records.ts'
 import { triggerRoute } from './trigger.ts'
-import { troubleRoutes } from './fault-routes.ts'
-import type { TroubleParts } from './fault-routes.ts'
-import { watchRoutes } from './inspect.ts'
-import type { WatchParts } from './inspect.ts'
+import { faultRoutes } from './fault-routes.ts'
+import type { FaultRoutesParts } from './fault-routes.ts'
+import { inspectRoutes } from './inspect.ts'
+import type { InspectParts } from './inspect.ts'
 
 const HOSTS = new Set<string>(WECHAT_HOSTS)
 
@@ -45,12 +45,12 @@ function isOwnPage ({ headers, host }: FastifyRequest): boolean {
   return site === undefined || site === 'same-origin' || site === 'none' || headers['sec-fetch-mode'] === 'navigate'
 }
 
-export interface ControlParts extends AccountParts, MerchantParts, MessageParts, OrderParts, RecordParts, TroubleParts, WatchParts {
+export interface ControlParts extends AccountParts, MerchantParts, MessageParts, OrderParts, RecordParts, FaultRoutesParts, InspectParts {
   /** Names by which pages may reach it. */
   publicHosts: readonly string[]
 }
 
-export function control (app: FastifyInstance, world: World, parts: ControlParts): void {
+export function control (app: FastifyInstance, state: State, parts: ControlParts): void {
   app.register(async scope => {
     scope.removeAllContentTypeParsers()
     // Whatever the content type says: `curl -d` says that it sends a form.
@@ -78,13 +78,13 @@ export function control (app: FastifyInstance, world: World, parts: ControlParts
     // The dashboard by its shortest address.
     scope.get('/', { schema: { querystring: {} } }, async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))
     compileLater(scope)
-    accountRoutes(scope, world, parts)
-    orderRoutes(scope, world, parts)
-    triggerRoute(scope, world, parts)
+    accountRoutes(scope, state, parts)
+    orderRoutes(scope, state, parts)
+    triggerRoute(scope, state, parts)
     merchantRoutes(scope, parts)
-    messageRoutes(scope, world, parts)
-    troubleRoutes(scope, world, parts)
-    recordRoutes(scope, world, parts)
-    watchRoutes(scope, world, parts)
+    messageRoutes(scope, state, parts)
+    faultRoutes(scope, state, parts)
+    recordRoutes(scope, state, parts)
+    inspectRoutes(scope, state, parts)
   }, { prefix: '/_emulator' })
 }

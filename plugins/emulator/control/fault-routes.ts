@@ -1,25 +1,25 @@
 /** Bad days on command or by chance, and what was told to the merchant. */
 import type { FastifyInstance } from 'fastify'
-import { createChance } from '../faults/random-faults.ts'
+import { createRandomFaults } from '../faults/random-faults.ts'
 import type { Fault, FaultOdds, Faults } from '../faults/faults.ts'
-import type { Mishap, MishapOdds, Mishaps } from '../faults/notification-faults.ts'
+import type { NotificationFault, NotificationFaultOdds, NotificationFaults } from '../faults/notification-faults.ts'
 import type { Notifier } from '../notifications/notifier.ts'
 import { orderOf } from './journal.ts'
-import type { World } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 import { listOf, number, object, one, schema, text } from './schemas.ts'
 
-export interface TroubleParts { notifier: Notifier, faults: Faults, mishaps: Mishaps }
+export interface FaultRoutesParts { notifier: Notifier, faults: Faults, notificationFaults: NotificationFaults }
 
-/** A bad day by chance: how likely each fault of a call and each mishap of a notification is, from 0 to 1. The same seed gives the same draws. */
-export interface Chaos { seed: number, calls?: FaultOdds, notifications?: MishapOdds }
+/** A bad day by chance: how likely each fault of a call and each fault of a notification is, from 0 to 1. The same seed gives the same draws. */
+export interface Chaos { seed: number, calls?: FaultOdds, notifications?: NotificationFaultOdds }
 
 const ODDS = { type: 'object', additionalProperties: { type: 'number', minimum: 0, maximum: 1 }, description: 'Kinds and how likely they are.' }
 const TIMES = { type: 'integer', minimum: 1, description: 'How many it meets. Default 1.' }
 
-export function troubleRoutes (app: FastifyInstance, world: World, { notifier, faults, mishaps }: TroubleParts): void {
+export function faultRoutes (app: FastifyInstance, state: State, { notifier, faults, notificationFaults }: FaultRoutesParts): void {
   app.get<{ Querystring: { after?: string } }>('/notifications', {
     schema: schema({ tag: 'notifications', summary: 'Each attempt to tell the merchant, with its reply', query: { after: text('Only those that were sent after this id.') }, answer: listOf('Deliveries, the oldest first.') })
-  }, async ({ query: { after = '' } }) => world.deliveries.slice(orderOf(after)))
+  }, async ({ query: { after = '' } }) => state.deliveries.slice(orderOf(after)))
 
   app.post<{ Params: { id: string } }>('/notifications/:id/resend', {
     schema: schema({ tag: 'notifications', summary: 'Send a notification once more', params: { id: text('Of the delivery.') }, answer: 'The new delivery.', refusals: [404] })
@@ -30,14 +30,14 @@ export function troubleRoutes (app: FastifyInstance, world: World, { notifier, f
     schema: schema({ tag: 'notifications', summary: 'A v3 notification with a signature that is false on purpose', body: object({ url: text('Where to.') }, ['url']), answer: 'The delivery.' })
   }, async request => await notifier.probe(request.body.url))
 
-  app.post<{ Body: Mishap }>('/notifications/mishaps', {
+  app.post<{ Body: NotificationFault }>('/notifications/faults', {
     schema: schema({
       tag: 'trouble',
       summary: 'What happens to the next notifications',
       body: object({ kind: one(['drop', 'delay', 'hold', 'duplicate', 'concurrent', 'forge'], 'What happens.'), ms: number('Of delay: milliseconds. Default 1000.'), copies: { type: 'integer', minimum: 1, description: 'Default 3.' }, times: TIMES }, ['kind'])
     })
   }, async request => {
-    mishaps.add(request.body)
+    notificationFaults.add(request.body)
     return { ok: true }
   })
 
@@ -56,17 +56,17 @@ export function troubleRoutes (app: FastifyInstance, world: World, { notifier, f
     schema: schema({ tag: 'trouble', summary: 'A bad day by chance, until the faults are cleared', body: object({ seed: { type: 'number', description: 'The same seed gives the same draws.' }, calls: ODDS, notifications: ODDS }, ['seed']) })
   }, async request => {
     const { seed, calls = {}, notifications = {} } = request.body
-    const chance = createChance(seed)
-    faults.setLuck(calls, chance)
-    mishaps.setLuck(notifications, chance)
+    const draws = createRandomFaults(seed)
+    faults.setRandom(calls, draws)
+    notificationFaults.setRandom(notifications, draws)
     return { ok: true }
   })
 
-  app.get('/faults', { schema: schema({ tag: 'trouble', summary: 'What still waits for calls and notifications', answer: 'Faults and mishaps.' }) }, async () => ({ faults: faults.waiting(), mishaps: mishaps.waiting() }))
+  app.get('/faults', { schema: schema({ tag: 'trouble', summary: 'What still waits for calls and notifications', answer: 'Faults and notificationFaults.' }) }, async () => ({ faults: faults.waiting(), notificationFaults: notificationFaults.waiting() }))
 
-  app.delete('/faults', { schema: schema({ tag: 'trouble', summary: 'No more faults, mishaps and bad luck' }) }, async () => {
+  app.delete('/faults', { schema: schema({ tag: 'trouble', summary: 'Removes all faults, also random ones' }) }, async () => {
     faults.clear()
-    mishaps.clear()
+    notificationFaults.clear()
     return { ok: true }
   })
 }

@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Faults } from '../faults/faults.ts'
 import type { Journal } from './journal.ts'
-import type { Mishaps } from '../faults/notification-faults.ts'
+import type { NotificationFaults } from '../faults/notification-faults.ts'
 import type { OfficialAccount } from '../wechat/official-account.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { PayV3 } from '../wechat/v3/v3.ts'
-import type { World } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 import { countRecords } from './records.ts'
 import { listOf, schema, text } from './schemas.ts'
 
-export interface WatchParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, mishaps: Mishaps, names: string[] }
+export interface InspectParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, notificationFaults: NotificationFaults, names: string[] }
 
 const asset = (name: string) => readFileSync(new URL(`./static/${name}`, import.meta.url))
 const CALL = { tag: 'calls', params: { id: text('Of the call; or latest, the last one whose signature was refused.') }, refusals: [404] } as const
@@ -24,7 +24,7 @@ const HEARTBEAT = 20_000
 /** How many of each it tells of. */
 const SHOWN = 200
 
-export function watchRoutes (app: FastifyInstance, world: World, { account, pay, v3, journal, faults, mishaps, names }: WatchParts): void {
+export function inspectRoutes (app: FastifyInstance, state: State, { account, pay, v3, journal, faults, notificationFaults, names }: InspectParts): void {
   app.get<{ Querystring: { after?: string } }>('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, the newest first', query: { after: text('Only those that came after this id.') }, answer: listOf('Calls, without their bodies.') }) }, async request => journal.list(request.query.after))
 
   app.get<{ Params: { id: string } }>('/calls/:id', { schema: schema({ ...CALL, summary: 'One call, with what was sent and answered', answer: 'The call.' }) }, async (request, reply) =>
@@ -39,27 +39,27 @@ export function watchRoutes (app: FastifyInstance, world: World, { account, pay,
   app.get<{ Querystring: { brief?: boolean } }>('/state', {
     schema: schema({ tag: 'calls', summary: 'Account, clock, balance, counts and faults; and the last 200 orders, refunds, notifications and calls', query: { brief: { type: 'boolean', description: 'Without those.' } }, answer: 'All of it.' })
   }, async ({ query }) => ({
-    appId: world.account.appId,
-    mchId: world.account.mchId,
+    appId: state.account.appId,
+    mchId: state.account.mchId,
     names,
-    now: new Date(world.now()).toISOString(),
-    balance: world.balance,
-    keyMode: world.keyMode,
+    now: new Date(state.now()).toISOString(),
+    balance: state.balance,
+    keyMode: state.keyMode,
     tokens: account.counts(),
-    counts: countRecords(world, journal),
+    counts: countRecords(state, journal),
     ...(!query.brief && {
-      orders: [...world.orders.values()].slice(-SHOWN).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).reverse(),
-      refunds: [...world.refunds.values()].slice(-SHOWN).reverse(),
-      notifications: world.deliveries.slice(-SHOWN).reverse(),
+      orders: [...state.orders.values()].slice(-SHOWN).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).reverse(),
+      refunds: [...state.refunds.values()].slice(-SHOWN).reverse(),
+      notifications: state.deliveries.slice(-SHOWN).reverse(),
       transfers: v3.transfers.list().slice(0, SHOWN),
       complaints: v3.complaints.list().slice(0, SHOWN),
       shares: pay.sharing.list().slice(0, SHOWN),
       serviceOrders: v3.payscore.list().slice(0, SHOWN),
-      messages: world.memory.list<Message>('messages').slice(-SHOWN).reverse(),
+      messages: state.memory.list<Message>('messages').slice(-SHOWN).reverse(),
       calls: journal.list().slice(0, SHOWN)
     }),
     faults: faults.waiting(),
-    mishaps: mishaps.waiting()
+    notificationFaults: notificationFaults.waiting()
   }))
 
   const listeners = new Set<() => void>()
@@ -71,7 +71,7 @@ export function watchRoutes (app: FastifyInstance, world: World, { account, pay,
     gathering = undefined
     for (const listener of listeners) listener()
   }
-  world.events.on('change', onChange)
+  state.events.on('change', onChange)
 
   // Says that there is something new, not what: the page asks for the state then.
   app.get('/events', async (request, reply) => {
@@ -88,7 +88,7 @@ export function watchRoutes (app: FastifyInstance, world: World, { account, pay,
   })
 
   app.addHook('preClose', async () => {
-    world.events.off('change', onChange)
+    state.events.off('change', onChange)
     clearTimeout(gathering)
   })
 

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Explanation } from '../explain/explanation.ts'
 import { jsonObject } from '../wechat/wire.ts'
-import type { World } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 
 export interface Call {
   id: string
@@ -44,7 +44,7 @@ const isBridge = (url: string) => /\/_emulator\/bridge\//.test(url)
 
 const isCall = (url: string) => !isOwn(url) || isBridge(url)
 
-export function journal (app: FastifyInstance, world: World) {
+export function journal (app: FastifyInstance, state: State) {
   const calls: Array<Omit<Call, 'explanation'> & { explain?: (() => Explanation) | undefined }> = []
   const replies = new WeakMap<FastifyRequest, string>()
   let count = 0
@@ -57,7 +57,7 @@ export function journal (app: FastifyInstance, world: World) {
   app.addHook('onResponse', async (request, reply) => {
     if (isCall(request.url)) record(request, reply.statusCode)
     // Whatever is asked of the emulator itself may have changed something, too.
-    if (isCall(request.url) || request.method !== 'GET') world.events.emit('change')
+    if (isCall(request.url) || request.method !== 'GET') state.events.emit('change')
   })
 
   function record (request: FastifyRequest, status: number): void {
@@ -67,7 +67,7 @@ export function journal (app: FastifyInstance, world: World) {
     const isBroken = request.wechatFault !== undefined
     calls.push({
       id: `c${++count}`,
-      at: new Date(world.now()).toISOString(),
+      at: new Date(state.now()).toISOString(),
       method: request.method,
       url: request.originalUrl.replace(/([?&]secret=)[^&]*/, '$1…'),
       status,

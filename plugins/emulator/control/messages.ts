@@ -1,15 +1,15 @@
 /** What the app has sent to users, who does not want to hear of it, and what a mini program's page gets from its visitor. */
 import type { FastifyInstance } from 'fastify'
-import type { World } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 import type { MiniProgram } from '../wechat/mini-program.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
 import { listOf, object, optional, schema, text } from './schemas.ts'
 
 export interface MessageParts { mini: MiniProgram }
 
-export function messageRoutes (app: FastifyInstance, world: World, { mini }: MessageParts): void {
-  const messages = world.memory.list<Message>('messages')
-  const refusing = world.memory.table<true>('refusesMessages')
+export function messageRoutes (app: FastifyInstance, state: State, { mini }: MessageParts): void {
+  const messages = state.memory.list<Message>('messages')
+  const refusing = state.memory.table<true>('refusesMessages')
 
   app.get('/messages', { schema: schema({ tag: 'account', summary: 'Messages that were sent to users: template, subscribed, customer service', answer: listOf('The oldest first.') }) }, async () => messages)
 

@@ -5,7 +5,7 @@ import { scan } from '../wechat/browser/scan.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { PayV3 } from '../wechat/v3/v3.ts'
 import { chinaTime, userOf } from '../state/state.ts'
-import type { AuthCodeBehaviour, Order, Refund, World } from '../state/state.ts'
+import type { AuthCodeBehaviour, Order, Refund, State } from '../state/state.ts'
 import { listOf, object, one, optional, schema, text } from './schemas.ts'
 
 export interface OrderParts { pay: PayV2, v3: PayV3, notifier: Notifier }
@@ -21,11 +21,11 @@ const ORDER = { tag: 'orders', params: { number: text('out_trade_no') }, query: 
 const ENDS = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'REFUNDCLOSE', CHANGE: 'CHANGE', CLOSED: 'REFUNDCLOSE', ABNORMAL: 'CHANGE' } as const satisfies Record<string, Refund['refund_status']>
 export type RefundEnd = keyof typeof ENDS
 
-export function orderRoutes (app: FastifyInstance, world: World, { pay: { orders, refunds }, v3, notifier }: OrderParts): void {
+export function orderRoutes (app: FastifyInstance, state: State, { pay: { orders, refunds }, v3, notifier }: OrderParts): void {
   const missing = (reply: FastifyReply, code: string) => reply.code(404).send({ code, message: 'no such number' })
 
   app.get('/orders', { schema: schema({ tag: 'orders', summary: 'All orders', answer: listOf('Orders, the oldest first.') }) }, async () =>
-    [...world.orders.values()].map(order => orders.find(order.out_trade_no, order.sub_mch_id)))
+    [...state.orders.values()].map(order => orders.find(order.out_trade_no, order.sub_mch_id)))
 
   app.get<OrderRoute>('/orders/:number', { schema: schema({ ...ORDER, summary: 'One order, with its life line', refusals: [404] }) }, async ({ params, query }, reply) =>
     orders.find(params.number, query.sub_mch_id) ?? missing(reply, 'ORDERNOTEXIST'))
@@ -42,7 +42,7 @@ export function orderRoutes (app: FastifyInstance, world: World, { pay: { orders
     const order = orders.find(params.number, query.sub_mch_id)
     if (!order) return missing(reply, 'ORDERNOTEXIST')
     if (order.trade_state !== 'NOTPAY') return reply.code(409).send({ code: 'TRADE_STATE_ERROR', message: `the order is ${order.trade_state}` })
-    order.time_expire = chinaTime(world.now())
+    order.time_expire = chinaTime(state.now())
     return orders.find(params.number, query.sub_mch_id)
   })
 
@@ -61,15 +61,15 @@ export function orderRoutes (app: FastifyInstance, world: World, { pay: { orders
     const left = order.transaction_id === '' ? 0 : refunds.left(order)
     const fee = body?.amount ?? left
     if (fee < 1 || fee > left) return reply.code(409).send({ code: 'REFUND_FEE_MISMATCH', message: `${left} fen can be refunded` })
-    return refunds.add(order, { number: `console${world.random.digits(20)}`, fee, reason: '商户平台退款', notifyUrl: order.notify_url, account: '', v3: order.sign_type === 'RSA' })
+    return refunds.add(order, { number: `console${state.random.digits(20)}`, fee, reason: '商户平台退款', notifyUrl: order.notify_url, account: '', v3: order.sign_type === 'RSA' })
   })
 
-  app.get('/refunds', { schema: schema({ tag: 'orders', summary: 'All refunds', answer: listOf('Refunds, the oldest first.') }) }, async () => [...world.refunds.values()])
+  app.get('/refunds', { schema: schema({ tag: 'orders', summary: 'All refunds', answer: listOf('Refunds, the oldest first.') }) }, async () => [...state.refunds.values()])
 
   app.post<Named & { Body: { status?: keyof typeof ENDS } | null }>('/refunds/:number/settle', {
     schema: schema({ tag: 'orders', summary: 'A refund\'s end, sooner or other than it would come by itself', params: { number: text('out_refund_no') }, body: optional(object({ status: one(Object.keys(ENDS), 'In v2\'s words or APIv3\'s: REFUNDCLOSE is CLOSED, CHANGE is ABNORMAL. Default SUCCESS.') })), answer: 'The refund.', refusals: [404] })
   }, async ({ params, body }, reply) => {
-    const refund = world.refunds.get(params.number)
+    const refund = state.refunds.get(params.number)
     if (!refund) return missing(reply, 'REFUNDNOTEXIST')
     refunds.settle(refund, ENDS[body?.status ?? 'SUCCESS'])
     return refund
@@ -78,15 +78,15 @@ export function orderRoutes (app: FastifyInstance, world: World, { pay: { orders
   app.post<{ Body: { behaviour?: AuthCodeBehaviour, openid?: string } | null }>('/auth-codes', {
     schema: schema({ tag: 'orders', summary: 'The code that a payer shows at the till', body: optional(object({ behaviour: one(['pays', 'asks', 'poor', 'expired'], 'What happens when it is scanned. Default pays.'), openid: text('Who shows it.') })), answer: 'The code.' })
   }, async ({ body }) => {
-    const code = `1${world.random.below(6)}${world.random.digits(16)}`
-    world.authCodes.set(code, { user: userOf(world, body?.openid), behaviour: body?.behaviour ?? 'pays', usedFor: '' })
+    const code = `1${state.random.below(6)}${state.random.digits(16)}`
+    state.authCodes.set(code, { user: userOf(state, body?.openid), behaviour: body?.behaviour ?? 'pays', usedFor: '' })
     return { auth_code: code }
   })
 
   app.post<{ Body: { url: string, openid?: string } }>('/scan', {
     schema: schema({ tag: 'orders', summary: 'A visitor scans a QR code of NATIVE payments', body: object({ url: text('What the code says.'), openid: text('Who scans it.') }, ['url']), answer: 'The order that it leads to.', refusals: [409] })
   }, async ({ body }, reply) => {
-    const outcome = await scan(body.url, world, orders, body.openid)
+    const outcome = await scan(body.url, state, orders, body.openid)
     return typeof outcome === 'string' ? reply.code(409).send({ code: 'CANNOT_PAY', message: outcome }) : outcome
   })
 

@@ -1,7 +1,7 @@
 /** What this WeChat remembers, by area, the newest first: searched and cut into pages here, so that a hundred thousand of them can be looked at. */
 import type { FastifyInstance } from 'fastify'
 import type { PayV2 } from '../wechat/v2/v2.ts'
-import type { Delivery, Order, Refund, World } from '../state/state.ts'
+import type { Delivery, Order, Refund, State } from '../state/state.ts'
 import type { Journal } from './journal.ts'
 import { object, one, schema, text } from './schemas.ts'
 
@@ -10,7 +10,7 @@ export interface RecordParts { pay: PayV2, journal: Journal }
 /** Which members of a table's rows are what a person looks for; `time`: milliseconds, `yyyyMMddHHmmss` in China, or ISO 8601. */
 interface Columns { number: string, name?: string, amount?: string, state?: string, time?: string }
 
-/** A line for each table of the world's memory that an area shows. */
+/** A line for each table of the state's memory that an area shows. */
 const TABLES: Record<string, Record<string, Columns>> = {
   transfers: {
     transfers: { number: 'out_bill_no', name: 'remark', amount: 'amount', state: 'state', time: 'at' },
@@ -48,7 +48,7 @@ export interface Shown { key: string, table: string, number: string, name: strin
 
 const PAGE = 50
 
-export function recordRoutes (app: FastifyInstance, world: World, { pay, journal }: RecordParts): void {
+export function recordRoutes (app: FastifyInstance, state: State, { pay, journal }: RecordParts): void {
   app.get<{ Params: { area: string }, Querystring: { search?: string, page?: number } }>('/records/:area', {
     schema: schema({
       tag: 'calls',
@@ -70,12 +70,12 @@ export function recordRoutes (app: FastifyInstance, world: World, { pay, journal
 
   /** The oldest first. */
   function rowsOf (area: string): Row[] {
-    if (area === 'orders') return [...world.orders.values()] as unknown as Row[]
-    if (area === 'notifications') return world.deliveries as unknown as Row[]
+    if (area === 'orders') return [...state.orders.values()] as unknown as Row[]
+    if (area === 'notifications') return state.deliveries as unknown as Row[]
     if (area === 'calls') return journal.list().reverse() as unknown as Row[]
     const shown = [
-      ...Object.entries(TABLES[area] ?? {}).flatMap(([table, columns]) => [...world.memory.table<Row>(table).values()].map(row => shownRow(table, columns, row))),
-      ...Object.entries(LISTS[area] ?? {}).flatMap(([list, columns]) => world.memory.list<Row>(list).map(row => shownRow(list, columns, row)))
+      ...Object.entries(TABLES[area] ?? {}).flatMap(([table, columns]) => [...state.memory.table<Row>(table).values()].map(row => shownRow(table, columns, row))),
+      ...Object.entries(LISTS[area] ?? {}).flatMap(([list, columns]) => state.memory.list<Row>(list).map(row => shownRow(list, columns, row)))
     ]
     return shown.sort((row, other) => row.at < other.at ? -1 : row.at > other.at ? 1 : 0) as unknown as Row[]
   }
@@ -85,8 +85,8 @@ export function recordRoutes (app: FastifyInstance, world: World, { pay, journal
     const orders = (rows as unknown as Order[]).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id) ?? order)
     const numbers = new Set(orders.map(order => order.out_trade_no))
     const payments = new Set(orders.map(order => order.transaction_id).filter(Boolean))
-    const deliveries = grouped(world.deliveries.filter(delivery => numbers.has(delivery.out_trade_no)), delivery => delivery.out_trade_no)
-    const refunds = grouped([...world.refunds.values()].filter(refund => payments.has(refund.transaction_id)), refund => refund.transaction_id)
+    const deliveries = grouped(state.deliveries.filter(delivery => numbers.has(delivery.out_trade_no)), delivery => delivery.out_trade_no)
+    const refunds = grouped([...state.refunds.values()].filter(refund => payments.has(refund.transaction_id)), refund => refund.transaction_id)
     return orders.map(order => ({
       ...order,
       deliveries: (deliveries.get(order.out_trade_no) ?? []).map(({ sent_at: at, accepted, about }: Delivery) => ({ at, accepted, about })),
@@ -96,13 +96,13 @@ export function recordRoutes (app: FastifyInstance, world: World, { pay, journal
 }
 
 /** How many there are of each kind, without looking at them. */
-export function countRecords (world: World, journal: Journal): Record<string, number> {
+export function countRecords (state: State, journal: Journal): Record<string, number> {
   const sum = (sizes: number[]) => sizes.reduce((total, size) => total + size, 0)
   return {
-    orders: world.orders.size,
-    ...Object.fromEntries(Object.entries(TABLES).map(([area, tables]) => [area, sum(Object.keys(tables).map(table => world.memory.table(table).size))])),
-    ...Object.fromEntries(Object.entries(LISTS).map(([area, lists]) => [area, sum(Object.keys(lists).map(list => world.memory.list(list).length))])),
-    notifications: world.deliveries.length,
+    orders: state.orders.size,
+    ...Object.fromEntries(Object.entries(TABLES).map(([area, tables]) => [area, sum(Object.keys(tables).map(table => state.memory.table(table).size))])),
+    ...Object.fromEntries(Object.entries(LISTS).map(([area, lists]) => [area, sum(Object.keys(lists).map(list => state.memory.list(list).length))])),
+    notifications: state.deliveries.length,
     calls: journal.count()
   }
 }

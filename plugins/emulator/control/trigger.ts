@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { awaitDelivery } from '../notifications/await-delivery.ts'
 import { chinaTime } from '../state/state.ts'
-import type { Delivery, Refund, World } from '../state/state.ts'
+import type { Delivery, Refund, State } from '../state/state.ts'
 import type { OrderParts } from './orders.ts'
 import { object, schema, text } from './schemas.ts'
 
@@ -12,10 +12,10 @@ interface Wanted { event: string, url: string, out_trade_no?: string, amount?: n
 const REFUNDS: Record<string, Exclude<Refund['refund_status'], 'PROCESSING'>> = { refund: 'SUCCESS', 'REFUND.SUCCESS': 'SUCCESS', 'REFUND.CLOSED': 'REFUNDCLOSE', 'REFUND.ABNORMAL': 'CHANGE' }
 const PAYMENTS = ['payment', 'TRANSACTION.SUCCESS']
 
-/** Milliseconds until a notification that some mishap met is given up. */
+/** Milliseconds until a notification that a fault has met is given up. */
 const PATIENCE = 7000
 
-export function triggerRoute (app: FastifyInstance, world: World, { pay: { orders, refunds }, notifier }: OrderParts): void {
+export function triggerRoute (app: FastifyInstance, state: State, { pay: { orders, refunds }, notifier }: OrderParts): void {
   app.post<{ Body: Wanted }>('/trigger', {
     schema: schema({
       tag: 'notifications',
@@ -36,17 +36,17 @@ export function triggerRoute (app: FastifyInstance, world: World, { pay: { order
     const refundEnd = REFUNDS[body.event]
     const isPayment = PAYMENTS.includes(body.event)
     if (!isPayment && !refundEnd && !body.content) return reply.code(400).send({ code: 'PARAM_ERROR', message: `${body.event} needs content; without it there are ${[...PAYMENTS, ...Object.keys(REFUNDS)].join(', ')}` })
-    const before = new Set(world.deliveries)
-    const sent = (about: Delivery['about']) => awaitDelivery(world, delivery => !before.has(delivery) && delivery.about === about && delivery.url === body.url, PATIENCE)
-      .catch(() => reply.code(409).send({ code: 'NOT_SENT', message: 'a mishap met it on its way: see wechat-emulator faults' }))
+    const before = new Set(state.deliveries)
+    const sent = (about: Delivery['about']) => awaitDelivery(state, delivery => !before.has(delivery) && delivery.about === about && delivery.url === body.url, PATIENCE)
+      .catch(() => reply.code(409).send({ code: 'NOT_SENT', message: 'a notification fault stopped it: see wechat-emulator faults' }))
 
     if (!isPayment && !refundEnd) {
       notifier.event({ url: body.url, type: body.event, originalType: body.event.split('.')[0]?.toLowerCase() ?? '', summary: body.event, content: body.content as object })
       return await sent('event')
     }
-    const number = body.out_trade_no ?? `T${chinaTime(world.now())}${world.random.digits(6)}`
+    const number = body.out_trade_no ?? `T${chinaTime(state.now())}${state.random.digits(6)}`
     if (orders.find(number)) return reply.code(409).send({ code: 'OUT_TRADE_NO_USED', message: 'there is such an order: pay it, or refund it' })
-    const order = orders.add({ out_trade_no: number, trade_type: 'JSAPI', body: `triggered: ${body.event}`, total_fee: body.amount ?? 100, openid: world.users[0]?.openid ?? '', notify_url: body.url, sign_type: body.v2 ? 'MD5' : 'RSA', time_expire: '' }, 'placed')
+    const order = orders.add({ out_trade_no: number, trade_type: 'JSAPI', body: `triggered: ${body.event}`, total_fee: body.amount ?? 100, openid: state.users[0]?.openid ?? '', notify_url: body.url, sign_type: body.v2 ? 'MD5' : 'RSA', time_expire: '' }, 'placed')
     orders.pay(order)
     if (!refundEnd) {
       notifier.paid(order)

@@ -1,6 +1,6 @@
 /** WeChat's bad days, on command: each fault meets the next calls of a path, before WeChat acts or after. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Chance } from './random-faults.ts'
+import type { RandomFaults } from './random-faults.ts'
 import { isOwn } from '../control/journal.ts'
 
 export interface Fault {
@@ -33,19 +33,19 @@ export type FaultOdds = Partial<Record<Fault['kind'], number>>
 
 export function faults (app: FastifyInstance) {
   const waiting: Array<Fault & { times: number }> = []
-  let luck: { odds: FaultOdds, chance: Chance } | undefined
+  let random: { odds: FaultOdds, draws: RandomFaults } | undefined
 
-  function byChance (url: string): Fault | undefined {
-    if (!luck || isOwn(url)) return undefined
-    const kind = luck.chance.draw(luck.odds as Record<string, number>)
-    return kind === undefined ? undefined : { kind, when: luck.chance.below(2) === 0 ? 'before' : 'after', ms: luck.chance.below(300) }
+  function drawn (url: string): Fault | undefined {
+    if (!random || isOwn(url)) return undefined
+    const kind = random.draws.draw(random.odds as Record<string, number>)
+    return kind === undefined ? undefined : { kind, when: random.draws.below(2) === 0 ? 'before' : 'after', ms: random.draws.below(300) }
   }
 
   function take (url: string): Fault | undefined {
     const at = waiting.findIndex(fault => fault.path === undefined ? !isOwn(url) : url.startsWith(app.prefix + fault.path))
     const fault = waiting[at]
     if (fault && --fault.times <= 0) waiting.splice(at, 1)
-    return fault ?? byChance(url)
+    return fault ?? drawn(url)
   }
 
   app.addHook('preHandler', async (request, reply) => {
@@ -81,10 +81,10 @@ export function faults (app: FastifyInstance) {
   return {
     add: (fault: Fault) => { waiting.push({ times: 1, ...fault }) },
     waiting: () => waiting.map(fault => ({ ...fault })),
-    setLuck (odds: FaultOdds, chance: Chance): void { luck = { odds, chance } },
+    setRandom (odds: FaultOdds, draws: RandomFaults): void { random = { odds, draws } },
     clear (): void {
       waiting.length = 0
-      luck = undefined
+      random = undefined
     }
   }
 }

@@ -1,8 +1,8 @@
 /** What can happen to a notification on its way, on command or by chance with a seed. */
 
-import type { Chance } from './random-faults.ts'
+import type { RandomFaults } from './random-faults.ts'
 
-export interface Mishap {
+export interface NotificationFault {
   /**
    * `drop`: it never arrives, and counts as a failure; `delay`: by `ms`; `hold`: until another has overtaken it (or a
    * second has passed); `duplicate`: `copies` one after another, though accepted; `concurrent`: `copies` at once;
@@ -17,26 +17,26 @@ export interface Mishap {
   times?: number
 }
 
-/** How likely each mishap of a notification is, from 0 to 1. */
-export type MishapOdds = Partial<Record<Mishap['kind'], number>>
+/** How likely each fault of a notification is, from 0 to 1. */
+export type NotificationFaultOdds = Partial<Record<NotificationFault['kind'], number>>
 
-export function createMishaps () {
-  const waiting: Array<Mishap & { times: number }> = []
+export function createNotificationFaults () {
+  const waiting: Array<NotificationFault & { times: number }> = []
   const held = new Set<() => void>()
-  let luck: { odds: MishapOdds, chance: Chance } | undefined
+  let random: { odds: NotificationFaultOdds, draws: RandomFaults } | undefined
 
-  function byChance (): Mishap | undefined {
-    const kind = luck?.chance.draw(luck.odds as Record<string, number>) as Mishap['kind'] | undefined
-    return kind && luck && { kind, ms: luck.chance.below(50), copies: 2 + luck.chance.below(3) }
+  function drawn (): NotificationFault | undefined {
+    const kind = random?.draws.draw(random.odds as Record<string, number>) as NotificationFault['kind'] | undefined
+    return kind && random && { kind, ms: random.draws.below(50), copies: 2 + random.draws.below(3) }
   }
 
   return {
-    add: (mishap: Mishap) => { waiting.push({ times: 1, ...mishap }) },
-    waiting: () => waiting.map(mishap => ({ ...mishap })),
-    setLuck (odds: MishapOdds, chance: Chance): void { luck = { odds, chance } },
-    next (): Mishap | undefined {
+    add: (fault: NotificationFault) => { waiting.push({ times: 1, ...fault }) },
+    waiting: () => waiting.map(fault => ({ ...fault })),
+    setRandom (odds: NotificationFaultOdds, draws: RandomFaults): void { random = { odds, draws } },
+    next (): NotificationFault | undefined {
       const [first] = waiting
-      if (!first) return byChance()
+      if (!first) return drawn()
       if (--first.times <= 0) waiting.shift()
       return first
     },
@@ -53,9 +53,9 @@ export function createMishaps () {
     overtake: () => { for (const go of held) go() },
     clear (): void {
       waiting.length = 0
-      luck = undefined
+      random = undefined
     }
   }
 }
 
-export type Mishaps = ReturnType<typeof createMishaps>
+export type NotificationFaults = ReturnType<typeof createNotificationFaults>

@@ -1,9 +1,9 @@
-/** Bad luck with a seed: the same seed, the same bad day. */
+/** Bad random with a seed: the same seed, the same bad day. */
 
 /** Draws one of the named misfortunes by its odds (0 to 1), or none. */
-export interface Chance { draw (odds: Readonly<Record<string, number>>): string | undefined, below (limit: number): number }
+export interface RandomFaults { draw (odds: Readonly<Record<string, number>>): string | undefined, below (limit: number): number }
 
-export function createChance (seed: number): Chance {
+export function createRandomFaults (seed: number): RandomFaults {
   const random = mulberry32(seed)
   return {
     draw (odds) {

@@ -1,24 +1,24 @@
 /** Waits for a notification, and says what came instead where it never does. */
 import { once } from 'node:events'
-import type { Delivery, World } from '../state/state.ts'
+import type { Delivery, State } from '../state/state.ts'
 
 /** How many notifications the sentence names. */
 const NAMED = 5
 
 /** One that was sent already, or the next one. `timeout`: milliseconds. @throws Error after that time */
-export async function awaitDelivery (world: Pick<World, 'deliveries' | 'events'>, which: (delivery: Delivery) => boolean, timeout: number): Promise<Delivery> {
+export async function awaitDelivery (state: Pick<State, 'deliveries' | 'events'>, which: (delivery: Delivery) => boolean, timeout: number): Promise<Delivery> {
   // Not AbortSignal.timeout: its timer does not keep a process alive that waits for nothing else.
   const late = new AbortController()
   const timer = timeout === Infinity ? undefined : setTimeout(() => late.abort(), timeout)
   try {
     for (;;) {
-      const sent = world.deliveries.find(delivery => (delivery.reply || delivery.error) && which(delivery))
+      const sent = state.deliveries.find(delivery => (delivery.reply || delivery.error) && which(delivery))
       if (sent) return sent
-      await once(world.events, 'delivery', { signal: late.signal })
+      await once(state.events, 'delivery', { signal: late.signal })
     }
   } catch (error) {
     if (!late.signal.aborted) throw error
-    throw new Error(`no such notification in ${timeout / 1000} s: ${whatCame(world.deliveries)}`)
+    throw new Error(`no such notification in ${timeout / 1000} s: ${whatCame(state.deliveries)}`)
   } finally {
     clearTimeout(timer)
   }

@@ -8,15 +8,15 @@ import type { V3Keys } from '../keys/v3-keys.ts'
 import type { Contract } from '../wechat/v2/contracts.ts'
 import type { V3Event } from '../wechat/v3/area.ts'
 import { combinedJson, paidJson } from '../wechat/v3/orders.ts'
-import { refundNews } from '../wechat/v3/refunds.ts'
+import { refundMessage } from '../wechat/v3/refunds.ts'
 import { headersInWechatsCase } from '../wechat/header-names.ts'
 import { callbackSigner, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
-import type { Mishaps } from '../faults/notification-faults.ts'
+import type { NotificationFaults } from '../faults/notification-faults.ts'
 import { signed, v2Xml } from '../wechat/wire.ts'
 import { createAppointments } from '../state/appointments.ts'
 import type { Values } from '../wechat/wire.ts'
 import { chinaTime, rfc3339 } from '../state/state.ts'
-import type { Delivery, Order, Refund, World } from '../state/state.ts'
+import type { Delivery, Order, Refund, State } from '../state/state.ts'
 
 const MINUTE = 60
 /** Seconds from one attempt to the next. */
@@ -31,12 +31,12 @@ type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> &
 
 const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache' }
 
-export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, log: FastifyBaseLogger) {
-  const turns = createAppointments(world)
+export function createNotifier (state: State, keys: V3Keys, notificationFaults: NotificationFaults, log: FastifyBaseLogger) {
+  const turns = createAppointments(state)
   const underWay = new Set<Promise<void>>()
   /** What still has to be told, which attempt comes next, and when the one before was. */
-  const pending = world.memory.table<{ news: News, number: number, since: number }>('pending')
-  const signer = callbackSigner(world, keys)
+  const pending = state.memory.table<{ news: News, number: number, since: number }>('pending')
+  const signer = callbackSigner(state, keys)
   let closed = false
   /** A merchant who takes long to answer does not keep this WeChat from ending. */
   const ended = new AbortController()
@@ -44,7 +44,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
   const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
 
   function paymentXml (order: Order): string {
-    return v2Xml(signed({ world, signType: order.sign_type as SignType, apiKey: world.account.apiKey, ...subOf(order) }, {
+    return v2Xml(signed({ state, signType: order.sign_type as SignType, apiKey: state.account.apiKey, ...subOf(order) }, {
       result_code: 'SUCCESS',
       appid: order.appid,
       out_trade_no: order.out_trade_no,
@@ -58,12 +58,12 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
   /** An event as v3 sends it: what happened, encrypted for the merchant. */
   function eventJson (type: string, originalType: string, summary: string, content: object): string {
     return JSON.stringify({
-      id: world.random.uuid(),
-      create_time: rfc3339(chinaTime(world.now())),
+      id: state.random.uuid(),
+      create_time: rfc3339(chinaTime(state.now())),
       resource_type: 'encrypt-resource',
       event_type: type,
       summary,
-      resource: { original_type: originalType, ...encryptResource(JSON.stringify(content), world.account.apiV3Key, originalType, world.random) }
+      resource: { original_type: originalType, ...encryptResource(JSON.stringify(content), state.account.apiV3Key, originalType, state.random) }
     })
   }
 
@@ -71,24 +71,24 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
   function headersOf ({ about, body, v3 }: News): Record<string, string> {
     if (!v3) return { ...HEADERS, 'content-type': 'text/xml' }
     // As in the dumps that were found: no Request-ID, no Signature-Type.
-    const headers = { ...HEADERS, 'content-type': 'application/json', ...signedHeaders(world, body, signer(), world.random.word(32)) }
-    return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${world.random.hex(64)}` } : headers
+    const headers = { ...HEADERS, 'content-type': 'application/json', ...signedHeaders(state, body, signer(), state.random.word(32)) }
+    return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${state.random.hex(64)}` } : headers
   }
 
   async function attempt (news: News, number: number, forged = false): Promise<Delivery> {
     const { v3, ...rest } = news
     const body = forged && !v3 ? news.body.replace(/<sign><!\[CDATA\[./, '$&0') : news.body
     const delivery: Delivery = {
-      id: `n${world.deliveries.length + 1}`,
+      id: `n${state.deliveries.length + 1}`,
       ...rest,
       attempt: number,
-      sent_at: new Date(world.now()).toISOString(),
+      sent_at: new Date(state.now()).toISOString(),
       request: { headers: headersOf(forged ? { ...news, about: 'probe' } : news), body },
       reply: null,
       error: null,
       accepted: false
     }
-    world.deliveries.push(delivery)
+    state.deliveries.push(delivery)
     try {
       const reply = await request(delivery.url, { method: 'POST', headers: headersInWechatsCase(delivery.request.headers), body, signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ended.signal]) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
@@ -98,22 +98,22 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     } catch (error) {
       delivery.error = (error as Error).message
     }
-    world.events.emit('delivery', delivery)
-    world.events.emit('change')
+    state.events.emit('delivery', delivery)
+    state.events.emit('change')
     log.debug({ out_trade_no: news.out_trade_no, attempt: number, accepted: delivery.accepted }, 'notification delivered')
     return delivery
   }
 
   function tell (news: News): void {
-    if (news.url !== '') start(world.random.hex(8), news, 1)
+    if (news.url !== '') start(state.random.hex(8), news, 1)
   }
 
   function start (key: string, news: News, number: number): void {
     if (closed) return
-    pending.set(key, { news, number, since: world.now() })
+    pending.set(key, { news, number, since: state.now() })
     const running = deliver(news, number).then(accepted => {
       if (accepted || SCHEDULE[number - 1] === undefined) pending.delete(key)
-      else again(key, { news, number: number + 1, since: world.now() })
+      else again(key, { news, number: number + 1, since: state.now() })
     }).finally(() => underWay.delete(running))
     underWay.add(running)
   }
@@ -121,23 +121,23 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
   function again (key: string, told: { news: News, number: number, since: number }): void {
     if (closed) return
     pending.set(key, told)
-    turns.make(key, told.since, (SCHEDULE[told.number - 2] ?? 0) * 1000 * world.timeScale, () => start(key, told.news, told.number))
+    turns.make(key, told.since, (SCHEDULE[told.number - 2] ?? 0) * 1000 * state.timeScale, () => start(key, told.news, told.number))
   }
   // What was not yet told when this WeChat was stopped.
   for (const [key, told] of pending) again(key, told)
 
-  /** One attempt, with whatever mishap meets it. True if it was accepted. */
+  /** One attempt, with the fault that waits for it, if any. True if it was accepted. */
   async function deliver (news: News, number: number): Promise<boolean> {
-    const { kind, ms = 1000, copies = 3 } = mishaps.next() ?? {}
+    const { kind, ms = 1000, copies = 3 } = notificationFaults.next() ?? {}
     if (kind === 'drop') return false
     if (kind === 'delay') await new Promise(resolve => setTimeout(resolve, ms))
-    if (kind === 'hold') await mishaps.overtaken()
+    if (kind === 'hold') await notificationFaults.overtaken()
     if (kind === 'forge') return (await attempt(news, number, true)).accepted
     const first = kind === 'concurrent'
       ? (await Promise.all(Array.from({ length: copies }, () => attempt(news, number))))[0] as Delivery
       : await attempt(news, number)
     if (kind === 'duplicate') for (let at = 1; at < copies; at++) await attempt(news, number)
-    mishaps.overtake()
+    notificationFaults.overtake()
     return first.accepted
   }
 
@@ -153,15 +153,15 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
       tell({ about: 'payment', ...about(orders[0] as Order), v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', combinedJson(orders)) })
     },
     refunded (refund: Refund, order: Order): void {
-      const state = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL', PROCESSING: '' }[refund.refund_status]
+      const end = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL', PROCESSING: '' }[refund.refund_status]
       const body = refund.v3
-        ? eventJson(`REFUND.${state}`, 'refund', { SUCCESS: '退款成功', CLOSED: '退款关闭', ABNORMAL: '退款异常' }[state as 'SUCCESS'], refundNews(refund, world.account.mchId, order.sub_mch_id))
-        : refundXml(world, refund, subOf(order).sub)
+        ? eventJson(`REFUND.${end}`, 'refund', { SUCCESS: '退款成功', CLOSED: '退款关闭', ABNORMAL: '退款异常' }[end as 'SUCCESS'], refundMessage(refund, state.account.mchId, order.sub_mch_id))
+        : refundXml(state, refund, subOf(order).sub)
       tell({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body })
     },
     /** v2's notice of a contract, signed like an answer. */
     contractSigned ({ notify_url: url, out_trade_no: number, sub_mch_id: sub }: Contract, values: Values): void {
-      const body = v2Xml(signed({ world, signType: 'MD5', apiKey: world.account.apiKey, ...(sub && { sub: { sub_mch_id: sub, sub_appid: '' } }) }, values))
+      const body = v2Xml(signed({ state, signType: 'MD5', apiKey: state.account.apiKey, ...(sub && { sub: { sub_mch_id: sub, sub_appid: '' } }) }, values))
       tell({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: false, body })
     },
     /** Anything else that v3 tells. */
@@ -174,7 +174,7 @@ export function createNotifier (world: World, keys: V3Keys, mishaps: Mishaps, lo
     },
     /** Sends once more what was sent before, byte for byte, outside the schedule; v3's headers are signed anew. */
     async resend (id: string): Promise<Delivery | undefined> {
-      const before = world.deliveries.find(delivery => delivery.id === id)
+      const before = state.deliveries.find(delivery => delivery.id === id)
       return before && await attempt({ ...pick(before), body: before.request.body, v3: 'wechatpay-signature' in before.request.headers }, before.attempt)
     },
     async close (): Promise<void> {

@@ -5,7 +5,7 @@ import { refundXml } from './refund-message.ts'
 import { createV3Keys, pem } from '../keys/v3-keys.ts'
 import { byPublicKey, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
 import { v2Xml } from '../wechat/wire.ts'
-import { chinaTime, createWorld, rfc3339 } from '../state/state.ts'
+import { chinaTime, createState, rfc3339 } from '../state/state.ts'
 
 export interface TestAccount {
   appId: string
@@ -61,9 +61,9 @@ const V2_STATES = { SUCCESS: 'SUCCESS', CLOSED: 'REFUNDCLOSE', ABNORMAL: 'CHANGE
 const XML = { 'content-type': 'text/xml' }
 
 export function testNotifications ({ appId, mchId, apiKey = '', signType = 'MD5', apiV3Key = '' }: TestAccount): TestNotifications {
-  const world = createWorld({ appId, mchId, apiKey, apiV3Key })
+  const state = createState({ appId, mchId, apiKey, apiV3Key })
   const keys = createV3Keys(mchId)
-  const { digits, hex, uuid } = world.random
+  const { digits, hex, uuid } = state.random
   const transaction = () => `42000${digits(23)}`
 
   function event (eventType: string, originalType: string, resource: object, eventId: string = uuid()): TestMessage {
@@ -75,7 +75,7 @@ export function testNotifications ({ appId, mchId, apiKey = '', signType = 'MD5'
       summary: eventType,
       resource: { original_type: originalType, ...encryptResource(JSON.stringify(resource), apiV3Key, originalType) }
     })
-    return { headers: { 'content-type': 'application/json', ...signedHeaders(world, payload, byPublicKey(keys)), 'wechatpay-signature-type': 'WECHATPAY2-SHA256-RSA2048' }, payload }
+    return { headers: { 'content-type': 'application/json', ...signedHeaders(state, payload, byPublicKey(keys)), 'wechatpay-signature-type': 'WECHATPAY2-SHA256-RSA2048' }, payload }
   }
 
   return {
@@ -102,10 +102,10 @@ export function testNotifications ({ appId, mchId, apiKey = '', signType = 'MD5'
         }
         return { headers: XML, payload: v2Xml({ ...fields, sign: signV2(fields, apiKey, signType) }) }
       },
-      refund ({ outTradeNo, outRefundNo, amount, total, state = 'SUCCESS', refundId = `50${digits(26)}`, transactionId = transaction() }) {
+      refund ({ outTradeNo, outRefundNo, amount, total, state: end = 'SUCCESS', refundId = `50${digits(26)}`, transactionId = transaction() }) {
         return {
           headers: XML,
-          payload: refundXml(world, { out_refund_no: outRefundNo, refund_id: refundId, out_trade_no: outTradeNo, transaction_id: transactionId, refund_fee: amount, total_fee: total, refund_account: 'REFUND_SOURCE_UNSETTLED_FUNDS', refund_status: V2_STATES[state], success_time: state === 'SUCCESS' ? rfc3339(chinaTime(Date.now())).slice(0, 19).replace('T', ' ') : '' })
+          payload: refundXml(state, { out_refund_no: outRefundNo, refund_id: refundId, out_trade_no: outTradeNo, transaction_id: transactionId, refund_fee: amount, total_fee: total, refund_account: 'REFUND_SOURCE_UNSETTLED_FUNDS', refund_status: V2_STATES[end], success_time: end === 'SUCCESS' ? rfc3339(chinaTime(Date.now())).slice(0, 19).replace('T', ' ') : '' })
         }
       }
     },
@@ -114,8 +114,8 @@ export function testNotifications ({ appId, mchId, apiKey = '', signType = 'MD5'
       payment: ({ outTradeNo, amount, openid = OPENID, transactionId = transaction(), attach = '', paidAt = new Date() }) => event('TRANSACTION.SUCCESS', 'transaction', {
         appid: appId, mchid: mchId, out_trade_no: outTradeNo, transaction_id: transactionId, trade_type: 'JSAPI', trade_state: 'SUCCESS', bank_type: 'OTHERS', attach, success_time: rfc3339(chinaTime(paidAt.getTime())), payer: { openid }, amount: { total: amount, payer_total: amount, currency: 'CNY', payer_currency: 'CNY' }
       }),
-      refund: ({ outTradeNo, outRefundNo, amount, total, state = 'SUCCESS', refundId = `50${digits(26)}`, transactionId = transaction() }) => event(`REFUND.${state}`, 'refund', {
-        mchid: mchId, transaction_id: transactionId, out_trade_no: outTradeNo, refund_id: refundId, out_refund_no: outRefundNo, refund_status: state, ...(state === 'SUCCESS' && { success_time: rfc3339(chinaTime(Date.now())) }), user_received_account: '支付用户零钱', amount: { total, refund: amount, payer_total: total, payer_refund: amount }
+      refund: ({ outTradeNo, outRefundNo, amount, total, state: end = 'SUCCESS', refundId = `50${digits(26)}`, transactionId = transaction() }) => event(`REFUND.${end}`, 'refund', {
+        mchid: mchId, transaction_id: transactionId, out_trade_no: outTradeNo, refund_id: refundId, out_refund_no: outRefundNo, refund_status: end, ...(end === 'SUCCESS' && { success_time: rfc3339(chinaTime(Date.now())) }), user_received_account: '支付用户零钱', amount: { total, refund: amount, payer_total: total, payer_refund: amount }
       }),
       event: (eventType, resource, eventId) => event(eventType, 'event', resource, eventId),
       forged: ({ headers, payload }) => ({ headers: { ...headers, 'wechatpay-nonce': hex(16) }, payload })

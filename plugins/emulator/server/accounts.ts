@@ -1,21 +1,21 @@
 /** Several accounts at one address: whose a call is, told by the ids in it, as WeChat tells it. */
 import type { IncomingMessage } from 'node:http'
-import type { World } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 
 export interface Side {
   /** '' for the one that was there first; the others live under `/<name>`, too. */
   name: string
-  world: World
+  state: State
 }
 
 /** @throws Error where two accounts could not be told apart */
 export function checkSides (sides: readonly Side[]): void {
-  for (const [index, { name, world: { account } }] of sides.entries()) {
+  for (const [index, { name, state: { account } }] of sides.entries()) {
     if (index > 0 && !/^[\w-]+$/.test(name)) throw new Error('an account\'s name must be of letters, digits, _ and -')
     for (const other of sides.slice(0, index)) {
       if (other.name === name) throw new Error(`two accounts are named ${name}`)
-      if (other.world.account.appId === account.appId) throw new Error(`two accounts have the appId ${account.appId}`)
-      if (other.world.account.mchId === account.mchId) throw new Error(`two accounts have the mchId ${account.mchId}`)
+      if (other.state.account.appId === account.appId) throw new Error(`two accounts have the appId ${account.appId}`)
+      if (other.state.account.mchId === account.mchId) throw new Error(`two accounts have the mchId ${account.mchId}`)
     }
   }
 }
@@ -31,11 +31,11 @@ export function createFront (sides: readonly Side[]) {
 
   /** '' where nothing tells: then it is the first account's. */
   function nameIn (text: string): string {
-    const side = by(text, /mch_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(\d+)/i, ({ world }, id) => world.account.mchId === id) ??
-      by(text, /app_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(wx\w+)/i, ({ world }, id) => world.account.appId === id) ??
-      by(text, /access_token=([\w-]+)/, ({ world: { memory } }, id) => memory.table('tokens').has(id) || memory.table('visitorTokens').has(id)) ??
-      by(text, /_emulator\/transfer\/(\d+)/, ({ world: { memory } }, id) => [...memory.table<{ transfer_bill_no: string }>('transfers').values()].some(({ transfer_bill_no: known }) => known === id)) ??
-      by(text, /(?:prepay_?id["'=>:\s]+(?:prepay_id=)?|cashier\/)(\w+)/i, ({ world }, id) => world.prepays.has(id))
+    const side = by(text, /mch_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(\d+)/i, ({ state }, id) => state.account.mchId === id) ??
+      by(text, /app_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(wx\w+)/i, ({ state }, id) => state.account.appId === id) ??
+      by(text, /access_token=([\w-]+)/, ({ state: { memory } }, id) => memory.table('tokens').has(id) || memory.table('visitorTokens').has(id)) ??
+      by(text, /_emulator\/transfer\/(\d+)/, ({ state: { memory } }, id) => [...memory.table<{ transfer_bill_no: string }>('transfers').values()].some(({ transfer_bill_no: known }) => known === id)) ??
+      by(text, /(?:prepay_?id["'=>:\s]+(?:prepay_id=)?|cashier\/)(\w+)/i, ({ state }, id) => state.prepays.has(id))
     return side?.name ?? ''
   }
 

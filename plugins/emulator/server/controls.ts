@@ -6,12 +6,12 @@ import type { Explanation } from '../explain/explanation.ts'
 import type { Fault } from '../faults/faults.ts'
 import type { Call } from '../control/journal.ts'
 import type { RefundEnd } from '../control/orders.ts'
-import type { Mishap } from '../faults/notification-faults.ts'
+import type { NotificationFault } from '../faults/notification-faults.ts'
 import { awaitDelivery } from '../notifications/await-delivery.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
 import type { NewComplaint } from '../wechat/v3/complaints.ts'
 import type { TransferState } from '../wechat/v3/transfers.ts'
-import type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, World } from '../state/state.ts'
+import type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, State } from '../state/state.ts'
 
 export type { EmulatorConfig } from '../control/config.ts'
 
@@ -47,7 +47,7 @@ export interface EmulatorControls {
   fault (fault: Fault): Promise<void>
   clearFaults (): Promise<void>
   /** What happens to the next notifications. */
-  mishap (mishap: Mishap): Promise<void>
+  notificationFault (fault: NotificationFault): Promise<void>
   /** What may happen to any call and any notification, by chance, until `clearFaults()`. */
   chaos (chaos: Chaos): Promise<void>
   /** The calls that came, the newest first, each with its verdict. */
@@ -78,7 +78,7 @@ export interface EmulatorControls {
   resetClock (): void
 }
 
-export async function createControls (app: FastifyInstance, world: World, origin: string): Promise<EmulatorControls> {
+export async function createControls (app: FastifyInstance, state: State, origin: string): Promise<EmulatorControls> {
   const { host, pathname } = new URL(origin)
   const prefix = pathname === '/' ? '' : pathname
 
@@ -92,14 +92,14 @@ export async function createControls (app: FastifyInstance, world: World, origin
   return {
     origin,
     config: await ask('GET', '/config'),
-    account: world.account,
-    order: number => world.orders.get(number),
+    account: state.account,
+    order: number => state.orders.get(number),
     pay: (number, { openid, subMchId } = {}) => ask('POST', orderPath(number, 'pay', subMchId), { openid }),
     cancel: (number, { subMchId } = {}) => ask('POST', orderPath(number, 'cancel', subMchId)),
     refundInConsole: (number, amount) => ask('POST', orderPath(number, 'refund'), { amount }),
     scan: (url, openid) => ask('POST', '/scan', { url, openid }),
     authCode: async (behaviour = 'pays', openid) => (await ask<{ auth_code: string }>('POST', '/auth-codes', { behaviour, openid })).auth_code,
-    refunds: () => [...world.refunds.values()],
+    refunds: () => [...state.refunds.values()],
     settleRefund: (number, status = 'SUCCESS') => ask('POST', `/refunds/${encodeURIComponent(number)}/settle`, { status }),
     payCombined: number => ask('POST', `/combines/${encodeURIComponent(number)}/pay`),
     confirmTransfer: async number => { await ask('POST', `/transfers/${encodeURIComponent(number)}/confirm`) },
@@ -107,20 +107,20 @@ export async function createControls (app: FastifyInstance, world: World, origin
     rotateCertificate: async () => (await ask<{ serial: string }>('POST', '/keys/rotate')).serial,
     probe: url => ask('POST', '/probe', { url }),
     fault: async fault => { await ask('POST', '/faults', fault) },
-    mishap: async mishap => { await ask('POST', '/notifications/mishaps', mishap) },
+    notificationFault: async fault => { await ask('POST', '/notifications/faults', fault) },
     chaos: async chaos => { await ask('POST', '/chaos', chaos) },
     clearFaults: async () => { await ask('DELETE', '/faults') },
     calls: () => ask('GET', '/calls'),
     explain: (id = 'latest') => ask('GET', `/explain/${id}`),
-    notifications: () => world.deliveries,
-    messages: () => world.memory.list<Message>('messages'),
+    notifications: () => state.deliveries,
+    messages: () => state.memory.list<Message>('messages'),
     settleTransfer: async (number, state, reason) => { await ask('POST', `/transfers/${encodeURIComponent(number)}/settle`, { state, reason }) },
     complain: async (number, complaint) => (await ask<{ complaint_id: string }>('POST', '/complaints', { out_trade_no: number, ...complaint })).complaint_id,
-    waitForNotification: (which = () => true, { timeout = 10_000 } = {}) => awaitDelivery(world, which, timeout),
+    waitForNotification: (which = () => true, { timeout = 10_000 } = {}) => awaitDelivery(state, which, timeout),
     resend: id => ask('POST', `/notifications/${id}/resend`),
     expireTokens: async (which = {}) => { await ask('POST', '/tokens/expire', which) },
     issued: () => ask('GET', '/tokens'),
-    advance: world.advance,
-    resetClock: world.resetClock
+    advance: state.advance,
+    resetClock: state.resetClock
   }
 }

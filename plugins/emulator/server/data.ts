@@ -8,7 +8,7 @@ import { keyFiles } from '../keys/key-files.ts'
 import { trustFiles } from '../keys/trust-files.ts'
 import type { SavedV3Keys } from '../keys/v3-keys.ts'
 
-interface State {
+interface Saved {
   version: 1
   authority: SavedAuthority
   accounts: Record<string, { memory: MemorySnapshot, keys: SavedV3Keys }>
@@ -18,7 +18,7 @@ interface State {
 const GATHERED = 50
 
 /** @throws Error where the file is there but cannot be read */
-export function readState (dir: string): State | undefined {
+export function readState (dir: string): Saved | undefined {
   let text: string
   try {
     text = readFileSync(join(dir, 'state.json'), 'utf8')
@@ -27,8 +27,8 @@ export function readState (dir: string): State | undefined {
     throw error
   }
   try {
-    const state = JSON.parse(text) as State
-    if (state.version === 1) return state
+    const saved = JSON.parse(text) as Saved
+    if (saved.version === 1) return saved
   } catch { /* said below */ }
   throw new Error(`${join(dir, 'state.json')} is not this emulator's: move it away to begin anew`)
 }
@@ -42,20 +42,20 @@ export function keepState (dir: string, { authority, sides }: Kept): { close ():
   function write (): void {
     clearTimeout(timer)
     timer = undefined
-    const accounts = Object.fromEntries(sides.map(({ name, world, pki }) => [name, { memory: world.memory.snapshot(), keys: pki.v3.saved() }]))
-    const state: State = { version: 1, authority: authority.saved, accounts }
+    const accounts = Object.fromEntries(sides.map(({ name, state, pki }) => [name, { memory: state.memory.snapshot(), keys: pki.v3.saved() }]))
+    const saved: Saved = { version: 1, authority: authority.saved, accounts }
     // Never half a file, whenever the power goes.
     const file = join(dir, 'state.json')
-    writeFileSync(`${file}.new`, JSON.stringify(state), { mode: 0o600 })
+    writeFileSync(`${file}.new`, JSON.stringify(saved), { mode: 0o600 })
     renameSync(`${file}.new`, file)
   }
 
   const soon = () => { timer ??= setTimeout(write, GATHERED) }
-  for (const { world } of sides) world.events.on('change', soon)
+  for (const { state } of sides) state.events.on('change', soon)
   write()
   return {
     close () {
-      for (const { world } of sides) world.events.off('change', soon)
+      for (const { state } of sides) state.events.off('change', soon)
       write()
     }
   }
@@ -63,9 +63,9 @@ export function keepState (dir: string, { authority, sides }: Kept): { close ():
 
 /** For each account, in a folder of its own but the first's. */
 export function writeKeyFiles (dir: string, { sides }: Kept): void {
-  for (const { name, world, pki } of sides) {
+  for (const { name, state, pki } of sides) {
     const folder = join(dir, name)
-    writeFiles(folder, keyFiles(pki, world.account.mchId, world.keyMode !== 'public-key'))
+    writeFiles(folder, keyFiles(pki, state.account.mchId, state.keyMode !== 'public-key'))
     writeFiles(folder, trustFiles(pki.ca))
   }
 }

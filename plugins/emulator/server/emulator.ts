@@ -21,8 +21,8 @@ import type { EmulatorOptions } from './plugin.ts'
 import { KEEP_ALIVE, listenSecurely, proxyWechat } from './tls.ts'
 import { checkEmulatorOptions } from './options.ts'
 import { prepareKeys } from '../keys/v3-keys.ts'
-import { createWorld } from '../state/state.ts'
-import type { WorldOptions } from '../state/state.ts'
+import { createState } from '../state/state.ts'
+import type { StateOptions } from '../state/state.ts'
 
 export interface Emulator extends EmulatorControls {
   readonly app: FastifyInstance
@@ -45,7 +45,7 @@ export interface CreateEmulatorOptions extends EmulatorOptions {
   /** A folder in which everything is kept: the next emulator there is the same one. Default: nothing is kept. */
   data?: string
   /** More accounts, each with a merchant of its own: at the same address, told apart by their ids, and under `/<name>`. */
-  accounts?: Array<WorldOptions & { name: string }>
+  accounts?: Array<StateOptions & { name: string }>
   logger?: FastifyServerOptions['logger']
 }
 
@@ -72,8 +72,8 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   const authority = createAuthority(saved?.authority, publicHosts)
   const sides = [{ name: '', ...options }, ...accounts].map(({ name, ...options }) => {
     const before = saved?.accounts[name]
-    const world = createWorld(options, before?.memory)
-    return { name, world, pki: createPki(world.account.mchId, authority, world.random, before?.keys) }
+    const state = createState(options, before?.memory)
+    return { name, state, pki: createPki(state.account.mchId, authority, state.random, before?.keys) }
   })
   checkSides(sides)
   const front = createFront(sides)
@@ -90,8 +90,8 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
     ? undefined
     : `https://${publicHosts.includes(name) || name === host || name === 'localhost' ? name : host === '127.0.0.1' ? host : 'localhost'}:${secure.port}`
   const names = sides.map(({ name }) => name)
-  for (const { name, world, pki } of sides) {
-    app.register(emulator, { ...options, prefix: name && `/${name}`, parts: { world, pki, secureOrigin, names, id, publicHosts } })
+  for (const { name, state, pki } of sides) {
+    app.register(emulator, { ...options, prefix: name && `/${name}`, parts: { state, pki, secureOrigin, names, id, publicHosts } })
   }
   if (data !== undefined) {
     await keys
@@ -115,7 +115,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
 
   await keys
   const controls = new Map<string, EmulatorControls>()
-  for (const { name, world } of sides) controls.set(name, await createControls(app, world, origin + (name && `/${name}`)))
+  for (const { name, state } of sides) controls.set(name, await createControls(app, state, origin + (name && `/${name}`)))
   return {
     ...controls.get('') as EmulatorControls,
     app,
@@ -142,7 +142,7 @@ export type { Call } from '../control/journal.ts'
 export type { Message } from '../wechat/official-account-calls.ts'
 export type { NewComplaint } from '../wechat/v3/complaints.ts'
 export type { TransferState } from '../wechat/v3/transfers.ts'
-export type { Mishap } from '../faults/notification-faults.ts'
+export type { NotificationFault } from '../faults/notification-faults.ts'
 export type { TestAccount, TestMessage, TestNotifications, TestPayment, TestRefund } from '../notifications/samples.ts'
 export type { EmulatorOptions } from './plugin.ts'
-export type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, WorldOptions } from '../state/state.ts'
+export type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, StateOptions } from '../state/state.ts'

@@ -3,14 +3,14 @@ import { anything, checkOptions, flag, handler, integer, list, number, object, o
 import type { ShapesOf } from '../../../src/shapes.ts'
 import type { CreateEmulatorOptions } from './emulator.ts'
 import type { EmulatorOptions } from './plugin.ts'
-import type { SubMerchant, WorldOptions } from '../state/state.ts'
+import type { SubMerchant, StateOptions } from '../state/state.ts'
 
 const port = integer('a port', 0, 65535)
 const seconds = number('a number of seconds', 0, 1e9)
 
 const SUB_MERCHANT = { subMchId: text, subAppId: text } satisfies ShapesOf<SubMerchant>
 
-const WORLD = {
+const ACCOUNT = {
   appId: text,
   appSecret: text,
   mchId: text,
@@ -28,9 +28,9 @@ const WORLD = {
   seed: text,
   appIds: list(text),
   domains: list(text)
-} satisfies ShapesOf<WorldOptions>
+} satisfies ShapesOf<StateOptions>
 
-const PLUGIN = { ...WORLD, allowProduction: flag, parts: anything } satisfies ShapesOf<EmulatorOptions>
+const PLUGIN = { ...ACCOUNT, allowProduction: flag, parts: anything } satisfies ShapesOf<EmulatorOptions>
 
 const CREATE = {
   ...PLUGIN,
@@ -39,7 +39,7 @@ const CREATE = {
   host: text,
   publicHost: shape(value => typeof value === 'string' || (Array.isArray(value) && value.every(name => typeof name === 'string')), 'must be a host name or an IP address, or a list of them'),
   data: text,
-  accounts: list(object({ ...WORLD, name: anything })),
+  accounts: list(object({ ...ACCOUNT, name: anything })),
   logger: anything
 } satisfies ShapesOf<CreateEmulatorOptions>
 

@@ -8,7 +8,7 @@ import { faults } from '../faults/faults.ts'
 import { journal } from '../control/journal.ts'
 import { answerInWechatsCase } from '../wechat/header-names.ts'
 import { answerTheUnknown } from '../wechat/unknown.ts'
-import { createMishaps } from '../faults/notification-faults.ts'
+import { createNotificationFaults } from '../faults/notification-faults.ts'
 import { createNotifier } from '../notifications/notifier.ts'
 import { apiFaults } from '../wechat/api-faults.ts'
 import { miniProgram } from '../wechat/mini-program.ts'
@@ -22,15 +22,15 @@ import { payV3 } from '../wechat/v3/v3.ts'
 import { sensitiveReader } from '../wechat/v3/area.ts'
 import { returnNotice, shareNotice } from '../wechat/v3/profit-sharing.ts'
 import { createTimers } from '../state/timers.ts'
-import { createWorld } from '../state/state.ts'
-import type { World, WorldOptions } from '../state/state.ts'
+import { createState } from '../state/state.ts'
+import type { State, StateOptions } from '../state/state.ts'
 import { checkPluginOptions } from './options.ts'
 
-export interface EmulatorOptions extends WorldOptions {
+export interface EmulatorOptions extends StateOptions {
   /** Needed, together with the environment's WECHAT_EMULATOR_IN_PRODUCTION=yes, where NODE_ENV is production. */
   allowProduction?: boolean
   /** @internal What WeChat knows, its certificates, where its mutual TLS is, and the other accounts here; made anew by default. */
-  parts?: { world: World, pki: Pki, secureOrigin (host: string): string | undefined, names: string[], id: string, publicHosts: readonly string[] }
+  parts?: { state: State, pki: Pki, secureOrigin (host: string): string | undefined, names: string[], id: string, publicHosts: readonly string[] }
 }
 
 /** A video may have 5 MB. */
@@ -40,45 +40,45 @@ const BODY_LIMIT = 6 << 20
 export async function emulator (app: FastifyInstance, options: EmulatorOptions): Promise<void> {
   checkPluginOptions(options)
   refuseProduction(options.allowProduction)
-  const world = options.parts?.world ?? createWorld(options)
-  const pki = options.parts?.pki ?? createPki(world.account.mchId)
+  const state = options.parts?.state ?? createState(options)
+  const pki = options.parts?.pki ?? createPki(state.account.mchId)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
   answerInWechatsCase(app)
   // The clock that signatures are measured by, not the machine's: whoever compares clocks shall see it.
-  app.addHook('onSend', async (_request, reply) => { reply.header('date', new Date(world.wireNow()).toUTCString()) })
+  app.addHook('onSend', async (_request, reply) => { reply.header('date', new Date(state.wireNow()).toUTCString()) })
   const trouble = faults(app)
-  const calls = journal(app, world)
-  const account = officialAccount(app, world)
-  authorize(app, world)
-  apiFaults(app, world)
-  const mishaps = createMishaps()
-  const notifier = createNotifier(world, pki.v3, mishaps, app.log)
-  const timers = createTimers(world)
+  const calls = journal(app, state)
+  const account = officialAccount(app, state)
+  authorize(app, state)
+  apiFaults(app, state)
+  const notificationFaults = createNotificationFaults()
+  const notifier = createNotifier(state, pki.v3, notificationFaults, app.log)
+  const timers = createTimers(state)
   const origin = () => app.listeningOrigin + app.prefix
-  const pay: PayV2 = payV2(app, world, {
+  const pay: PayV2 = payV2(app, state, {
     origin,
     verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), pki.v3.merchant.publicKey, Buffer.from(signature, 'base64')),
     after: timers.after,
     contracts: { contractSigned: notifier.contractSigned, paid: notifier.paid },
-    bank: { bankKey: () => pki.v3.wechat.publicKey.export({ type: 'pkcs1', format: 'pem' }) as string, opened: sensitiveReader(world, pki.v3) },
+    bank: { bankKey: () => pki.v3.wechat.publicKey.export({ type: 'pkcs1', format: 'pem' }) as string, opened: sensitiveReader(state, pki.v3) },
     notices: {
-      shared: (share, receiver) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账', content: shareNotice(world.account.mchId, share, receiver) }),
-      takenBack: (back, share) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账回退', content: returnNotice(world.account.mchId, back, share) })
+      shared: (share, receiver) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账', content: shareNotice(state.account.mchId, share, receiver) }),
+      takenBack: (back, share) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账回退', content: returnNotice(state.account.mchId, back, share) })
     },
     refundSettled: refund => {
       const order = pay.orders.byTransaction(refund.transaction_id)
       if (order) notifier.refunded(refund, order)
-      world.events.emit('change')
+      state.events.emit('change')
     }
   })
-  const v3 = payV3(app, world, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
-  officialAccountCalls(app, world, account, pay.orders)
-  const mini = miniProgram(app, world, account)
-  bridge(app, world, account, pay, v3, pki.v3)
+  const v3 = payV3(app, state, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
+  officialAccountCalls(app, state, account, pay.orders)
+  const mini = miniProgram(app, state, account)
+  bridge(app, state, account, pay, v3, pki.v3)
   const { secureOrigin = () => undefined, names = [], id = randomUUID(), publicHosts = [] } = options.parts ?? {}
-  control(app, world, { account, mini, pay, v3, notifier, faults: trouble, mishaps, journal: calls, pki, secureOrigin, names, id, publicHosts })
-  answerTheUnknown(app, world, options.parts !== undefined)
+  control(app, state, { account, mini, pay, v3, notifier, faults: trouble, notificationFaults, journal: calls, pki, secureOrigin, names, id, publicHosts })
+  answerTheUnknown(app, state, options.parts !== undefined)
   app.addHook('onClose', async () => {
     pay.refunds.close()
     timers.close()

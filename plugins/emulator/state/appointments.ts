@@ -1,16 +1,16 @@
 /** What happens some time later on this WeChat's calendar: when that is moved on, whatever has become due happens. */
-import type { World } from './state.ts'
+import type { State } from './state.ts'
 
 interface Appointment { since: number, delay: number, run (): void, timer: NodeJS.Timeout }
 
-export function createAppointments (world: Pick<World, 'now' | 'events'>) {
+export function createAppointments (state: Pick<State, 'now' | 'events'>) {
   const waiting = new Map<string, Appointment>()
 
   /** `since`: milliseconds on the calendar; `delay`: milliseconds from then. A later one of the same key takes its place. */
   function make (key: string, since: number, delay: number, run: () => void): void {
     clearTimeout(waiting.get(key)?.timer)
     // Never longer than the delay itself, where the calendar was moved back, or was ahead before a restart.
-    const wait = Math.min(Math.max(since + delay - world.now(), 0), delay)
+    const wait = Math.min(Math.max(since + delay - state.now(), 0), delay)
     const timer = setTimeout(() => {
       waiting.delete(key)
       run()
@@ -20,12 +20,12 @@ export function createAppointments (world: Pick<World, 'now' | 'events'>) {
   }
 
   const onClock = () => { for (const [key, { since, delay, run }] of [...waiting]) make(key, since, delay, run) }
-  world.events.on('clock', onClock)
+  state.events.on('clock', onClock)
 
   return {
     make,
     close (): void {
-      world.events.off('clock', onClock)
+      state.events.off('clock', onClock)
       for (const { timer } of waiting.values()) clearTimeout(timer)
       waiting.clear()
     }

@@ -15,7 +15,7 @@ export interface Account {
   apiV3Key: string
 }
 
-export interface WorldOptions extends Partial<Account> {
+export interface StateOptions extends Partial<Account> {
   /** Seconds an access_token, and a ticket, lives. Default 7200. */
   tokenLifetime?: number
   ticketLifetime?: number
@@ -155,7 +155,7 @@ export interface Delivery {
 
 export interface Timed { until: number }
 
-export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot) {
+export function createState (options: StateOptions = {}, saved?: MemorySnapshot) {
   const memory = createMemory(saved)
   const numbers = memory.table<number>('numbers')
   // A kept WeChat goes on with other ids after each restart, and not with those that it has given out.
@@ -236,11 +236,11 @@ export function createWorld (options: WorldOptions = {}, saved?: MemorySnapshot)
   }
 }
 
-export type World = ReturnType<typeof createWorld>
+export type State = ReturnType<typeof createState>
 
 /** An openid that this account's visitors may have: known ones, and well-formed unknown ones, which count as new visitors. */
-export function openidProblem (world: World, openid: string): string | undefined {
-  const known = world.users.find(user => user.openid === openid)
+export function openidProblem (state: State, openid: string): string | undefined {
+  const known = state.users.find(user => user.openid === openid)
   if (known?.foreign) return 'appid and openid not match'
   if (!known && !/^o[0-9A-Za-z_-]{15,63}$/.test(openid)) return 'invalid openid'
 }
@@ -249,7 +249,7 @@ export function openidProblem (world: World, openid: string): string | undefined
 export const orderKey = (number: string, subMchId = '') => subMchId === '' ? number : `${subMchId}/${number}`
 
 /** A visitor of this account, by openid. */
-export const userOf = (world: World, openid: string | undefined): User => world.users.find(user => user.openid === openid) ?? world.users[0] as User
+export const userOf = (state: State, openid: string | undefined): User => state.users.find(user => user.openid === openid) ?? state.users[0] as User
 
 /** `yyyy-MM-ddTHH:mm:ss+08:00`. */
 export const rfc3339 = (compact: string) => compact.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6+08:00')

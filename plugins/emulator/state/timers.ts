@@ -1,20 +1,20 @@
 /** What happens by itself after a while on this WeChat's calendar: seconds as WeChat has them, times `timeScale`. */
 import { createAppointments } from './appointments.ts'
-import type { World } from './state.ts'
+import type { State } from './state.ts'
 
 export interface Timers {
   after (seconds: number, run: () => void): void
   close (): void
 }
 
-export function createTimers (world: Pick<World, 'timeScale' | 'events' | 'now'>): Timers {
-  const appointments = createAppointments(world)
+export function createTimers (state: Pick<State, 'timeScale' | 'events' | 'now'>): Timers {
+  const appointments = createAppointments(state)
   let count = 0
   return {
     after (seconds, run) {
-      appointments.make(String(++count), world.now(), seconds * 1000 * world.timeScale, () => {
+      appointments.make(String(++count), state.now(), seconds * 1000 * state.timeScale, () => {
         run()
-        world.events.emit('change')
+        state.events.emit('change')
       })
     },
     close: appointments.close

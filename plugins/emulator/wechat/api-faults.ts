@@ -1,6 +1,6 @@
 /** WeChat's own codes as faults of api.weixin.qq.com: there they are numbers. */
 import type { FastifyInstance } from 'fastify'
-import type { World } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 import { refuse, withRid } from './wire.ts'
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -25,7 +25,7 @@ const WORDS: Readonly<Record<string, string>> = {
 /** v3's and v2's names of what api.weixin.qq.com has a number for. */
 const NAMED: Readonly<Record<string, string>> = { SYSTEMERROR: '-1', SYSTEM_ERROR: '-1', RATELIMIT_EXCEED: '45011', FREQUENCY_LIMITED: '45011' }
 
-export function apiFaults (app: FastifyInstance, world: World): void {
+export function apiFaults (app: FastifyInstance, state: State): void {
   app.addHook('preHandler', async (request, reply) => {
     const code = request.wechatFault?.code
     if (code === undefined) return
@@ -33,6 +33,6 @@ export function apiFaults (app: FastifyInstance, world: World): void {
     if (!/^\/(?:cgi-bin|sns|wxa)\//.test(path)) return
     const number = NAMED[code] ?? code
     if (!/^-?\d+$/.test(number)) return
-    return reply.type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(Number(number), WORDS[number] ?? 'system error'), world, path.startsWith('/sns/') ? ',' : '')))
+    return reply.type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(Number(number), WORDS[number] ?? 'system error'), state, path.startsWith('/sns/') ? ',' : '')))
   })
 }

@@ -1,7 +1,7 @@
 /** api.weixin.qq.com: users, messages, menus, codes, and the shipping of what was paid for. All of them need a token. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { openidProblem } from '../state/state.ts'
-import type { Order, World } from '../state/state.ts'
+import type { Order, State } from '../state/state.ts'
 import type { OfficialAccount } from './official-account.ts'
 import { codePicture } from './picture.ts'
 import type { V2Orders } from './v2/orders.ts'
@@ -44,12 +44,12 @@ const FIELDS: Readonly<Record<string, RegExp>> = {
   time: /\d/
 }
 
-export function officialAccountCalls (app: FastifyInstance, world: World, account: OfficialAccount, orders: V2Orders): void {
-  const messages = world.memory.list<Message>('messages')
-  const refusing = world.memory.table<true>('refusesMessages')
-  const menu = world.memory.table<Given>('menu')
-  const shipped = world.memory.table<Given>('shipped')
-  const following = (openid: string) => world.users.some(user => user.openid === openid && !user.foreign && !user.snapshot)
+export function officialAccountCalls (app: FastifyInstance, state: State, account: OfficialAccount, orders: V2Orders): void {
+  const messages = state.memory.list<Message>('messages')
+  const refusing = state.memory.table<true>('refusesMessages')
+  const menu = state.memory.table<Given>('menu')
+  const shipped = state.memory.table<Given>('shipped')
+  const following = (openid: string) => state.users.some(user => user.openid === openid && !user.foreign && !user.snapshot)
 
   function call (method: 'GET' | 'POST', path: string, answer: (given: Given, query: Record<string, string>) => Answer): void {
     app.route<{ Querystring: Record<string, string> }>({
@@ -66,12 +66,12 @@ export function officialAccountCalls (app: FastifyInstance, world: World, accoun
 
   const send = (reply: FastifyReply, answer: Answer) => {
     if (Buffer.isBuffer(answer)) return reply.type('image/png').send(answer)
-    return reply.type('application/json; charset=utf-8').send(typeof answer === 'string' ? answer : JSON.stringify(withRid(answer, world)))
+    return reply.type('application/json; charset=utf-8').send(typeof answer === 'string' ? answer : JSON.stringify(withRid(answer, state)))
   }
 
   // ---- Users. Names and pictures are empty since December 2021.
   function userInfo (openid: string, lang = 'zh_CN'): object {
-    if (openidProblem(world, openid)) return refuse(40003, 'invalid openid')
+    if (openidProblem(state, openid)) return refuse(40003, 'invalid openid')
     if (!following(openid)) return { subscribe: 0, openid, tagid_list: [] }
     return { subscribe: 1, openid, nickname: '', sex: 0, language: lang, city: '', province: '', country: '', headimgurl: '', subscribe_time: 1_577_836_800, remark: '', groupid: 0, tagid_list: [], subscribe_scene: 'ADD_SCENE_QR_CODE', qr_scene: 0, qr_scene_str: '' }
   }
@@ -84,14 +84,14 @@ export function officialAccountCalls (app: FastifyInstance, world: World, accoun
 
   // ---- Messages. They reach nobody: they are kept, to be looked at.
   function keep (kind: Message['kind'], given: Given): Message {
-    const message: Message = { id: `4${world.random.digits(18)}`, at: new Date(world.now()).toISOString(), kind, openid: text(given.touser), template_id: text(given.template_id), content: given }
+    const message: Message = { id: `4${state.random.digits(18)}`, at: new Date(state.now()).toISOString(), kind, openid: text(given.touser), template_id: text(given.template_id), content: given }
     messages.push(message)
-    world.events.emit('change')
+    state.events.emit('change')
     return message
   }
   const receiverProblem = (given: Given, mustFollow: boolean) => {
     const openid = text(given.touser)
-    if (openidProblem(world, openid)) return refuse(40003, 'invalid openid')
+    if (openidProblem(state, openid)) return refuse(40003, 'invalid openid')
     if (mustFollow && !following(openid)) return refuse(43004, 'require subscribe')
   }
 
@@ -136,8 +136,8 @@ export function officialAccountCalls (app: FastifyInstance, world: World, accoun
     if (!['QR_SCENE', 'QR_STR_SCENE', 'QR_LIMIT_SCENE', 'QR_LIMIT_STR_SCENE'].includes(name)) return refuse(40099, 'invalid action name')
     if (scene.scene_id === undefined && text(scene.scene_str) === '') return refuse(40098, 'invalid scene')
     const isForGood = name.startsWith('QR_LIMIT')
-    const ticket = `gQ${world.random.word(70)}==`
-    return { ticket, ...(!isForGood && { expire_seconds: Math.min(2_592_000, Number(given.expire_seconds ?? 60)) }), url: `http://weixin.qq.com/q/${world.random.word(16)}` }
+    const ticket = `gQ${state.random.word(70)}==`
+    return { ticket, ...(!isForGood && { expire_seconds: Math.min(2_592_000, Number(given.expire_seconds ?? 60)) }), url: `http://weixin.qq.com/q/${state.random.word(16)}` }
   })
 
   call('POST', '/cgi-bin/menu/create', given => {
@@ -154,7 +154,7 @@ export function officialAccountCalls (app: FastifyInstance, world: World, accoun
   })
 
   call('POST', '/cgi-bin/clear_quota', given => {
-    if (given.appid !== world.account.appId) return refuse(40013, 'invalid appid')
+    if (given.appid !== state.account.appId) return refuse(40013, 'invalid appid')
     account.clearQuotas()
     return DONE
   })
@@ -164,14 +164,14 @@ export function officialAccountCalls (app: FastifyInstance, world: World, accoun
     call('POST', path, given => {
       const meant = text(given[name])
       if (name === 'scene' ? !/^[0-9A-Za-z!#$&'()*+,/:;=?@\-._~]{1,32}$/.test(meant) : meant.length === 0 || meant.length > 1024) return refuse(40129, 'invalid scene')
-      return codePicture(`${world.account.appId}/${text(given.page)}/${meant}`, Number(given.width ?? 430))
+      return codePicture(`${state.account.appId}/${text(given.page)}/${meant}`, Number(given.width ?? 430))
     })
   }
 
   // ---- Shipping.
   function paidOrder (key: Given): Order | undefined {
     const order = text(key.transaction_id) === '' ? orders.find(text(key.out_trade_no ?? key.merchant_trade_no), text(key.sub_mchid)) : orders.byTransaction(text(key.transaction_id))
-    const known = order !== undefined && order.transaction_id !== '' && world.now() - since(order.time_end) >= SHIPPING_LAG * 1000 * world.timeScale
+    const known = order !== undefined && order.transaction_id !== '' && state.now() - since(order.time_end) >= SHIPPING_LAG * 1000 * state.timeScale
     return known ? order : undefined
   }
   const since = (compact: string) => Date.parse(compact.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6+08:00'))

@@ -1,6 +1,6 @@
 /** api.weixin.qq.com: access_token, stable_token, tickets, and a few calls that need a token. */
 import type { FastifyInstance } from 'fastify'
-import type { Timed, World } from '../state/state.ts'
+import type { Timed, State } from '../state/state.ts'
 import { bodyJson, refuse, withRid } from './wire.ts'
 
 interface Token extends Timed { kind: 'plain' | 'stable' }
@@ -13,32 +13,32 @@ const DAY = 86_400_000
 /** Calls a day, as `quota/get` tells it. */
 const QUOTA = 100_000
 
-export function officialAccount (app: FastifyInstance, world: World) {
-  const { hex } = world.random
-  const tokens = world.memory.table<Token>('tokens')
-  const tickets = world.memory.table<Timed & { type: string }>('tickets')
-  const counts = world.memory.table<number>('counts')
+export function officialAccount (app: FastifyInstance, state: State) {
+  const { hex } = state.random
+  const tokens = state.memory.table<Token>('tokens')
+  const tickets = state.memory.table<Timed & { type: string }>('tickets')
+  const counts = state.memory.table<number>('counts')
   const count = (name: string) => { counts.set(name, (counts.get(name) ?? 0) + 1) }
   /** When calls with a quota were made. */
-  const quotas = world.memory.table<number[]>('quotas')
+  const quotas = state.memory.table<number[]>('quotas')
   /** How many there were within the last `ms`, this one included. */
   const within = (name: string, ms: number) => {
     const times = quotas.get(name) ?? []
     quotas.set(name, times)
-    while ((times[0] ?? Infinity) <= world.now() - ms) times.shift()
-    return times.push(world.now())
+    while ((times[0] ?? Infinity) <= state.now() - ms) times.shift()
+    return times.push(state.now())
   }
-  const current = world.memory.table<string>('stableToken')
+  const current = state.memory.table<string>('stableToken')
 
   function issueToken (kind: Token['kind']): string {
     const value = `${kind === 'stable' ? '98' : '97'}_${hex(60)}`
-    tokens.set(value, { kind, until: world.now() + world.tokenLifetime * 1000 })
+    tokens.set(value, { kind, until: state.now() + state.tokenLifetime * 1000 })
     count('tokens')
     return value
   }
 
   function tokenReply (value: string) {
-    const left = (tokens.get(value) as Token).until - world.now()
+    const left = (tokens.get(value) as Token).until - state.now()
     return { access_token: value, expires_in: Math.round(left / 1000) }
   }
 
@@ -46,19 +46,19 @@ export function officialAccount (app: FastifyInstance, world: World) {
     if (given.grant_type !== 'client_credential') return refuse(40002, 'invalid grant_type')
     if (!given.appid) return refuse(41002, 'appid missing')
     if (!given.secret) return refuse(41004, 'appsecret missing')
-    if (given.appid !== world.account.appId) return refuse(40013, 'invalid appid')
-    if (given.secret !== world.account.appSecret) return refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq')
+    if (given.appid !== state.account.appId) return refuse(40013, 'invalid appid')
+    if (given.secret !== state.account.appSecret) return refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq')
   }
 
   // Each answer of this host is JSON, and an error names the request.
-  app.addHook('preSerialization', async (request, _reply, payload) => request.url.includes('/cgi-bin/') ? withRid(payload as object, world) : payload)
+  app.addHook('preSerialization', async (request, _reply, payload) => request.url.includes('/cgi-bin/') ? withRid(payload as object, state) : payload)
 
   app.get<{ Querystring: Record<string, string> }>('/cgi-bin/token', async request => {
     count('token')
     const problem = credentialProblem(request.query)
     if (problem) return problem
     if (within('plain', DAY) > 2000) return refuse(45009, 'reach max api daily quota limit')
-    const soon = world.now() + OVERLAP
+    const soon = state.now() + OVERLAP
     for (const token of tokens.values()) if (token.kind === 'plain') token.until = Math.min(token.until, soon)
     return tokenReply(issueToken('plain'))
   })
@@ -70,7 +70,7 @@ export function officialAccount (app: FastifyInstance, world: World) {
     if (!given) return refuse(47001, 'data format error')
     const problem = credentialProblem(given)
     if (problem) return problem
-    const now = world.now()
+    const now = state.now()
     if (within('stable', 60_000) > 10_000) return refuse(45011, 'api minute-quota reach limit')
     const stable = current.get('value')
     const held = stable === undefined ? undefined : tokens.get(stable)
@@ -88,7 +88,7 @@ export function officialAccount (app: FastifyInstance, world: World) {
       return renewed()
     }
     // A life-time shorter than the platform's own lead (a test's) is renewed when it is over.
-    const lead = Math.min(RENEWED_EARLY, world.tokenLifetime * 100)
+    const lead = Math.min(RENEWED_EARLY, state.tokenLifetime * 100)
     if (stable !== undefined && held && held.until - now > lead) return tokenReply(stable)
     return renewed()
   })
@@ -97,7 +97,7 @@ export function officialAccount (app: FastifyInstance, world: World) {
     if (!value) return refuse(41001, 'access_token missing')
     const token = tokens.get(String(value))
     if (!token) return refuse(40001, 'invalid credential, access_token is invalid or not latest, could get access_token by getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r')
-    if (token.until <= world.now()) return refuse(42001, 'access_token expired')
+    if (token.until <= state.now()) return refuse(42001, 'access_token expired')
   }
 
   app.get<{ Querystring: Record<string, string> }>('/cgi-bin/ticket/getticket', async request => {
@@ -107,9 +107,9 @@ export function officialAccount (app: FastifyInstance, world: World) {
     if (problem) return problem
     if (type !== 'jsapi' && type !== 'wx_card') return refuse(40097, 'invalid args')
     const ticket = hex(43)
-    tickets.set(ticket, { type, until: world.now() + world.ticketLifetime * 1000 })
+    tickets.set(ticket, { type, until: state.now() + state.ticketLifetime * 1000 })
     count('tickets')
-    return { errcode: 0, errmsg: 'ok', ticket, expires_in: world.ticketLifetime }
+    return { errcode: 0, errmsg: 'ok', ticket, expires_in: state.ticketLifetime }
   })
 
   for (const path of ['/cgi-bin/getcallbackip', '/cgi-bin/get_api_domain_ip']) {
@@ -127,7 +127,7 @@ export function officialAccount (app: FastifyInstance, world: World) {
     return { errcode: 0, errmsg: 'ok', quota: { daily_limit: QUOTA, used, remain: Math.max(0, QUOTA - used) } }
   })
 
-  const liveTickets = () => [...tickets].filter(([, { type, until }]) => type === 'jsapi' && until > world.now()).map(([ticket]) => ticket)
+  const liveTickets = () => [...tickets].filter(([, { type, until }]) => type === 'jsapi' && until > state.now()).map(([ticket]) => ticket)
   /** Killed on command. */
   let dead: string[] = []
 

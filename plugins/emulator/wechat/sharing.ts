@@ -1,6 +1,6 @@
 /** Profit sharing as WeChat keeps it, whichever version asks: receivers, shares, what was taken back, what is left. */
 import { chinaTime, orderKey } from '../state/state.ts'
-import type { Order, World } from '../state/state.ts'
+import type { Order, State } from '../state/state.ts'
 import type { Timers } from '../state/timers.ts'
 import type { V2Orders } from './v2/orders.ts'
 import type { V2Refunds } from './v2/refunds.ts'
@@ -54,10 +54,10 @@ export interface SharingParts {
   takenBack (back: ShareReturn, share: Share): void
 }
 
-export function createSharing (world: World, { orders, refunds, after, shared, takenBack }: SharingParts) {
-  const receivers = world.memory.table<true>('receivers')
-  const shares = world.memory.table<Share>('profitShares')
-  const returns = world.memory.table<ShareReturn>('profitReturns')
+export function createSharing (state: State, { orders, refunds, after, shared, takenBack }: SharingParts) {
+  const receivers = state.memory.table<true>('receivers')
+  const shares = state.memory.table<Share>('profitShares')
+  const returns = state.memory.table<ShareReturn>('profitReturns')
   const ofTransaction = new Map<string, Share[]>()
   const index = (share: Share) => ofTransaction.set(share.transaction_id, [...ofTransaction.get(share.transaction_id) ?? [], share])
   for (const share of shares.values()) {
@@ -77,7 +77,7 @@ export function createSharing (world: World, { orders, refunds, after, shared, t
   function finish (share: Share): void {
     if (share.state === 'FINISHED') return
     share.state = 'FINISHED'
-    share.finished = chinaTime(world.now())
+    share.finished = chinaTime(state.now())
     for (const receiver of share.receivers) shared(share, receiver)
   }
 
@@ -98,15 +98,15 @@ export function createSharing (world: World, { orders, refunds, after, shared, t
     const isNothing = wanted.receivers.length === 0
     const made: Share = {
       ...wanted,
-      receivers: wanted.receivers.map(receiver => ({ ...receiver, detail_id: `3601${world.random.digits(24)}` })),
-      order_id: `3008${world.random.digits(24)}`,
+      receivers: wanted.receivers.map(receiver => ({ ...receiver, detail_id: `3601${state.random.digits(24)}` })),
+      order_id: `3008${state.random.digits(24)}`,
       state: isNothing ? 'FINISHED' : 'PROCESSING',
-      created: chinaTime(world.now()),
-      finished: isNothing ? chinaTime(world.now()) : ''
+      created: chinaTime(state.now()),
+      finished: isNothing ? chinaTime(state.now()) : ''
     }
     shares.set(key, made)
     index(made)
-    world.balance -= amount
+    state.balance -= amount
     orders.note(order, wanted.unfreeze && isNothing ? 'profit unfrozen' : 'profit shared')
     // Whatever was still under way is over when the rest is unfrozen.
     if (wanted.unfreeze && isNothing) sharesOf(order.transaction_id).forEach(finish)
@@ -122,9 +122,9 @@ export function createSharing (world: World, { orders, refunds, after, shared, t
     if (before) return before.amount === wanted.amount && before.account === wanted.account && before.out_order_no === of.out_order_no ? before : 'repeated-otherwise'
     const gone = sum([...returns.values()].filter(back => back.order_id === of.order_id).map(({ amount }) => amount))
     if (!(wanted.amount > 0) || wanted.amount > sum(of.receivers.map(({ amount }) => amount)) - gone) return 'not-enough'
-    const back: ShareReturn = { out_return_no: wanted.out_return_no, return_id: `3108${world.random.digits(24)}`, order_id: of.order_id, out_order_no: of.out_order_no, sub_mch_id: wanted.sub_mch_id, account: wanted.account, amount: wanted.amount, description: wanted.description, at: chinaTime(world.now()) }
+    const back: ShareReturn = { out_return_no: wanted.out_return_no, return_id: `3108${state.random.digits(24)}`, order_id: of.order_id, out_order_no: of.out_order_no, sub_mch_id: wanted.sub_mch_id, account: wanted.account, amount: wanted.amount, description: wanted.description, at: chinaTime(state.now()) }
     returns.set(key, back)
-    world.balance += back.amount
+    state.balance += back.amount
     takenBack(back, of)
     return back
   }

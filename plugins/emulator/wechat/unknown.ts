@@ -1,10 +1,10 @@
 /** What is answered where this WeChat has no answer: always in a shape that WeChat's hosts have. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { refuse, sendV2, withRid } from './wire.ts'
-import type { World } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 
 /** `isAlone`: nobody else's routes are here, so that unknown paths are for this WeChat to answer. */
-export function answerTheUnknown (app: FastifyInstance, world: World, isAlone: boolean): void {
+export function answerTheUnknown (app: FastifyInstance, state: State, isAlone: boolean): void {
   if (isAlone) {
     app.setNotFoundHandler(async (request, reply) => {
       const [path = ''] = request.url.slice(app.prefix.length).split('?')
@@ -19,7 +19,7 @@ export function answerTheUnknown (app: FastifyInstance, world: World, isAlone: b
   })
 
   function answer (path: string, request: FastifyRequest, reply: FastifyReply, { status, code, text, errcode, errmsg }: { status: number, code: string, text: string, errcode: number, errmsg: string }) {
-    if (isOfficialAccount(path, request.hostname)) return reply.code(200).type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(errcode, errmsg), world, path.startsWith('/sns/') ? ',' : '')))
+    if (isOfficialAccount(path, request.hostname)) return reply.code(200).type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(errcode, errmsg), state, path.startsWith('/sns/') ? ',' : '')))
     if (request.method === 'POST' && !path.startsWith('/v3/') && !path.startsWith('/_emulator')) return sendV2(reply.code(200), { return_code: 'FAIL', return_msg: text })
     return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify({ code, message: text }))
   }

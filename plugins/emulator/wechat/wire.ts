@@ -2,13 +2,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { signV2 } from '../../../src/pay/v2/sign.ts'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
-import type { World } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 
 /** An Official Account error: HTTP 200, the code in the body. `withRid` completes it. */
 export const refuse = (errcode: number, errmsg: string) => ({ errcode, errmsg })
 
 /** The request's id stands at the end of an error's message; `/sns/` has a comma before it, `/cgi-bin/` has none (seen six times). */
-export function withRid (answer: object, { random: { hex } }: World, comma: '' | ',' = ''): object {
+export function withRid (answer: object, { random: { hex } }: State, comma: '' | ',' = ''): object {
   return 'errcode' in answer && 'errmsg' in answer && answer.errcode !== 0
     ? { ...answer, errmsg: `${answer.errmsg}${comma} rid: ${hex(4)}-${hex(4)}-${hex(4)}` }
     : answer
@@ -46,7 +46,7 @@ export const callFailed = (message: string): Values => ({ return_code: 'FAIL', r
 
 /** What is signed and said in every answer and notification of v2. */
 export interface V2Signer {
-  world: World
+  state: State
   signType: SignType
   /** The merchant's, or the sandbox's. */
   apiKey: string
@@ -55,9 +55,9 @@ export interface V2Signer {
 }
 
 /** A verified call's answer, signed with the call's own algorithm. */
-export function signed ({ world, signType, apiKey, sub, saysAppid = true }: V2Signer, values: Values): Values {
-  const { appId, mchId } = world.account
-  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', ...(saysAppid && { appid: appId }), mch_id: mchId, ...sub, nonce_str: world.random.hex(8), ...values })
+export function signed ({ state, signType, apiKey, sub, saysAppid = true }: V2Signer, values: Values): Values {
+  const { appId, mchId } = state.account
+  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', ...(saysAppid && { appid: appId }), mch_id: mchId, ...sub, nonce_str: state.random.hex(8), ...values })
   return { ...all, sign: signV2(Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value ?? '')])), apiKey, signType) }
 }
 

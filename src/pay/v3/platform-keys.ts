@@ -90,8 +90,8 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
   async function renew (isEnough: (found: Certificates) => boolean): Promise<void> {
     const owner = randomUUID()
     for (let looks = 0; looks < LOOKS; looks++) {
-      const turn = await store.take(storeKey, owner, LEASE).catch(() => undefined)
-      if (turn?.state === 'taken') {
+      const turn = await store.acquire(storeKey, owner, LEASE).catch(() => undefined)
+      if (turn?.state === 'locked') {
         await sleep(50 + 50 * Math.random())
         continue
       }
@@ -99,13 +99,13 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
         const found = parsed(turn.value)
         // A list that was fetched a moment ago is not fetched again for a serial that it lacks: anybody can make one up.
         if (found && (isEnough(found) || turn.ttl > RENEW - GAP)) return adopt(found, turn.ttl)
-        await store.drop(storeKey, turn.value).catch(() => false)
+        await store.delete(storeKey, turn.value).catch(() => false)
         continue
       }
       try {
         const found = certificatesIn(await fetch(keyOf))
         adopt(found, RENEW)
-        if (turn && found.size > 0) await store.finish(storeKey, owner, JSON.stringify([...found.values()].map(String)), RENEW).catch(() => false)
+        if (turn && found.size > 0) await store.complete(storeKey, owner, JSON.stringify([...found.values()].map(String)), RENEW).catch(() => false)
         else if (turn) await store.release(storeKey, owner).catch(() => {})
       } catch (error) {
         if (turn) await store.release(storeKey, owner).catch(() => {})

@@ -71,7 +71,7 @@ t.test('the token that the fleet shares', { skip }, async t => {
   const redis = server.client()
   const store = createRedisStore(redis)
   t.same(await troubles(t, { ...options, redis }, settings), [])
-  await store.note(accountKey(options.appId as string, 'access_token'), '98_somebody_else_has_replaced_this', 60_000)
+  await store.set(accountKey(options.appId as string, 'access_token'), '98_somebody_else_has_replaced_this', 60_000)
   await names1(t, 'a dead one', { id: 'account.shared-token', says: /fleet shares is dead/, wechatCode: '40001' }, { ...options, redis }, settings)
   const found = await troubles(t, { ...options, redis, tokenMode: 'plain' }, settings)
   t.match(found, [{ id: 'account.token-mode' }, { id: 'account.shared-token', message: /fetches tokens at \/cgi-bin\/token/ }])

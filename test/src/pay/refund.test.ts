@@ -101,10 +101,10 @@ t.test('P14 the same number is the same refund, at once and after a lost answer;
   t.equal(emulator.refunds().length, before + 1)
 
   const store = createMemoryStore()
-  store.take = async () => { throw new Error('away') }
+  store.acquire = async () => { throw new Error('away') }
   const alone = createPay({ ...payOptions, store })
   await t.rejects(alone.refund({ ...part, amount: 801 }), { code: 'WECHAT_API', wechatCode: 'REFUND_FEE_MISMATCH' }, 'with the store away, WeChat compares')
-  store.take = async () => ({ state: 'taken' })
+  store.acquire = async () => ({ state: 'locked' })
   t.ok(await alone.refund(part))
 })
 

@@ -194,11 +194,11 @@ function newsCard (news) {
 let faultPath = ''
 function troublePanel () {
   const activeCall = state.faults[0]?.kind
-  const activeNews = state.mishaps[0]?.kind
+  const activeNews = state.notificationFaults[0]?.kind
   const set = (call, news) => async () => {
     await ask('faults', 'DELETE')
     if (call) await ask('faults', 'POST', { kind: call, times: ALWAYS, ms: 3000, ...(faultPath && { path: faultPath }) })
-    if (news) await ask('notifications/mishaps', 'POST', { kind: news, times: ALWAYS, ms: 3000 })
+    if (news) await ask('notifications/faults', 'POST', { kind: news, times: ALWAYS, ms: 3000 })
     await refresh()
   }
   const one = ([kind, ...words], on, onclick) => h('button', { type: 'button', role: 'switch', class: 'switch', 'aria-checked': String(on), 'data-kind': kind, onclick }, h('span', {}, kind, h('small', {}, words[language])))
@@ -244,7 +244,7 @@ function show () {
     byId('older').disabled = at >= pages
   }
   for (const name of ['newer', 'older']) byId(name).textContent = say(name)
-  sync(byId('trouble'), [{ faults: state.faults, mishaps: state.mishaps, tokens: state.tokens, balance: state.balance, keyMode: state.keyMode, minute: state.now.slice(0, 16) }], () => 'trouble', troublePanel)
+  sync(byId('trouble'), [{ faults: state.faults, notificationFaults: state.notificationFaults, tokens: state.tokens, balance: state.balance, keyMode: state.keyMode, minute: state.now.slice(0, 16) }], () => 'trouble', troublePanel)
   const named = state.names.length > 1
   byId('accounts').hidden = !named
   if (named && byId('accounts').childElementCount === 0) {

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { authorizePage, errorPage } from './pages.ts'
 import { refuse, withRid } from '../wire.ts'
-import type { Timed, User, World } from '../../state/state.ts'
+import type { Timed, User, State } from '../../state/state.ts'
 
 type Query = Record<string, string | undefined>
 
@@ -12,17 +12,17 @@ const CODE_LIFE = 300_000
 const ACCESS_LIFE = 7200_000
 const REFRESH_LIFE = 30 * 86_400_000
 
-export function authorize (app: FastifyInstance, world: World): void {
-  const { hex } = world.random
-  const codes = world.memory.table<Grant & { used: boolean }>('codes')
-  const accesses = world.memory.table<Grant>('visitorTokens')
-  const refreshes = world.memory.table<Grant>('refreshTokens')
+export function authorize (app: FastifyInstance, state: State): void {
+  const { hex } = state.random
+  const codes = state.memory.table<Grant & { used: boolean }>('codes')
+  const accesses = state.memory.table<Grant>('visitorTokens')
+  const refreshes = state.memory.table<Grant>('refreshTokens')
 
   /** What WeChat checks before it shows the page; the answer is a page too. */
   function problem (query: Query): [code: number, text: string] | undefined {
     const { appid, redirect_uri: back = '', response_type: type, scope } = query
-    if (appid !== world.account.appId) return [10013, 'AppID 参数错误']
-    if (!URL.canParse(back) || !world.isOurDomain(new URL(back).host)) return [10003, 'redirect_uri域名与后台配置不一致']
+    if (appid !== state.account.appId) return [10013, 'AppID 参数错误']
+    if (!URL.canParse(back) || !state.isOurDomain(new URL(back).host)) return [10003, 'redirect_uri域名与后台配置不一致']
     if (type !== 'code') return [10004, 'response_type 参数错误']
     if (scope !== 'snsapi_base' && scope !== 'snsapi_userinfo') return [10005, '此公众号并没有这些scope的权限']
   }
@@ -35,9 +35,9 @@ export function authorize (app: FastifyInstance, world: World): void {
   }
 
   function grant (query: Query): string {
-    const user = world.users.find(({ openid }) => openid === query.user) ?? world.users[0] as User
+    const user = state.users.find(({ openid }) => openid === query.user) ?? state.users[0] as User
     const code = `0${hex(15)}x`
-    codes.set(code, { user, scope: query.scope as string, until: world.now() + CODE_LIFE, used: false })
+    codes.set(code, { user, scope: query.scope as string, until: state.now() + CODE_LIFE, used: false })
     return code
   }
 
@@ -46,7 +46,7 @@ export function authorize (app: FastifyInstance, world: World): void {
     if (wrong) return reply.type('text/html; charset=utf-8').send(errorPage(...wrong))
     // snsapi_base asks nobody.
     if (request.query.scope === 'snsapi_base') return reply.redirect(backWith(request.query, grant(request.query)))
-    return reply.type('text/html; charset=utf-8').send(authorizePage(request.query, world.users.filter(user => !user.foreign)))
+    return reply.type('text/html; charset=utf-8').send(authorizePage(request.query, state.users.filter(user => !user.foreign)))
   })
 
   // The two buttons of that page.
@@ -58,8 +58,8 @@ export function authorize (app: FastifyInstance, world: World): void {
 
   function tokens (grant: Grant, refreshToken = hex(40)) {
     const accessToken = hex(40)
-    accesses.set(accessToken, { ...grant, until: world.now() + ACCESS_LIFE })
-    refreshes.set(refreshToken, { ...grant, until: world.now() + REFRESH_LIFE })
+    accesses.set(accessToken, { ...grant, until: state.now() + ACCESS_LIFE })
+    refreshes.set(refreshToken, { ...grant, until: state.now() + REFRESH_LIFE })
     const { openid, snapshot } = grant.user
     return {
       access_token: accessToken,
@@ -72,19 +72,19 @@ export function authorize (app: FastifyInstance, world: World): void {
   }
 
   const appProblem = (query: Query, grantType: string) =>
-    query.appid !== world.account.appId
+    query.appid !== state.account.appId
       ? refuse(40013, 'invalid appid')
       : query.grant_type !== grantType ? refuse(40002, 'invalid grant_type') : undefined
 
   sns('/sns/oauth2/access_token', query => {
     const wrong = appProblem(query, 'authorization_code')
     if (wrong) return wrong
-    if (query.secret !== world.account.appSecret) return refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq')
+    if (query.secret !== state.account.appSecret) return refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq')
     if (!query.code) return refuse(41008, 'missing code')
     const code = codes.get(query.code)
     if (!code) return refuse(40029, 'invalid code')
     if (code.used) return refuse(40163, 'code been used')
-    if (code.until <= world.now()) return refuse(42003, 'oauth_code expired')
+    if (code.until <= state.now()) return refuse(42003, 'oauth_code expired')
     code.used = true
     return tokens(code)
   })
@@ -93,14 +93,14 @@ export function authorize (app: FastifyInstance, world: World): void {
     const wrong = appProblem(query, 'refresh_token')
     if (wrong) return wrong
     const grant = refreshes.get(query.refresh_token ?? '')
-    return grant && grant.until > world.now() ? tokens(grant, query.refresh_token) : refuse(40030, 'invalid refresh_token')
+    return grant && grant.until > state.now() ? tokens(grant, query.refresh_token) : refuse(40030, 'invalid refresh_token')
   })
 
   /** Calls with the visitor's own access_token. */
   function granted (query: Query): Grant | ReturnType<typeof refuse> {
     const grant = accesses.get(query.access_token ?? '')
     if (!grant) return refuse(40001, 'invalid credential, access_token is invalid or not latest')
-    if (grant.until <= world.now()) return refuse(42001, 'access_token expired')
+    if (grant.until <= state.now()) return refuse(42001, 'access_token expired')
     return grant.user.openid === query.openid ? grant : refuse(40003, 'invalid openid')
   }
 
@@ -119,6 +119,6 @@ export function authorize (app: FastifyInstance, world: World): void {
 
   /** These are the calls that come as text/plain. */
   function sns (path: string, answer: (query: Query) => object) {
-    app.get<{ Querystring: Query }>(path, async (request, reply) => reply.type('text/plain').send(JSON.stringify(withRid(answer(request.query), world, ','))))
+    app.get<{ Querystring: Query }>(path, async (request, reply) => reply.type('text/plain').send(JSON.stringify(withRid(answer(request.query), state, ','))))
   }
 }

@@ -10,14 +10,14 @@ import { scan } from './scan.ts'
 import type { PayV2 } from '../v2/v2.ts'
 import type { PayV3 } from '../v3/v3.ts'
 import { bodyJson } from '../wire.ts'
-import type { Order, World } from '../../state/state.ts'
+import type { Order, State } from '../../state/state.ts'
 
 type Said = Record<string, unknown>
 
 /** Pages whose config was asked for, so that a signature for an earlier one is recognized. */
 const PAGES_KEPT = 20
 
-export function bridge (app: FastifyInstance, world: World, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, keys: Pick<V3Keys, 'merchant'>): void {
+export function bridge (app: FastifyInstance, state: State, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, keys: Pick<V3Keys, 'merchant'>): void {
   const pages: string[] = []
 
   app.get('/_emulator/bridge.js', async (_request, reply) =>
@@ -26,8 +26,8 @@ export function bridge (app: FastifyInstance, world: World, account: OfficialAcc
   function verifyConfig (request: FastifyRequest, said: Said): string {
     const address = String(said.url)
     const url = address.split('#')[0] as string
-    if (said.appId !== world.account.appId) return 'invalid appid'
-    if (!URL.canParse(url) || !world.isOurDomain(new URL(url).host)) return 'invalid url domain'
+    if (said.appId !== state.account.appId) return 'invalid appid'
+    if (!URL.canParse(url) || !state.isOurDomain(new URL(url).host)) return 'invalid url domain'
     const right = account.liveTickets().some(ticket => signJssdk({
       jsapi_ticket: ticket,
       noncestr: String(said.verifyNonceStr),
@@ -51,7 +51,7 @@ export function bridge (app: FastifyInstance, world: World, account: OfficialAcc
   }
 
   function explainLater (request: FastifyRequest, said: Said, order: Order, isApp = false): void {
-    request.wechatExplanation = () => explainPaySign({ said, order, account: world.account, merchantKey: keys.merchant.publicKey, isApp })
+    request.wechatExplanation = () => explainPaySign({ said, order, account: state.account, merchantKey: keys.merchant.publicKey, isApp })
   }
 
   // A page of any host may ask, as in WeChat's browser; the body comes as text so that no preflight is needed.
@@ -73,7 +73,7 @@ export function bridge (app: FastifyInstance, world: World, account: OfficialAcc
     app.post(`/_emulator/bridge/${name}`, async (request, reply) => {
       open(reply)
       const { title, link } = bodyJson(request) ?? {}
-      const isOurs = typeof link === 'string' && URL.canParse(link) && world.isOurDomain(new URL(link).host)
+      const isOurs = typeof link === 'string' && URL.canParse(link) && state.isOurDomain(new URL(link).host)
       return { err_msg: `${name}:${typeof title !== 'string' || title === '' ? 'fail, title is empty' : isOurs ? 'ok' : 'fail, link must be of a safe domain'}` }
     })
   }
@@ -82,7 +82,7 @@ export function bridge (app: FastifyInstance, world: World, account: OfficialAcc
   app.post('/_emulator/bridge/scanQRCode', async (request, reply) => {
     open(reply)
     const said = bodyJson(request) ?? {}
-    const order = await scan(String(said.text), world, pay.orders, undefined)
+    const order = await scan(String(said.text), state, pay.orders, undefined)
     return typeof order === 'string' ? { err_msg: 'scanQRCode:fail', err_desc: order } : { cashier: `/_emulator/cashier/${pay.orders.prepay(order)}` }
   })
 
@@ -90,7 +90,7 @@ export function bridge (app: FastifyInstance, world: World, account: OfficialAcc
     open(reply)
     const said = bodyJson(request) ?? {}
     const bill = transfers.findByPackage(String(said.package))
-    const problem = said.appId !== world.account.appId ? 'appId与发起转账的appid不一致' : said.mchId !== world.account.mchId && said.subMchId !== bill?.sub_mch_id ? 'mchId与发起转账的商户号不一致' : !bill ? 'package无效' : bill.state !== 'WAIT_USER_CONFIRM' ? '单据状态不允许确认收款' : undefined
+    const problem = said.appId !== state.account.appId ? 'appId与发起转账的appid不一致' : said.mchId !== state.account.mchId && said.subMchId !== bill?.sub_mch_id ? 'mchId与发起转账的商户号不一致' : !bill ? 'package无效' : bill.state !== 'WAIT_USER_CONFIRM' ? '单据状态不允许确认收款' : undefined
     return problem === undefined ? { cashier: `/_emulator/transfer/${bill?.transfer_bill_no}` } : { err_msg: 'requestMerchantTransfer:fail', err_desc: problem }
   })
 

@@ -6,24 +6,24 @@ import type { V2Orders } from '../v2/orders.ts'
 import { readRequestXml } from '../v2/request-xml.ts'
 import { v2Xml } from '../wire.ts'
 import { userOf } from '../../state/state.ts'
-import type { Order, World } from '../../state/state.ts'
+import type { Order, State } from '../../state/state.ts'
 
 /** The order to be paid, or why there is none, in WeChat's words. */
-export async function scan (text: string, world: World, orders: V2Orders, openid: string | undefined): Promise<Order | string> {
+export async function scan (text: string, state: State, orders: V2Orders, openid: string | undefined): Promise<Order | string> {
   const order = orders.byCodeUrl(text)
   if (order) return order.trade_state === 'NOTPAY' ? order : '订单已支付或已关闭'
   const query = /^weixin:\/\/wxpay\/bizpayurl\?(.*sign=.*)$/.exec(text)?.[1]
   if (!query) return '二维码已失效'
-  const { account } = world
+  const { account } = state
   const code = Object.fromEntries(new URLSearchParams(query)) as Fields
   const signType = code.sign?.length === 64 ? 'HMAC-SHA256' : 'MD5'
   if (code.appid !== account.appId || code.mch_id !== account.mchId || !verifyV2(code, account.apiKey, signType)) return '签名错误'
-  if (!world.nativeUrl) return '商户未设置扫码支付回调URL'
+  if (!state.nativeUrl) return '商户未设置扫码支付回调URL'
 
-  const asked = { appid: account.appId, mch_id: account.mchId, openid: userOf(world, openid).openid, is_subscribe: 'Y', nonce_str: world.random.hex(16), product_id: String(code.product_id) }
+  const asked = { appid: account.appId, mch_id: account.mchId, openid: userOf(state, openid).openid, is_subscribe: 'Y', nonce_str: state.random.hex(16), product_id: String(code.product_id) }
   let answer: Fields
   try {
-    const reply = await request(world.nativeUrl, { method: 'POST', headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...asked, sign: signV2(asked, account.apiKey, signType) }), signal: AbortSignal.timeout(5000) })
+    const reply = await request(state.nativeUrl, { method: 'POST', headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...asked, sign: signV2(asked, account.apiKey, signType) }), signal: AbortSignal.timeout(5000) })
     answer = readRequestXml(Buffer.from(await reply.body.arrayBuffer())).fields
   } catch {
     return '商户应答异常'

@@ -3,16 +3,16 @@ import { gzipSync } from 'node:zlib'
 import type { FastifyReply } from 'fastify'
 import { v2Xml } from '../wire.ts'
 import { chinaTime, orderKey } from '../../state/state.ts'
-import type { Order, Refund, World } from '../../state/state.ts'
-import type { V2Gate } from './check-request.ts'
+import type { Order, Refund, State } from '../../state/state.ts'
+import type { V2Register } from './check-request.ts'
 import { spaced } from './refunds.ts'
 
-export function v2Bills (route: V2Gate, world: World): void {
+export function v2Bills (route: V2Register, state: State): void {
   route('/pay/downloadbill', ({ fields }, reply) => {
     if (!fields.bill_date) return failed(reply, 'missing parameter', '20001')
     const day = fields.bill_date
     if (!['ALL', 'SUCCESS', 'REFUND'].includes(fields.bill_type ?? 'ALL')) return failed(reply, 'invalid bill_type', '20001')
-    return send(reply, day, fields.tar_type, tradeBillText(world, day, fields.bill_type ?? 'ALL'))
+    return send(reply, day, fields.tar_type, tradeBillText(state, day, fields.bill_type ?? 'ALL'))
   })
 
   route('/pay/downloadfundflow', ({ fields }, reply) => {
@@ -20,12 +20,12 @@ export function v2Bills (route: V2Gate, world: World): void {
     if (!['Basic', 'Operation', 'Fees'].includes(fields.account_type ?? '')) return failed(reply, 'invalid account_type', '20001')
     const day = fields.bill_date ?? ''
     // Payments and refunds move on the basic account only.
-    return send(reply, day, fields.tar_type, fields.account_type === 'Basic' ? fundFlowText(world, day) : undefined)
+    return send(reply, day, fields.tar_type, fields.account_type === 'Basic' ? fundFlowText(state, day) : undefined)
   }, { cert: true, signType: 'HMAC-SHA256' })
 
   function send (reply: FastifyReply, day: string, tarType: string | undefined, text: string | undefined): FastifyReply {
-    if (!/^\d{8}$/.test(day) || day >= chinaTime(world.now()).slice(0, 8)) return failed(reply, 'invalid bill_date', '20001')
-    if (!billIsMade(world, day)) return failed(reply, 'Bill Creating', '20007')
+    if (!/^\d{8}$/.test(day) || day >= chinaTime(state.now()).slice(0, 8)) return failed(reply, 'invalid bill_date', '20001')
+    if (!billIsMade(state, day)) return failed(reply, 'Bill Creating', '20007')
     if (text === undefined) return failed(reply, 'No Bill Exist', '20002')
     return tarType === 'GZIP'
       ? reply.type('application/x-gzip').send(gzipSync(text))
@@ -37,9 +37,9 @@ export function v2Bills (route: V2Gate, world: World): void {
 }
 
 /** A day's bills are made on the next morning at ten. */
-export function billIsMade (world: World, day: string): boolean {
+export function billIsMade (state: State, day: string): boolean {
   const tenNextDay = Date.parse(`${day.replace(/^(....)(..)(..)$/, '$1-$2-$3')}T10:00:00+08:00`) + 86_400_000
-  return world.now() >= tenNextDay
+  return state.now() >= tenNextDay
 }
 
 const yuan = (fen: number, decimals = 2) => (fen / 100).toFixed(decimals)
@@ -51,10 +51,10 @@ const TRADE_COLUMNS = '交易时间,公众账号ID,商户号,特约商户号,设
 const TRADE_TOTALS = '总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额'
 
 /** `day`: yyyyMMdd. Undefined if nothing happened on it. */
-export function tradeBillText (world: World, day: string, type: string): string | undefined {
-  const orders = [...world.orders.values()]
+export function tradeBillText (state: State, day: string, type: string): string | undefined {
+  const orders = [...state.orders.values()]
   const paid = type === 'REFUND' ? [] : orders.filter(order => order.time_end.startsWith(day))
-  const refunds = type === 'SUCCESS' ? [] : [...world.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day))
+  const refunds = type === 'SUCCESS' ? [] : [...state.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day))
   if (paid.length + refunds.length === 0) return undefined
   const byTransaction = new Map(orders.map(order => [order.transaction_id, order]))
   const orderOf = (refund: Refund) => byTransaction.get(refund.transaction_id) as Order
@@ -78,17 +78,17 @@ const FLOW_COLUMNS = '记账时间,微信支付业务单号,资金流水单号,�
 const FLOW_TOTALS = '资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额'
 
 /** `subMchId`: of one merchant of a provider; default of all. */
-export function fundFlowText (world: World, day: string, subMchId?: string): string | undefined {
+export function fundFlowText (state: State, day: string, subMchId?: string): string | undefined {
   const isMeant = (order: Order | undefined) => subMchId === undefined || order?.sub_mch_id === subMchId
-  const came = [...world.orders.values()].filter(order => order.time_end.startsWith(day) && isMeant(order))
+  const came = [...state.orders.values()].filter(order => order.time_end.startsWith(day) && isMeant(order))
     .map(order => ({ at: order.time_end, id: order.transaction_id, name: '交易', amount: order.total_fee, voucher: order.out_trade_no }))
-  const went = [...world.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day) && (subMchId === undefined || isMeant(world.orders.get(orderKey(refund.out_trade_no, subMchId)))))
+  const went = [...state.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day) && (subMchId === undefined || isMeant(state.orders.get(orderKey(refund.out_trade_no, subMchId)))))
     .map(refund => ({ at: chinaTime(refund.created_at), id: refund.refund_id, name: '退款', amount: -refund.refund_fee, voucher: refund.out_refund_no }))
   if (came.length + went.length === 0) return undefined
   let balance = 0
   const rows = [...came, ...went].sort((one, other) => one.at < other.at ? -1 : 1).map(({ at, id, name, amount, voucher }) => {
     balance += amount
-    return row([spaced(at), id, world.random.digits(16), name, name, amount < 0 ? '支出' : '收入', yuan(Math.abs(amount)), yuan(balance), 'system', '', voucher])
+    return row([spaced(at), id, state.random.digits(16), name, name, amount < 0 ? '支出' : '收入', yuan(Math.abs(amount)), yuan(balance), 'system', '', voucher])
   })
   const sum = (moves: Array<{ amount: number }>) => yuan(Math.abs(moves.reduce((total, { amount }) => total + amount, 0)))
   return `${[FLOW_COLUMNS, ...rows, FLOW_TOTALS, row([`${rows.length}.0`, `${came.length}.0`, sum(came), `${went.length}.0`, sum(went)])].join('\r\n')}\r\n`

@@ -10,7 +10,7 @@ import { explainXml } from '../../explain/xml.ts'
 import { NotXml, readRequestXml } from './request-xml.ts'
 import { businessFailed, callFailed, sendV2, signed, v2Xml } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import type { World } from '../../state/state.ts'
+import type { State } from '../../state/state.ts'
 
 /** The client's words for how calls differ, but what each call is like is written down here once more: two witnesses. */
 export interface V2Route extends Pick<Endpoint, 'cert' | 'appid' | 'mchId' | 'signType' | 'signedReply'> {
@@ -35,10 +35,10 @@ export type V2Handler = (call: V2Request, reply: FastifyReply) => Values | Fasti
 /** nginx speaks here, not WeChat Pay. */
 const NO_CERTIFICATE = '<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n<center>No required SSL certificate was sent</center>\r\n</body>\r\n</html>\r\n'
 
-export type V2Gate = (path: string, handler: V2Handler, route?: V2Route) => void
+export type V2Register = (path: string, handler: V2Handler, route?: V2Route) => void
 
-export function v2Gate (app: FastifyInstance, world: World): V2Gate {
-  const { account } = world
+export function v2Register (app: FastifyInstance, state: State): V2Register {
+  const { account } = state
 
   function showsCertificate ({ raw: { socket } }: FastifyRequest): boolean {
     return socket instanceof TLSSocket && socket.authorized && socket.getPeerCertificate().subject?.CN === account.mchId
@@ -46,7 +46,7 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
 
   function subOf ({ sub_mch_id: id = '', sub_appid: appId = '' }: Fields) {
     if (id === '') return { sub_mch_id: '', sub_appid: '' }
-    const sub = world.subMerchants.find(({ subMchId }) => subMchId === id)
+    const sub = state.subMerchants.find(({ subMchId }) => subMchId === id)
     return sub && (appId === '' || appId === sub.subAppId) ? { sub_mch_id: id, sub_appid: appId } : undefined
   }
 
@@ -64,7 +64,7 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
       }
       if (!/^\d{1,32}$/.test(fields[mchId] ?? '')) return sendV2(reply, callFailed(`${mchId}参数格式错误`))
       if (fields[mchId] !== account.mchId) return sendV2(reply, callFailed('商户号mch_id不存在'))
-      if (appid && !world.appIds.includes(fields[appid] ?? '')) return sendV2(reply, callFailed('appid和mch_id不匹配'))
+      if (appid && !state.appIds.includes(fields[appid] ?? '')) return sendV2(reply, callFailed('appid和mch_id不匹配'))
       const sub = subOf(fields)
       if (!sub) return sendV2(reply, callFailed('sub_mch_id与sub_appid不匹配'))
       const signType = only === 'MD5' ? 'MD5' : fields.sign_type || 'MD5'
@@ -78,7 +78,7 @@ export function v2Gate (app: FastifyInstance, world: World): V2Gate {
       if (isReply(answer)) return answer
       if (answer.return_code === 'FAIL') return sendV2(reply, answer)
       const own = { ...(saysAppid && appid === 'appid' && { appid: fields.appid as string }), ...answer }
-      const values = signedReply ? signed({ world, signType, apiKey: apiKey(), saysAppid, ...(sub.sub_mch_id && { sub }) }, own) : undefined
+      const values = signedReply ? signed({ state, signType, apiKey: apiKey(), saysAppid, ...(sub.sub_mch_id && { sub }) }, own) : undefined
       return values
         ? sendV2(reply, isSorted ? Object.fromEntries(Object.entries(values).sort(([one], [other]) => one < other ? -1 : 1)) : values)
         : reply.type('text/plain').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', ...answer }))

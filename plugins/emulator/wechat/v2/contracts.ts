@@ -2,8 +2,8 @@
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import { chinaTime } from '../../state/state.ts'
-import type { Order, World } from '../../state/state.ts'
-import type { V2Gate, V2Handler, V2Request } from './check-request.ts'
+import type { Order, State } from '../../state/state.ts'
+import type { V2Register, V2Handler, V2Request } from './check-request.ts'
 import type { V2Orders } from './orders.ts'
 import { orderFields } from './orders.ts'
 import { spaced } from './refunds.ts'
@@ -28,8 +28,8 @@ export interface ContractParts {
   paid (order: Order): void
 }
 
-export function v2Contracts (route: V2Gate, world: World, orders: V2Orders, placed: (call: V2Request) => Values, { contractSigned, paid }: ContractParts): void {
-  const contracts = world.memory.table<Contract>('contracts')
+export function v2Contracts (route: V2Register, state: State, orders: V2Orders, placed: (call: V2Request) => Values, { contractSigned, paid }: ContractParts): void {
+  const contracts = state.memory.table<Contract>('contracts')
   const ofContract = (id: string | undefined) => [...contracts.values()].find(({ contract_id: known }) => known === id)
 
   route('/pay/contractorder', call => {
@@ -42,7 +42,7 @@ export function v2Contracts (route: V2Gate, world: World, orders: V2Orders, plac
     const answer = placed(call)
     if (answer.result_code !== 'SUCCESS') return answer
     const contract = known ?? {
-      contract_id: `20${world.random.digits(26)}`,
+      contract_id: `20${state.random.digits(26)}`,
       contract_code: fields.contract_code as string,
       plan_id: fields.plan_id as string,
       request_serial: fields.request_serial as string,
@@ -63,7 +63,7 @@ export function v2Contracts (route: V2Gate, world: World, orders: V2Orders, plac
       if (contract.state !== 'WAITING' || contract.out_trade_no !== order.out_trade_no || contract.sub_mch_id !== order.sub_mch_id) continue
       contract.state = 'SIGNED'
       contract.openid = order.openid
-      contractSigned(contract, { result_code: 'SUCCESS', contract_code: contract.contract_code, plan_id: contract.plan_id, openid: contract.openid, change_type: 'ADD', operate_time: spaced(chinaTime(world.now())), contract_id: contract.contract_id, request_serial: contract.request_serial })
+      contractSigned(contract, { result_code: 'SUCCESS', contract_code: contract.contract_code, plan_id: contract.plan_id, openid: contract.openid, change_type: 'ADD', operate_time: spaced(chinaTime(state.now())), contract_id: contract.contract_id, request_serial: contract.request_serial })
     }
   })
 

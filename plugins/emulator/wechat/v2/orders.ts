@@ -5,8 +5,8 @@ import type { Fields } from '../../../../src/pay/v2/xml.ts'
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import { chinaTime, openidProblem, orderKey, userOf } from '../../state/state.ts'
-import type { Order, World } from '../../state/state.ts'
-import type { V2Gate, V2Handler, V2Request } from './check-request.ts'
+import type { Order, State } from '../../state/state.ts'
+import type { V2Register, V2Handler, V2Request } from './check-request.ts'
 
 /** Milliseconds a prepay_id, and an order without time_expire, lives. */
 const PREPAY_LIFE = 2 * 3600_000
@@ -15,12 +15,12 @@ const ORDER_LIFE = 7 * 86_400_000
 const TRADE_TYPES = new Set(['JSAPI', 'APP', 'NATIVE', 'MWEB'])
 
 /** `origin`: where this emulator is reached, for the addresses it hands out. */
-export function v2Orders (route: V2Gate, world: World, origin: () => string, verifyRsa: (text: string, signature: string) => boolean) {
+export function v2Orders (route: V2Register, state: State, origin: () => string, verifyRsa: (text: string, signature: string) => boolean) {
   // Kept beside the orders, so that none is looked for by walking through all of them.
   const byTransaction = new Map<string, Order>()
   const byCode = new Map<string, Order>()
   const combined = new Map<string, Order[]>()
-  for (const order of world.orders.values()) {
+  for (const order of state.orders.values()) {
     if (order.transaction_id !== '') byTransaction.set(order.transaction_id, order)
     if (order.code_url !== '') byCode.set(order.code_url, order)
     if (order.combine_out_trade_no !== '') join(order)
@@ -54,7 +54,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       prepay_id: prepay(order),
       trade_type: order.trade_type,
       ...(order.trade_type === 'NATIVE' && { code_url: order.code_url }),
-      ...(order.trade_type === 'MWEB' && { mweb_url: `${origin()}/_emulator/h5?prepay_id=${order.prepay_id}&package=${world.random.digits(10)}` })
+      ...(order.trade_type === 'MWEB' && { mweb_url: `${origin()}/_emulator/h5?prepay_id=${order.prepay_id}&package=${state.random.digits(10)}` })
     }
   }
   route('/pay/unifiedorder', unified)
@@ -68,7 +68,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
     if (!TRADE_TYPES.has(type)) return callFailed(`您没有${type}支付权限`)
     const payer = openid || subOpenid
     if (type === 'JSAPI' && !payer) return callFailed('JSAPI支付必须传openid')
-    const stranger = payer && openidProblem(world, payer)
+    const stranger = payer && openidProblem(state, payer)
     if (stranger) return callFailed(stranger)
     if (type === 'NATIVE' && !fields.product_id) return businessFailed('LACK_PARAMS', '缺少参数product_id')
     if (type === 'MWEB' && !fields.scene_info) return businessFailed('LACK_PARAMS', '缺少参数scene_info')
@@ -84,7 +84,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
     if (Buffer.byteLength(fields.body as string) > 127) return bad('body')
     if (Buffer.byteLength(fields.attach ?? '') > 127) return bad('attach')
     if (!isIP(fields.spbill_create_ip as string)) return bad('spbill_create_ip')
-    if (expire && (!/^\d{14}$/.test(expire) || expire <= chinaTime(world.now()))) return bad('time_expire')
+    if (expire && (!/^\d{14}$/.test(expire) || expire <= chinaTime(state.now()))) return bad('time_expire')
   }
 
   const bad = (name: string) => businessFailed('PARAM_ERROR', `参数错误:${name}`)
@@ -122,8 +122,8 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
 
   function add (given: Partial<Order> & Pick<Order, 'out_trade_no' | 'total_fee' | 'body' | 'trade_type' | 'sign_type'>, what: string): Order {
     const order: Order = {
-      appid: world.account.appId,
-      mch_id: world.account.mchId,
+      appid: state.account.appId,
+      mch_id: state.account.mchId,
       sub_appid: '',
       sub_mch_id: '',
       attach: '',
@@ -142,16 +142,16 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       time_end: '',
       history: [],
       ...given,
-      time_expire: given.time_expire || chinaTime(world.now() + ORDER_LIFE)
+      time_expire: given.time_expire || chinaTime(state.now() + ORDER_LIFE)
     }
-    world.orders.set(orderKey(order.out_trade_no, order.sub_mch_id), order)
+    state.orders.set(orderKey(order.out_trade_no, order.sub_mch_id), order)
     note(order, what)
     return order
   }
 
   function find (number: string | undefined, subMchId = ''): Order | undefined {
-    const order = world.orders.get(orderKey(number ?? '', subMchId))
-    if (order?.trade_state === 'NOTPAY' && order.time_expire <= chinaTime(world.now())) {
+    const order = state.orders.get(orderKey(number ?? '', subMchId))
+    if (order?.trade_state === 'NOTPAY' && order.time_expire <= chinaTime(state.now())) {
       order.trade_state = 'CLOSED'
       note(order, 'expired')
     }
@@ -166,21 +166,21 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
   }
 
   function note (order: Order, what: string) {
-    order.history.push({ at: new Date(world.now()).toISOString(), what })
+    order.history.push({ at: new Date(state.now()).toISOString(), what })
   }
 
-  const isAlive = (prepayId: string) => (world.prepays.get(prepayId)?.until ?? 0) > world.now()
+  const isAlive = (prepayId: string) => (state.prepays.get(prepayId)?.until ?? 0) > state.now()
 
   /** A living prepay_id, the same as before if there is one. */
   function prepay (order: Order): string {
     if (!isAlive(order.prepay_id)) {
-      order.prepay_id = `wx${chinaTime(world.now())}${world.random.hex(10)}`
-      world.prepays.set(order.prepay_id, { out_trade_no: order.out_trade_no, sub_mch_id: order.sub_mch_id, until: world.now() + PREPAY_LIFE })
+      order.prepay_id = `wx${chinaTime(state.now())}${state.random.hex(10)}`
+      state.prepays.set(order.prepay_id, { out_trade_no: order.out_trade_no, sub_mch_id: order.sub_mch_id, until: state.now() + PREPAY_LIFE })
     }
     // The code of an order that is placed again replaces the old one.
     if (order.trade_type === 'NATIVE') {
       byCode.delete(order.code_url)
-      order.code_url = `weixin://wxpay/bizpayurl?pr=${world.random.hex(4)}zz`
+      order.code_url = `weixin://wxpay/bizpayurl?pr=${state.random.hex(4)}zz`
       byCode.set(order.code_url, order)
     }
     return order.prepay_id
@@ -188,7 +188,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
 
   /** The order a living prepay_id stands for. */
   function byPrepayId (id: string): Order | undefined {
-    const { out_trade_no: number, sub_mch_id: sub } = world.prepays.get(id) ?? {}
+    const { out_trade_no: number, sub_mch_id: sub } = state.prepays.get(id) ?? {}
     return isAlive(id) ? find(number, sub) : undefined
   }
 
@@ -220,7 +220,7 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       const claimed = typeof timeStamp === 'string' && appId === (order.sub_appid || order.appid) && signType === order.sign_type
       const right = claimed && (order.sign_type === 'RSA'
         ? verifyRsa(`${appId}\n${timeStamp}\n${nonceStr}\n${pack}\n`, String(paySign))
-        : verifyV2(fields, world.account.apiKey, order.sign_type))
+        : verifyV2(fields, state.account.apiKey, order.sign_type))
       if (!right) refused(order)
       return right ? order : '支付验证签名失败'
     },
@@ -232,20 +232,20 @@ export function v2Orders (route: V2Gate, world: World, origin: () => string, ver
       const claimed = pack === 'Sign=WXPay' && appid === (order.sub_appid || order.appid) && partnerid === (order.sub_mch_id || order.mch_id)
       const right = claimed && (order.sign_type === 'RSA'
         ? verifyRsa(`${appid}\n${timestamp}\n${noncestr}\n${prepayid}\n`, String(sign))
-        : verifyV2(fields, world.account.apiKey, order.sign_type))
+        : verifyV2(fields, state.account.apiKey, order.sign_type))
       if (!right) refused(order)
       return right ? order : '支付验证签名失败'
     },
     /** The visitor pays. False if the order cannot be paid (any more). */
     pay (order: Order, openid?: string): boolean {
-      const state = find(order.out_trade_no, order.sub_mch_id)?.trade_state
-      if (state !== 'NOTPAY' && state !== 'USERPAYING') return false
-      if (order.openid === '') order.openid = userOf(world, openid).openid
+      const tradeState = find(order.out_trade_no, order.sub_mch_id)?.trade_state
+      if (tradeState !== 'NOTPAY' && tradeState !== 'USERPAYING') return false
+      if (order.openid === '') order.openid = userOf(state, openid).openid
       order.trade_state = 'SUCCESS'
-      order.transaction_id = `42000${world.random.digits(5)}${chinaTime(world.now()).slice(0, 8)}${world.random.digits(10)}`
-      order.time_end = chinaTime(world.now())
+      order.transaction_id = `42000${state.random.digits(5)}${chinaTime(state.now()).slice(0, 8)}${state.random.digits(10)}`
+      order.time_end = chinaTime(state.now())
       byTransaction.set(order.transaction_id, order)
-      world.balance += order.total_fee
+      state.balance += order.total_fee
       note(order, 'paid')
       for (const hear of hearPaid) hear(order)
       return true

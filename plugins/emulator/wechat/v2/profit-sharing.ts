@@ -3,8 +3,8 @@ import { businessFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import { MAX_RATIO, NOT_YET } from '../sharing.ts'
 import type { Share, ShareProblem, ShareReturn, Sharing } from '../sharing.ts'
-import type { World } from '../../state/state.ts'
-import type { V2Gate, V2Handler } from './check-request.ts'
+import type { State } from '../../state/state.ts'
+import type { V2Register, V2Handler } from './check-request.ts'
 import type { V2Orders } from './orders.ts'
 
 const SHARING = { signType: 'HMAC-SHA256' } as const
@@ -19,7 +19,7 @@ const REFUSALS: Readonly<Record<ShareProblem, Values>> = {
   'repeated-otherwise': businessFailed('INVALID_REQUEST', '请求重入时，参数与首次请求时不一致')
 }
 
-export function v2ProfitSharing (route: V2Gate, world: World, orders: V2Orders, sharing: Sharing): void {
+export function v2ProfitSharing (route: V2Register, state: State, orders: V2Orders, sharing: Sharing): void {
   const parsed = (text: string | undefined): unknown => {
     try { return JSON.parse(text ?? '') } catch { return undefined }
   }
@@ -53,7 +53,7 @@ export function v2ProfitSharing (route: V2Gate, world: World, orders: V2Orders, 
 
   /** As recorded: a row more, for the merchant itself. */
   function rows (share: Share): string {
-    const own = { type: 'MERCHANT_ID', account: share.sub_mch_id || world.account.mchId, amount: restOf(share), description: '解冻给分账方' }
+    const own = { type: 'MERCHANT_ID', account: share.sub_mch_id || state.account.mchId, amount: restOf(share), description: '解冻给分账方' }
     return JSON.stringify([...share.receivers, own].map(({ type, account, amount, description }) => ({
       type, account, amount, description, result: share.state === 'FINISHED' ? 'SUCCESS' : 'PENDING', finish_time: share.finished || NOT_YET
     })))

@@ -3,8 +3,8 @@ import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import { createAppointments } from '../../state/appointments.ts'
 import { chinaTime } from '../../state/state.ts'
-import type { Order, Refund, World } from '../../state/state.ts'
-import type { V2Gate } from './check-request.ts'
+import type { Order, Refund, State } from '../../state/state.ts'
+import type { V2Register } from './check-request.ts'
 import type { V2Orders } from './orders.ts'
 
 const YEAR = 365 * 86_400_000
@@ -16,8 +16,8 @@ const PAGE = 10
 export interface NewRefund { number: string, fee: number, reason: string, notifyUrl: string, account: string, v3: boolean }
 
 /** `settled`: is told when a refund has come to its end. */
-export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settled: (refund: Refund) => void) {
-  const ends = createAppointments(world)
+export function v2Refunds (route: V2Register, state: State, orders: V2Orders, settled: (refund: Refund) => void) {
+  const ends = createAppointments(state)
   // Kept beside the refunds, so that none is looked for by walking through all of them.
   const byId = new Map<string, Refund>()
   const byTransaction = new Map<string, Refund[]>()
@@ -27,7 +27,7 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
     others.push(refund)
     byTransaction.set(refund.transaction_id, others)
   }
-  for (const refund of world.refunds.values()) index(refund)
+  for (const refund of state.refunds.values()) index(refund)
   const ofOrder = (order: Order) => byTransaction.get(order.transaction_id) ?? []
   const givenBack = (order: Order) => ofOrder(order).filter(refund => refund.refund_status !== 'REFUNDCLOSE').reduce((sum, refund) => sum + refund.refund_fee, 0)
 
@@ -39,26 +39,26 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
     const order = orders.named(fields, sub.sub_mch_id)
     if (!order) return businessFailed('ORDERNOTEXIST', '订单不存在')
     if (order.transaction_id === '') return order.trade_state === 'CLOSED' ? businessFailed('ERROR', '订单已关闭') : businessFailed('ORDERNOTEXIST', '订单不存在')
-    const before = world.refunds.get(fields.out_refund_no as string)
+    const before = state.refunds.get(fields.out_refund_no as string)
     if (before) {
       return before.refund_fee === fee && before.total_fee === total && before.transaction_id === order.transaction_id
         ? answer(before)
         : businessFailed('REFUND_FEE_MISMATCH', '订单金额或退款金额与之前请求不一致，请核实后再试')
     }
     if (total !== order.total_fee) return businessFailed('REFUND_FEE_MISMATCH', '订单金额或退款金额与之前请求不一致，请核实后再试')
-    if (chinaTime(world.now() - YEAR) > order.time_end) return businessFailed('TRADE_OVERDUE', '订单已经超过退款期限')
+    if (chinaTime(state.now() - YEAR) > order.time_end) return businessFailed('TRADE_OVERDUE', '订单已经超过退款期限')
     const left = order.total_fee - givenBack(order)
     if (left <= 0) return businessFailed('ERROR', '订单已全额退款')
     if (fee > left) return businessFailed('INVALID_REQUEST', 'refund_fee大于可退金额')
     if (ofOrder(order).length >= MOST) return businessFailed('INVALID_REQUEST', '部分退款次数超过50次')
-    if (fee > world.balance) return businessFailed('NOTENOUGH', '基本账户余额不足，请充值后重新发起')
+    if (fee > state.balance) return businessFailed('NOTENOUGH', '基本账户余额不足，请充值后重新发起')
     return answer(add(order, { number: fields.out_refund_no as string, fee, reason: fields.refund_desc ?? '', notifyUrl: fields.notify_url ?? '', account: fields.refund_account ?? '', v3: false }))
   }, { cert: true })
 
   function add (order: Order, { number, fee, reason, notifyUrl, account, v3 }: NewRefund): Refund {
     const refund: Refund = {
       out_refund_no: number,
-      refund_id: `50${world.random.digits(4)}${chinaTime(world.now()).slice(0, 8)}${world.random.digits(14)}`,
+      refund_id: `50${state.random.digits(4)}${chinaTime(state.now()).slice(0, 8)}${state.random.digits(14)}`,
       out_trade_no: order.out_trade_no,
       transaction_id: order.transaction_id,
       refund_fee: fee,
@@ -67,13 +67,13 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
       notify_url: notifyUrl,
       refund_account: account || 'REFUND_SOURCE_UNSETTLED_FUNDS',
       refund_status: 'PROCESSING',
-      created_at: world.now(),
+      created_at: state.now(),
       success_time: '',
       v3
     }
-    world.refunds.set(number, refund)
+    state.refunds.set(number, refund)
     index(refund)
-    world.balance -= fee
+    state.balance -= fee
     order.trade_state = 'REFUND'
     orders.note(order, `refund of ${fee} asked for`)
     awaitEnd(refund)
@@ -81,18 +81,18 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
   }
 
   function awaitEnd (refund: Refund): void {
-    ends.make(refund.out_refund_no, refund.created_at, world.refundDelay * 1000 * world.timeScale, () => {
+    ends.make(refund.out_refund_no, refund.created_at, state.refundDelay * 1000 * state.timeScale, () => {
       if (refund.refund_status === 'PROCESSING') settle(refund, 'SUCCESS')
     })
   }
   // Those that were under way when this WeChat was stopped.
-  for (const refund of world.refunds.values()) if (refund.refund_status === 'PROCESSING') awaitEnd(refund)
+  for (const refund of state.refunds.values()) if (refund.refund_status === 'PROCESSING') awaitEnd(refund)
 
   function settle (refund: Refund, status: Exclude<Refund['refund_status'], 'PROCESSING'>): void {
     // The money is back once, however often its end is told.
-    if ((status === 'REFUNDCLOSE') !== (refund.refund_status === 'REFUNDCLOSE')) world.balance += status === 'REFUNDCLOSE' ? refund.refund_fee : -refund.refund_fee
+    if ((status === 'REFUNDCLOSE') !== (refund.refund_status === 'REFUNDCLOSE')) state.balance += status === 'REFUNDCLOSE' ? refund.refund_fee : -refund.refund_fee
     refund.refund_status = status
-    if (status === 'SUCCESS') refund.success_time = spaced(chinaTime(world.now()))
+    if (status === 'SUCCESS') refund.success_time = spaced(chinaTime(state.now()))
     settled(refund)
   }
 
@@ -117,7 +117,7 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
   }
 
   route('/pay/refundquery', ({ fields, sub }): Values => {
-    const one = world.refunds.get(fields.out_refund_no ?? '') ?? byId.get(fields.refund_id ?? '')
+    const one = state.refunds.get(fields.out_refund_no ?? '') ?? byId.get(fields.refund_id ?? '')
     const order = one ? orders.find(one.out_trade_no, sub.sub_mch_id) : fields.out_refund_no || fields.refund_id ? undefined : orders.named(fields, sub.sub_mch_id)
     const all = one ? [one] : order ? ofOrder(order) : []
     if (!order || all.length === 0) return businessFailed('REFUNDNOTEXIST', 'not exist')
@@ -157,7 +157,7 @@ export function v2Refunds (route: V2Gate, world: World, orders: V2Orders, settle
     count: (order: Order) => ofOrder(order).length,
     settle,
     /** What a reversal does: all of it, at once. */
-    giveBack: (order: Order) => { world.balance -= order.total_fee },
+    giveBack: (order: Order) => { state.balance -= order.total_fee },
     close: ends.close
   }
 }

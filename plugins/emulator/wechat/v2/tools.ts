@@ -2,31 +2,31 @@
 import type { FastifyInstance } from 'fastify'
 import { businessFailed, v2Xml } from '../wire.ts'
 import { userOf } from '../../state/state.ts'
-import type { World } from '../../state/state.ts'
-import type { V2Gate, V2Handler } from './check-request.ts'
+import type { State } from '../../state/state.ts'
+import type { V2Register, V2Handler } from './check-request.ts'
 import { spaced } from './refunds.ts'
 
-export function v2Tools (app: FastifyInstance, route: V2Gate, world: World, { micropay, reverse, query }: Record<'micropay' | 'reverse' | 'query', V2Handler>): void {
+export function v2Tools (app: FastifyInstance, route: V2Register, state: State, { micropay, reverse, query }: Record<'micropay' | 'reverse' | 'query', V2Handler>): void {
   route('/tools/shorturl', ({ fields }) => fields.long_url?.startsWith('weixin://')
-    ? { result_code: 'SUCCESS', short_url: `weixin://wxpay/s/${world.random.hex(4)}` }
+    ? { result_code: 'SUCCESS', short_url: `weixin://wxpay/s/${state.random.hex(4)}` }
     : businessFailed('PARAM_ERROR', '参数错误:long_url'))
 
   route('/tools/authcodetoopenid', ({ fields: { auth_code: code = '' } }) => /^1[0-5]\d{16}$/.test(code)
-    ? { result_code: 'SUCCESS', openid: world.authCodes.get(code)?.user.openid ?? userOf(world, undefined).openid }
+    ? { result_code: 'SUCCESS', openid: state.authCodes.get(code)?.user.openid ?? userOf(state, undefined).openid }
     : businessFailed('AUTH_CODE_INVALID', '请扫描微信支付授权码(以10/11/12/13/14/15为前缀的18位数字)'))
 
   // As recorded: another content type than all others, and no signature.
   route('/payitil/report', (_call, reply) => reply.type('text/html; charset=gbk').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', result_code: 'SUCCESS' })))
 
   route('/billcommentsp/batchquerycomment', ({ fields }, reply) => {
-    const paid = [...world.orders.values()].filter(order => order.time_end >= (fields.begin_time ?? '') && order.time_end <= (fields.end_time ?? ''))
+    const paid = [...state.orders.values()].filter(order => order.time_end >= (fields.begin_time ?? '') && order.time_end <= (fields.end_time ?? ''))
     const rows = paid.slice(Number(fields.offset ?? 0), Number(fields.offset ?? 0) + Number(fields.limit ?? 200))
     if (rows.length === 0) return { return_code: 'FAIL', return_msg: 'no data', error_code: '20002' }
     return reply.type('text/plain').send([String(rows.length), ...rows.map(order => `\`${spaced(order.time_end)},\`${order.transaction_id},\`5,\`很好`)].join('\n'))
   }, { cert: true, signType: 'HMAC-SHA256' })
 
   // The sandbox: the real key asks for another one, which signs from then on. Today pay by code is all it does.
-  const sandboxKey = `emulator${world.random.hex(12)}`
+  const sandboxKey = `emulator${state.random.hex(12)}`
   const sandbox = { apiKey: () => sandboxKey }
   route('/xdc/apiv2getsignkey/sign/getsignkey', () => ({ result_code: 'SUCCESS', sandbox_signkey: sandboxKey }), { appid: false, signedReply: false })
   route('/xdc/apiv2sandbox/pay/micropay', (call, reply) => call.fields.total_fee === '1'

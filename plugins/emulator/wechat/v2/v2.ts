@@ -1,7 +1,7 @@
 /** api.mch.weixin.qq.com, v2: all of its calls. */
 import type { FastifyInstance } from 'fastify'
 import type { Timers } from '../../state/timers.ts'
-import type { Refund, World } from '../../state/state.ts'
+import type { Refund, State } from '../../state/state.ts'
 import { createSharing } from '../sharing.ts'
 import type { SharingParts } from '../sharing.ts'
 import { v2Bank } from './bank.ts'
@@ -9,7 +9,7 @@ import type { BankParts } from './bank.ts'
 import { v2Bills } from './bills.ts'
 import { v2Contracts } from './contracts.ts'
 import type { ContractParts } from './contracts.ts'
-import { v2Gate } from './check-request.ts'
+import { v2Register } from './check-request.ts'
 import { v2Micropay } from './micropay.ts'
 import { v2Orders } from './orders.ts'
 import { v2Payouts } from './payouts.ts'
@@ -29,18 +29,18 @@ export interface V2Parts {
   notices: Pick<SharingParts, 'shared' | 'takenBack'>
 }
 
-export function payV2 (app: FastifyInstance, world: World, { origin, refundSettled, verifyRsa, after, notices, contracts, bank }: V2Parts) {
-  const route = v2Gate(app, world)
-  const orders = v2Orders(route, world, origin, verifyRsa)
-  const refunds = v2Refunds(route, world, orders, refundSettled)
-  const byCode = v2Micropay(route, world, orders, refunds)
-  v2Bills(route, world)
-  v2Payouts(route, world)
-  v2Contracts(route, world, orders, orders.unified, contracts)
-  v2Bank(route, world, bank)
-  const sharing = createSharing(world, { orders, refunds, after, ...notices })
-  v2ProfitSharing(route, world, orders, sharing)
-  v2Tools(app, route, world, { ...byCode, query: orders.query })
+export function payV2 (app: FastifyInstance, state: State, { origin, refundSettled, verifyRsa, after, notices, contracts, bank }: V2Parts) {
+  const route = v2Register(app, state)
+  const orders = v2Orders(route, state, origin, verifyRsa)
+  const refunds = v2Refunds(route, state, orders, refundSettled)
+  const byCode = v2Micropay(route, state, orders, refunds)
+  v2Bills(route, state)
+  v2Payouts(route, state)
+  v2Contracts(route, state, orders, orders.unified, contracts)
+  v2Bank(route, state, bank)
+  const sharing = createSharing(state, { orders, refunds, after, ...notices })
+  v2ProfitSharing(route, state, orders, sharing)
+  v2Tools(app, route, state, { ...byCode, query: orders.query })
   return { orders, refunds, sharing }
 }
 

@@ -4,10 +4,10 @@ import type { KeyObject } from 'node:crypto'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 import type { Timers } from '../../state/timers.ts'
 
-import type { World } from '../../state/state.ts'
+import type { State } from '../../state/state.ts'
 import type { V2Orders } from '../v2/orders.ts'
 import type { V2Refunds } from '../v2/refunds.ts'
-import type { V3Gate } from './check-request.ts'
+import type { V3Register } from './check-request.ts'
 import { text } from './shape.ts'
 import { refuse } from './wire.ts'
 import type { V3Refusal } from './wire.ts'
@@ -16,8 +16,8 @@ import type { V3Refusal } from './wire.ts'
 export interface V3Event { url: string, type: string, originalType: string, summary: string, content: object, out_trade_no?: string }
 
 export interface V3Area {
-  route: V3Gate
-  world: World
+  route: V3Register
+  state: State
   orders: V2Orders
   refunds: V2Refunds
   after: Timers['after']
@@ -29,9 +29,9 @@ export interface V3Area {
   file (token: string | undefined): Buffer | undefined
 }
 
-export function sensitiveReader (world: World, keys: V3Keys): V3Area['opened'] {
+export function sensitiveReader (state: State, keys: V3Keys): V3Area['opened'] {
   return value => {
-    const candidates: KeyObject[] = [keys.wechat.key, ...world.keyMode === 'public-key' ? [] : keys.platform().map(({ key }) => key)]
+    const candidates: KeyObject[] = [keys.wechat.key, ...state.keyMode === 'public-key' ? [] : keys.platform().map(({ key }) => key)]
     for (const key of candidates) {
       try {
         return privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, Buffer.from(text(value), 'base64')).toString()
@@ -43,11 +43,11 @@ export function sensitiveReader (world: World, keys: V3Keys): V3Area['opened'] {
 /** How many files are kept; the oldest go first. */
 const FILES = 200
 
-export function createFiles (world: World): Pick<V3Area, 'keep' | 'file'> {
+export function createFiles (state: State): Pick<V3Area, 'keep' | 'file'> {
   const files = new Map<string, Buffer>()
   return {
     keep (content) {
-      const token = world.random.hex(24)
+      const token = state.random.hex(24)
       files.set(token, Buffer.from(content))
       if (files.size > FILES) files.delete(files.keys().next().value as string)
       return token
@@ -58,7 +58,7 @@ export function createFiles (world: World): Pick<V3Area, 'keep' | 'file'> {
 
 export const hashOf = (algorithm: 'sha1' | 'sha256' | 'sm3', content: string | Buffer) => createHash(algorithm).update(content).digest('hex')
 /** Whether a partner may act for this merchant. */
-export const isOurs = (world: World, subMchId: unknown) => world.subMerchants.some(sub => sub.subMchId === subMchId)
+export const isOurs = (state: State, subMchId: unknown) => state.subMerchants.some(sub => sub.subMchId === subMchId)
 
 export const unreadable = (): V3Refusal => refuse(400, 'PARAM_ERROR', '请确认待处理的消息是否为加密后的密文', 268435461)
 export const notFound = (message = '记录不存在'): V3Refusal => refuse(404, 'NOT_FOUND', message, 268435461)

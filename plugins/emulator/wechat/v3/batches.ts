@@ -38,9 +38,9 @@ export interface Batch {
 /** Seconds, times `timeScale`, until a batch has been paid out. */
 const DURATION = 30
 
-export function v3Batches ({ route, world, opened, tell, after, keep }: V3Area) {
-  const batches = world.memory.table<Batch>('transferBatches')
-  const { account } = world
+export function v3Batches ({ route, state, opened, tell, after, keep }: V3Area) {
+  const batches = state.memory.table<Batch>('transferBatches')
+  const { account } = state
   const byId = new Map<string, Batch>()
   for (const batch of batches.values()) {
     byId.set(batch.batch_id, batch)
@@ -56,10 +56,10 @@ export function v3Batches ({ route, world, opened, tell, after, keep }: V3Area) 
       detail.status = closeReason || failing.includes(detail.out_detail_no) ? 'FAIL' : 'SUCCESS'
       detail.fail_reason = detail.status === 'FAIL' ? closeReason ? 'MERCHANT_REJECT' : 'ACCOUNT_FROZEN' : ''
     }
-    world.balance += sum(of(batch, 'FAIL'))
+    state.balance += sum(of(batch, 'FAIL'))
     batch.status = closeReason ? 'CLOSED' : 'FINISHED'
     batch.close_reason = closeReason
-    batch.updated = chinaTime(world.now())
+    batch.updated = chinaTime(state.now())
     const { close_reason: why, ...said } = summaryJson(batch)
     const { out_batch_no, batch_id, batch_status, total_num, total_amount, success_amount, success_num, fail_amount, fail_num, update_time } = said
     const content = closeReason
@@ -77,17 +77,17 @@ export function v3Batches ({ route, world, opened, tell, after, keep }: V3Area) 
     const total = details.reduce((sum, { transfer_amount: amount }) => sum + (amount as number), 0)
     if (total !== body.total_amount) return refuse(400, 'PARAM_ERROR', '转账总金额与转账明细金额之和不一致')
     if (details.some(({ transfer_amount: amount }) => (amount as number) < 1)) return bad('transfer_detail_list/transfer_amount')
-    if (details.some(({ openid }) => openidProblem(world, text(openid)))) return refuse(400, 'PARAM_ERROR', 'openid与appid不匹配', 268445527)
+    if (details.some(({ openid }) => openidProblem(state, text(openid)))) return refuse(400, 'PARAM_ERROR', 'openid与appid不匹配', 268445527)
     if (details.some(({ user_name: name }) => name !== undefined && opened(name) === undefined)) return unreadable()
     if (new Set(details.map(({ out_detail_no: number }) => number)).size !== details.length) return refuse(400, 'PARAM_ERROR', '商家明细单号重复')
     const before = batches.get(text(body.out_batch_no))
     if (before) return before.total_amount === total && before.details.map(({ openid, out_detail_no: no }) => no + openid).join() === details.map(({ openid, out_detail_no: no }) => text(no) + text(openid)).join() ? createdJson(before) : repeatedOtherwise('ALREADY_EXISTS')
-    if (total > world.balance) return refuse(403, 'NOT_ENOUGH', '账户余额不足')
-    world.balance -= total
-    const at = chinaTime(world.now())
+    if (total > state.balance) return refuse(403, 'NOT_ENOUGH', '账户余额不足')
+    state.balance -= total
+    const at = chinaTime(state.now())
     const batch: Batch = {
       out_batch_no: text(body.out_batch_no),
-      batch_id: `1310${world.random.digits(36)}`,
+      batch_id: `1310${state.random.digits(36)}`,
       name: text(body.batch_name),
       remark: text(body.batch_remark),
       total_amount: total,
@@ -97,7 +97,7 @@ export function v3Batches ({ route, world, opened, tell, after, keep }: V3Area) 
       close_reason: '',
       at,
       updated: at,
-      details: details.map(detail => ({ out_detail_no: text(detail.out_detail_no), detail_id: `1040${world.random.digits(36)}`, amount: detail.transfer_amount as number, remark: text(detail.transfer_remark), openid: text(detail.openid), user_name: text(detail.user_name), status: 'PROCESSING', fail_reason: '' }))
+      details: details.map(detail => ({ out_detail_no: text(detail.out_detail_no), detail_id: `1040${state.random.digits(36)}`, amount: detail.transfer_amount as number, remark: text(detail.transfer_remark), openid: text(detail.openid), user_name: text(detail.user_name), status: 'PROCESSING', fail_reason: '' }))
     }
     batches.set(batch.out_batch_no, batch)
     byId.set(batch.batch_id, batch)
@@ -170,9 +170,9 @@ export function v3Batches ({ route, world, opened, tell, after, keep }: V3Area) 
   }
 
   // ---- Receipts.
-  const receipts = world.memory.table<{ signature_no: string, at: string }>('batchReceipts')
+  const receipts = state.memory.table<{ signature_no: string, at: string }>('batchReceipts')
   const asked = (key: string) => {
-    const made = receipts.get(key) ?? { signature_no: `1050${world.random.digits(24)}`, at: chinaTime(world.now()) }
+    const made = receipts.get(key) ?? { signature_no: `1050${state.random.digits(24)}`, at: chinaTime(state.now()) }
     receipts.set(key, made)
     return made
   }

@@ -9,12 +9,12 @@ import type { V3Call } from './check-request.ts'
 import { refuse } from './wire.ts'
 
 /** `sealed`: encrypts for the merchant, whose certificate opens it. */
-export function v3Bills ({ route, world, keep, file }: V3Area, sealed: (text: string) => string): void {
+export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: string) => string): void {
   function offer ({ request, query }: V3Call, text: (day: string) => string | undefined) {
     const { bill_date: date = '', tar_type: type } = query
     const day = date.replaceAll('-', '')
-    if (!/^\d{4}-\d\d-\d\d$/.test(date) || day >= chinaTime(world.now()).slice(0, 8)) return refuse(400, 'PARAM_ERROR', '账单日期错误', 268435464)
-    if (!billIsMade(world, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
+    if (!/^\d{4}-\d\d-\d\d$/.test(date) || day >= chinaTime(state.now()).slice(0, 8)) return refuse(400, 'PARAM_ERROR', '账单日期错误', 268435464)
+    if (!billIsMade(state, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
     const bill = text(day)
     if (bill === undefined) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在', 268435461)
     const token = keep(type === 'GZIP' ? gzipSync(bill) : bill)
@@ -28,12 +28,12 @@ export function v3Bills ({ route, world, keep, file }: V3Area, sealed: (text: st
 
   route('GET', '/v3/bill/tradebill', call => {
     const { bill_type: type = 'ALL' } = call.query
-    return ['ALL', 'SUCCESS', 'REFUND'].includes(type) ? offer(call, day => tradeBillText(world, day, type)) : refuse(400, 'PARAM_ERROR', '账单类型错误', 268435464)
+    return ['ALL', 'SUCCESS', 'REFUND'].includes(type) ? offer(call, day => tradeBillText(state, day, type)) : refuse(400, 'PARAM_ERROR', '账单类型错误', 268435464)
   })
 
   route('GET', '/v3/bill/fundflowbill', call => {
     const { account_type: account = 'BASIC' } = call.query
-    return ['BASIC', 'OPERATION', 'FEES'].includes(account) ? offer(call, day => account === 'BASIC' ? fundFlowText(world, day) : undefined) : refuse(400, 'PARAM_ERROR', '账户类型错误', 268435464)
+    return ['BASIC', 'OPERATION', 'FEES'].includes(account) ? offer(call, day => account === 'BASIC' ? fundFlowText(state, day) : undefined) : refuse(400, 'PARAM_ERROR', '账户类型错误', 268435464)
   })
 
   // Encrypted, since it is another merchant's: each file with a key of its own, and that for the one who asks.
@@ -41,12 +41,12 @@ export function v3Bills ({ route, world, keep, file }: V3Area, sealed: (text: st
     const { bill_date: date = '', sub_mchid: sub, tar_type: type, account_type: account, algorithm } = query
     const day = date.replaceAll('-', '')
     if (algorithm !== 'AEAD_AES_256_GCM') return refuse(400, 'PARAM_ERROR', '加密算法错误', 268435464)
-    if (!isOurs(world, sub)) return refuse(403, 'NO_AUTH', '无权限')
-    if (!/^\d{4}-\d\d-\d\d$/.test(date) || day >= chinaTime(world.now()).slice(0, 8)) return refuse(400, 'PARAM_ERROR', '账单日期错误', 268435464)
-    if (!billIsMade(world, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
-    const bill = account === 'BASIC' ? fundFlowText(world, day, sub) : undefined
+    if (!isOurs(state, sub)) return refuse(403, 'NO_AUTH', '无权限')
+    if (!/^\d{4}-\d\d-\d\d$/.test(date) || day >= chinaTime(state.now()).slice(0, 8)) return refuse(400, 'PARAM_ERROR', '账单日期错误', 268435464)
+    if (!billIsMade(state, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
+    const bill = account === 'BASIC' ? fundFlowText(state, day, sub) : undefined
     if (bill === undefined) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在', 268435461)
-    const [key, nonce] = [world.random.word(32), world.random.word(12)]
+    const [key, nonce] = [state.random.word(32), state.random.word(12)]
     const cipher = createCipheriv('aes-256-gcm', key, nonce)
     const bytes = Buffer.concat([cipher.update(type === 'GZIP' ? gzipSync(bill) : bill), cipher.final(), cipher.getAuthTag()])
     return {

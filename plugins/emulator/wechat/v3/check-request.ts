@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { mistake } from '../../explain/mistakes.ts'
 import { explainV3 } from '../../explain/v3.ts'
 import { bodyJson } from '../wire.ts'
-import type { World } from '../../state/state.ts'
+import type { State } from '../../state/state.ts'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 import { isMultipart, readUpload } from './multipart.ts'
 import { missingId, shapeProblem } from './shape.ts'
@@ -36,14 +36,14 @@ export interface V3Route {
   encrypted?: readonly string[]
 }
 
-export type V3Gate = (method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH', path: string, handler: V3Handler, route?: V3Route) => void
+export type V3Register = (method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH', path: string, handler: V3Handler, route?: V3Route) => void
 
 /** Seconds that a request's timestamp may be away from now. */
 const WINDOW = 300
 /** Bytes from which on an answer is packed for clients that offer it. */
 const WORTH_PACKING = 1024
 
-export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gate {
+export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V3Register {
   const nonces = new Map<string, number>()
 
   /** What is signed of a body: of an upload only its `meta`. */
@@ -57,9 +57,9 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
     const parts = Object.fromEntries([...(match?.[1] ?? '').matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]))
     const { mchid, nonce_str: nonce, signature, timestamp, serial_no: serial } = parts as Record<string, string | undefined>
     if (!mchid || !nonce || !signature || !timestamp || !serial) return refuse(401, 'SIGN_ERROR', 'Authorization不合法', 268435461)
-    if (mchid !== world.account.mchId) return refuse(401, 'SIGN_ERROR', '商户号不存在或与证书不匹配', 268443699)
+    if (mchid !== state.account.mchId) return refuse(401, 'SIGN_ERROR', '商户号不存在或与证书不匹配', 268443699)
     if (serial.toUpperCase() !== keys.merchant.serial) return refuse(401, 'SIGN_ERROR', '商户证书序列号有误。请使用签名私钥匹配的证书序列号', 268443699)
-    if (!/^\d{10}$/.test(timestamp) || Math.abs(world.wireNow() / 1000 - Number(timestamp)) > WINDOW) return refuse(401, 'SIGN_ERROR', 'Http头Authorization中的timestamp与发起请求的时间不得超过5分钟', 268443699)
+    if (!/^\d{10}$/.test(timestamp) || Math.abs(state.wireNow() / 1000 - Number(timestamp)) > WINDOW) return refuse(401, 'SIGN_ERROR', 'Http头Authorization中的timestamp与发起请求的时间不得超过5分钟', 268443699)
     const { method, originalUrl: url, host } = request
     const body = signedBody(request)
     const message = `${method}\n${url}\n${timestamp}\n${nonce}\n${body}\n`
@@ -78,11 +78,11 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
     // Stricter than WeChat: a client that sends a signature twice has not understood what a nonce is for.
     // The oldest come first: the walk ends at the first that still counts.
     for (const [old, at] of nonces) {
-      if (world.wireNow() - at <= 2 * WINDOW * 1000) break
+      if (state.wireNow() - at <= 2 * WINDOW * 1000) break
       nonces.delete(old)
     }
     if (nonces.has(nonce)) return refuse(401, 'SIGN_ERROR', 'Http头Authorization中的nonce_str已被使用', 268443699)
-    nonces.set(nonce, world.wireNow())
+    nonces.set(nonce, state.wireNow())
   }
 
   function formProblem (request: FastifyRequest, body: Json | undefined, { body: shape, identity, query = [], encrypted = [] }: V3Route): V3Refusal | undefined {
@@ -106,9 +106,9 @@ export function v3Gate (app: FastifyInstance, world: World, keys: V3Keys): V3Gat
     reply.headers({
       'cache-control': 'no-cache, must-revalidate',
       'x-content-type-options': 'nosniff',
-      'request-id': `${world.random.hex(16).toUpperCase()}-${refusal?.inner ?? 0}`,
+      'request-id': `${state.random.hex(16).toUpperCase()}-${refusal?.inner ?? 0}`,
       'content-language': 'zh-CN',
-      ...signedHeaders(world, body, answerSigner(world, keys, typeof asked === 'string' ? asked : undefined)),
+      ...signedHeaders(state, body, answerSigner(state, keys, typeof asked === 'string' ? asked : undefined)),
       'wechatpay-signature-type': 'WECHATPAY2-SHA256-RSA2048'
     })
     if (said === undefined) return reply.code(204).header('content-length', '0').send()

@@ -3,10 +3,10 @@
  * wechat-openapi descriptions; 202 with nothing but the state: WxJava 4050. Codes of refusals are v2's in v3's spelling.
  */
 import { chinaTime, userOf } from '../../state/state.ts'
-import type { Order, World } from '../../state/state.ts'
+import type { Order, State } from '../../state/state.ts'
 import type { V2Orders } from '../v2/orders.ts'
 import type { V2Refunds } from '../v2/refunds.ts'
-import type { Json, V3Gate } from './check-request.ts'
+import type { Json, V3Register } from './check-request.ts'
 import { businessEnd } from './order-end.ts'
 import { orderJson } from './orders.ts'
 import { refuse } from './wire.ts'
@@ -18,14 +18,14 @@ const COMMON = ['description', 'out_trade_no', 'attach', 'goods_tag', 'support_f
 const object = (value: unknown): Json => value !== null && typeof value === 'object' ? value as Json : {}
 const text = (value: unknown) => typeof value === 'string' ? value : ''
 
-export function v3Codepay (route: V3Gate, world: World, orders: V2Orders, refunds: V2Refunds): void {
-  const { account } = world
+export function v3Codepay (route: V3Register, state: State, orders: V2Orders, refunds: V2Refunds): void {
+  const { account } = state
 
   function idsProblem (given: Json, isPartner: boolean): V3Refusal | undefined {
     const [mchid, appid] = isPartner ? [given.sp_mchid, given.sp_appid] : [given.mchid, given.appid]
     if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
-    if (!world.appIds.includes(text(appid)) && !(isPartner && appid === undefined)) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
-    if (isPartner && !world.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
+    if (!state.appIds.includes(text(appid)) && !(isPartner && appid === undefined)) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
+    if (isPartner && !state.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
   }
 
   function bodyProblem (body: Json): V3Refusal | undefined {
@@ -48,8 +48,8 @@ export function v3Codepay (route: V3Gate, world: World, orders: V2Orders, refund
     const sub = isPartner ? text(body.sub_mchid) : ''
     const known = orders.find(number, sub)
     if (known) return businessEnd(known) ?? (known.trade_state === 'USERPAYING' ? known : refuse(400, 'INVALID_REQUEST', '请求重入时，参数与首次请求时不一致', 268498688))
-    const shown = world.authCodes.get(code) ?? { user: userOf(world, undefined), behaviour: 'pays', usedFor: '' }
-    world.authCodes.set(code, shown)
+    const shown = state.authCodes.get(code) ?? { user: userOf(state, undefined), behaviour: 'pays', usedFor: '' }
+    state.authCodes.set(code, shown)
     if (shown.behaviour === 'expired' || (shown.usedFor && shown.usedFor !== number)) return refuse(400, 'AUTH_CODE_INVALID', '101 付款码已过期，请退出重试')
     shown.usedFor = number
     if (shown.behaviour === 'poor') return refuse(403, 'NOT_ENOUGH', '用户余额不足')
@@ -89,7 +89,7 @@ export function v3Codepay (route: V3Gate, world: World, orders: V2Orders, refund
       const order = orders.find(params.number, isPartner ? text(body.sub_mchid) : '')
       if (!order) return refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771)
       if (order.trade_type !== 'MICROPAY') return refuse(400, 'INVALID_REQUEST', '非付款码支付订单不可撤销')
-      if (order.time_end && chinaTime(world.now() - REVERSIBLE) > order.time_end) return refuse(400, 'INVALID_REQUEST', '订单超过七天，无法撤销')
+      if (order.time_end && chinaTime(state.now() - REVERSIBLE) > order.time_end) return refuse(400, 'INVALID_REQUEST', '订单超过七天，无法撤销')
       if (order.trade_state === 'SUCCESS') refunds.giveBack(order)
       if (order.trade_state !== 'REVOKED') {
         order.trade_state = 'REVOKED'

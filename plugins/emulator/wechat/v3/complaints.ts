@@ -39,11 +39,11 @@ export const PAYER_ACTIONS = { continue: ['USER_CONTINUE_COMPLAINT', 'CONTINUE_C
 export type PayerAction = keyof typeof PAYER_ACTIONS
 
 /** `sealed`: encrypts for the merchant, whose certificate opens it. */
-export function v3Complaints ({ route, world, refunds, orders, tell, keep, file }: V3Area, sealed: (text: string) => string) {
-  const complaints = world.memory.table<Complaint>('complaints')
-  const settings = world.memory.table<string>('complaintUrl')
-  const images = world.memory.table<string>('complaintImages')
-  const { mchId } = world.account
+export function v3Complaints ({ route, state, refunds, orders, tell, keep, file }: V3Area, sealed: (text: string) => string) {
+  const complaints = state.memory.table<Complaint>('complaints')
+  const settings = state.memory.table<string>('complaintUrl')
+  const images = state.memory.table<string>('complaintImages')
+  const { mchId } = state.account
 
   // ---- Where the merchant wants to hear of them.
   const setting = () => ({ mchid: mchId, url: settings.get('url') as string })
@@ -68,7 +68,7 @@ export function v3Complaints ({ route, world, refunds, orders, tell, keep, file 
   route('DELETE', base, () => settings.delete('url') ? undefined : noSetting())
 
   function step (complaint: Complaint, operator: string, type: string, details: string, pictures: string[] = []): Step {
-    const made = { log_id: world.random.digits(19), operator, at: chinaTime(world.now()), type, details, images: pictures }
+    const made = { log_id: state.random.digits(19), operator, at: chinaTime(state.now()), type, details, images: pictures }
     complaint.history.push(made)
     return made
   }
@@ -201,7 +201,7 @@ export function v3Complaints ({ route, world, refunds, orders, tell, keep, file 
     return undefined
   }, { body: ['action!', 'launch_refund_day#', 'reject_reason', 'reject_media_list', 'remark'] })
 
-  const told = world.memory.table<string>('immediateAnswers')
+  const told = state.memory.table<string>('immediateAnswers')
   route('POST', `${cases}/:id/response-immediate-service`, ({ params, body }) => {
     const it = open(params.id, body)
     if ('inner' in it) return it
@@ -219,7 +219,7 @@ export function v3Complaints ({ route, world, refunds, orders, tell, keep, file 
   route('POST', '/v3/merchant-service/images/upload', call => {
     const picture = uploaded(call)
     if (!Buffer.isBuffer(picture)) return picture
-    const id = world.random.word(64)
+    const id = state.random.word(64)
     images.set(id, keep(picture))
     return { media_id: id }
   })
@@ -233,8 +233,8 @@ export function v3Complaints ({ route, world, refunds, orders, tell, keep, file 
     /** A payer complains about a paid order. */
     create (order: Order, { detail, problemType = 'REFUND', refundAmount = order.total_fee, phone = '13800000000' }: NewComplaint): Complaint {
       const it: Complaint = {
-        complaint_id: `2002${chinaTime(world.now()).slice(0, 8)}${world.random.digits(15)}`,
-        at: chinaTime(world.now()),
+        complaint_id: `2002${chinaTime(state.now()).slice(0, 8)}${state.random.digits(15)}`,
+        at: chinaTime(state.now()),
         detail,
         state: 'PENDING',
         transaction_id: order.transaction_id,

@@ -11,9 +11,9 @@ import { bad, list, object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
 
-export function v3Ecommerce ({ route, world, orders, refunds }: V3Area, sharing: Sharing): void {
+export function v3Ecommerce ({ route, state, orders, refunds }: V3Area, sharing: Sharing): void {
   const base = '/v3/ecommerce/profitsharing'
-  const stranger = (sub: unknown) => isOurs(world, sub) ? undefined : refuse(403, 'NO_AUTH', '无分账权限')
+  const stranger = (sub: unknown) => isOurs(state, sub) ? undefined : refuse(403, 'NO_AUTH', '无分账权限')
 
   route('POST', `${base}/receivers/add`, ({ body }) => {
     sharing.receivers.set(text(body.account), true)
@@ -81,14 +81,14 @@ export function v3Ecommerce ({ route, world, orders, refunds }: V3Area, sharing:
   route('POST', '/v3/ecommerce/refunds/apply', ({ body }) => {
     const problem = stranger(body.sub_mchid)
     if (problem) return problem
-    const made = refundProblem(world, orders, refunds, body, text(body.sub_mchid))
+    const made = refundProblem(state, orders, refunds, body, text(body.sub_mchid))
     if ('inner' in made) return made
     const refund = 'refund' in made ? made.refund : refunds.add(made.order, { number: text(body.out_refund_no), fee: made.fee, reason: text(body.reason), notifyUrl: text(body.notify_url), account: '', v3: true })
     const { refund_id: id, out_refund_no: number, create_time: at, amount, promotion_detail: promotion, refund_account: account } = refundWords(refund)
     return { refund_id: id, out_refund_no: number, create_time: at, amount, promotion_detail: promotion, refund_account: account }
   }, { body: ['individual_auth_id', 'sub_mchid', 'sp_appid!', 'sub_appid', 'combine_mchid', 'combine_out_trade_no', 'combine_transaction_id', 'transaction_id', 'out_trade_no', 'out_refund_no!', 'reason', 'amount!', 'amount/refund!#', 'amount/total!#', 'notify_url', 'refund_account', 'funds_account'] })
 
-  for (const [path, find] of [['id/:number', (number: string) => refunds.byId(number)], ['out-refund-no/:number', (number: string) => world.refunds.get(number)]] as const) {
+  for (const [path, find] of [['id/:number', (number: string) => refunds.byId(number)], ['out-refund-no/:number', (number: string) => state.refunds.get(number)]] as const) {
     route('GET', `/v3/ecommerce/refunds/${path}`, ({ params }) => {
       const refund = find(params.number as string)
       return refund ? refundWords(refund) : refuse(404, 'RESOURCE_NOT_EXISTS', '退款单不存在', 268512771)

@@ -25,15 +25,15 @@ const ACCOUNTS = ['BASIC', 'OPERATION', 'FEES']
 /** Seconds, times `timeScale`, until the bank has it. */
 const DURATION = 3600
 
-export function v3Funds ({ route, world, after, keep }: V3Area) {
-  const withdrawals = world.memory.table<Withdrawal>('withdrawals')
+export function v3Funds ({ route, state, after, keep }: V3Area) {
+  const withdrawals = state.memory.table<Withdrawal>('withdrawals')
   for (const withdrawal of withdrawals.values()) if (withdrawal.status === 'CREATE_SUCCESS') after(DURATION, () => settle(withdrawal, 'SUCCESS'))
   // All money here is on the basic account.
-  const balance = (type: string | undefined) => ACCOUNTS.includes(type ?? '') ? { available_amount: type === 'BASIC' ? world.balance : 0, pending_amount: 0 } : refuse(400, 'PARAM_ERROR', '账户类型错误')
+  const balance = (type: string | undefined) => ACCOUNTS.includes(type ?? '') ? { available_amount: type === 'BASIC' ? state.balance : 0, pending_amount: 0 } : refuse(400, 'PARAM_ERROR', '账户类型错误')
 
   route('GET', '/v3/merchant/fund/balance/:type', ({ params }) => balance(params.type))
   route('GET', '/v3/merchant/fund/dayendbalance/:type', ({ params, query }) =>
-    /^\d{4}-\d\d-\d\d$/.test(query.date ?? '') && (query.date as string).replaceAll('-', '') < chinaTime(world.now()).slice(0, 8) ? balance(params.type) : refuse(400, 'PARAM_ERROR', '日期错误'), { query: ['date'] })
+    /^\d{4}-\d\d-\d\d$/.test(query.date ?? '') && (query.date as string).replaceAll('-', '') < chinaTime(state.now()).slice(0, 8) ? balance(params.type) : refuse(400, 'PARAM_ERROR', '日期错误'), { query: ['date'] })
 
   route('POST', '/v3/merchant/fund/withdraw', ({ body }) => {
     const number = text(body.out_request_no)
@@ -42,10 +42,10 @@ export function v3Funds ({ route, world, after, keep }: V3Area) {
     if ((body.amount as number) < 1) return bad('amount')
     const before = withdrawals.get(number)
     if (before) return before.amount === body.amount && before.account_type === body.account_type ? { withdraw_id: before.withdraw_id, out_request_no: number } : repeatedOtherwise()
-    if (body.account_type !== 'BASIC' || (body.amount as number) > world.balance) return refuse(403, 'NOT_ENOUGH', '账户可用余额不足')
-    world.balance -= body.amount as number
-    const at = chinaTime(world.now())
-    const withdrawal: Withdrawal = { out_request_no: number, withdraw_id: `12011${world.random.digits(25)}`, amount: body.amount as number, remark: text(body.remark), bank_memo: text(body.bank_memo), account_type: text(body.account_type), status: 'CREATE_SUCCESS', reason: '', at, updated: at }
+    if (body.account_type !== 'BASIC' || (body.amount as number) > state.balance) return refuse(403, 'NOT_ENOUGH', '账户可用余额不足')
+    state.balance -= body.amount as number
+    const at = chinaTime(state.now())
+    const withdrawal: Withdrawal = { out_request_no: number, withdraw_id: `12011${state.random.digits(25)}`, amount: body.amount as number, remark: text(body.remark), bank_memo: text(body.bank_memo), account_type: text(body.account_type), status: 'CREATE_SUCCESS', reason: '', at, updated: at }
     withdrawals.set(number, withdrawal)
     after(DURATION, () => settle(withdrawal, 'SUCCESS'))
     return { withdraw_id: withdrawal.withdraw_id, out_request_no: number }
@@ -57,8 +57,8 @@ export function v3Funds ({ route, world, after, keep }: V3Area) {
     if (isOver && !(withdrawal.status === 'SUCCESS' && status === 'REFUND')) return false
     withdrawal.status = status
     withdrawal.reason = reason
-    withdrawal.updated = chinaTime(world.now())
-    if (status !== 'SUCCESS') world.balance += withdrawal.amount
+    withdrawal.updated = chinaTime(state.now())
+    if (status !== 'SUCCESS') state.balance += withdrawal.amount
     return true
   }
 
@@ -79,7 +79,7 @@ export function v3Funds ({ route, world, after, keep }: V3Area) {
     const day = (query.bill_date ?? '').replaceAll('-', '')
     const failed = [...withdrawals.values()].filter(({ status, updated }) => (status === 'FAIL' || status === 'REFUND') && updated.startsWith(day))
     if (failed.length === 0) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在')
-    const rows = failed.map(it => [it.at, world.account.mchId, it.withdraw_id, it.out_request_no, (it.amount / 100).toFixed(2), it.status, it.reason].map(cell => `\`${cell}`).join(','))
+    const rows = failed.map(it => [it.at, state.account.mchId, it.withdraw_id, it.out_request_no, (it.amount / 100).toFixed(2), it.status, it.reason].map(cell => `\`${cell}`).join(','))
     const file = `提现发起时间,商户号,微信支付提现单号,商户提现单号,提现金额,提现状态,失败原因\r\n${rows.join('\r\n')}\r\n`
     return { hash_type: 'SHA1', hash_value: hashOf('sha1', file), download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${keep(query.tar_type === 'GZIP' ? gzipSync(file) : file)}` }
   }, { query: ['bill_date'] })

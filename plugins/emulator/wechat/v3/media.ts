@@ -27,17 +27,17 @@ export function uploaded ({ request }: V3Call, { most, name: pattern }: typeof P
   return hashOf('sha256', file) === meta.sha256 ? file : refuse(400, 'PARAM_ERROR', '文件摘要与内容不一致')
 }
 
-export function v3Media ({ route, world }: V3Area): void {
+export function v3Media ({ route, state }: V3Area): void {
   route('POST', '/v3/merchant/media/upload', call => {
     const file = uploaded(call)
-    return Buffer.isBuffer(file) ? { media_id: world.random.hex(32) } : file
+    return Buffer.isBuffer(file) ? { media_id: state.random.hex(32) } : file
   })
   route('POST', '/v3/merchant/media/video_upload', call => {
     const file = uploaded(call, VIDEO)
-    return Buffer.isBuffer(file) ? { media_id: world.random.hex(32) } : file
+    return Buffer.isBuffer(file) ? { media_id: state.random.hex(32) } : file
   })
   route('POST', '/v3/marketing/favor/media/image-upload', call => {
     const file = uploaded(call)
-    return Buffer.isBuffer(file) ? { media_url: `https://qpic.cn/${world.random.hex(8)}` } : file
+    return Buffer.isBuffer(file) ? { media_url: `https://qpic.cn/${state.random.hex(8)}` } : file
   })
 }

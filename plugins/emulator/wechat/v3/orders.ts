@@ -1,12 +1,12 @@
 /** /v3/pay/transactions, the partner's, and combined orders. */
 import { businessEnd } from './order-end.ts'
 import { chinaTime, openidProblem, rfc3339 } from '../../state/state.ts'
-import type { Order, World } from '../../state/state.ts'
+import type { Order, State } from '../../state/state.ts'
 import { WECHAT_HOSTS } from '../../keys/pki.ts'
 import type { V2Orders } from '../v2/orders.ts'
 import { STATE_WORDS } from '../v2/orders.ts'
 import { isOurs } from './area.ts'
-import type { V3Call, V3Gate } from './check-request.ts'
+import type { V3Call, V3Register } from './check-request.ts'
 import { bad, list, missing, missingId, object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
@@ -17,16 +17,16 @@ const HOSTS = new Set<string>(WECHAT_HOSTS)
 const COMBINED = [['jsapi', 'jsapi'], ['app', 'app'], ['native', 'native'], ['h5', 'h5'], ['miniprogram', 'jsapi']] as const
 const WAYS = { jsapi: 'JSAPI', app: 'APP', native: 'NATIVE', h5: 'MWEB' } as const
 
-export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin: () => string, paid: (orders: Order[]) => void) {
-  const { account } = world
+export function v3Orders (route: V3Register, state: State, orders: V2Orders, origin: () => string, paid: (orders: Order[]) => void) {
+  const { account } = state
 
   /** Who asks, and for whom; direct merchants and providers spell it differently. */
   function idsProblem (given: Json, isPartner: boolean): V3Refusal | undefined {
     const [mchid, appid] = isPartner ? [given.sp_mchid, given.sp_appid] : [given.mchid, given.appid]
     if (mchid === undefined) return missingId(isPartner ? 'sp_mchid' : 'mchid')
     if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
-    if (appid !== undefined && !world.appIds.includes(text(appid))) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
-    if (isPartner && !world.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
+    if (appid !== undefined && !state.appIds.includes(text(appid))) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
+    if (isPartner && !state.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
   }
 
   function orderProblem (body: Json, way: keyof typeof WAYS, isPartner: boolean): V3Refusal | undefined {
@@ -40,7 +40,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
     if (text(body.description) === '' || Buffer.byteLength(text(body.description)) > 127) return bad('description')
     if (Buffer.byteLength(text(body.attach)) > 128) return bad('attach')
     if (!/^https?:\/\/[^?#]+$/.test(text(body.notify_url))) return bad('notify_url')
-    if (body.time_expire !== undefined && !(Date.parse(text(body.time_expire)) > world.now())) return bad('time_expire')
+    if (body.time_expire !== undefined && !(Date.parse(text(body.time_expire)) > state.now())) return bad('time_expire')
     const { payer_client_ip: ip, h5_info: h5 } = object(body.scene_info)
     if (body.scene_info !== undefined && !ip) return missing('scene_info/payer_client_ip')
     if (way === 'h5' && !object(h5).type) return missing('scene_info/h5_info')
@@ -48,7 +48,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
     const payer = object(body.payer)
     const openid = text(isPartner ? payer.sp_openid ?? payer.sub_openid : payer.openid)
     if (openid === '') return refuse(400, 'PARAM_ERROR', 'JSAPI支付必须传openid', 268501013)
-    const stranger = openidProblem(world, openid)
+    const stranger = openidProblem(state, openid)
     if (stranger) return refuse(400, 'PARAM_ERROR', stranger === 'invalid openid' ? '无效的openid' : 'appid和openid不匹配', 268445527)
   }
 
@@ -92,7 +92,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
   function handedOut (order: Order, { request }: V3Call): Json {
     const prepayId = orders.prepay(order)
     if (order.trade_type === 'NATIVE') return { code_url: order.code_url }
-    if (order.trade_type === 'MWEB') return { h5_url: `${placeFor(request)}/_emulator/h5?prepay_id=${prepayId}&package=${world.random.digits(10)}` }
+    if (order.trade_type === 'MWEB') return { h5_url: `${placeFor(request)}/_emulator/h5?prepay_id=${prepayId}&package=${state.random.digits(10)}` }
     return { prepay_id: prepayId }
   }
 
@@ -139,7 +139,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
   // Orders that are paid together: each a part with a number of its own, one prepay_id for all.
   const { partsOf } = orders
   /** The number of a combined order, by WeChat's own. */
-  const combines = world.memory.table<string>('combines')
+  const combines = state.memory.table<string>('combines')
 
   for (const [path, way] of COMBINED) {
     route('POST', `/v3/combine-transactions/${path}`, call => {
@@ -148,7 +148,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
       const parts = list(given)
       if (parts.length < 2) return missing('sub_orders')
       const made: Order[] = []
-      const stranger = parts.find(({ sub_mchid: sub }) => sub !== undefined && !isOurs(world, sub))
+      const stranger = parts.find(({ sub_mchid: sub }) => sub !== undefined && !isOurs(state, sub))
       if (stranger) return refuse(400, 'PARAM_ERROR', '二级商户号与服务商无绑定关系', 268447843)
       for (const part of parts) {
         const order = placed({
@@ -193,7 +193,7 @@ export function v3Orders (route: V3Gate, world: World, orders: V2Orders, origin:
     payCombined (number: string, openid?: string): boolean {
       const parts = partsOf(number)
       if (parts.length === 0 || !parts.every(order => orders.pay(order, openid))) return false
-      const id = `43000${world.random.digits(5)}${chinaTime(world.now()).slice(0, 8)}${world.random.digits(10)}`
+      const id = `43000${state.random.digits(5)}${chinaTime(state.now()).slice(0, 8)}${state.random.digits(10)}`
       combines.set(id, number)
       for (const order of parts) order.combine_transaction_id = id
       paid(parts)

@@ -35,9 +35,9 @@ export interface ServiceOrder {
 /** Seconds, times `timeScale`, until a finished order's money has been taken. */
 const DURATION = 60
 
-export function v3Payscore ({ route, world, tell, after }: V3Area) {
-  const services = world.memory.table<ServiceOrder>('serviceOrders')
-  const { account } = world
+export function v3Payscore ({ route, state, tell, after }: V3Area) {
+  const services = state.memory.table<ServiceOrder>('serviceOrders')
+  const { account } = state
   for (const order of services.values()) if (order.collection === 'USER_PAYING') after(DURATION, () => collect(order))
   const base = '/v3/payscore/serviceorder'
 
@@ -97,7 +97,7 @@ export function v3Payscore ({ route, world, tell, after }: V3Area) {
 
   const make = (body: Json): ServiceOrder => ({
     out_order_no: text(body.out_order_no),
-    order_id: `${chinaTime(world.now())}${world.random.digits(14)}`,
+    order_id: `${chinaTime(state.now())}${state.random.digits(14)}`,
     service_id: text(body.service_id),
     service_introduction: text(body.service_introduction),
     openid: text(body.openid),
@@ -115,7 +115,7 @@ export function v3Payscore ({ route, world, tell, after }: V3Area) {
     location: body.location === undefined ? undefined : object(body.location),
     attach: text(body.attach),
     notify_url: text(body.notify_url),
-    package: `DJIOSQPYWDxsjdldeuwhdodwxasd_dDiodnwjh9we${world.random.hex(8)}`,
+    package: `DJIOSQPYWDxsjdldeuwhdodwxasd_dDiodnwjh9we${state.random.hex(8)}`,
     reason: ''
   })
 
@@ -127,7 +127,7 @@ export function v3Payscore ({ route, world, tell, after }: V3Area) {
     if (problem) return problem
     if (!['DEPOSIT', 'ADVANCE', 'CASH_DEPOSIT', 'ESTIMATE_ORDER_COST'].includes(text(object(body.risk_fund).name))) return bad('risk_fund/name')
     if (!(object(body.risk_fund).amount as number > 0)) return bad('risk_fund/amount')
-    if (body.openid !== undefined && openidProblem(world, text(body.openid))) return refuse(400, 'PARAM_ERROR', 'appid和openid不匹配', 268445527)
+    if (body.openid !== undefined && openidProblem(state, text(body.openid))) return refuse(400, 'PARAM_ERROR', 'appid和openid不匹配', 268445527)
     const before = services.get(text(body.out_order_no))
     if (before && !isSame(before, body)) return repeatedOtherwise()
     const order = before ?? make(body)
@@ -164,15 +164,15 @@ export function v3Payscore ({ route, world, tell, after }: V3Area) {
     if (order.total_amount > 0) after(DURATION, () => collect(order))
   }
 
-  function collect (order: ServiceOrder, paidType: ServiceOrder['paid_type'] = 'NEWTON', at = chinaTime(world.now())): boolean {
+  function collect (order: ServiceOrder, paidType: ServiceOrder['paid_type'] = 'NEWTON', at = chinaTime(state.now())): boolean {
     if (order.collection !== 'USER_PAYING') return false
     order.collection = 'USER_PAID'
     order.paid_type = paidType
     order.paid_time = at
-    if (order.openid === '') order.openid = userOf(world, undefined).openid
+    if (order.openid === '') order.openid = userOf(state, undefined).openid
     if (paidType === 'NEWTON') {
-      order.transaction_id = `42000${world.random.digits(5)}${chinaTime(world.now()).slice(0, 8)}${world.random.digits(10)}`
-      world.balance += order.total_amount
+      order.transaction_id = `42000${state.random.digits(5)}${chinaTime(state.now()).slice(0, 8)}${state.random.digits(10)}`
+      state.balance += order.total_amount
       notify(order, 'USER_PAID')
     }
     return true
@@ -182,7 +182,7 @@ export function v3Payscore ({ route, world, tell, after }: V3Area) {
     if (order.state !== 'CREATED') return false
     order.state = 'DOING'
     order.description = 'USER_CONFIRM'
-    if (order.openid === '') order.openid = userOf(world, openid).openid
+    if (order.openid === '') order.openid = userOf(state, openid).openid
     notify(order, 'USER_CONFIRM')
     return true
   }

@@ -23,8 +23,8 @@ export function sharingRefusal (problem: ShareProblem): V3Refusal {
   }
 }
 
-export function v3ProfitSharing ({ route, world, orders, opened, keep }: V3Area, sharing: Sharing): void {
-  const subProblem = (sub: unknown) => sub === undefined || isOurs(world, sub) ? undefined : refuse(403, 'NO_AUTH', '无分账权限')
+export function v3ProfitSharing ({ route, state, orders, opened, keep }: V3Area, sharing: Sharing): void {
+  const subProblem = (sub: unknown) => sub === undefined || isOurs(state, sub) ? undefined : refuse(403, 'NO_AUTH', '无分账权限')
   const subOf = (sub: unknown): Json => sub === undefined ? {} : { sub_mchid: sub }
 
   route('POST', '/v3/profitsharing/receivers/add', ({ body }) => {

@@ -2,8 +2,8 @@
 import type { V2Orders } from '../v2/orders.ts'
 import type { V2Refunds } from '../v2/refunds.ts'
 import { chinaTime, rfc3339 } from '../../state/state.ts'
-import type { Order, Refund, World } from '../../state/state.ts'
-import type { V3Gate } from './check-request.ts'
+import type { Order, Refund, State } from '../../state/state.ts'
+import type { V3Register } from './check-request.ts'
 import { object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
@@ -14,7 +14,7 @@ const MOST = 50
 const STATES = { PROCESSING: 'PROCESSING', SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL' } as const
 
 /** A refund that was asked for before, or the order that a new one is for, or why there is none. */
-export function refundProblem (world: World, orders: V2Orders, refunds: V2Refunds, body: Json, sub: string): V3Refusal | { refund: Refund } | { order: Order, fee: number } {
+export function refundProblem (state: State, orders: V2Orders, refunds: V2Refunds, body: Json, sub: string): V3Refusal | { refund: Refund } | { order: Order, fee: number } {
   const number = text(body.out_refund_no)
   const { refund: fee, total } = object(body.amount) as { refund?: number, total?: number }
   if (!/^[0-9A-Za-z_\-|*@]{1,64}$/.test(number)) return refuse(400, 'PARAM_ERROR', '参数错误：out_refund_no', 268435464)
@@ -22,32 +22,32 @@ export function refundProblem (world: World, orders: V2Orders, refunds: V2Refund
   const order = orders.named({ ...(body.transaction_id !== undefined && { transaction_id: text(body.transaction_id) }), ...(body.out_trade_no !== undefined && { out_trade_no: text(body.out_trade_no) }) }, sub)
   if (!order) return refuse(404, 'RESOURCE_NOT_EXISTS', '订单不存在', 268512771)
   if (order.transaction_id === '') return refuse(400, 'INVALID_REQUEST', order.trade_state === 'CLOSED' ? '订单已关闭' : '订单未支付', 268435461)
-  const before = world.refunds.get(number)
+  const before = state.refunds.get(number)
   if (before) {
     return before.refund_fee === fee && before.total_fee === total && before.transaction_id === order.transaction_id
       ? { refund: before }
       : refuse(400, 'INVALID_REQUEST', '订单金额或退款金额与之前请求不一致，请核实后再试', 268498688)
   }
   if (total !== order.total_fee) return refuse(400, 'INVALID_REQUEST', '订单金额或退款金额与之前请求不一致，请核实后再试', 268435461)
-  if (chinaTime(world.now() - YEAR) > order.time_end) return refuse(400, 'INVALID_REQUEST', '订单已经超过可退款的最大期限', 268435461)
+  if (chinaTime(state.now() - YEAR) > order.time_end) return refuse(400, 'INVALID_REQUEST', '订单已经超过可退款的最大期限', 268435461)
   const left = refunds.left(order)
   if (left <= 0) return refuse(400, 'INVALID_REQUEST', '订单已全额退款', 268435461)
   if (fee > left) return refuse(400, 'INVALID_REQUEST', '申请退款金额大于订单可退金额', 268435461)
   if (refunds.count(order) >= MOST) return refuse(400, 'INVALID_REQUEST', '部分退款次数超过50次', 268435461)
-  if (fee > world.balance) return refuse(403, 'NOT_ENOUGH', '基本账户余额不足，请充值后重新发起', 268435461)
+  if (fee > state.balance) return refuse(403, 'NOT_ENOUGH', '基本账户余额不足，请充值后重新发起', 268435461)
   return { order, fee }
 }
 
-export function v3Refunds (route: V3Gate, world: World, orders: V2Orders, refunds: V2Refunds): void {
+export function v3Refunds (route: V3Register, state: State, orders: V2Orders, refunds: V2Refunds): void {
   route('POST', '/v3/refund/domestic/refunds', ({ body }) => {
-    const outcome = refundProblem(world, orders, refunds, body, text(body.sub_mchid))
+    const outcome = refundProblem(state, orders, refunds, body, text(body.sub_mchid))
     if ('inner' in outcome) return outcome
     if ('refund' in outcome) return refundJson(outcome.refund)
     return refundJson(refunds.add(outcome.order, { number: text(body.out_refund_no), fee: outcome.fee, reason: text(body.reason), notifyUrl: text(body.notify_url), account: body.funds_account === 'AVAILABLE' ? 'REFUND_SOURCE_RECHARGE_FUNDS' : '', v3: true }))
   }, { body: ['sub_mchid', 'transaction_id', 'out_trade_no', 'out_refund_no!', 'reason', 'notify_url', 'funds_account', 'amount!', 'amount/refund!#', 'amount/total!#', 'goods_detail'] })
 
   route('GET', '/v3/refund/domestic/refunds/:number', ({ params }) => {
-    const refund = world.refunds.get(params.number as string)
+    const refund = state.refunds.get(params.number as string)
     return refund ? refundJson(refund) : refuse(404, 'RESOURCE_NOT_EXISTS', '退款单不存在', 268512771)
   })
 
@@ -79,7 +79,7 @@ export function refundJson (refund: Refund): Json {
 }
 
 /** A notification spells the state otherwise, leaves some out, and has another order (seen three times). */
-export function refundNews (refund: Refund, mchid: string, subMchId: string): Json {
+export function refundMessage (refund: Refund, mchid: string, subMchId: string): Json {
   return {
     ...(subMchId === '' ? { mchid } : { sp_mchid: mchid, sub_mchid: subMchId }),
     out_trade_no: refund.out_trade_no,

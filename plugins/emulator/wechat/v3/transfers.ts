@@ -60,19 +60,19 @@ const NAMELESS_BELOW = 30
 
 const BILL = ['appid!', 'out_bill_no!', 'transfer_scene_id!', 'user_name', 'transfer_amount!#', 'transfer_remark!', 'notify_url', 'user_recv_perception', 'transfer_scene_report_infos', 'user_recv_style']
 
-export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area) {
-  const bills = world.memory.table<TransferBill>('transfers')
-  const authorizations = world.memory.table<Authorization>('authorizations')
-  const receipts = world.memory.table<{ at: string, updated: string, token: string, hash: string }>('receipts')
+export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area) {
+  const bills = state.memory.table<TransferBill>('transfers')
+  const authorizations = state.memory.table<Authorization>('authorizations')
+  const receipts = state.memory.table<{ at: string, updated: string, token: string, hash: string }>('receipts')
   const byWechatNumber = new Map<string, TransferBill>()
   for (const bill of bills.values()) byWechatNumber.set(bill.transfer_bill_no, bill)
-  const { account } = world
+  const { account } = state
 
   /** Why a new bill is refused, whoever pays. */
   function problem (body: Json, openid: string, known?: TransferBill): V3Refusal | undefined {
     const { out_bill_no: number, transfer_amount: amount, transfer_scene_id: scene } = body
     // A sub-merchant's receivers may be known under its own account.
-    const own = world.subMerchants.find(({ subMchId }) => subMchId === body.sub_mchid)?.subAppId
+    const own = state.subMerchants.find(({ subMchId }) => subMchId === body.sub_mchid)?.subAppId
     if (body.appid !== account.appId && (own === undefined || body.appid !== own)) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
     if (!/^[0-9A-Za-z]{1,32}$/.test(text(number))) return bad('out_bill_no')
     if ((amount as number) < 1) return bad('transfer_amount')
@@ -81,12 +81,12 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
     const types = infos.map(({ info_type: type }) => text(type))
     const isWhole = infos.length > 0 && infos.every(info => text(info.info_type) !== '' && text(info.info_content) !== '') && (REPORTS[text(scene)] ?? []).every(type => types.includes(type))
     if (!isWhole) return refuse(400, 'PARAM_ERROR', '未传入完整且对应的转账场景报备信息，请根据接口文档检查', 268435461)
-    if (openidProblem(world, openid)) return refuse(400, 'PARAM_ERROR', 'openid与appid不匹配', 268445527)
+    if (openidProblem(state, openid)) return refuse(400, 'PARAM_ERROR', 'openid与appid不匹配', 268445527)
     if (body.user_name !== undefined && opened(body.user_name) === undefined) return unreadable()
     if ((amount as number) >= NAMED_FROM && body.user_name === undefined) return refuse(400, 'PARAM_ERROR', '转账金额达到2000元，必须填写收款用户姓名', 268435461)
     if ((amount as number) < NAMELESS_BELOW && body.user_name !== undefined) return refuse(400, 'PARAM_ERROR', '转账金额低于0.3元，不支持填写收款用户姓名', 268435461)
     if (known) return known.amount === amount && known.openid === openid && known.remark === body.transfer_remark ? undefined : refuse(400, 'ALREADY_EXISTS', '商户单号已存在，且参数与首次请求时不一致', 268498688)
-    if ((amount as number) > world.balance) return refuse(403, 'NOT_ENOUGH', '账户余额不足', 268435461)
+    if ((amount as number) > state.balance) return refuse(403, 'NOT_ENOUGH', '账户余额不足', 268435461)
   }
 
   function make (body: Json, openid: string, more: Partial<TransferBill> = {}): TransferBill | V3Refusal {
@@ -95,11 +95,11 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
     const wrong = problem(body, openid, before)
     if (wrong) return wrong
     if (before) return before
-    world.balance -= body.transfer_amount as number
-    const at = chinaTime(world.now())
+    state.balance -= body.transfer_amount as number
+    const at = chinaTime(state.now())
     const bill: TransferBill = {
       out_bill_no: text(body.out_bill_no),
-      transfer_bill_no: `13300${world.random.digits(25)}`,
+      transfer_bill_no: `13300${state.random.digits(25)}`,
       sub_mch_id: '',
       kind: 'balance',
       appid: text(body.appid) || account.appId,
@@ -122,16 +122,16 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
     return bill
   }
 
-  const packageInfo = () => `affffddafdfafddffda==${world.random.hex(16)}`
+  const packageInfo = () => `affffddafdfafddffda==${state.random.hex(16)}`
 
   /** Moves a bill on; at its end the merchant is told, and what was not paid out comes back. */
-  function move (bill: TransferBill, state: TransferState, reason = ''): boolean {
+  function move (bill: TransferBill, to: TransferState, reason = ''): boolean {
     if (FINAL.has(bill.state)) return false
-    bill.state = state
-    bill.updated = chinaTime(world.now())
-    bill.fail_reason = state === 'FAIL' ? reason || 'PAYEE_ACCOUNT_ABNORMAL' : ''
-    if (state === 'FAIL' || state === 'CANCELLED') world.balance += bill.amount
-    if (FINAL.has(state)) tell({ url: bill.notify_url, type: 'MCHTRANSFER.BILL.FINISHED', originalType: 'mch_payment', summary: '商家转账单据终态通知', content: notice(bill) })
+    bill.state = to
+    bill.updated = chinaTime(state.now())
+    bill.fail_reason = to === 'FAIL' ? reason || 'PAYEE_ACCOUNT_ABNORMAL' : ''
+    if (to === 'FAIL' || to === 'CANCELLED') state.balance += bill.amount
+    if (FINAL.has(to)) tell({ url: bill.notify_url, type: 'MCHTRANSFER.BILL.FINISHED', originalType: 'mch_payment', summary: '商家转账单据终态通知', content: notice(bill) })
     return true
   }
 
@@ -211,7 +211,7 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
     const number = text(given.out_authorization_no)
     if (!/^[0-9A-Za-z]{1,32}$/.test(number)) return bad('out_authorization_no')
     if (given.appid !== account.appId) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
-    if (openidProblem(world, text(given.openid))) return refuse(400, 'PARAM_ERROR', 'openid与appid不匹配', 268445527)
+    if (openidProblem(state, text(given.openid))) return refuse(400, 'PARAM_ERROR', 'openid与appid不匹配', 268445527)
     const before = authorizations.get(number)
     if (before) return before.openid === given.openid && before.transfer_scene_id === given.transfer_scene_id ? before : refuse(400, 'ALREADY_EXISTS', '商户单号已存在，且参数与首次请求时不一致', 268498688)
     const made: Authorization = {
@@ -225,7 +225,7 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
       notify_url: text(given.authorization_notify_url ?? given.notify_url),
       state: 'WAIT_USER_CONFIRM',
       package_info: packageInfo(),
-      at: chinaTime(world.now()),
+      at: chinaTime(state.now()),
       authorized: '',
       closed: '',
       close_reason: ''
@@ -250,19 +250,19 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
   })
 
   /** The receiver agrees, or the leave ends. */
-  function moveAuthorization (it: Authorization, state: 'TAKING_EFFECT' | 'CLOSED', reason = 'USER_CLOSE'): boolean {
-    if (it.state === 'CLOSED' || it.state === state) return false
-    it.state = state
-    if (state === 'TAKING_EFFECT') {
-      it.authorized = chinaTime(world.now())
-      it.authorization_id = `1280${world.random.digits(24)}`
+  function moveAuthorization (it: Authorization, to: 'TAKING_EFFECT' | 'CLOSED', reason = 'USER_CLOSE'): boolean {
+    if (it.state === 'CLOSED' || it.state === to) return false
+    it.state = to
+    if (to === 'TAKING_EFFECT') {
+      it.authorized = chinaTime(state.now())
+      it.authorization_id = `1280${state.random.digits(24)}`
     } else {
-      it.closed = chinaTime(world.now())
+      it.closed = chinaTime(state.now())
       it.close_reason = reason
     }
     const { create_time: _at, ...content } = authorizationJson(it)
     // Event names as Senparc's WeiXinMPSDK has them.
-    tell({ url: it.notify_url, type: `MCHTRANSFER.AUTHORIZATION.${state === 'CLOSED' ? 'CLOSED' : 'CONFIRMED'}`, originalType: 'mch_payment', summary: '用户授权免确认收款通知', content: { mchid: account.mchId, ...content } })
+    tell({ url: it.notify_url, type: `MCHTRANSFER.AUTHORIZATION.${to === 'CLOSED' ? 'CLOSED' : 'CONFIRMED'}`, originalType: 'mch_payment', summary: '用户授权免确认收款通知', content: { mchid: account.mchId, ...content } })
     return true
   }
 
@@ -317,7 +317,7 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
 
   // ---- The same for a provider's merchants.
   const partner = `${base}/partner`
-  const stranger = (sub: unknown) => isOurs(world, sub) ? undefined : refuse(403, 'NO_AUTH', '服务商与特约商户没有授权关系', 268435461)
+  const stranger = (sub: unknown) => isOurs(state, sub) ? undefined : refuse(403, 'NO_AUTH', '服务商与特约商户没有授权关系', 268435461)
   const ofSub = (sub: unknown) => ({ sub_mch_id: text(sub) })
   const partnerCreated = (bill: TransferBill): Json => ({ sub_mchid: bill.sub_mch_id, out_bill_no: bill.out_bill_no, transfer_bill_no: bill.transfer_bill_no, create_time: rfc3339(bill.at), package_info: bill.package_info })
 
@@ -343,13 +343,13 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
   }, { body: ['sub_mchid!'] })
 
   // A merchant lets its provider transfer for it; here it says yes at once.
-  const applications = world.memory.table<{ out_apply_no: string, at: string }>('transferApplications')
+  const applications = state.memory.table<{ out_apply_no: string, at: string }>('transferApplications')
   const applicationJson = (sub: string, { out_apply_no: number, at }: { out_apply_no: string, at: string }): Json => ({ sub_mchid: sub, out_apply_no: number, state: 'PASSED', accept_time: rfc3339(at), update_time: rfc3339(at) })
   route('POST', `${partner}/sub-mch-authorizations`, ({ body }) => {
     const sub = text(body.sub_mchid)
     const wrong = stranger(sub)
     if (wrong) return wrong
-    const made = applications.get(sub) ?? { out_apply_no: text(body.out_apply_no), at: chinaTime(world.now()) }
+    const made = applications.get(sub) ?? { out_apply_no: text(body.out_apply_no), at: chinaTime(state.now()) }
     applications.set(sub, made)
     return applicationJson(sub, made)
   }, { body: ['sub_mchid!', 'out_apply_no!'] })
@@ -389,7 +389,7 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
     const before = receipts.get(key)
     if (before && file(before.token)) return before
     const document = pdf(['Transfer receipt (emulator)', `out_bill_no ${bill.out_bill_no}`, `transfer_bill_no ${bill.transfer_bill_no}`, `amount ${(bill.amount / 100).toFixed(2)} CNY`, `state ${bill.state}`])
-    const at = chinaTime(world.now())
+    const at = chinaTime(state.now())
     const made = { at: before?.at ?? at, updated: at, token: keep(document), hash: hashOf('sha256', document) }
     receipts.set(key, made)
     return made
@@ -452,9 +452,9 @@ export function v3Transfers ({ route, world, opened, tell, keep, file }: V3Area)
       return bill
     },
     /** The receiver agrees to a leave, or ends it. */
-    authorize (number: string, state: 'TAKING_EFFECT' | 'CLOSED'): Json | undefined {
+    authorize (number: string, to: 'TAKING_EFFECT' | 'CLOSED'): Json | undefined {
       const it = authorizations.get(number)
-      return it && moveAuthorization(it, state) ? authorizationJson(it) : undefined
+      return it && moveAuthorization(it, to) ? authorizationJson(it) : undefined
     },
     receipt: (bill: TransferBill) => receiptFor(bill)
   }

@@ -3,7 +3,7 @@ import { constants, publicEncrypt } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 import type { Timers } from '../../state/timers.ts'
-import type { Order, World } from '../../state/state.ts'
+import type { Order, State } from '../../state/state.ts'
 import type { PayV2 } from '../v2/v2.ts'
 import { createFiles, sensitiveReader } from './area.ts'
 import type { V3Area, V3Event } from './area.ts'
@@ -14,7 +14,7 @@ import { v3Codepay } from './codepay.ts'
 import { v3Complaints } from './complaints.ts'
 import { v3Ecommerce } from './ecommerce.ts'
 import { v3Funds } from './funds.ts'
-import { v3Gate } from './check-request.ts'
+import { v3Register } from './check-request.ts'
 import { v3Media } from './media.ts'
 import { v3Orders } from './orders.ts'
 import { v3Payscore } from './payscore.ts'
@@ -31,15 +31,15 @@ export interface V3Parts {
   after: Timers['after']
 }
 
-export function payV3 (app: FastifyInstance, world: World, keys: V3Keys, { orders, refunds, sharing }: PayV2, { origin, combinedPaid, tell, after }: V3Parts) {
-  const route = v3Gate(app, world, keys)
-  const area: V3Area = { route, world, orders, refunds, after, tell, opened: sensitiveReader(world, keys), ...createFiles(world) }
+export function payV3 (app: FastifyInstance, state: State, keys: V3Keys, { orders, refunds, sharing }: PayV2, { origin, combinedPaid, tell, after }: V3Parts) {
+  const route = v3Register(app, state, keys)
+  const area: V3Area = { route, state, orders, refunds, after, tell, opened: sensitiveReader(state, keys), ...createFiles(state) }
   const sealed = (text: string) => publicEncrypt({ key: keys.merchant.cert, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, Buffer.from(text)).toString('base64')
-  const combined = v3Orders(route, world, orders, origin, combinedPaid)
-  v3Codepay(route, world, orders, refunds)
-  v3Refunds(route, world, orders, refunds)
+  const combined = v3Orders(route, state, orders, origin, combinedPaid)
+  v3Codepay(route, state, orders, refunds)
+  v3Refunds(route, state, orders, refunds)
   v3Bills(area, sealed)
-  v3Certificates(route, world, keys)
+  v3Certificates(route, state, keys)
   v3ProfitSharing(area, sharing)
   v3Ecommerce(area, sharing)
   v3Media(area)

@@ -3,7 +3,7 @@ import { createCipheriv, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { createRandom } from '../../state/random.ts'
 import type { Random } from '../../state/random.ts'
-import type { World } from '../../state/state.ts'
+import type { State } from '../../state/state.ts'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 
 /** A refusal: HTTP status, code, WeChat's words, and the inner code that ends its Request-ID. */
@@ -13,8 +13,8 @@ export const refuse = (status: number, code: string, message: string, inner = 26
   ({ status, code, message, inner, ...(detail !== undefined && { detail }) })
 
 /** What vouches for a body, whoever it is for. */
-export function signedHeaders (world: Pick<World, 'wireNow' | 'random'>, body: string, { serial, key }: Signer, nonce = world.random.hex(16)): Record<string, string> {
-  const timestamp = String(Math.floor(world.wireNow() / 1000))
+export function signedHeaders (state: Pick<State, 'wireNow' | 'random'>, body: string, { serial, key }: Signer, nonce = state.random.hex(16)): Record<string, string> {
+  const timestamp = String(Math.floor(state.wireNow() / 1000))
   return {
     'wechatpay-timestamp': timestamp,
     'wechatpay-nonce': nonce,
@@ -34,18 +34,18 @@ const byCertificate = (keys: V3Keys): Signer => keys.platform().at(-1) as Signer
  * the public one, asked for or not (wechatpay-php's README, wechatpay-axios-plugin 61, wechatpay-java 306); one that has
  * both is answered by the certificate until it asks for the public key (WxJava 3548), and only while the switch is on.
  */
-export function answerSigner (world: World, keys: V3Keys, asked: string | undefined): Signer {
-  const { keyMode, keySwitch: { stage } } = world
+export function answerSigner (state: State, keys: V3Keys, asked: string | undefined): Signer {
+  const { keyMode, keySwitch: { stage } } = state
   if (keyMode === 'public-key' || (keyMode === 'both' && stage === 'done')) return byPublicKey(keys)
   return keyMode === 'both' && stage === 'under-way' && asked === keys.wechat.id ? byPublicKey(keys) : byCertificate(keys)
 }
 
 /** Who signs callbacks: during the switch the public key for its share of them, evenly spread. */
-export function callbackSigner (world: World, keys: V3Keys): () => Signer {
+export function callbackSigner (state: State, keys: V3Keys): () => Signer {
   let due = 0
   return () => {
-    const { keyMode, keySwitch: { stage, callbacks } } = world
-    if (keyMode !== 'both' || stage !== 'under-way') return answerSigner(world, keys, undefined)
+    const { keyMode, keySwitch: { stage, callbacks } } = state
+    if (keyMode !== 'both' || stage !== 'under-way') return answerSigner(state, keys, undefined)
     due += callbacks
     // Ten tenths do not quite make one in floating point.
     if (due < 1 - 1e-9) return byCertificate(keys)

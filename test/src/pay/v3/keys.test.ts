@@ -133,15 +133,15 @@ t.test('another APIv3 key, rubbish in the store, a store that is away', async t 
   for (const rubbish of ['{', '"text"', '[5]']) {
     const store = createMemoryStore()
     const { client, emulator } = await stage(t, 'certificate', { store })
-    await store.note(`wechat:{${emulator.account.mchId}}:v3:certificates`, rubbish, 60_000)
+    await store.set(`wechat:{${emulator.account.mchId}}:v3:certificates`, rubbish, 60_000)
     t.ok((await client.keys.current()).serial, rubbish)
   }
   const away = createMemoryStore()
-  away.take = async () => { throw new Error('away') }
+  away.acquire = async () => { throw new Error('away') }
   const { client } = await stage(t, 'certificate', { store: away })
   t.ok((await client.keys.current()).serial)
   const busy = createMemoryStore()
   const shared = await stage(t, 'certificate', { store: busy })
-  await busy.take(`wechat:{${shared.emulator.account.mchId}}:v3:certificates`, 'another', 200)
+  await busy.acquire(`wechat:{${shared.emulator.account.mchId}}:v3:certificates`, 'another', 200)
   t.ok((await shared.client.keys.current()).serial, 'waits for the other process, and follows when it dies')
 })

@@ -214,7 +214,7 @@ t.test('K1 the switch', { skip }, async t => {
     }
     for (const rubbish of ['["garbage"]', '[]', '{}', 'null', '[null]', JSON.stringify([platform.cert, 'garbage'])]) {
       const store = createMemoryStore()
-      await store.note(key, rubbish, 12 * 3600_000)
+      await store.set(key, rubbish, 12 * 3600_000)
       const { notified } = await stage(t, { state: 'not begun' }, { withPublicKey: false, store })
       t.equal(await notified(platform), 'genuine', rubbish)
     }
