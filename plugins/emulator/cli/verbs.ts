@@ -1,6 +1,7 @@
 /** What is done to a running emulator from a shell: the visitor's part, faults, and a look at what comes and goes. */
+import type { Explanation } from '../explain/explanation.ts'
 import type { Delivery, Order, Refund } from '../state/state.ts'
-import { outcome, yuan } from './lines.ts'
+import { explained, outcome, yuan } from './lines.ts'
 import type { Running } from './running.ts'
 import { tail } from './tail.ts'
 
@@ -84,6 +85,16 @@ export const VERBS: Record<string, Verb> = {
       const delivery = await ask<Delivery>('POST', '/trigger', named({ event, url: flags.to, out_trade_no: flags.number, amount: fen(flags.amount), v2: flags.v2, content: flags.content === undefined ? undefined : jsonOf(flags.content) }))
       print(flags, delivery, `${event}${delivery.out_trade_no && ` of ${delivery.out_trade_no}`}: ${outcome(delivery)}`)
       if (!delivery.accepted) process.exitCode = 1
+    }
+  },
+  explain: {
+    words: '[ID | latest]',
+    help: 'why a signature was refused: what should have been signed, and the mistake',
+    flags: JSON_FLAG,
+    async run ({ ask }, words, flags) {
+      const id = words.length === 0 ? 'latest' : only(words, 'explain wants one call: wechat-emulator explain latest')
+      const explanation = await ask<Explanation>('GET', `/explain/${encodeURIComponent(id)}`)
+      print(flags, explanation, explained(explanation))
     }
   },
   tail: { words: '', help: 'calls and notifications as they come, until Ctrl+C', flags: JSON_FLAG, run: tail },
