@@ -9,6 +9,7 @@ import { sidebar } from './sidebar.ts'
 /** `/`, or where GitHub Pages puts it: `/fastify-wechat-pay/`. */
 const base = process.env.DOCS_BASE ?? '/'
 const api = fileURLToPath(new URL('../api', import.meta.url))
+const mermaid = fileURLToPath(new URL('../node_modules/mermaid/dist', import.meta.url))
 const apiLink = { text: 'API', link: '/api/index.html', target: '_self' }
 const editPattern = `${repository}/edit/main/docs/:path`
 
@@ -24,11 +25,10 @@ export default defineConfig({
     ['meta', { name: 'theme-color', content: '#07c160' }]
   ],
   markdown: { config: likeGitHub },
-  // Mermaid is large, and loaded only by pages with a diagram.
-  vite: { build: { chunkSizeWarningLimit: 1000 } },
   buildEnd ({ outDir }) {
     if (!existsSync(api)) throw new Error('docs/api is missing: run npm run api before, or npm run docs for all')
     cpSync(api, join(outDir, 'api'), { recursive: true })
+    for (const path of ['mermaid.esm.min.mjs', 'chunks/mermaid.esm.min']) cpSync(join(mermaid, path), join(outDir, 'mermaid', path), { recursive: true, filter: name => !name.endsWith('.map') })
   },
   locales: {
     root: {

@@ -28,6 +28,7 @@ const GROUPS: Array<{ title: Words, pages: Record<string, Words> }> = [
   {
     title: { en: 'Production', zh: '生产环境' },
     pages: {
+      promises: { en: 'What is promised', zh: '我们保证什么' },
       'going-live': { en: 'Going live', zh: '上线清单' },
       redis: { en: 'Redis and clusters', zh: 'Redis 与多进程' },
       accounts: { en: 'Several accounts', zh: '多账号' },
