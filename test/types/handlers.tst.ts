@@ -123,7 +123,7 @@ describe('notifications in a route', () => {
     expect(notification).type.toBe<Notification | null>()
     if (notification?.kind === 'payment') expect(notification.payment).type.toBe<Payment>()
     if (notification?.kind === 'refund') expect(notification.refund).type.toBe<Refund>()
-    expect(notification).type.not.toHaveProperty('payment')
+    expect<Notification>().type.not.toHaveProperty('payment')
   })
 
   test('read() adds whose it is', () => {
