@@ -169,6 +169,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
       if (!/^[^"\\\x00-\x1f\x7f]{1,128}$/.test(filename)) throw new WechatInputError('filename', 'must be 1 to 128 characters without quotes, back-slashes or line breaks')
       if (!/^[\w.+-]+\/[\w.+-]+$/.test(contentType)) throw new WechatInputError('contentType', 'must be a media type')
       const signed = JSON.stringify(meta ?? { filename, sha256: createHash('sha256').update(content).digest('hex') })
+      // By hand: WeChat wants meta with a content type and without a file name, and a FormData cannot say that.
       const boundary = randomUUID()
       const body = Buffer.concat([
         Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; name="meta";\r\nContent-Type: application/json\r\n\r\n${signed}\r\n--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="${filename}";\r\nContent-Type: ${contentType}\r\n\r\n`),
