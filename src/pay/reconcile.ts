@@ -1,6 +1,7 @@
 /** Reconciles orders whose notification never arrived: queries each one until it is paid or closed, or still open. */
 import type { Clock } from '../clock.ts'
 import { WechatError, WechatInputError } from '../errors.ts'
+import { within } from '../within.ts'
 import type { Payment, UnpaidOrder } from './order.ts'
 
 /** An unfinished order from your records. */
@@ -42,6 +43,8 @@ export interface ReconcileParts {
   clock: Pick<Clock, 'now' | 'sleep'>
   /** Maximum number of queries a second; after a pause, up to a twentieth of a second's worth more. */
   rate: number
+  /** Milliseconds to wait for the next unfinished order before the run fails. Default 600,000. */
+  limit?: number
   /** Ends the run early. */
   signal: AbortSignal
   /** Called for each order when it is done. */
@@ -68,13 +71,39 @@ function checkUnfinished (order: UnfinishedOrder): UnfinishedOrder {
   return { outTradeNo, ...(expiresAt && { expiresAt }), ...(account !== undefined && { account }) }
 }
 
+const stalled = (limit: number) => new WechatError('WECHAT_RECONCILE_STALLED', `unfinished gave no order within ${limit} ms: the run ends, so that the next one can start`, {
+  statusCode: 503,
+  fault: 'caller',
+  retryable: true,
+  advice: 'Check the query behind unfinished; handlerLimit sets the time.',
+  adviceZh: '请检查 unfinished 的查询；等待时间由 handlerLimit 设置。'
+})
+
+/** Without a limit, a query that hangs would keep the lease forever and no process would reconcile again. */
+async function * eachInTime (orders: Unfinished, limit: number): AsyncGenerator<UnfinishedOrder> {
+  const iterator = Symbol.asyncIterator in orders ? orders[Symbol.asyncIterator]() : orders[Symbol.iterator]()
+  // Nothing to close after the last order; and an iterator that hangs would hang in `return`, too.
+  let isOver = true
+  try {
+    for (;;) {
+      const step = await within(limit, async () => await iterator.next(), () => stalled(limit))
+      if (step.done) return
+      isOver = false
+      yield await step.value
+      isOver = true
+    }
+  } finally {
+    if (!isOver) await iterator.return?.()
+  }
+}
+
 /**
  * Runs as many queries concurrently as `rate` requires at the speed of WeChat's answers; results are counted in any order.
  * `unfinished` may be an array, an iterable or an async iterable, or a promise of one.
  * @throws WechatInputError if it does not return orders; what `unfinished` or `progress` throws, after all started queries are done
  */
 export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinished>, parts: ReconcileParts): Promise<ReconcileReport> {
-  const { query, close, deliver, clock, rate, signal, progress } = parts
+  const { query, close, deliver, clock, rate, limit = 600_000, signal, progress } = parts
   const report: ReconcileReport = { startedAt: new Date(), finishedAt: new Date(), orders: 0, paid: 0, closed: 0, ended: 0, open: 0, unknown: 0, failed: 0, failures: [] }
   const pause = 1000 / rate
   const most = Math.min(AT_ONCE, Math.max(1, Math.ceil(rate)))
@@ -129,12 +158,12 @@ export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinish
     }
   }
 
-  const orders = await unfinished as Partial<Unfinished> | null | undefined
+  const orders = await within(limit, async () => await unfinished, () => stalled(limit)) as Partial<Unfinished> | null | undefined
   if (typeof orders !== 'object' || orders === null || !(Symbol.asyncIterator in orders || Symbol.iterator in orders)) {
     throw new WechatInputError('unfinished', 'must return an array, an iterable or an async iterable of orders')
   }
   try {
-    for await (const order of orders as Unfinished) {
+    for await (const order of eachInTime(orders as Unfinished, limit)) {
       while (underWay.size >= most) await Promise.race(underWay)
       const wait = next - clock.now()
       if (wait > 0) await clock.sleep(wait)
