@@ -1,8 +1,8 @@
-/** How the command words what it shows. */
+/** Formats the command's output. */
 import type { Explanation } from '../explain/explanation.ts'
 import type { Delivery } from '../state/state.ts'
 
-/** What became of a notification, in a line. */
+/** A notification's result in one line. */
 export const outcome = ({ reply, error, accepted }: Pick<Delivery, 'reply' | 'error' | 'accepted'>): string =>
   `${accepted ? 'accepted' : 'not accepted'}, ${reply ? `HTTP ${reply.status}` : error ?? 'no answer'}`
 
