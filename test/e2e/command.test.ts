@@ -8,7 +8,7 @@ import { createPay } from '../../src/index.ts'
 import { OPENID } from '../helpers/account.ts'
 import { command } from '../helpers/command.ts'
 
-t.test('verbs and exec find the emulator that holds the folder', { timeout: 110_000 }, async t => {
+t.test('verbs and exec find the emulator that holds the folder', async t => {
   const data = join(t.testdir({}), 'kept')
   const emulator = command(['--port', '0', '--data', data])
   t.teardown(emulator.stop)

@@ -6,9 +6,10 @@ import type { WechatToken } from '../../src/official-account/access-token.ts'
 import { createRedisStore } from '../../src/store/redis.ts'
 
 export interface WorkerOrder {
-  /** `get`: ticket and token; `request`: a call of WeChat's; `steady`: for 8 s, tokens, and `waited` for any that was not at hand at once. */
+  /** `get`: ticket and token; `request`: a call of WeChat's; `steady`: for `seconds`, tokens, and `waited` for any that was not at hand at once. */
   kind: 'get' | 'request' | 'steady'
   callers: number
+  seconds?: number
   /** Another account than the configured one. */
   appId?: string
 }
@@ -34,9 +35,9 @@ const CALLS = {
     await token.request('/cgi-bin/getcallbackip')
     return 'ok'
   },
-  async steady (token: WechatToken) {
+  async steady (token: WechatToken, seconds: number) {
     const seen = new Set([await token.get()])
-    for (const end = performance.now() + 8000; performance.now() < end;) {
+    for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
       const first = await Promise.race([token.get(), nextTurn('waited')])
       seen.add(first)
       await sleep(5)
@@ -45,9 +46,9 @@ const CALLS = {
   }
 }
 
-process.on('message', async ({ callers, kind, appId = config.appId }: WorkerOrder) => {
+process.on('message', async ({ callers, kind, seconds = 0, appId = config.appId }: WorkerOrder) => {
   const token = account(appId)
-  const outcomes = await Promise.allSettled(Array.from({ length: callers }, () => CALLS[kind](token)))
+  const outcomes = await Promise.allSettled(Array.from({ length: callers }, () => CALLS[kind](token, seconds)))
   const values = outcomes.map(outcome => outcome.status === 'fulfilled' ? outcome.value : `failed: ${(outcome.reason as Error).message}`)
   process.send?.({ values: [...new Set(values)] })
 })
