@@ -4,6 +4,7 @@ import { Cluster, Redis } from 'ioredis'
 import { createAccessToken } from '../../src/official-account/access-token.ts'
 import type { WechatToken } from '../../src/official-account/access-token.ts'
 import { createRedisStore } from '../../src/store/redis.ts'
+import { patience } from './patience.ts'
 
 export interface WorkerOrder {
   /** `get`: ticket and token; `request`: a call of WeChat's; `steady`: for `seconds`, tokens, and `waited` for any that was not at hand at once. */
@@ -17,11 +18,12 @@ export interface WorkerOrder {
 const { config, redisPort } = JSON.parse(process.argv[2] ?? '{}')
 const redis = Array.isArray(redisPort) ? new Cluster(redisPort.map(port => ({ host: '127.0.0.1', port }))) : new Redis({ port: redisPort })
 redis.on('error', () => {})
-const store = createRedisStore(redis)
+// Who loses a Redis Cluster's master is to notice it; else a busy machine is no reason to look after oneself.
+const store = Array.isArray(redisPort) ? createRedisStore(redis) : createRedisStore(redis, patience(2000))
 const accounts = new Map<string, WechatToken>()
 
 function account (appId: string): WechatToken {
-  const token = accounts.get(appId) ?? createAccessToken({ ...config, appId, store })
+  const token = accounts.get(appId) ?? createAccessToken({ ...config, http: { ...config.http, timeout: patience(config.http?.timeout ?? 5000) }, appId, store })
   accounts.set(appId, token)
   return token
 }
