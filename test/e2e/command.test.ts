@@ -9,7 +9,7 @@ import { OPENID } from '../helpers/account.ts'
 import { command } from '../helpers/command.ts'
 import { xml } from '../helpers/notification.ts'
 
-t.test('verbs and exec find the emulator that holds the folder', { timeout: 110_000 }, async t => {
+t.test('verbs and exec find the emulator that holds the folder', async t => {
   const data = join(t.testdir({}), 'kept')
   const emulator = command(['--port', '0', '--data', data])
   t.teardown(emulator.stop)

@@ -19,6 +19,7 @@ import { ACCOUNT, OPENID, testEmulator } from '../../helpers/account.ts'
 import { encryptedKey, pkcs12, selfSigned, skip } from '../../helpers/certificates.ts'
 import { fakeServer } from '../../helpers/fake-server.ts'
 import { skip as withoutRedis, startRedis } from '../../helpers/redis.ts'
+import { patience } from '../../helpers/patience.ts'
 
 const ORDER = { outTradeNo: 'R1234567890', description: '咖啡', amount: 6800, openid: OPENID }
 const REFUND: RefundRequest = { outTradeNo: ORDER.outTradeNo, outRefundNo: 'R1-1', amount: 6800, total: 6800, reason: '不想要了' }
@@ -82,7 +83,7 @@ t.test('P14 the same number is the same refund, at once and after a lost answer;
   const part = { ...REFUND, amount: 800 }
   const ids = new Set((await Promise.all(Array.from({ length: 10 }, () => pay.refund(part)))).map(({ refundId }) => refundId))
   t.equal(ids.size, 1)
-  const impatient = createPay({ ...payOptions, http: { ...payOptions.http, retries: 0, timeout: 300 } })
+  const impatient = createPay({ ...payOptions, http: { ...payOptions.http, retries: 0, timeout: patience(300) } })
   await emulator.fault({ path: '/secapi/pay/refund', kind: 'hang', when: 'after' })
   const lost = { ...part, outRefundNo: 'R1-2' }
   await t.rejects(impatient.refund(lost), { code: 'WECHAT_NETWORK', outcome: 'unknown', retryable: true })
@@ -125,7 +126,7 @@ t.test('K2 the key switched on, changed or off between a refund whose answer was
       const asked: RefundRequest = { ...REFUND, outRefundNo: `K2-${++number}`, amount: 300 }
       const had = given()
       await emulator.fault({ path: '/secapi/pay/refund', kind: 'hang', when: 'after' })
-      const impatient = createPay({ ...payOptions, store: before, http: { ...payOptions.http, retries: 0, timeout: 300 } })
+      const impatient = createPay({ ...payOptions, store: before, http: { ...payOptions.http, retries: 0, timeout: patience(300) } })
       await t.rejects(impatient.refund(asked), { code: 'WECHAT_NETWORK', outcome: 'unknown' })
       const pay = createPay({ ...payOptions, store: after })
       for (let times = 0; times < 2; times++) t.match(await pay.refund(asked), { outRefundNo: asked.outRefundNo, amount: 300 }, `from ${from} to ${to}`)

@@ -9,6 +9,7 @@ import { ACCOUNT, OPENID, testEmulator } from '../../../helpers/account.ts'
 import { FAULTS, fakeServer } from '../../../helpers/fake-server.ts'
 import type { Answer } from '../../../helpers/fake-server.ts'
 import { answering, keys, v3, v3Options as options } from '../../../helpers/v3-server.ts'
+import { patience } from '../../../helpers/patience.ts'
 
 const order = { outTradeNo: 'C1234567890', description: '咖啡', amount: 100, openid: OPENID }
 
@@ -57,7 +58,7 @@ t.test('P10 an answer is believed only if WeChat signed it, just now, over these
 t.test('P11 faults of every kind: unknown outcome, and no secret in the error', async t => {
   const server = await fakeServer(answering(200, {}))
   t.teardown(server.close)
-  const pay = createPay({ ...options, endpoints: server.endpoints, http: { retries: 0, timeout: 200 } })
+  const pay = createPay({ ...options, endpoints: server.endpoints, http: { retries: 0, timeout: patience(200) } })
   for (const [name, fault] of Object.entries({ ...FAULTS, slow: () => {} } as Record<string, Answer>)) {
     server.become(fault)
     const error = await pay.jsapi(order).catch((error: unknown) => error) as Error
