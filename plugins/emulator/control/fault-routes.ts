@@ -32,7 +32,7 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
 
   app.post<{ Body: NotificationFault }>('/notifications/faults', {
     schema: schema({
-      tag: 'trouble',
+      tag: 'faults',
       summary: 'What happens to the next notifications',
       body: object({ kind: one(['drop', 'delay', 'hold', 'duplicate', 'concurrent', 'forge'], 'What happens.'), ms: number('Of delay: milliseconds. Default 1000.'), copies: { type: 'integer', minimum: 1, description: 'Default 3.' }, times: TIMES }, ['kind'])
     })
@@ -43,7 +43,7 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
 
   app.post<{ Body: Fault }>('/faults', {
     schema: schema({
-      tag: 'trouble',
+      tag: 'faults',
       summary: 'The next calls meet a fault',
       body: object({ path: text('The beginning of the calls\' paths. Default: any.'), kind: text('hang, reset, html, 502, garbage, slow, or one of WeChat\'s own codes.'), when: one(['before', 'after'], 'Whether WeChat has acted by then. Default before.'), times: TIMES, ms: number('Of slow: milliseconds. Default 1000.') }, ['kind'])
     })
@@ -53,7 +53,7 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
   })
 
   app.post<{ Body: Chaos }>('/chaos', {
-    schema: schema({ tag: 'trouble', summary: 'A bad day by chance, until the faults are cleared', body: object({ seed: { type: 'number', description: 'The same seed gives the same draws.' }, calls: ODDS, notifications: ODDS }, ['seed']) })
+    schema: schema({ tag: 'faults', summary: 'A bad day by chance, until the faults are cleared', body: object({ seed: { type: 'number', description: 'The same seed gives the same draws.' }, calls: ODDS, notifications: ODDS }, ['seed']) })
   }, async request => {
     const { seed, calls = {}, notifications = {} } = request.body
     const draws = createRandomFaults(seed)
@@ -62,11 +62,11 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
     return { ok: true }
   })
 
-  app.get('/faults', { schema: schema({ tag: 'trouble', summary: 'What still waits for calls and notifications', answer: 'Faults and notificationFaults.' }) }, async () => ({ faults: faults.waiting(), notificationFaults: notificationFaults.waiting() }))
+  app.get('/faults', { schema: schema({ tag: 'faults', summary: 'What still waits for calls and notifications', answer: 'faults, notificationFaults, and the odds of chaos.' }) }, async () => ({ faults: faults.waiting(), notificationFaults: notificationFaults.waiting(), chaos: { calls: faults.odds(), notifications: notificationFaults.odds() } }))
 
-  app.delete('/faults', { schema: schema({ tag: 'trouble', summary: 'Removes all faults, also random ones' }) }, async () => {
-    faults.clear()
-    notificationFaults.clear()
+  app.delete<{ Querystring: { kind?: string } }>('/faults', { schema: schema({ tag: 'faults', summary: 'Removes all faults, also random ones; or those of a kind', query: { kind: text('Only faults of this kind, and no random ones.') } }) }, async ({ query: { kind } }) => {
+    faults.clear(kind)
+    notificationFaults.clear(kind)
     return { ok: true }
   })
 }

@@ -37,6 +37,10 @@ export interface StateOptions extends Partial<Account> {
   seed?: string
   /** Further appIds that are bound to the merchant. */
   appIds?: string[]
+  /** What visitors read of the account when it asks for a login. Default: that it is an emulated one. */
+  appName?: string
+  /** Who is paid, as the cashier shows it. Default: that it is an emulated merchant. */
+  merchantName?: string
   /** Hosts that may receive logins and use the JS-SDK, besides this machine's own. */
   domains?: string[]
 }
@@ -221,6 +225,8 @@ export function createState (options: StateOptions = {}, saved?: MemorySnapshot)
     appIds: [account.appId, ...options.appIds ?? []] as readonly string[],
     subMerchants: options.subMerchants ?? [],
     nativeUrl: options.nativeUrl,
+    appName: options.appName,
+    merchantName: options.merchantName,
     deliveries: memory.list<Delivery>('deliveries'),
     /** `change`: something is to be seen, or saved, that was not before; `clock`: the calendar was moved. */
     events,
