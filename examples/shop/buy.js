@@ -61,16 +61,25 @@
       button.disabled = true
       show('', 'paying')
       try {
+        await ready()
         await pay(await outTradeNo())
       } catch (error) {
         failed(error)
         enable()
       }
     })
-    configured ??= configure().then(() => show('', 'ready'))
-    configured.then(enable, failed)
+    ready().then(() => show('', 'ready')).catch(failed).finally(enable)
   }
+
+  /** Once; after a failure again. */
   let configured
+  function ready () {
+    configured ??= configure().catch(error => {
+      configured = undefined
+      throw error
+    })
+    return configured
+  }
 
   if (byId('buy')) onPay(byId('buy'), async () => (await post('/orders')).outTradeNo)
   if (byId('pay-order')) onPay(byId('pay-order'), async () => order)

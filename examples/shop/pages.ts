@@ -22,7 +22,7 @@ function page ({ language, script, body }: Frame): string {
   const words = WORDS[language]
   // Inside WeChat the bridge is there; in the demo the emulator supplies it.
   const scripts = script ? [...script.bridge ? [script.bridge] : [], '/assets/jweixin.js', '/assets/buy.js'].map(src => `<script src="${escape(src)}"${src.endsWith('buy.js') ? ' defer' : ''}></script>`).join('') : ''
-  const told = JSON.stringify({ failed: words.failed, offline: words.offline, copied: words.copied })
+  const told = JSON.stringify({ failed: words.payFailed, offline: words.offline, copied: words.copied })
   const data = script?.order === undefined ? '' : ` data-order="${escape(script.order)}"${script.wait ? ' data-wait' : ''}`
   return `<!doctype html><html lang="${language === 'zh' ? 'zh-CN' : 'en'}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>${words.shop}</title><link rel="stylesheet" href="/assets/style.css"><link rel="icon" href="${ICON}">${scripts}</head>

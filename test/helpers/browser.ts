@@ -28,7 +28,7 @@ export async function picture (page: Page, name: string): Promise<void> {
   const before = page.viewportSize()
   for (const [screen, size] of [['phone', { width: 390, height: 844 }], ['desktop', { width: 1280, height: 900 }]] as const) {
     await page.setViewportSize(size)
-    await page.screenshot({ path: `artifacts/${name}-${screen}.png` })
+    await page.screenshot({ path: `artifacts/${name}-${screen}.png`, scale: 'css' })
   }
   if (before) await page.setViewportSize(before)
 }

@@ -46,7 +46,7 @@ await page.waitForSelector('#outcome[data-state=paid]')
 const board = await visitor('en-GB')
 await board.setViewportSize({ width: 1080, height: 760 })
 await board.goto(`${emulator.origin}/_emulator/dashboard`)
-await board.getByText('partly refunded').waitFor()
+await board.locator('.badge').getByText('partly refunded').waitFor()
 
 await side(await visitor(), shots)
 save('dashboard', await webp(board, [(await board.screenshot()).toString('base64')], 1400, 0))

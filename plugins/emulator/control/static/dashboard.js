@@ -1,7 +1,7 @@
 // The frame of the dashboard: tabs, search, pages, what is live. Panels show what is inside; see panels.js.
 // It shows what `state` and `records` answer, and asks again whenever `events` says that something changed.
 
-import { button, byId, clock, h, sync } from './dom.js'
+import { button, byId, clock, h, raw, sync } from './dom.js'
 import { activeFaults, allOff } from './faults.js'
 import { PANELS } from './panels.js'
 import { ask } from './server.js'
@@ -69,7 +69,7 @@ function showRecords () {
 function showFaults () {
   const active = view.about ? activeFaults(view.about) : []
   byId('active-faults').hidden = active.length === 0
-  sync(byId('active-faults'), active.length === 0 ? [] : [active], () => 'active', texts => h('div', {}, h('strong', {}, say('activeFaults')), ...texts.map(text => h('span', { class: 'badge odd' }, text)), button(say('allOff'), allOff, { class: 'quiet' })))
+  sync(byId('active-faults'), active.length === 0 ? [] : [active], () => 'active', faults => h('div', {}, h('strong', {}, say('activeFaults')), ...faults.map(([before, name, after]) => h('span', { class: 'badge odd' }, before, raw(name), after)), button(say('allOff'), allOff, { class: 'quiet' })))
 }
 
 function showAccounts () {

@@ -14,12 +14,12 @@ let path = ''
 const often = ({ times }) => times > 1e6 ? say('always') : `× ${times}`
 const hasOdds = odds => Object.values(odds).some(chance => chance > 0)
 
-/** What is active, a text each. */
+/** What is active, each in three parts; the middle one is a name, and not to be translated. */
 export function activeFaults ({ faults, notificationFaults, chaos }) {
   return [
-    ...faults.map(fault => `${say('aCall')}: ${fault.kind}${fault.path ? ` ${fault.path}…` : ''}${fault.when === 'after' ? ` (${say('after')})` : ''}, ${often(fault)}`),
-    ...notificationFaults.map(fault => `${say('aNotification')}: ${fault.kind}, ${often(fault)}`),
-    ...hasOdds(chaos.calls) || hasOdds(chaos.notifications) ? [say('randomFaults')] : []
+    ...faults.map(fault => [`${say('aCall')}: `, `${fault.kind}${fault.path ? ` ${fault.path}…` : ''}`, `${fault.when === 'after' ? ` (${say('after')})` : ''}, ${often(fault)}`]),
+    ...notificationFaults.map(fault => [`${say('aNotification')}: `, fault.kind, `, ${often(fault)}`]),
+    ...hasOdds(chaos.calls) || hasOdds(chaos.notifications) ? [[say('randomFaults'), '', '']] : []
   ]
 }
 

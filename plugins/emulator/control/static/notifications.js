@@ -20,7 +20,7 @@ function notificationCard (it) {
   const number = it.out_trade_no
   return h('article', { class: 'card' },
     folder([
-      time(it.sent_at), h('span', { class: 'what' }, `${sayOr(ABOUT, it.about)} · `, raw(it.out_refund_no || number), ` · ${say('attempt')} ${it.attempt}`),
+      time(it.sent_at), h('span', { class: 'what' }, `${sayOr(ABOUT, it.about)} · `, raw(it.out_refund_no || number), ` · ${say('attempt')} #${it.attempt}`),
       badge(KINDS[it.state], `${say(it.state)}${it.reply ? ` ${it.reply.status}` : ''}`),
       it.state === 'failed' && raw(reasonOf(it), { class: 'why' }),
       it.next && h('span', { class: 'why next', title: dateTime(it.next) }, `${say('nextAt')} ${clock(it.next)}`)

@@ -16,7 +16,7 @@ function lifeLine (order) {
     ...order.history.map(({ at, what }) => ({ at, what: happened(what, view.language), kind: /^paid/.test(what) ? 'good' : /cancel|closed|expired|complain/.test(what) ? 'bad' : '' })),
     ...order.deliveries.map(({ at, state, about }) => ({ at, what: `${say({ accepted: 'notified', failed: 'notNotified', underWay: 'notifying' }[state])} (${sayOr(ABOUT, about)})`, kind: { accepted: 'good', failed: 'bad', underWay: '' }[state] })),
     ...order.refunds.map(refund => ({ at: refund.at, what: `${sayOr(REFUND_STATES, refund.refund_status)} ${yuan(refund.refund_fee)}`, kind: REFUND_KINDS[refund.refund_status] })),
-    ...order.next.map(({ at, attempt, about }) => ({ at, what: `${say('nextAttempt')} ${attempt} (${sayOr(ABOUT, about)})`, kind: 'odd' }))
+    ...order.next.map(({ at, attempt, about }) => ({ at, what: `${say('nextAttempt')} #${attempt} (${sayOr(ABOUT, about)})`, kind: 'odd' }))
   ].sort((one, other) => one.at < other.at ? -1 : 1)
   return h('ol', { class: 'life' }, ...events.map(({ at, what, kind }) => h('li', { class: kind }, what, time(at))))
 }
