@@ -1,12 +1,13 @@
 /** `npm run demo`: emulator and shop side by side. With `--once`, one purchase without a browser; with `--v3`, paid by APIv3. */
 import { parseArgs } from 'node:util'
 import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
+import { whenToEnd } from '../../plugins/emulator/cli/ending.ts'
 import { createShop } from './shop.ts'
 import { runPurchase } from './purchase-script.ts'
 
 const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string' }, 'emulator-port': { type: 'string' }, v3: { type: 'boolean' } } })
 
-const emulator = await createEmulator({ port: Number(values['emulator-port'] ?? 0) })
+const emulator = await createEmulator({ port: Number(values['emulator-port'] ?? 0), appName: '山里咖啡 Mountain Coffee', merchantName: '山里咖啡 Mountain Coffee' })
 // The shop's address is needed before it listens, since WeChat sends notifications there.
 const port = Number(values.port ?? (values.once ? 0 : 3000)) || await freePort()
 const origin = `http://localhost:${port}`
@@ -27,7 +28,7 @@ async function close () {
 }
 
 try {
-  await shop.app.listen({ port, host: 'localhost' }).catch((error: Error) => { throw new Error(`opening the shop: ${error.message}`) })
+  await shop.app.listen({ port, host: 'localhost' }).catch((error: NodeJS.ErrnoException) => { throw new Error(`opening the shop: ${error.code === 'EADDRINUSE' ? `port ${port} is in use: stop what listens there, or choose another with --port N` : error.message}`) })
   if (values.once) {
     await runPurchase(emulator, shop, origin, line => console.log(line))
     await close()
@@ -39,7 +40,7 @@ when the notification arrives. Nothing leaves this machine and no money moves.
 
 What WeChat sees: ${emulator.origin}/_emulator/dashboard
 Stop with Ctrl+C.`)
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, close)
+    whenToEnd(() => { close().finally(() => process.exit()) })
   }
 } catch (error) {
   console.error(`demo failed at ${(error as Error).message}`)

@@ -2,10 +2,14 @@
 import { randomUUID } from 'node:crypto'
 import { createClient } from '@libsql/client'
 import type { Row } from '@libsql/client'
+import type { Language } from './words.ts'
 
 export interface ShopOrder {
   outTradeNo: string
-  title: string
+  /** What was bought, in each language. */
+  title: Record<Language, string>
+  /** The buyer's, when it was placed: WeChat is told the title in it, and must be told the same each time. */
+  language: Language
   /** Integer fen. */
   amount: number
   openid: string
@@ -22,7 +26,9 @@ export const PRODUCT = {
 
 const TABLE = `CREATE TABLE IF NOT EXISTS orders (
   out_trade_no TEXT PRIMARY KEY,
-  title TEXT NOT NULL,
+  title_zh TEXT NOT NULL,
+  title_en TEXT NOT NULL,
+  language TEXT NOT NULL,
   amount INTEGER NOT NULL CHECK (amount > 0),
   openid TEXT NOT NULL,
   placed_at INTEGER NOT NULL,
@@ -42,9 +48,9 @@ export async function createOrders (url = ':memory:') {
   await db.execute(TABLE)
 
   return {
-    async place (openid: string): Promise<ShopOrder> {
-      const order = { outTradeNo: `S${randomUUID().replaceAll('-', '').slice(0, 27)}`, title: PRODUCT.title.zh, amount: PRODUCT.amount, openid, handled: 0 }
-      await db.execute('INSERT INTO orders (out_trade_no, title, amount, openid, placed_at) VALUES (?, ?, ?, ?, ?)', [order.outTradeNo, order.title, order.amount, openid, Date.now()])
+    async place (openid: string, language: Language): Promise<ShopOrder> {
+      const order: ShopOrder = { outTradeNo: `S${randomUUID().replaceAll('-', '').slice(0, 27)}`, title: PRODUCT.title, language, amount: PRODUCT.amount, openid, handled: 0 }
+      await db.execute('INSERT INTO orders (out_trade_no, title_zh, title_en, language, amount, openid, placed_at) VALUES (?, ?, ?, ?, ?, ?, ?)', [order.outTradeNo, order.title.zh, order.title.en, language, order.amount, openid, Date.now()])
       return order
     },
     async find (outTradeNo: string): Promise<ShopOrder | undefined> {
@@ -69,7 +75,8 @@ export type Orders = Awaited<ReturnType<typeof createOrders>>
 function orderOf (row: Row): ShopOrder {
   return {
     outTradeNo: String(row.out_trade_no),
-    title: String(row.title),
+    title: { zh: String(row.title_zh), en: String(row.title_en) },
+    language: row.language === 'en' ? 'en' : 'zh',
     amount: Number(row.amount),
     openid: String(row.openid),
     ...(row.transaction_id !== null && { paid: { transactionId: String(row.transaction_id), at: new Date(Number(row.paid_at)) } }),

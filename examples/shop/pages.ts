@@ -1,71 +1,101 @@
-/** The shop's pages, in Chinese and English, for a phone's screen. */
-import type { FastifyRequest } from 'fastify'
+/** The shop's pages, for a phone's screen. */
 import { PRODUCT } from './orders.ts'
 import type { ShopOrder } from './orders.ts'
+import { PICTURE } from './picture.ts'
 import type { Visitor } from './session.ts'
-
-export type Language = 'zh' | 'en'
-
-const WORDS = {
-  zh: { shop: '山里咖啡', buy: '立即购买', login: '微信登录后购买', hello: '你好，', other: 'English', ready: '已就绪', failed: '未成功：', paid: '支付成功', paidNote: '已收到微信支付通知', waiting: '等待支付结果', waitingNote: '收到微信支付通知后自动更新', cancelled: '已取消支付', cancelledNote: '订单仍为你保留，可重新购买', refused: '未授权登录', refusedNote: '授权后才能购买', item: '商品', amount: '金额', order: '订单号', transaction: '微信支付单号', back: '返回商品页' },
-  en: { shop: 'Mountain Coffee', buy: 'Buy now', login: 'Log in with WeChat to buy', hello: 'Hello, ', other: '中文', ready: 'Ready', failed: 'No luck: ', paid: 'Paid', paidNote: 'WeChat Pay\'s notification has arrived', waiting: 'Waiting for the payment', waitingNote: 'This page changes when WeChat Pay\'s notification arrives', cancelled: 'Payment cancelled', cancelledNote: 'Nothing was charged; you can buy again', refused: 'Login refused', refusedNote: 'Allow the login to buy', item: 'Item', amount: 'Amount', order: 'Order', transaction: 'WeChat transaction', back: 'Back to the product' }
-}
-
-/** `?lang=` first, then what the browser prefers. */
-export function languageOf (request: FastifyRequest): Language {
-  const { lang } = request.query as { lang?: unknown }
-  if (lang === 'zh' || lang === 'en') return lang
-  return /^en/i.test(request.headers['accept-language'] ?? '') ? 'en' : 'zh'
-}
+import { WORDS } from './words.ts'
+import type { Language, Words } from './words.ts'
 
 const escape = (text: string) => text.replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
 const yuan = (fen: number) => `${Math.floor(fen / 100)}.${String(fen % 100).padStart(2, '0')}`
 
-interface Frame { language: Language, bridge: string | undefined, data?: string, body: string }
+const ICON = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='4' fill='%237a4e31'/%3E%3Cpath d='M2 12l4-6 2 3 2-4 4 7z' fill='%23fbf1e2'/%3E%3C/svg%3E"
 
-function page ({ language, bridge, data = '', body }: Frame): string {
+interface Frame {
+  language: Language
+  /** What the page's script is told: the emulator's bridge, the order that it pays or waits for. */
+  script?: { bridge: string | undefined, order?: string, wait?: boolean }
+  body: string
+}
+
+function page ({ language, script, body }: Frame): string {
   const words = WORDS[language]
   // Inside WeChat the bridge is there; in the demo the emulator supplies it.
-  const scripts = [...bridge ? [bridge] : [], '/assets/jweixin.js', '/assets/buy.js'].map(src => `<script src="${escape(src)}"${src.endsWith('buy.js') ? ' defer' : ''}></script>`).join('')
+  const scripts = script ? [...script.bridge ? [script.bridge] : [], '/assets/jweixin.js', '/assets/buy.js'].map(src => `<script src="${escape(src)}"${src.endsWith('buy.js') ? ' defer' : ''}></script>`).join('') : ''
+  const told = JSON.stringify({ failed: words.payFailed, offline: words.offline, copied: words.copied })
+  const data = script?.order === undefined ? '' : ` data-order="${escape(script.order)}"${script.wait ? ' data-wait' : ''}`
   return `<!doctype html><html lang="${language === 'zh' ? 'zh-CN' : 'en'}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>${words.shop}</title><link rel="stylesheet" href="/assets/style.css"><link rel="icon" href="data:,">${scripts}</head>
-<body data-words="${escape(JSON.stringify({ ready: words.ready, failed: words.failed }))}"${data}><main>${body}</main></body></html>`
+<title>${words.shop}</title><link rel="stylesheet" href="/assets/style.css"><link rel="icon" href="${ICON}">${scripts}</head>
+<body data-words="${escape(told)}"${data}><main>${body}</main></body></html>`
 }
+
+const STATUS = '<p id="status" role="status"></p>'
+const button = (id: string, text: string, kind = 'primary') => `<button type="button" class="weui-btn weui-btn_${kind}" id="${id}">${text}</button>`
+const link = (href: string, text: string, kind = 'default') => `<a class="weui-btn weui-btn_${kind}" href="${escape(href)}">${text}</a>`
+const LOGIN = '/wechat/oauth/authorize?scope=snsapi_userinfo&returnTo=/'
 
 export function productPage (language: Language, visitor: Visitor | undefined, bridge: string | undefined): string {
   const words = WORDS[language]
   const other = language === 'zh' ? 'en' : 'zh'
   const action = visitor
-    ? `<button class="weui-btn weui-btn_primary" id="buy" disabled>${words.buy}</button>`
-    : `<a class="weui-btn weui-btn_primary" id="login" href="/wechat/oauth/authorize?scope=snsapi_userinfo&amp;returnTo=${encodeURIComponent(`/?lang=${language}`)}">${words.login}</a>`
+    ? button('buy', words.buy).replace('>', ' disabled>')
+    : link(LOGIN, words.login, 'primary').replace('<a', '<a id="login"')
   return page({
     language,
-    bridge,
-    body: `<div class="hero">☕️</div><section class="product"><h1>${PRODUCT.title[language]}</h1><p>${PRODUCT.note[language]}</p>
+    script: { bridge },
+    body: `${PICTURE.replace('aria-label=""', `aria-label="${PRODUCT.title[language]}"`)}<section class="product"><h1>${PRODUCT.title[language]}</h1><p>${PRODUCT.note[language]}</p>
 <div class="price"><small>¥</small>${yuan(PRODUCT.amount)}</div></section>
-<div class="visitor"><span>${visitor ? words.hello + escape(visitor.nickname) : words.shop}</span><a href="/?lang=${other}">${words.other}</a></div>
-<div class="actions">${action}<div id="status" role="status"></div></div>`
+<div class="visitor"><span>${visitor ? words.hello + escape(visitor.nickname) : words.shop}</span><a href="/?lang=${other}" lang="${other}">${words.other}</a></div>
+<div class="actions">${action}${STATUS}</div>`
   })
 }
 
-type Outcome = 'paid' | 'waiting' | 'cancelled'
-const ICON = { paid: 'weui-icon-success', waiting: 'weui-icon-waiting', cancelled: 'weui-icon-info', refused: 'weui-icon-warn' }
+interface Message { language: Language, kind: string, icon: string, title: string, note: string, rows?: string, actions: string }
 
-function message (language: Language, kind: keyof typeof ICON, rows: string): string {
+const message = ({ kind, icon, title, note, rows = '', actions }: Omit<Message, 'language'>) =>
+  `<div class="weui-msg" id="outcome" data-state="${kind}"><div class="weui-msg__icon-area">${icon}</div>
+<div class="weui-msg__text-area"><h1 class="weui-msg__title">${title}</h1><p class="weui-msg__desc">${note}</p>${rows}</div>
+<div class="weui-msg__opr-area"><div class="weui-btn-area">${actions}</div>${STATUS}</div></div>`
+
+const icon = (name: string) => `<i class="weui-icon-${name} weui-icon_msg" aria-hidden="true"></i>`
+
+function rowsOf (order: ShopOrder, language: Language): string {
   const words = WORDS[language]
-  return `<div class="weui-msg" id="outcome" data-state="${kind}"><div class="weui-msg__icon-area"><i class="${ICON[kind]} weui-icon_msg"></i></div>
-<div class="weui-msg__text-area"><h2 class="weui-msg__title">${words[kind]}</h2><p class="weui-msg__desc">${words[`${kind}Note`]}</p>${rows}</div>
-<div class="weui-msg__opr-area"><p class="weui-btn-area"><a class="weui-btn weui-btn_default" href="/?lang=${language}">${words.back}</a></p></div></div>`
+  const row = (name: string, value: string) => `<div><span>${name}</span><span>${escape(value)}</span></div>`
+  // On a line of its own: it is read out, compared and copied as a whole.
+  const id = (name: string, value: string) => `<div class="id"><span>${name}</span><code translate="no">${escape(value)}</code><button type="button" data-copy="${escape(value)}" aria-label="${words.copy}: ${name}">${words.copy}</button></div>`
+  return `<div class="rows">${row(words.item, order.title[language])}${row(words.amount, `¥${yuan(order.amount)}`)}${id(words.order, order.outTradeNo)}${order.paid ? id(words.transaction, order.paid.transactionId) : ''}</div>`
 }
 
-export function orderPage (language: Language, order: ShopOrder, cancelled: boolean, bridge: string | undefined): string {
+export type Outcome = 'paid' | 'waiting' | 'cancelled'
+
+export function orderPage (language: Language, order: ShopOrder, outcome: Outcome, bridge: string | undefined): string {
   const words = WORDS[language]
-  const outcome: Outcome = order.paid ? 'paid' : cancelled ? 'cancelled' : 'waiting'
-  const row = (name: string, value: string) => `<div><span>${name}</span><span>${escape(value)}</span></div>`
-  const rows = `<div class="rows">${row(words.item, order.title)}${row(words.amount, `¥${yuan(order.amount)}`)}${row(words.order, order.outTradeNo)}${order.paid ? row(words.transaction, order.paid.transactionId) : ''}</div>`
-  return page({ language, bridge, data: outcome === 'waiting' ? ` data-order="${order.outTradeNo}"` : '', body: message(language, outcome, rows) })
+  const back = link('/', words.back)
+  const rows = rowsOf(order, language)
+  if (outcome === 'paid') {
+    return page({ language, script: { bridge }, body: message({ kind: 'paid', icon: icon('success'), title: words.paid, note: words.paidNote, rows, actions: back }) })
+  }
+  if (outcome === 'cancelled') {
+    return page({ language, script: { bridge, order: order.outTradeNo }, body: message({ kind: 'cancelled', icon: icon('info'), title: words.cancelled, note: words.cancelledNote, rows, actions: button('pay-order', words.payOrder).replace('>', ' disabled>') + back }) })
+  }
+  // The script changes from one to the other when its patience ends, and back.
+  const waiting = message({ kind: 'waiting', icon: '<i class="spinner" aria-hidden="true"></i>', title: words.waiting, note: words.waitingNote, rows, actions: back })
+  const late = message({ kind: 'late', icon: icon('waiting'), title: words.late, note: words.lateNote, rows, actions: button('check', words.checkAgain) + button('pay-order', words.payOrder, 'default').replace('>', ' disabled>') + back })
+  return page({ language, script: { bridge, order: order.outTradeNo, wait: true }, body: `${waiting}<template id="late">${late}</template>` })
 }
 
 export function refusedPage (language: Language): string {
-  return page({ language, bridge: undefined, body: message(language, 'refused', '') })
+  const words = WORDS[language]
+  return page({ language, body: message({ kind: 'refused', icon: icon('warn'), title: words.refused, note: words.refusedNote, actions: link(LOGIN, words.tryAgain, 'primary') + link('/', words.back) }) })
+}
+
+export type Problem = 'noOrder' | 'notFound' | 'staleLogin' | 'snapshot' | 'failed'
+
+const NOTES: Record<Problem, keyof Words> = { noOrder: 'noOrderNote', notFound: 'notFoundNote', staleLogin: 'staleLoginNote', snapshot: 'snapshotNote', failed: 'ours' }
+
+export function problemPage (language: Language, problem: Problem, note = WORDS[language][NOTES[problem]]): string {
+  const words = WORDS[language]
+  const login = problem === 'staleLogin' ? link(LOGIN, words.tryAgain, 'primary') : ''
+  return page({ language, body: message({ kind: problem, icon: icon(problem === 'snapshot' ? 'info' : 'warn'), title: words[problem], note, actions: login + link('/', words.back) }) })
 }

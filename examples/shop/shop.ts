@@ -7,7 +7,9 @@ import type { WechatPayOptions } from '../../plugins/wechat-pay.ts'
 import { assets } from './assets.ts'
 import { createOrders } from './orders.ts'
 import type { Orders } from './orders.ts'
-import { languageOf, orderPage, productPage, refusedPage } from './pages.ts'
+import { answerErrors, ShopError } from './errors.ts'
+import { languageOf, rememberLanguage } from './language.ts'
+import { orderPage, productPage, refusedPage } from './pages.ts'
 import { sessions } from './session.ts'
 
 export interface ShopOptions {
@@ -26,14 +28,15 @@ export interface ShopOptions {
   logger?: boolean
 }
 
-const notFound = () => Object.assign(new Error('no such order'), { statusCode: 404 })
-const loginFirst = () => Object.assign(new Error('log in first'), { statusCode: 401 })
+const notFound = () => new ShopError(404, 'noOrder')
 
 export async function createShop ({ account, origin, bridge, orders: given, sessionSecret = randomBytes(32).toString('hex'), trustProxy = false, logger = false }: ShopOptions) {
   const app: FastifyInstance = Fastify({ logger, trustProxy })
   const orders = given ?? await createOrders()
   app.addHook('onClose', async () => orders.close())
   const session = await sessions(app, sessionSecret)
+  rememberLanguage(app)
+  answerErrors(app)
   await assets(app)
 
   await app.register(wechatPay, {
@@ -47,7 +50,7 @@ export async function createShop ({ account, origin, bridge, orders: given, sess
       const order = await orders.find(String(outTradeNo))
       const visitor = session.visitor(request)
       if (!order || order.openid !== visitor?.openid) throw notFound()
-      return { outTradeNo: order.outTradeNo, description: order.title, amount: order.amount, openid: order.openid }
+      return { outTradeNo: order.outTradeNo, description: order.title[order.language], amount: order.amount, openid: order.openid }
     },
     expected: outTradeNo => orders.find(outTradeNo),
     onPayment: payment => orders.markPaid(payment.outTradeNo, payment),
@@ -60,8 +63,8 @@ export async function createShop ({ account, origin, bridge, orders: given, sess
 
   app.post('/orders', async request => {
     const visitor = session.visitor(request)
-    if (!visitor) throw loginFirst()
-    return { outTradeNo: (await orders.place(visitor.openid)).outTradeNo }
+    if (!visitor) throw new ShopError(401, 'logInFirst')
+    return { outTradeNo: (await orders.place(visitor.openid, languageOf(request))).outTradeNo }
   })
 
   async function ownOrder (request: Parameters<typeof session.visitor>[0]) {
@@ -70,10 +73,23 @@ export async function createShop ({ account, origin, bridge, orders: given, sess
     return order
   }
 
-  app.get('/orders/:number', async (request, reply) =>
-    reply.type(html).send(orderPage(languageOf(request), await ownOrder(request), 'cancelled' in (request.query as object), bridge)))
+  app.get('/orders/:number', async (request, reply) => {
+    const order = await ownOrder(request)
+    const outcome = order.paid ? 'paid' : 'cancelled' in (request.query as object) ? 'cancelled' : 'waiting'
+    return reply.type(html).send(orderPage(languageOf(request), order, outcome, bridge))
+  })
 
   app.get('/orders/:number/state', async request => ({ paid: (await ownOrder(request)).paid !== undefined }))
+
+  // The buyer does not wait for a notification that is lost: WeChat is asked, and a payment found is handled once with it.
+  app.post('/orders/:number/check', async request => {
+    const order = await ownOrder(request)
+    if (order.paid) return { paid: true }
+    const found = await app.wechatPay.query({ outTradeNo: order.outTradeNo })
+    if (!('transactionId' in found)) return { paid: false }
+    await app.wechatNotify.deliver(found)
+    return { paid: (await orders.find(order.outTradeNo))?.paid !== undefined }
+  })
 
   app.get('/health', async () => ({ token: app.wechatToken.status(), reconcile: app.wechatReconcile.status().report ?? null }))
 

@@ -1,9 +1,11 @@
 /** The purchase as a visitor makes it: Chromium, WeChat's official script, the shop and the emulator. */
 import t from 'tap'
 import type { Page } from 'playwright-core'
+import { wordFor } from '../../examples/shop/errors.ts'
 import { createShop } from '../../examples/shop/shop.ts'
+import { WechatApiError, WechatNetworkError } from '../../src/errors.ts'
 import { testEmulator } from '../helpers/account.ts'
-import { picture, skip, startBrowser } from '../helpers/browser.ts'
+import { accessibility, picture, skip, startBrowser } from '../helpers/browser.ts'
 import { freePort } from '../helpers/redis.ts'
 
 type Tap = Parameters<typeof testEmulator>[0]
@@ -26,6 +28,11 @@ async function openShop (t: Tap, signing: 'MD5' | 'HMAC-SHA256' | 'RSA' = 'HMAC-
 }
 
 const cashier = (page: Page) => page.frameLocator('iframe[title="WeChat Pay"]')
+const consoleOf = (page: Page) => {
+  const said: string[] = []
+  page.on('console', message => said.push(message.text()))
+  return said
+}
 const status = async (page: Page) => (await page.locator('#status').textContent()) ?? ''
 
 async function logIn (page: Page, origin: string, language = 'zh') {
@@ -57,6 +64,9 @@ t.test('in a browser', { skip }, async t => {
       const [order] = (await emulator.app.inject('/_emulator/orders')).json()
       t.match(await orders.find(order.out_trade_no), { handled: 1, amount: 6800, paid: { transactionId: order.transaction_id } })
       t.match(await page.textContent('#outcome'), new RegExp(order.transaction_id))
+      t.match(await page.textContent('#outcome'), language === 'en' ? /Pour-over coffee/ : /手冲咖啡豆/)
+      t.equal(order.body, await page.textContent('.rows div span:last-child'), 'WeChat is told the name in the buyer\'s language')
+      if (signing !== 'RSA') t.same(await accessibility(page), [])
     }
   })
 
@@ -85,26 +95,79 @@ t.test('in a browser', { skip }, async t => {
     await page.click('#buy')
     await cashier(page).locator('#cancel').click()
     await page.waitForSelector('#outcome[data-state=cancelled]')
+    await page.waitForSelector('#pay-order:enabled')
     await picture(page, '7-cancelled')
+    t.same(await accessibility(page), [])
     t.match((await emulator.app.inject('/_emulator/orders')).json(), [{ trade_state: 'NOTPAY', history: [{ what: 'placed' }, { what: /cancelled/ }] }])
+    await page.click('#pay-order')
+    await cashier(page).locator('#pay').click()
+    await page.waitForSelector('#outcome[data-state=paid]')
+    const all = (await emulator.app.inject('/_emulator/orders')).json()
+    t.match(all, [{ trade_state: 'SUCCESS' }], 'the same order')
+    t.equal(all.length, 1)
+  })
+
+  t.test('waiting has an end: the buyer checks again, and WeChat is asked', async t => {
+    const { origin, app, orders, emulator } = await openShop(t)
+    const page = await visitor('en-GB')
+    app.server.prependListener('request', request => { if (request.url === '/wechat/notify') request.destroy() })
+    await logIn(page, origin, 'en')
+    await page.waitForSelector('#status[data-state=ready]')
+    await page.clock.install()
+    await page.click('#buy')
+    await cashier(page).locator('#pay').click()
+    await page.waitForSelector('#outcome[data-state=waiting]')
+    await page.clock.fastForward(31_000)
+    await page.waitForSelector('#outcome[data-state=late]')
+    await picture(page, '6-late')
+    t.same(await accessibility(page), [])
+    await page.click('#check')
+    await page.waitForSelector('#outcome[data-state=paid]')
+    const [{ out_trade_no: number }] = (await emulator.app.inject('/_emulator/orders')).json()
+    t.match(await orders.find(number), { handled: 1 })
+  })
+
+  t.test('pages for what is not there, in the language that was chosen', async t => {
+    const { origin } = await openShop(t)
+    const page = await visitor('zh-CN')
+    await page.goto(`${origin}/?lang=en`)
+    t.match(await page.textContent('main'), /Pour-over coffee beans/)
+    for (const [path, state, words, code] of [['/nothing', 'notFound', /Page not found/, 404], ['/orders/S0000000000', 'noOrder', /Order not found/, 404], [`/wechat/oauth/callback?state=${'0'.repeat(32)}&code=${'0'.repeat(32)}`, 'staleLogin', /expired/, 403]] as const) {
+      const reply = await page.goto(origin + path)
+      t.equal(reply?.status(), code)
+      await page.waitForSelector(`#outcome[data-state=${state}]`)
+      t.match(await page.textContent('main'), words)
+      await picture(page, `11-${state}`)
+      t.same(await accessibility(page), [])
+    }
+    await page.goto(origin)
+    await page.click('#login')
+    await page.getByText('微信用户').click()
+    await page.click('#allow')
+    await page.waitForSelector('#outcome[data-state=snapshot]')
+    t.match(await page.textContent('main'), /使用完整服务/)
+    await picture(page, '11-snapshot')
   })
 
   t.test('config refused for a wrong signature', async t => {
     const { origin } = await openShop(t)
     const page = await visitor()
+    const said = consoleOf(page)
     await page.route('**/wechat/jssdk*', async route => {
       const reply = await route.fetch()
       await route.fulfill({ json: { ...await reply.json(), signature: '0'.repeat(40) } })
     })
     await logIn(page, origin)
     await page.waitForSelector('#status[data-state=failed]')
-    t.match(await status(page), /config:invalid signature/)
+    t.equal(await status(page), '暂时无法支付，请再试一次')
+    t.match(said.join(), /config:invalid signature/, 'for the developer, in the console')
     await picture(page, '8-config-refused')
   })
 
   t.test('payment refused for a wrong paySign', async t => {
     const { origin, emulator } = await openShop(t)
     const page = await visitor()
+    const said = consoleOf(page)
     await page.route('**/wechat/pay', async route => {
       const reply = await route.fetch()
       await route.fulfill({ json: { ...await reply.json(), paySign: '0'.repeat(64) } })
@@ -113,7 +176,8 @@ t.test('in a browser', { skip }, async t => {
     await page.waitForSelector('#status[data-state=ready]')
     await page.click('#buy')
     await page.waitForSelector('#status[data-state=failed]')
-    t.match(await status(page), /chooseWXPay:fail/)
+    t.equal(await status(page), '暂时无法支付，请再试一次')
+    t.match(said.join(), /chooseWXPay:fail/)
     t.equal(await page.textContent('[role=alert]'), '支付验证签名失败')
     await picture(page, '9-paysign-refused')
     t.match((await emulator.app.inject('/_emulator/orders')).json(), [{ trade_state: 'NOTPAY' }])
@@ -126,8 +190,10 @@ t.test('in a browser', { skip }, async t => {
     await page.click('#login')
     await page.click('#refuse')
     await page.waitForSelector('#outcome[data-state=refused]')
-    t.match(await page.textContent('#outcome'), /Login refused/)
+    t.match(await page.textContent('#outcome'), /Login declined/)
     await picture(page, '10-login-refused')
+    await page.getByRole('link', { name: 'Try again' }).click()
+    await page.waitForSelector('#allow')
   })
 })
 
@@ -140,7 +206,9 @@ t.test('the shop without a browser: what it refuses', async t => {
   const begun = await app.inject('/wechat/oauth/authorize')
   const { pathname, search } = new URL(String((await fetch(String(begun.headers.location), { redirect: 'manual' })).headers.get('location')))
   t.match(await app.inject({ url: pathname + search, cookies: Object.fromEntries(begun.cookies.map(({ name, value }) => [name, value])) }), { statusCode: 302 }, 'a login without a name')
-  t.match(await app.inject({ method: 'POST', url: '/wechat/pay', payload: { outTradeNo: 'S0000000000' } }), { statusCode: 404, body: /no such order/ })
+  t.match(await app.inject({ method: 'POST', url: '/wechat/pay', payload: { outTradeNo: 'S0000000000' } }), { statusCode: 404, body: /找不到这个订单/ })
   t.match((await app.inject('/')).body, /微信登录后购买/)
+  t.match((await app.inject({ url: '/', cookies: { shop_language: 'en' } })).body, /Log in with WeChat/, 'the language stays')
+  for (const [error, word] of [[new WechatApiError('x', { wechatCode: 'ORDERPAID' }), 'alreadyPaid'], [new WechatNetworkError('x', 'ECONNRESET', 'unknown'), 'unknown'], [new WechatNetworkError('x', 'ECONNREFUSED', 'not_sent'), 'busy'], [new WechatApiError('x', { wechatCode: 'NOAUTH' }), 'ours'], [new Error('secret'), 'ours']] as const) t.equal(wordFor(error), word)
   t.match((await app.inject({ url: '/', headers: { 'accept-language': 'en-GB,en' } })).body, /Log in with WeChat/)
 })

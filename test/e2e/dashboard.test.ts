@@ -1,12 +1,13 @@
 /** The dashboard in Chromium: orders with their life lines, verdicts with explanations, notifications, faults; live. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
 import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
 import { wechatPay } from '../../plugins/wechat-pay.ts'
+import { createPay } from '../../src/index.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
-import { picture, skip, startBrowser } from '../helpers/browser.ts'
+import { accessibility, picture, skip, startBrowser } from '../helpers/browser.ts'
 import { freePort } from '../helpers/redis.ts'
 
 /** The test's own time-out ends what never comes. */
@@ -32,17 +33,30 @@ t.test('in a browser', { skip }, async t => {
   await page.goto(`${emulator.origin}/_emulator/dashboard`)
   await page.waitForSelector('#live.on')
   await page.locator('#orders').getByText('No orders yet').waitFor()
+  t.match(await page.textContent('#orders'), new RegExp(`AppSecret ${emulator.account.appSecret}.*mchId ${emulator.account.mchId}.*npx wechat-emulator exec -- npm start.*HTTPS_PROXY=${emulator.origin}.*bridge\\.js`), 'the newcomer\'s guide')
+  await picture(page, 'dashboard-guide')
+  t.same(await accessibility(page), [])
 
   await order('DASH-001')
   const card = page.locator('#orders article')
   await card.waitFor()
-  t.match(await card.textContent(), /¥68\.00<img src=x onerror=alert\(1\)>unpaidDASH-001 · JSAPI · APIv3placed/, 'live, and as text')
+  t.match(await card.textContent(), /¥68\.00<img src=x onerror=alert\(1\)>unpaidDASH-001Copy · JSAPI · APIv3placed/, 'live, and as text')
   await card.getByRole('button', { name: 'Pay' }).click()
   await card.getByText('notified (payment)').waitFor()
   t.same(paid, ['DASH-001'])
   await picture(page, 'dashboard-orders')
-  await card.getByRole('button', { name: 'Refund ¥68.00' }).click()
-  await card.getByText('refunded ¥68.00 SUCCESS').waitFor()
+  await card.locator('summary').click()
+  await card.getByLabel('Amount (fen)').fill('800')
+  await card.getByRole('button', { name: 'Refund', exact: true }).click()
+  await card.getByText('refunded ¥8.00').waitFor()
+  await card.locator('.badge.odd').getByText('partly refunded').waitFor()
+  await picture(page, 'dashboard-partly-refunded')
+  await card.getByRole('button', { name: 'Refund ¥60.00' }).click()
+  await card.getByText('refunded ¥60.00').waitFor()
+  await card.locator('.badge').getByText('refunded', { exact: true }).waitFor()
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await card.getByRole('button', { name: 'Copy: DASH-001' }).click()
+  t.equal(await page.evaluate('navigator.clipboard.readText()'), 'DASH-001')
   await order('DASH-002')
   await page.locator('#orders article').nth(1).waitFor()
   await page.locator('#orders article').first().getByRole('button', { name: 'Cancel' }).click()
@@ -61,9 +75,10 @@ t.test('in a browser', { skip }, async t => {
   await page.locator('#calls details').nth(1).locator('summary').getByText('/pay/orderquery').waitFor()
   t.ok(await page.locator('#calls details').nth(1).getAttribute('open') !== null, 'what is open stays open')
   await picture(page, 'dashboard-calls')
+  t.same(await accessibility(page), [])
 
   await page.getByRole('tab', { name: /Notifications/ }).click()
-  const news = page.locator('#notifications details')
+  const news = page.locator('#notifications article')
   await news.first().waitFor()
   const before = await news.count()
   await news.last().getByRole('button', { name: 'Send again' }).click()
@@ -76,25 +91,69 @@ t.test('in a browser', { skip }, async t => {
   await fault.click()
   await page.locator('[data-kind="502"][aria-checked=true]').waitFor()
   t.match(await emulator.app.inject('/cgi-bin/token'), { statusCode: 502 })
-  await page.getByLabel('Calls meet').selectOption('/v3')
+  await page.locator('#active-faults').getByText('calls: 502, always').waitFor()
+  await page.getByLabel('Which calls').selectOption('/v3')
   // The page takes the old fault back before it sets the new one.
   await until(async () => (await emulator.app.inject('/_emulator/faults')).json().faults[0]?.path === '/v3')
   await t.resolves(emulator.app.inject('/cgi-bin/token').then(reply => { if (reply.statusCode !== 200) throw new Error('met') }))
   await fault.click()
   await page.locator('[data-kind="502"][aria-checked=false]').waitFor()
-  await page.getByRole('button', { name: 'Expire access_token' }).click()
-  await page.getByText('Done').waitFor()
   await page.getByRole('switch', { name: /^drop/ }).click()
   await page.locator('[data-kind=drop][aria-checked=true]').waitFor()
   t.match((await emulator.app.inject('/_emulator/faults')).json(), { faults: [], notificationFaults: [{ kind: 'drop' }] })
+  await page.locator('[data-form=randomFaults]').getByRole('button').click()
+  await page.locator('#active-faults').getByText('Random faults').waitFor()
+  t.match((await emulator.app.inject('/_emulator/faults')).json(), { chaos: { calls: { reset: 0.025 }, notifications: { drop: 0.05 } } })
+  await picture(page, 'dashboard-faults')
+  t.same(await accessibility(page), [])
 
+  // From every tab, and moved by arrows.
+  await page.getByRole('tab', { name: /Faults/ }).press('ArrowRight')
+  await page.locator('#tools').waitFor()
+  t.equal(await page.evaluate('document.activeElement.id'), 'tab-tools')
+  await page.locator('#active-faults').getByRole('button', { name: 'All off' }).click()
+  await page.locator('#active-faults').waitFor({ state: 'hidden' })
+  t.match((await emulator.app.inject('/_emulator/faults')).json(), { faults: [], notificationFaults: [], chaos: { calls: {}, notifications: {} } })
+  await page.getByRole('button', { name: 'Expire access_token' }).click()
+  await page.locator('#toast').getByText('Done').waitFor()
+  await page.locator('[data-form=paymentCode]').getByRole('button').click()
+  await page.locator('[data-form=paymentCode] output').getByText(/^1\d{17}$/).waitFor()
+  await page.locator('[data-form=keyMode] [name=mode]').selectOption('both')
+  await page.locator('[data-form=keyMode]').getByRole('button').click()
+  await until(async () => (await emulator.app.inject('/_emulator/state?brief=true')).json().keyMode === 'both')
+  await picture(page, 'dashboard-tools')
+  t.same(await accessibility(page), [])
+
+  // Between an order, its calls and its notifications.
+  await page.goto(`${emulator.origin}/_emulator/dashboard#orders/DASH-001`)
+  await until(async () => await page.locator('#orders article').count() === 1)
+  await page.locator('#orders article').getByRole('link', { name: 'Its notifications' }).click()
+  await page.locator('#notifications article').first().waitFor()
+  t.equal(await page.inputValue('#search'), 'DASH-001')
+  await page.locator('#notifications article').first().getByRole('link', { name: 'Its calls' }).click()
+  await page.locator('#calls article').first().getByRole('link', { name: 'Order' }).click()
+  await page.locator('#orders article').getByText('DASH-001').waitFor()
+
+  await app.close()
+  await emulator.fault({ kind: 'slow', ms: 1, path: '/never' })
+  await emulator.clearFaults()
+  await page.getByRole('tab', { name: /Notifications/ }).click()
+  await page.locator('#notifications article').first().getByRole('button', { name: 'Send again' }).click()
+  await page.locator('#notifications .badge.bad').first().waitFor()
+  t.match(await page.locator('#notifications article').first().textContent(), /failed.*nothing listens at notify_url/)
+  await page.locator('#state').selectOption('failed')
+  await until(async () => await page.locator('#notifications article').count() === await page.locator('#notifications .badge.bad').count())
+  await picture(page, 'dashboard-notifications')
+  t.same(await accessibility(page), [])
+
+  await page.getByRole('tab', { name: /Faults/ }).click()
   await page.click('#language')
-  t.match(await page.textContent('#tabs'), /订单.*转账.*分账.*投诉.*消息.*接口调用.*通知.*故障与工具/)
+  t.match(await page.textContent('#tabs'), /订单.*接口调用.*通知.*转账.*分账.*投诉.*消息.*故障.*工具/)
   await picture(page, 'dashboard-zh')
   await page.reload()
   t.match(await page.textContent('h1'), /微信模拟器/, 'remembered')
   await page.selectOption('#accounts', 'second')
-  await page.waitForURL('**/second/_emulator/dashboard#trouble')
+  await page.waitForURL('**/second/_emulator/dashboard#faults')
   await page.locator('#account').getByText(emulator.named('second').account.appId).waitFor()
   t.equal(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), true, 'fits a phone')
 
@@ -106,7 +165,80 @@ t.test('in a browser', { skip }, async t => {
   t.equal(await wide.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(17, 19, 21)')
   await wide.locator('#calls details').first().waitFor()
   await picture(wide, 'dashboard-dark')
+  t.same(await accessibility(wide), [])
   t.same(problems, [])
+
+  await emulator.close()
+  await wide.locator('#lost').waitFor()
+  t.match(await wide.textContent('#lost'), /连接已断开/)
+  t.equal(await wide.locator('#panels').getAttribute('inert'), '')
+  t.match(await wide.title(), /^⚠/)
+  await picture(wide, 'dashboard-lost')
+})
+
+/** Words of an English page that stand in a Chinese one as they are. */
+const NAMES = /\b(?:API|APIv3|appId|mchId|access_token|ticket|token|notify_url|out_trade_no|out_detail_no|openid|OpenAPI|ID|CA|v2|ca\.pem|go|data|HTTP|SUCCESS|return_code|SYSTEMERROR|HTML|JSAPI|Node|php|python3|run|java|refund|scan|tail|pay)\b/g
+
+t.test('nothing is untranslated', { skip, timeout: 110_000 }, async t => {
+  const { visitor } = await startBrowser(t)
+  const emulator = await testEmulator(t)
+  const pay = createPay({ ...emulator.bothConfig, merchant: { ...emulator.bothConfig.merchant, notifyUrl: 'http://127.0.0.1:1/notify' } })
+  const page = await visitor('zh-CN')
+  const problems: string[] = []
+  page.on('pageerror', error => problems.push(error.message))
+  /** Text that is neither Chinese nor somebody else's (`translate="no"`). */
+  const untranslated = async () => (await page.evaluate(`(() => {
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    const texts = []
+    while (walker.nextNode()) if (!walker.currentNode.parentElement.closest('[translate=no],[hidden],script')) texts.push(walker.currentNode.data)
+    for (const node of document.querySelectorAll('[placeholder],[aria-label]')) if (!node.closest('[hidden]')) texts.push(node.placeholder ?? '', (node.ariaLabel ?? '').replace(/：.*|: .*/, ''))
+    return texts
+  })()`) as string[]).filter(text => /[a-z]{2}/i.test(text.replace(NAMES, '')))
+  await page.goto(`${emulator.origin}/_emulator/dashboard`)
+  await page.locator('#orders').getByText('还没有订单').waitFor()
+  await page.locator('#orders .facts').nth(1).waitFor()
+  t.same(await untranslated(), [], 'the guide')
+  for (const number of ['ZH-0001', 'ZH-0002', 'ZH-0003']) await pay.jsapi({ outTradeNo: number, description: 'Tea', amount: 100, openid: OPENID })
+  await emulator.pay('ZH-0001')
+  await emulator.cancel('ZH-0002')
+  await emulator.fault({ kind: '502', when: 'after', path: '/never' })
+  await emulator.waitForNotification(({ reply, error }) => reply !== null || error !== null)
+  for (const name of ['orders', 'calls', 'notifications', 'transfers', 'messages', 'faults', 'tools']) {
+    await page.locator(`#tab-${name}`).click()
+    await page.locator(`#${name}`).locator('article, .card, .empty').first().waitFor()
+    for (const summary of await page.locator(`#${name} article > details > summary`).all()) await summary.click()
+    await until(async () => await page.locator(`#${name} details[open] > .inside:empty`).count() === 0)
+    t.same(await untranslated(), [], name)
+    await picture(page, `dashboard-zh-${name}`)
+    t.same(await accessibility(page), [], name)
+  }
+  t.same(problems, [])
+
+  for (const [table, words] of Object.entries(await import('../../plugins/emulator/control/static/words.js' as string) as Record<string, object>)) {
+    if (typeof words === 'function') continue
+    for (const [key, pair] of Object.entries(words)) {
+      const [english, chinese] = Array.isArray(words) ? pair.slice(1) : pair
+      t.ok(english && chinese, `${table}.${key}`)
+      if (!/^[\w, ]+$/.test(chinese) || english !== chinese) t.match(chinese, /[\u4e00-\u9fff]|English/, `${table}.${key} in Chinese`)
+    }
+  }
+})
+
+t.test('what the emulator writes into an order\'s history, and each of its controls, is on the dashboard', t => {
+  const sources = (dir: string): string => readdirSync(new URL(`../../plugins/emulator/${dir}`, import.meta.url), { recursive: true, encoding: 'utf8' }).filter(name => /\.(?:ts|js)$/.test(name)).map(name => readFileSync(new URL(`../../plugins/emulator/${dir}/${name}`, import.meta.url), 'utf8')).join('\n')
+  const words = readFileSync(new URL('../../plugins/emulator/control/static/words.js', import.meta.url), 'utf8')
+  const noted = [...sources('wechat').matchAll(/note\(order, (?:[^'`)]* )?'([^']+)'(?: : '([^']+)')?/g)].flatMap(([, one, other]) => [one, other]).filter(text => text !== undefined)
+  t.ok(noted.length > 5)
+  for (const text of noted) t.match(words, text, text)
+  const scripts = sources('control/static')
+  const { paths } = JSON.parse(readFileSync(new URL('../../plugins/emulator/control/static/openapi.json', import.meta.url), 'utf8')) as { paths: Record<string, object> }
+  for (const [path, methods] of Object.entries(paths)) {
+    if (!('post' in methods || 'delete' in methods)) continue
+    const [first, ...rest] = path.replace('/_emulator/', '').split(/\{\w+\}/)
+    const last = rest.at(-1)?.replace('/', '')
+    t.ok(scripts.includes(first as string) && (last === undefined || new RegExp(`/${last}\\b|'${last}'`).test(scripts)), path)
+  }
+  t.end()
 })
 
 const TRANSFER = { out_bill_no: 'BILL-0001', transfer_bill_no: '1330001', sub_mch_id: '', kind: 'balance', appid: 'wx00000000000000aa', openid: OPENID, user_name: '', user_qq: '', amount: 1234, remark: '新会员奖励', notify_url: '', state: 'WAIT_USER_CONFIRM', fail_reason: '', package_info: 'x', at: '20261127100000', updated: '20261127100000', authorization: '' }

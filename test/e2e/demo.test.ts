@@ -47,7 +47,7 @@ t.test('demo: a failure names its step and exits 1', async t => {
   await once(taken, 'listening')
   const { said, ended } = run('examples/shop/demo.ts', ['--once', '--port', String((taken.address() as AddressInfo).port)])
   t.equal(await ended, 1)
-  t.match(said.err, /^demo failed at opening the shop: .*EADDRINUSE/)
+  t.match(said.err, /^demo failed at opening the shop: port \d+ is in use: .*--port N/)
 })
 
 t.test('demo: prints the URL and what to do; ends at a signal', async t => {
@@ -57,6 +57,22 @@ t.test('demo: prints the URL and what to do; ends at a signal', async t => {
   t.match(await (await fetch(String(url))).text(), /Pour-over coffee/)
   demo.child.kill('SIGTERM')
   t.equal(await demo.ended, 0)
+})
+
+// npm passes a signal on to its shell alone, which dies and leaves its child behind.
+t.test('npm run: everything ends with npm', { timeout: 110_000 }, async t => {
+  for (const [args, isGroup] of [[['--port', '0'], true], [['exec', '--port', '0', '--', 'sh', '-c', 'echo "up: 1 $((1+1))"; exec sleep 1000'], false]] as const) {
+    const npm = spawn('npm', ['run', '--silent', 'emulator', '--', ...args], { cwd: root, detached: true, env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
+    let said = ''
+    npm.stdout.on('data', chunk => { said += chunk })
+    while (!/wechat-emulator --help|up: 1 2/.test(said)) await once(npm.stdout, 'data')
+    const all = once(npm.stdout, 'close')
+    // The terminal's Ctrl+C reaches the whole group; `kill` reaches npm alone.
+    if (isGroup) process.kill(-(npm.pid as number), 'SIGINT')
+    else npm.kill('SIGTERM')
+    await all
+    t.pass('nobody holds its output any more')
+  }
 })
 
 t.test('the emulator\'s command', async t => {
@@ -83,7 +99,7 @@ t.test('the emulator\'s command', async t => {
   for (const args of [['--port', String(port)], ['--port', '0', '--secure-port', String(port)]]) {
     const busy = run('plugins/emulator/cli/cli.ts', args)
     t.equal(await busy.ended, 1, `ends where ${args[args.length - 2]} is taken`)
-    t.match(busy.said.err, new RegExp(`EADDRINUSE.*${port}`))
+    t.match(busy.said.err, new RegExp(`[pP]ort ${port} is in use.*Start this one with ${args[args.length - 2]} N`))
   }
 
   const help = run('plugins/emulator/cli/cli.ts', ['--help'])

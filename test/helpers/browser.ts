@@ -1,5 +1,6 @@
 /** A real Chromium, headless, with a phone's screen. */
 import { mkdirSync } from 'node:fs'
+import axe from 'axe-core'
 import { chromium } from 'playwright-core'
 import type { Page } from 'playwright-core'
 import { need } from './needs.ts'
@@ -23,8 +24,21 @@ export async function startBrowser (t: { teardown (end: () => unknown): unknown 
   }
 }
 
-/** Kept to be looked at, not committed. */
+/** Kept to be looked at, not committed: on a phone and on a desktop. */
 export async function picture (page: Page, name: string): Promise<void> {
   mkdirSync('artifacts', { recursive: true })
-  await page.screenshot({ path: `artifacts/${name}.png` })
+  const before = page.viewportSize()
+  for (const [screen, size] of [['phone', { width: 390, height: 844 }], ['desktop', { width: 1280, height: 900 }]] as const) {
+    await page.setViewportSize(size)
+    await page.screenshot({ path: `artifacts/${name}-${screen}.png`, scale: 'css' })
+  }
+  if (before) await page.setViewportSize(before)
+}
+
+/** What axe-core finds wrong with a page, a line each. */
+export async function accessibility (page: Page): Promise<string[]> {
+  // Evaluated by the debugger: a Content-Security-Policy would keep out a script tag.
+  await page.evaluate(axe.source)
+  const { violations } = await page.evaluate('axe.run({ iframes: false })') as axe.AxeResults
+  return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary = '' }) => `${id}: ${target.join(' ')}: ${failureSummary.split('\n')[1]?.trim()}`))
 }

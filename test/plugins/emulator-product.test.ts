@@ -200,7 +200,7 @@ t.test('watching: calls with their verdicts, and news of each change', async t =
   t.match(calls, [
     { verdict: 'broken', reason: '502', status: 502 },
     { verdict: 'refused', reason: 'xml格式错误' },
-    { verdict: 'refused', reason: '错误码 · code 10013', url: '/connect/oauth2/authorize?appid=wx1' },
+    { verdict: 'refused', reason: '10013 AppID 参数错误', url: '/connect/oauth2/authorize?appid=wx1' },
     { verdict: 'refused', reason: 'NOT_FOUND the emulator has no GET /nowhere', url: '/nowhere' },
     { verdict: 'refused', reason: /^40013 invalid appid/, method: 'POST' },
     { verdict: 'refused', reason: /^40013 invalid appid rid: /, url: /secret=…/, status: 200 }

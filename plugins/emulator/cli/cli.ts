@@ -3,6 +3,7 @@
 import { join, resolve } from 'node:path'
 import type { Emulator } from '../server/emulator.ts'
 import { VERSION } from '../state/version.ts'
+import { whenToEnd } from './ending.ts'
 import { findRunning } from './running.ts'
 import type { Running } from './running.ts'
 import { readSettings, USAGE } from './settings.ts'
@@ -25,13 +26,29 @@ type Options = Settings['options']
 
 // Loaded on demand, so that `pay` and `health` start fast.
 async function createEmulator (options: Options): Promise<Emulator> {
-  return await (await import('../server/emulator.ts')).createEmulator(options)
+  try {
+    return await (await import('../server/emulator.ts')).createEmulator(options)
+  } catch (error) {
+    throw (error as PortTaken).code === 'EADDRINUSE' ? await portTaken(error as PortTaken, options) : error
+  }
+}
+
+type PortTaken = NodeJS.ErrnoException & { option?: string }
+
+/** In the command's words: which flag, and whether it is an emulator that listens there. */
+async function portTaken ({ message, option }: PortTaken, { host = '127.0.0.1', port = 0 }: Options): Promise<Error> {
+  const flag = option === 'securePort' ? '--secure-port' : '--port'
+  const { askHealth } = await import('../server/lock.ts')
+  const origin = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const health = option === 'securePort' ? undefined : await askHealth(origin)
+  const isEmulator = health !== undefined && health !== 'silent'
+  return new Error(`${message}. ${isEmulator ? `An emulator is running there: ${origin}/_emulator/dashboard. Use that one, or start` : 'Start'} this one with ${flag} N (0: any free port)`)
 }
 
 async function serve (options: Options): Promise<void> {
   const emulator = await createEmulator(options)
   // Does not wait for requests in progress.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { emulator.close().finally(() => process.exit()) })
+  whenToEnd(() => { emulator.close().finally(() => process.exit()) })
   console.log(greeting(emulator, options))
 }
 

@@ -8,6 +8,7 @@ import type { EmulatorConfig } from '../control/config.ts'
 import { environment } from '../control/environment.ts'
 import { TRUST_STORE_PASSWORD, trustFiles } from '../keys/trust-files.ts'
 import { writeFiles } from '../server/data.ts'
+import { whenToEnd } from './ending.ts'
 import { startProxy } from './proxy.ts'
 import type { Running } from './running.ts'
 
@@ -72,8 +73,9 @@ async function execute (command: string[], env: Record<string, string>): Promise
   const options = `${process.env.NODE_OPTIONS ?? ''} --import ${JSON.stringify(redirect)}`.trim()
   const child = spawn(command[0] as string, command.slice(1), { stdio: 'inherit', env: { ...process.env, ...env, NODE_OPTIONS: options } })
   // Ctrl+C in a terminal reaches both processes, and a second SIGINT would force the command to quit. In any case the command ends first.
-  process.on('SIGINT', () => { if (!process.stdin.isTTY) child.kill('SIGINT') })
-  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  whenToEnd(signal => { if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal) })
+  // A signal that follows is the command's to answer, too.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
   return await new Promise((resolve, reject) => {
     child.once('error', error => reject(new Error(`cannot run ${command[0]}: ${error.message}`)))
     child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal as NodeJS.Signals] ?? 0)))

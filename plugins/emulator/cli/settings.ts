@@ -22,6 +22,8 @@ const SETTINGS: Record<string, [kind: Kind, help: string]> = {
   'mch-id': ['text', ''],
   'api-key': ['text', 'of v2'],
   'api-v3-key': ['text', ''],
+  'app-name': ['text', 'the account\'s name, as its visitors read it'],
+  'merchant-name': ['text', 'the merchant\'s, as the cashier shows it'],
   'key-mode': ['text', 'of v3: public-key (default), certificate or both'],
   'sub-merchant': ['list', 'a sub-merchant of this merchant as a service provider: SUB_MCH_ID or SUB_MCH_ID:SUB_APP_ID; several as above'],
   'native-url': ['text', 'the callback URL for NATIVE codes of mode 1'],
@@ -176,7 +178,7 @@ function readFile (path: string | undefined): Record<string, unknown> {
 }
 
 /** Settings of a further account. */
-const ACCOUNT = ['name', 'appId', 'appSecret', 'mchId', 'apiKey', 'apiV3Key', 'keyMode', 'nativeUrl', 'domains', 'subMerchants', 'balance']
+const ACCOUNT = ['name', 'appId', 'appSecret', 'mchId', 'apiKey', 'apiV3Key', 'keyMode', 'nativeUrl', 'appName', 'merchantName', 'domains', 'subMerchants', 'balance']
 
 function accountsOf (value: unknown): Array<StateOptions & { name: string }> {
   if (!Array.isArray(value)) throw new Error('accounts must be a list')

@@ -32,7 +32,7 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
 
   app.post<{ Body: NotificationFault }>('/notifications/faults', {
     schema: schema({
-      tag: 'trouble',
+      tag: 'faults',
       summary: 'Add a fault for the next notifications',
       body: object({ kind: one(['drop', 'delay', 'hold', 'duplicate', 'concurrent', 'forge'], 'The kind of fault.'), ms: number('For delay: milliseconds. Default 1000.'), copies: { type: 'integer', minimum: 1, description: 'Default 3.' }, times: TIMES }, ['kind'])
     })
@@ -43,7 +43,7 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
 
   app.post<{ Body: Fault }>('/faults', {
     schema: schema({
-      tag: 'trouble',
+      tag: 'faults',
       summary: 'Add a fault for the next calls',
       body: object({ path: text('Only calls whose path starts with this. Default: any.'), kind: text('hang, reset, html, 502, garbage, slow, or one of WeChat\'s own codes.'), when: one(['before', 'after'], 'Before or after WeChat has acted. Default before.'), times: TIMES, ms: number('For slow: milliseconds. Default 1000.') }, ['kind'])
     })
@@ -53,7 +53,7 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
   })
 
   app.post<{ Body: Chaos }>('/chaos', {
-    schema: schema({ tag: 'trouble', summary: 'Random faults, until the faults are cleared', body: object({ seed: { type: 'number', description: 'The same seed gives the same faults.' }, calls: ODDS, notifications: ODDS }, ['seed']) })
+    schema: schema({ tag: 'faults', summary: 'Random faults, until the faults are cleared', body: object({ seed: { type: 'number', description: 'The same seed gives the same faults.' }, calls: ODDS, notifications: ODDS }, ['seed']) })
   }, async request => {
     const { seed, calls = {}, notifications = {} } = request.body
     const draws = createRandomFaults(seed)
@@ -62,11 +62,11 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
     return { ok: true }
   })
 
-  app.get('/faults', { schema: schema({ tag: 'trouble', summary: 'Active faults of calls and notifications', answer: 'Faults and notificationFaults.' }) }, async () => ({ faults: faults.waiting(), notificationFaults: notificationFaults.waiting() }))
+  app.get('/faults', { schema: schema({ tag: 'faults', summary: 'Active faults of calls and notifications', answer: 'faults, notificationFaults, and the odds of chaos.' }) }, async () => ({ faults: faults.waiting(), notificationFaults: notificationFaults.waiting(), chaos: { calls: faults.odds(), notifications: notificationFaults.odds() } }))
 
-  app.delete('/faults', { schema: schema({ tag: 'trouble', summary: 'Remove all faults, including random ones' }) }, async () => {
-    faults.clear()
-    notificationFaults.clear()
+  app.delete<{ Querystring: { kind?: string } }>('/faults', { schema: schema({ tag: 'faults', summary: 'Remove all faults, including random ones; or those of one kind', query: { kind: text('Only faults of this kind, and no random ones.') } }) }, async ({ query: { kind } }) => {
+    faults.clear(kind)
+    notificationFaults.clear(kind)
     return { ok: true }
   })
 }

@@ -1,5 +1,5 @@
 /** Control routes to inspect calls with their verdicts, the dashboard, and its live events. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Faults } from '../faults/faults.ts'
 import type { Journal } from './journal.ts'
@@ -14,7 +14,9 @@ import { listOf, schema, text } from './schemas.ts'
 
 export interface InspectParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, notificationFaults: NotificationFaults, names: string[] }
 
-const asset = (name: string) => readFileSync(new URL(`./static/${name}`, import.meta.url))
+/** The dashboard: whatever lies there is served. */
+const STATIC = new URL('./static/', import.meta.url)
+const TYPES: Record<string, string> = { js: 'text/javascript', css: 'text/css', html: 'text/html', json: 'application/json' }
 const CALL = { tag: 'calls', params: { id: text('The call\'s id; or latest: the last call whose signature was refused.') }, refusals: [404] } as const
 const NO_CALL = { code: 'NOT_FOUND', message: 'no such call' }
 /** Milliseconds to collect changes before an event is sent. */
@@ -45,6 +47,7 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
     now: new Date(state.now()).toISOString(),
     balance: state.balance,
     keyMode: state.keyMode,
+    keySwitch: state.keySwitch,
     tokens: account.counts(),
     counts: countRecords(state, journal),
     ...(!query.brief && {
@@ -59,7 +62,8 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
       calls: journal.list().slice(0, SHOWN)
     }),
     faults: faults.waiting(),
-    notificationFaults: notificationFaults.waiting()
+    notificationFaults: notificationFaults.waiting(),
+    chaos: { calls: faults.odds(), notifications: notificationFaults.odds() }
   }))
 
   const listeners = new Set<() => void>()
@@ -94,8 +98,9 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
 
   // No external and no inline scripts: the page shows data that an app sent, which must stay text.
   const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-  for (const [path, name, type] of [['/dashboard.js', 'dashboard.js', 'text/javascript'], ['/words.js', 'words.js', 'text/javascript'], ['/dashboard.css', 'dashboard.css', 'text/css'], ['/dashboard', 'dashboard.html', 'text/html'], ['/openapi.json', 'openapi.json', 'application/json']] as const) {
-    app.get(path, async (_request, reply) =>
-      reply.type(`${type}; charset=utf-8`).header('cache-control', 'no-cache').header('content-security-policy', POLICY).send(asset(name)))
+  for (const name of readdirSync(STATIC)) {
+    const type = TYPES[name.split('.').at(-1) as string]
+    app.get(name === 'dashboard.html' ? '/dashboard' : `/${name}`, async (_request, reply) =>
+      reply.type(`${type}; charset=utf-8`).header('cache-control', 'no-cache').header('content-security-policy', POLICY).send(readFileSync(new URL(name, STATIC))))
   }
 }

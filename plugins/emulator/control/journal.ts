@@ -111,7 +111,8 @@ function refusalIn (reply: string, status: number): string {
   if (/:(?!ok)/.test(String(said?.err_msg ?? ''))) return `${said?.err_msg} ${said?.err_desc ?? ''}`.trim()
   if (status >= 400) return said?.code ? `${said.code} ${said.message}` : `HTTP ${status}`
   // The consent page refuses with a page, too.
-  return /错误码 · code (\d+)/.exec(reply)?.[0] ?? ''
+  const [, code] = /data-wechat-code="(-?\d+)"/.exec(reply) ?? []
+  return code === undefined ? '' : `${code} ${/translate="no">([^<]*)</.exec(reply)?.[1]}`
 }
 
 /** Of `c17`, and of `n17`: 17. */

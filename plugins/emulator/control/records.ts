@@ -1,11 +1,12 @@
 /** Records by area, newest first: searched and paged on the server, so that it works with a hundred thousand of them. */
 import type { FastifyInstance } from 'fastify'
 import type { PayV2 } from '../wechat/v2/v2.ts'
+import type { Notifier, Upcoming } from '../notifications/notifier.ts'
 import type { Delivery, Order, Refund, State } from '../state/state.ts'
 import type { Journal } from './journal.ts'
 import { object, one, schema, text } from './schemas.ts'
 
-export interface RecordParts { pay: PayV2, journal: Journal }
+export interface RecordParts { pay: PayV2, journal: Journal, notifier: Notifier }
 
 /** The searchable fields of a table's rows; `time`: milliseconds, `yyyyMMddHHmmss` in China, or ISO 8601. */
 interface Columns { number: string, name?: string, amount?: string, state?: string, time?: string }
@@ -17,6 +18,7 @@ const TABLES: Record<string, Record<string, Columns>> = {
     payouts: { number: 'number', name: 'description', amount: 'amount', state: 'kind', time: 'at' },
     transferBatches: { number: 'out_batch_no', name: 'name', amount: 'total_amount', state: 'status', time: 'at' },
     bankTransfers: { number: 'partner_trade_no', amount: 'amount', time: 'at' },
+    authorizations: { number: 'out_authorization_no', name: 'user_display_name', state: 'state', time: 'at' },
     withdrawals: { number: 'out_request_no', name: 'remark', amount: 'amount', state: 'status', time: 'at' }
   },
   sharing: {
@@ -48,24 +50,28 @@ export interface Shown { key: string, table: string, number: string, name: strin
 
 const PAGE = 50
 
-export function recordRoutes (app: FastifyInstance, state: State, { pay, journal }: RecordParts): void {
-  app.get<{ Params: { area: string }, Querystring: { search?: string, page?: number } }>('/records/:area', {
+export function recordRoutes (app: FastifyInstance, state: State, { pay, journal, notifier }: RecordParts): void {
+  app.get<{ Params: { area: string }, Querystring: { search?: string, state?: string, page?: number } }>('/records/:area', {
     schema: schema({
       tag: 'calls',
       summary: 'Records of one kind, newest first, paged',
       params: { area: one(AREAS, 'The kind.') },
-      query: { search: text('Only records that contain all of these words.'), page: { type: 'integer', minimum: 1, description: 'From 1, of 50 each. Default 1.' } },
-      answer: object({ total: { type: 'integer' }, page: { type: 'integer' }, pages: { type: 'integer' }, items: { type: 'array', items: { type: 'object', additionalProperties: true } } })
+      query: { search: text('Only records that contain all of these words.'), state: text('Only records in this state, one of those that the answer counts.'), page: { type: 'integer', minimum: 1, description: 'From 1, of 50 each. Default 1.' } },
+      answer: object({ total: { type: 'integer' }, page: { type: 'integer' }, pages: { type: 'integer' }, states: { type: 'object', additionalProperties: { type: 'integer' }, description: 'How many of those found are in each state.' }, items: { type: 'array', items: { type: 'object', additionalProperties: true } } })
     })
-  }, async ({ params: { area }, query: { search = '', page = 1 } }) => {
+  }, async ({ params: { area }, query: { search = '', state: wanted, page = 1 } }) => {
     const words = search.toLowerCase().split(/\s+/).filter(Boolean)
     const all = rowsOf(area)
-    const found = words.length === 0 ? all : all.filter(row => words.every(word => occurs(word, row)))
+    const matching = words.length === 0 ? all : all.filter(row => words.every(word => occurs(word, row)))
+    const stateOf = stateReader(area)
+    const states: Record<string, number> = {}
+    for (const row of matching) states[stateOf(row)] = (states[stateOf(row)] ?? 0) + 1
+    const found = wanted === undefined || wanted === '' ? matching : matching.filter(row => stateOf(row) === wanted)
     const pages = Math.max(1, Math.ceil(found.length / PAGE))
     const at = Math.min(page, pages)
     // Oldest first in memory.
     const cut = found.slice(Math.max(0, found.length - at * PAGE), found.length - (at - 1) * PAGE).reverse()
-    return { total: found.length, page: at, pages, items: shownOf(area, cut) }
+    return { total: found.length, page: at, pages, states, items: shownOf(area, cut) }
   })
 
   /** Oldest first. */
@@ -80,20 +86,45 @@ export function recordRoutes (app: FastifyInstance, state: State, { pay, journal
     return shown.sort((row, other) => row.at < other.at ? -1 : row.at > other.at ? 1 : 0) as unknown as Row[]
   }
 
+  /** What the rows of an area are filtered by. An order that was refunded in part is in a state of its own. */
+  function stateReader (area: string): (row: Row) => string {
+    if (area === 'calls') return row => String(row.verdict)
+    if (area === 'notifications') return row => deliveryState(row as unknown as Delivery)
+    if (area !== 'orders') return row => String(row.state)
+    return row => {
+      const order = row as unknown as Order
+      return order.trade_state === 'REFUND' && pay.refunds.left(order) > 0 ? 'PARTLY_REFUNDED' : order.trade_state
+    }
+  }
+
   function shownOf (area: string, rows: Row[]): object[] {
+    if (area === 'notifications') {
+      const upcoming = notifier.upcoming()
+      return (rows as unknown as Delivery[]).map(delivery => ({ ...delivery, state: deliveryState(delivery), next: upcoming.find(next => isNextOf(next, delivery))?.at ?? '' }))
+    }
     if (area !== 'orders') return rows
+    const upcoming = notifier.upcoming()
     const orders = (rows as unknown as Order[]).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id) ?? order)
     const numbers = new Set(orders.map(order => order.out_trade_no))
     const payments = new Set(orders.map(order => order.transaction_id).filter(Boolean))
     const deliveries = grouped(state.deliveries.filter(delivery => numbers.has(delivery.out_trade_no)), delivery => delivery.out_trade_no)
     const refunds = grouped([...state.refunds.values()].filter(refund => payments.has(refund.transaction_id)), refund => refund.transaction_id)
+    const stateOf = stateReader(area)
     return orders.map(order => ({
       ...order,
-      deliveries: (deliveries.get(order.out_trade_no) ?? []).map(({ sent_at: at, accepted, about }: Delivery) => ({ at, accepted, about })),
-      refunds: (refunds.get(order.transaction_id) ?? []).map(({ refund_fee: fee, refund_status: status, created_at: at }: Refund) => ({ refund_fee: fee, refund_status: status, at: new Date(at).toISOString() }))
+      state: stateOf(order as unknown as Row),
+      left: order.transaction_id === '' ? 0 : pay.refunds.left(order),
+      next: upcoming.filter(next => next.out_trade_no === order.out_trade_no).map(({ at, attempt, about }) => ({ at, attempt, about })),
+      deliveries: (deliveries.get(order.out_trade_no) ?? []).map((delivery: Delivery) => ({ at: delivery.sent_at, state: deliveryState(delivery), about: delivery.about })),
+      refunds: (refunds.get(order.transaction_id) ?? []).map(({ out_refund_no: number, refund_fee: fee, refund_status: status, created_at: at }: Refund) => ({ out_refund_no: number, refund_fee: fee, refund_status: status, at: new Date(at).toISOString() }))
     }))
   }
 }
+
+const deliveryState = ({ accepted, reply, error }: Delivery) => accepted ? 'accepted' : reply === null && error === null ? 'underWay' : 'failed'
+
+const isNextOf = (next: Upcoming, { about, out_trade_no: order, out_refund_no: refund, url, attempt }: Delivery) =>
+  next.attempt === attempt + 1 && next.about === about && next.out_trade_no === order && next.out_refund_no === refund && next.url === url
 
 /** The number of records of each kind, without reading them. */
 export function countRecords (state: State, journal: Journal): Record<string, number> {

@@ -82,9 +82,13 @@ export function faults (app: FastifyInstance) {
     add: (fault: Fault) => { waiting.push({ times: 1, ...fault }) },
     waiting: () => waiting.map(fault => ({ ...fault })),
     setRandom (odds: FaultOdds, draws: RandomFaults): void { random = { odds, draws } },
-    clear (): void {
-      waiting.length = 0
-      random = undefined
+    /** The odds of random faults; none: there are none. */
+    odds: (): FaultOdds => random?.odds ?? {},
+    /** `kind`: only those of that kind, and no random ones. */
+    clear (kind?: string): void {
+      if (kind === undefined) random = undefined
+      const kept = kind === undefined ? [] : waiting.filter(fault => fault.kind !== kind)
+      waiting.splice(0, waiting.length, ...kept)
     }
   }
 }

@@ -34,6 +34,8 @@ export function createNotificationFaults () {
     add: (fault: NotificationFault) => { waiting.push({ times: 1, ...fault }) },
     waiting: () => waiting.map(fault => ({ ...fault })),
     setRandom (odds: NotificationFaultOdds, draws: RandomFaults): void { random = { odds, draws } },
+    /** The odds of random faults; none: there are none. */
+    odds: (): NotificationFaultOdds => random?.odds ?? {},
     next (): NotificationFault | undefined {
       const [first] = waiting
       if (!first) return drawn()
@@ -51,9 +53,11 @@ export function createNotificationFaults () {
       held.add(go)
     }),
     overtake: () => { for (const go of held) go() },
-    clear (): void {
-      waiting.length = 0
-      random = undefined
+    /** `kind`: only those of that kind, and no random ones. */
+    clear (kind?: string): void {
+      if (kind === undefined) random = undefined
+      const kept = kind === undefined ? [] : waiting.filter(fault => fault.kind !== kind)
+      waiting.splice(0, waiting.length, ...kept)
     }
   }
 }

@@ -144,6 +144,9 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
   const about = (order: Order) => ({ out_trade_no: order.out_trade_no, out_refund_no: '', url: order.notify_url })
 
   return {
+    /** What will be sent again, and when: ISO 8601, on this WeChat's calendar. */
+    upcoming: (): Upcoming[] => [...pending.values()].filter(({ number }) => number > 1).map(({ news, number, since }) =>
+      ({ ...pick(news), attempt: number, at: new Date(since + (SCHEDULE[number - 2] ?? 0) * 1000 * state.timeScale).toISOString() })),
     paid (order: Order): void {
       const v3 = order.sign_type === 'RSA'
       tell({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', paidJson(order)) : paymentXml(order) })
@@ -187,6 +190,9 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
   }
 }
 
-const pick = ({ about, out_trade_no: number, out_refund_no: refund, url }: Delivery) => ({ about, out_trade_no: number, out_refund_no: refund, url })
+/** The next attempt of a notification. */
+export type Upcoming = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url' | 'attempt'> & { at: string }
+
+const pick = ({ about, out_trade_no: number, out_refund_no: refund, url }: Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'>) => ({ about, out_trade_no: number, out_refund_no: refund, url })
 
 export type Notifier = ReturnType<typeof createNotifier>

@@ -103,9 +103,9 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
     })
   }
   proxyWechat(app, secure, host)
-  const origin = await app.listen({ port, host })
+  const origin = await app.listen({ port, host }).catch(naming('port', port))
   const handle = (request: IncomingMessage, reply: ServerResponse) => front.peek(request, () => app.routing(request, reply))
-  const listening = await listenSecurely(app, authority, { port: securePort, host, handle }).catch(async (error: Error) => {
+  const listening = await listenSecurely(app, authority, { port: securePort, host, handle }).catch(naming('securePort', securePort)).catch(async (error: Error) => {
     // Half an emulator would keep the process alive.
     await app.close()
     throw error
@@ -127,6 +127,11 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
     },
     close: () => app.close()
   }
+}
+
+/** Says which option gave a port that is taken. */
+const naming = (option: 'port' | 'securePort', port: number) => (error: NodeJS.ErrnoException): never => {
+  throw error.code === 'EADDRINUSE' ? Object.assign(new Error(`${option} ${port} is in use`), { code: error.code, option }) : error
 }
 
 const isHostName = (name: string) => isIP(name) !== 0 || /^(?=.{1,253}$)[a-z\d]([a-z\d-]*[a-z\d])?(\.[a-z\d]([a-z\d-]*[a-z\d])?)*$/i.test(name)

@@ -27,6 +27,8 @@ const ACCOUNT = {
   nativeUrl: shape(value => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value), 'must be an absolute http(s) URL'),
   seed: text,
   appIds: list(text),
+  appName: text,
+  merchantName: text,
   domains: list(text)
 } satisfies ShapesOf<StateOptions>
 

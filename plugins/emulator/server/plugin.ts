@@ -47,7 +47,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   answerInWechatsCase(app)
   // The clock that signatures are measured by, not the machine's: whoever compares clocks shall see it.
   app.addHook('onSend', async (_request, reply) => { reply.header('date', new Date(state.wireNow()).toUTCString()) })
-  const trouble = faults(app)
+  const callFaults = faults(app)
   const calls = journal(app, state)
   const account = officialAccount(app, state)
   authorize(app, state)
@@ -77,7 +77,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const mini = miniProgram(app, state, account)
   bridge(app, state, account, pay, v3, pki.v3)
   const { secureOrigin = () => undefined, names = [], id = randomUUID(), publicHosts = [] } = options.parts ?? {}
-  control(app, state, { account, mini, pay, v3, notifier, faults: trouble, notificationFaults, journal: calls, pki, secureOrigin, names, id, publicHosts })
+  control(app, state, { account, mini, pay, v3, notifier, faults: callFaults, notificationFaults, journal: calls, pki, secureOrigin, names, id, publicHosts })
   answerTheUnknown(app, state, options.parts !== undefined)
   app.addHook('onClose', async () => {
     pay.refunds.close()

@@ -37,6 +37,10 @@ export interface StateOptions extends Partial<Account> {
   seed?: string
   /** Further appIds that are bound to the merchant. */
   appIds?: string[]
+  /** The account's name on the login page. Default: says that it is emulated. */
+  appName?: string
+  /** The merchant's name at the cashier. Default: says that it is emulated. */
+  merchantName?: string
   /** Hosts that may receive logins and use the JS-SDK, in addition to this machine's own. */
   domains?: string[]
 }
@@ -221,6 +225,8 @@ export function createState (options: StateOptions = {}, saved?: MemorySnapshot)
     appIds: [account.appId, ...options.appIds ?? []] as readonly string[],
     subMerchants: options.subMerchants ?? [],
     nativeUrl: options.nativeUrl,
+    appName: options.appName,
+    merchantName: options.merchantName,
     deliveries: memory.list<Delivery>('deliveries'),
     /** `change`: something is to be seen, or saved, that was not before; `clock`: the calendar was moved. */
     events,

@@ -1,6 +1,6 @@
 /** open.weixin.qq.com's authorize page, and the sns calls that redeem what it hands out. */
 import type { FastifyInstance } from 'fastify'
-import { authorizePage, errorPage } from './pages.ts'
+import { authorizePage, errorPage, languageOf } from './pages.ts'
 import { refuse, withRid } from '../wire.ts'
 import type { Timed, User, State } from '../../state/state.ts'
 
@@ -43,16 +43,16 @@ export function authorize (app: FastifyInstance, state: State): void {
 
   app.get<{ Querystring: Query }>('/connect/oauth2/authorize', async (request, reply) => {
     const wrong = problem(request.query)
-    if (wrong) return reply.type('text/html; charset=utf-8').send(errorPage(...wrong))
+    if (wrong) return reply.type('text/html; charset=utf-8').send(errorPage(languageOf(request), ...wrong))
     // snsapi_base asks nobody.
     if (request.query.scope === 'snsapi_base') return reply.redirect(backWith(request.query, grant(request.query)))
-    return reply.type('text/html; charset=utf-8').send(authorizePage(request.query, state.users.filter(user => !user.foreign)))
+    return reply.type('text/html; charset=utf-8').send(authorizePage(languageOf(request), request.query, state, state.users.filter(user => !user.foreign)))
   })
 
   // The two buttons of that page.
   app.get<{ Querystring: Query }>('/connect/oauth2/authorize_reply', async (request, reply) => {
     const wrong = problem(request.query)
-    if (wrong) return reply.type('text/html; charset=utf-8').send(errorPage(...wrong))
+    if (wrong) return reply.type('text/html; charset=utf-8').send(errorPage(languageOf(request), ...wrong))
     return reply.redirect(backWith(request.query, request.query.action === 'allow' ? grant(request.query) : undefined))
   })
 

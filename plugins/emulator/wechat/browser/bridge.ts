@@ -5,7 +5,8 @@ import { explainJssdk } from '../../explain/jssdk.ts'
 import { explainPaySign } from '../../explain/pay-sign.ts'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 import type { OfficialAccount } from '../official-account.ts'
-import { cashierPage, errorPage, transferPage } from './pages.ts'
+import { cashierPage, errorPage, languageOf, transferPage } from './pages.ts'
+import type { Language } from './pages.ts'
 import { scan } from './scan.ts'
 import type { PayV2 } from '../v2/v2.ts'
 import type { PayV3 } from '../v3/v3.ts'
@@ -96,7 +97,7 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
 
   app.get<{ Params: { id: string } }>('/_emulator/transfer/:id', async (request, reply) => {
     const bill = transfers.byWechatNumber(request.params.id)
-    return reply.type(HTML).send(bill ? transferPage(bill, `${app.prefix}/_emulator/transfers/${encodeURIComponent(bill.out_bill_no)}/confirm${bill.sub_mch_id && `?sub_mch_id=${bill.sub_mch_id}`}`) : errorPage(404, '转账单不存在'))
+    return reply.type(HTML).send(bill ? transferPage(languageOf(request), bill, state, `${app.prefix}/_emulator/transfers/${encodeURIComponent(bill.out_bill_no)}/confirm${bill.sub_mch_id && `?sub_mch_id=${bill.sub_mch_id}`}`) : errorPage(languageOf(request), 404, '转账单不存在'))
   })
 
   // What an app hands to WeChat's SDK (PayReq).
@@ -107,22 +108,22 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
   })
 
   app.get<{ Params: { prepayId: string } }>('/_emulator/cashier/:prepayId', async (request, reply) =>
-    reply.type(HTML).send(cashierFor(request.params.prepayId)))
+    reply.type(HTML).send(cashierFor(languageOf(request), request.params.prepayId)))
 
   // Where a phone's browser is sent for an H5 order; the payer comes back by `redirect_url`.
   app.get<{ Querystring: { prepay_id?: string, redirect_url?: string } }>('/_emulator/h5', async (request, reply) => {
     const { prepay_id: id = '', redirect_url: back } = request.query
     // WeChat looks at where the browser comes from: an H5 payment begins on the merchant's own page.
-    if (!request.headers.referer) return reply.type(HTML).send(errorPage(-1, '商家参数格式有误，请联系商家解决'))
-    return reply.type(HTML).send(cashierFor(id, back))
+    if (!request.headers.referer) return reply.type(HTML).send(errorPage(languageOf(request), -1, '商家参数格式有误，请联系商家解决'))
+    return reply.type(HTML).send(cashierFor(languageOf(request), id, back))
   })
 
-  function cashierFor (prepayId: string, back?: string): string {
+  function cashierFor (language: Language, prepayId: string, back?: string): string {
     const order = pay.orders.byPrepayId(prepayId)
-    if (!order) return errorPage(404, '订单不存在或已过期')
+    if (!order) return errorPage(language, 404, '订单不存在或已过期')
     const path = `${app.prefix}/_emulator/orders/${encodeURIComponent(order.out_trade_no)}`
     const query = order.sub_mch_id === '' ? '' : `?sub_mch_id=${order.sub_mch_id}`
-    return cashierPage(order, `${path}/pay${query}`, `${path}/cancel${query}`, back)
+    return cashierPage(language, order, state, { pay: `${path}/pay${query}`, cancel: `${path}/cancel${query}`, back })
   }
 }
 
@@ -165,6 +166,7 @@ const SCRIPT = `(() => {
     setTimeout(() => notice.remove(), 3000)
   }
 
+  const isEnglish = /^en/i.test(navigator.language)
   const isAndroid = /android/i.test(navigator.userAgent)
 
   // What WeChat's app would show or read with its camera; undefined where the visitor turns back.
@@ -187,8 +189,8 @@ const SCRIPT = `(() => {
         made.style.cssText = 'font:inherit;padding:8px'
         return made
       }
-      const cancel = button('取消 · Cancel', 'button')
-      sheet.append(words, ...wantsText ? [input] : [], button('确定 · OK', 'submit'), cancel)
+      const cancel = button(isEnglish ? 'Cancel' : '取消', 'button')
+      sheet.append(words, ...wantsText ? [input] : [], button(isEnglish ? 'OK' : '确定', 'submit'), cancel)
       const end = value => { sheet.remove(); resolve(value) }
       sheet.addEventListener('submit', event => { event.preventDefault(); end(input.value) })
       cancel.addEventListener('click', () => end(undefined))
@@ -207,7 +209,7 @@ const SCRIPT = `(() => {
     updateAppMessageShareData: params => post('updateAppMessageShareData', params),
     updateTimelineShareData: params => post('updateTimelineShareData', params),
     async scanQRCode (params) {
-      const text = await ask('扫一扫 · What does the code say?', true)
+      const text = await ask(isEnglish ? 'What does the code say?' : '扫一扫：二维码的内容', true)
       if (text === undefined) return { err_msg: 'scanQRCode:cancel' }
       if (Number(params.needResult) === 1) return { err_msg: 'scanQRCode:ok', resultStr: isAndroid ? JSON.stringify({ scan_code: { scan_result: text } }) : text }
       const verdict = await post('scanQRCode', { text })
@@ -223,7 +225,7 @@ const SCRIPT = `(() => {
     },
     async openLocation (params) {
       if (!isFinite(params.latitude) || !isFinite(params.longitude)) return { err_msg: 'openLocation:fail' }
-      await ask((params.name || '位置 · Location') + '\\n' + (params.address || '') + '\\n' + params.latitude + ', ' + params.longitude, false)
+      await ask((params.name || (isEnglish ? 'Location' : '位置')) + '\\n' + (params.address || '') + '\\n' + params.latitude + ', ' + params.longitude, false)
       return { err_msg: 'openLocation:ok' }
     },
     async checkJsApi (params) {

@@ -1,11 +1,12 @@
 /** The pages a visitor sees on WeChat's side: the consent page, the cashier, an error. */
-import type { Order, User } from '../../state/state.ts'
+import type { FastifyRequest } from 'fastify'
+import type { Order, State, User } from '../../state/state.ts'
 
 const escape = (text: unknown) => String(text).replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
 
 const STYLE = `
-:root{color-scheme:light dark;--bg:#f7f7f7;--card:#fff;--text:#191919;--dim:#888;--line:#0001;--green:#07c160}
-@media(prefers-color-scheme:dark){:root{--bg:#111;--card:#1e1e1e;--text:#e6e6e6;--dim:#8a8a8a;--line:#fff2}}
+:root{color-scheme:light dark;--bg:#f7f7f7;--card:#fff;--text:#191919;--dim:#666;--line:#0001;--green:#07c160}
+@media(prefers-color-scheme:dark){:root{--bg:#111;--card:#1e1e1e;--text:#e6e6e6;--dim:#9a9a9a;--line:#fff2}}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:flex;flex-direction:column;background:var(--bg);color:var(--text);font:16px/1.5 -apple-system,"PingFang SC","Noto Sans CJK SC","Helvetica Neue",sans-serif}
 main{flex:1;width:100%;max-width:480px;margin:0 auto;padding:32px 24px;display:flex;flex-direction:column}
@@ -20,67 +21,158 @@ input{accent-color:var(--green);width:18px;height:18px}
 .row span:first-child{color:var(--dim);flex:none}
 .row span:last-child{text-align:right;overflow-wrap:anywhere}
 .buttons{margin-top:auto;display:grid;gap:12px;padding-top:24px}
-button{font:inherit;font-weight:500;border:0;border-radius:8px;padding:12px;cursor:pointer;background:var(--green);color:#fff}
-button.plain{background:#0000000d;color:var(--green)}
-@media(prefers-color-scheme:dark){button.plain{background:#ffffff1a}}
+button{font:inherit;font-weight:500;border:0;border-radius:8px;padding:12px;cursor:pointer;background:#06803d;color:#fff}
+button.plain{background:#0000000d;color:#06703a}
+@media(prefers-color-scheme:dark){button.plain{background:#ffffff1a;color:#4bd488}}
+code{font:13px/1.5 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}
+h2{font-size:15px;font-weight:500;margin:0 0 6px}
 small{display:block;text-align:center;color:var(--dim);padding:12px}`
 
-function page (title: string, body: string): string {
-  return '<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">' +
-    `<title>${escape(title)}</title><style>${STYLE}</style></head><body><main>${body}</main><small>微信模拟器 · WeChat emulator</small></body></html>`
+/** Which language the browser asks for. */
+export type Language = 'zh' | 'en'
+
+export const languageOf = ({ headers }: Pick<FastifyRequest, 'headers'>): Language => /^\s*en/i.test(headers['accept-language'] ?? '') ? 'en' : 'zh'
+
+const WORDS = {
+  zh: {
+    by: '微信模拟器',
+    failed: '出错了',
+    code: '错误码',
+    whatToDo: '开发者可以这样处理',
+    calls: '每次调用和结论都在模拟器的面板中',
+    login: '微信登录',
+    asks: '申请获取你的昵称和头像',
+    as: '以谁的身份登录',
+    snapshot: '（快照页虚拟账号）',
+    allow: '允许',
+    refuse: '拒绝',
+    account: '模拟公众号',
+    pay: '微信支付',
+    item: '商品',
+    order: '商户单号',
+    merchant: '收款方',
+    mchId: '商户号',
+    payNow: '支付',
+    cancel: '取消',
+    paid: '支付成功',
+    cancelled: '已取消',
+    shop: '模拟商户',
+    transfer: '商家转账',
+    remark: '转账备注',
+    bill: '转账单号',
+    payer: '付款方',
+    receive: '确认收款',
+    received: '已收款'
+  },
+  en: {
+    by: 'WeChat emulator',
+    failed: 'Something went wrong',
+    code: 'Error code',
+    whatToDo: 'What a developer should do',
+    calls: 'The dashboard lists every call with its verdict',
+    login: 'WeChat login',
+    asks: 'asks for your name and picture',
+    as: 'Log in as',
+    snapshot: ' (virtual account of a snapshot page)',
+    allow: 'Allow',
+    refuse: 'Refuse',
+    account: 'Emulated Official Account',
+    pay: 'WeChat Pay',
+    item: 'Item',
+    order: 'Order number',
+    merchant: 'Payee',
+    mchId: 'mch_id',
+    payNow: 'Pay',
+    cancel: 'Cancel',
+    paid: 'Paid',
+    cancelled: 'Cancelled',
+    shop: 'Emulated merchant',
+    transfer: 'Transfer from a merchant',
+    remark: 'Remark',
+    bill: 'Transfer number',
+    payer: 'Payer',
+    receive: 'Accept',
+    received: 'Accepted'
+  }
+} as const
+
+/** What leads to each refusal of WeChat's, and the way out: WeChat itself shows no more than the code. */
+const ADVICE: Record<number, Record<Language, string>> = {
+  10013: { en: 'The address names an appid that this emulator does not have. Use the appId that it prints at its start (GET /_emulator/config), or start it with --app-id.', zh: '地址中的 appid 不是本模拟器的账号：请使用启动时打印的 appId（GET /_emulator/config），或用 --app-id 指定。' },
+  10003: { en: 'redirect_uri must be an absolute, URL-encoded address. Its host must be localhost, 127.0.0.1, or one of the emulator\'s option domains; at the real WeChat, the domain set for web-page authorization.', zh: 'redirect_uri 必须是经过 URL 编码的完整地址，域名须为 localhost、127.0.0.1 或模拟器选项 domains 中的域名；真实环境中须是后台设置的网页授权域名。' },
+  10004: { en: 'Set response_type=code.', zh: '请设置 response_type=code。' },
+  10005: { en: 'Set scope to snsapi_base or snsapi_userinfo.', zh: 'scope 只能是 snsapi_base 或 snsapi_userinfo。' },
+  404: { en: 'The order (or transfer) is unknown here, or its prepay_id is over two hours old. Place it again with the same number.', zh: '本模拟器没有这笔订单（或转账），或 prepay_id 已超过两小时：请用原单号重新下单。' },
+  [-1]: { en: 'An H5 payment must be opened from a page of the merchant\'s: the browser sent no Referer. Do not use referrerpolicy="no-referrer", and do not open the address by hand.', zh: 'H5 支付必须从商户页面打开：浏览器没有发送 Referer。请不要设置 no-referrer，也不要手工输入该地址。' }
 }
 
-export function errorPage (code: number, text: string): string {
-  return page('出错了', `<h1>出错了 · Oops</h1><div class="card"><p>${escape(text)}</p><p>错误码 · code ${code}</p></div>`)
+const ICON = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><circle cx='8' cy='8' r='8' fill='%2307c160'/><path d='M4 8.5l3 3 5-6' fill='none' stroke='white' stroke-width='2'/></svg>"
+
+function page (language: Language, title: string, body: string): string {
+  return `<!doctype html><html lang="${language === 'zh' ? 'zh-CN' : 'en'}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">` +
+    `<title>${escape(title)}</title><link rel="icon" href="${ICON}"><style>${STYLE}</style></head><body><main>${body}</main><small>${WORDS[language].by}</small></body></html>`
 }
 
-export function authorizePage (query: Record<string, string | undefined>, users: User[]): string {
+const yuan = (fen: number) => `¥${Math.floor(fen / 100)}.${String(fen % 100).padStart(2, '0')}`
+const row = (name: string, value: string, first = false) => `<div class="row"${first ? ' style="border:0"' : ''}><span>${name}</span><span translate="no">${escape(value)}</span></div>`
+
+/** `text`: WeChat's own words. */
+export function errorPage (language: Language, code: number, text: string): string {
+  const words = WORDS[language]
+  const advice = ADVICE[code]?.[language]
+  return page(language, words.failed, `<h1>${words.failed}</h1><div class="card"><p lang="zh-CN" translate="no">${escape(text)}</p><p data-wechat-code="${code}">${words.code} ${code}</p></div>` +
+    `<div class="card"><h2>${words.whatToDo}</h2>${advice === undefined ? '' : `<p>${escape(advice)}</p>`}<p><a href="/_emulator/dashboard#calls" style="color:inherit" target="_blank" rel="noopener">${words.calls}</a></p></div>`)
+}
+
+/** As a user of WeChat sees it: who asks, and for what. */
+const accountName = (language: Language, { account, appName }: State) => `${appName ?? WORDS[language].account} · ${account.appId}`
+
+export function authorizePage (language: Language, query: Record<string, string | undefined>, state: State, users: User[]): string {
+  const words = WORDS[language]
   const kept = Object.entries(query).map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}">`).join('')
   const choices = users.map((user, index) =>
-    `<label><input type="radio" name="user" value="${escape(user.openid)}"${index === 0 ? ' checked' : ''}>${escape(user.nickname)}${user.snapshot ? '（快照页 · snapshot）' : ''}</label>`).join('')
-  return page('微信登录', `<h1>申请获取你的昵称和头像</h1><p>This page asks for your name and picture.</p>
-<form action="authorize_reply" method="get" style="display:contents">${kept}<div class="card">${choices}</div>
-<div class="buttons"><button name="action" value="allow" id="allow">允许 · Allow</button><button class="plain" name="action" value="refuse" id="refuse">拒绝 · Refuse</button></div></form>`)
+    `<label><input type="radio" name="user" value="${escape(user.openid)}"${index === 0 ? ' checked' : ''}><span translate="no">${escape(user.nickname)}</span>${user.snapshot ? words.snapshot : ''}</label>`).join('')
+  return page(language, words.login, `<p id="asker" translate="no">${escape(accountName(language, state))}</p><h1>${words.asks}</h1>
+<form action="authorize_reply" method="get" style="display:contents">${kept}<div class="card" role="group" aria-label="${words.as}">${choices}</div>
+<div class="buttons"><button name="action" value="allow" id="allow">${words.allow}</button><button class="plain" name="action" value="refuse" id="refuse">${words.refuse}</button></div></form>`)
 }
 
 /** Shown in a frame over the merchant's page, and tells it the outcome and nothing else; or alone, and then goes `back`. */
-export function cashierPage (order: Order, payPath: string, cancelPath: string, back?: string): string {
-  const yuan = `${Math.floor(order.total_fee / 100)}.${String(order.total_fee % 100).padStart(2, '0')}`
-  return page('微信支付', `<h1 style="text-align:center">微信支付 · WeChat Pay</h1>
-<div class="amount" id="amount">¥${yuan}</div>
-<div class="card"><div class="row" style="border:0"><span>商品 · Item</span><span>${escape(order.body)}</span></div>
-<div class="row"><span>商户单号 · Order</span><span>${escape(order.out_trade_no)}</span></div>
-<div class="row"><span>商户号 · Merchant</span><span>${escape(order.mch_id)}</span></div></div>
+export function cashierPage (language: Language, order: Order, state: State, { pay, cancel, back }: { pay: string, cancel: string, back?: string | undefined }): string {
+  const words = WORDS[language]
+  return page(language, words.pay, `<h1 style="text-align:center">${words.pay}</h1>
+<div class="amount" id="amount">${yuan(order.total_fee)}</div>
+<div class="card">${row(words.merchant, state.merchantName ?? words.shop, true)}${row(words.item, order.body)}${row(words.order, order.out_trade_no)}${row(words.mchId, order.sub_mch_id || order.mch_id)}</div>
 <p id="problem" role="alert"></p>
-<div class="buttons"><button id="pay">支付 · Pay</button><button class="plain" id="cancel">取消 · Cancel</button></div>
+<div class="buttons"><button id="pay">${words.payNow}</button><button class="plain" id="cancel">${words.cancel}</button></div>
 <script>
 const act = (id, path, outcome) => document.getElementById(id).addEventListener('click', async () => {
   const reply = await fetch(path, { method: 'POST' })
   const back = ${JSON.stringify(back ?? '').replaceAll('<', '\\u003c')}
   if (reply.ok && parent !== window) parent.postMessage({ wechatEmulator: outcome }, '*')
   else if (reply.ok && /^https?:/.test(back)) location.href = back
-  else if (reply.ok) document.getElementById('problem').textContent = outcome === 'ok' ? '支付成功 · Paid' : '已取消 · Cancelled'
+  else if (reply.ok) document.getElementById('problem').textContent = outcome === 'ok' ? '${words.paid}' : '${words.cancelled}'
   else document.getElementById('problem').textContent = (await reply.json()).message
 })
-act('pay', ${JSON.stringify(payPath)}, 'ok')
-act('cancel', ${JSON.stringify(cancelPath)}, 'cancel')
+act('pay', ${JSON.stringify(pay)}, 'ok')
+act('cancel', ${JSON.stringify(cancel)}, 'cancel')
 </script>`)
 }
 
 /** Where a receiver confirms a transfer: shown in a frame over the page that asked for it. */
-export function transferPage ({ amount, remark, transfer_bill_no: id }: { amount: number, remark: string, transfer_bill_no: string }, confirmPath: string): string {
-  return page('确认收款', `<h1 style="text-align:center">商家转账 · A transfer for you</h1>
-<div class="amount" id="amount">¥${Math.floor(amount / 100)}.${String(amount % 100).padStart(2, '0')}</div>
-<div class="card"><div class="row" style="border:0"><span>转账备注 · Remark</span><span>${escape(remark)}</span></div>
-<div class="row"><span>转账单号 · Bill</span><span>${escape(id)}</span></div></div>
+export function transferPage (language: Language, { amount, remark, transfer_bill_no: id }: { amount: number, remark: string, transfer_bill_no: string }, state: State, confirmPath: string): string {
+  const words = WORDS[language]
+  return page(language, words.transfer, `<h1 style="text-align:center">${words.transfer}</h1>
+<div class="amount" id="amount">${yuan(amount)}</div>
+<div class="card">${row(words.payer, state.merchantName ?? words.shop, true)}${row(words.remark, remark)}${row(words.bill, id)}</div>
 <p id="problem" role="alert"></p>
-<div class="buttons"><button id="pay">确认收款 · Receive</button><button class="plain" id="cancel">取消 · Cancel</button></div>
+<div class="buttons"><button id="pay">${words.receive}</button><button class="plain" id="cancel">${words.cancel}</button></div>
 <script>
 const tell = outcome => { if (parent !== window) parent.postMessage({ wechatEmulator: outcome }, '*') }
 document.getElementById('cancel').addEventListener('click', () => tell('cancel'))
 document.getElementById('pay').addEventListener('click', async () => {
   const reply = await fetch(${JSON.stringify(confirmPath)}, { method: 'POST' })
-  document.getElementById('problem').textContent = reply.ok ? '已收款 · Received' : (await reply.json()).message
+  document.getElementById('problem').textContent = reply.ok ? '${words.received}' : (await reply.json()).message
   if (reply.ok) tell('ok')
 })
 </script>`)

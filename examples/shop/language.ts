@@ -1,0 +1,24 @@
+/** Which language the buyer reads: the one last chosen with `?lang=`, kept in a cookie; before that, the browser's. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Language } from './words.ts'
+
+const NAME = 'shop_language'
+/** Seconds. */
+const YEAR = 365 * 86_400
+
+const isLanguage = (value: unknown): value is Language => value === 'zh' || value === 'en'
+
+const chosen = (request: FastifyRequest) => (request.query as { lang?: unknown } | undefined)?.lang
+
+/** Needs @fastify/cookie, which the sessions register. */
+export function rememberLanguage (app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const language = chosen(request)
+    if (isLanguage(language)) reply.setCookie(NAME, language, { path: '/', maxAge: YEAR, httpOnly: true, sameSite: 'lax' })
+  })
+}
+
+export function languageOf (request: FastifyRequest): Language {
+  const language = [chosen(request), request.cookies?.[NAME]].find(isLanguage)
+  return language ?? (/^en/i.test(request.headers['accept-language'] ?? '') ? 'en' : 'zh')
+}

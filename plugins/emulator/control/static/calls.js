@@ -1,0 +1,50 @@
+// Calls that reached this WeChat, with their verdicts, and why a signature was refused.
+
+import { badge, folder, h, link, part, raw, time } from './dom.js'
+import { ask, segment } from './server.js'
+import { say, view } from './view.js'
+
+const VERDICTS = { accepted: 'good', refused: 'bad', broken: 'odd' }
+
+/** The same text, with a mark where it begins to differ. */
+function marked (text, at) {
+  const props = { translate: 'no', tabindex: '0' }
+  if (at === undefined) return h('pre', props, text)
+  return h('pre', props, text.slice(0, at), h('mark', {}, text.slice(at, at + 1).replace('\n', '⏎\n') || '∎'), text.slice(at + 1))
+}
+
+function explanationParts ({ mistakes, expected, implied, difference, signature, algorithm }) {
+  return [
+    h('ul', { class: 'mistakes' }, ...mistakes.map(mistake => h('li', {}, view.language ? mistake.zh : mistake.en))),
+    h('div', { class: 'pair' },
+      h('div', {}, h('h3', {}, say('expected')), marked(expected, difference?.at)),
+      h('div', {}, h('h3', {}, say('implied')), implied === undefined ? h('pre', {}, say('notKnown')) : implied === expected ? h('pre', {}, say('sameText')) : marked(implied, difference?.at))),
+    h('p', { class: 'hint' }, `${say('algorithm')}: `, raw(algorithm)),
+    ...part(say('signature'), signature)
+  ]
+}
+
+function callCard (call) {
+  const [path] = call.url.split('?')
+  const hints = (call.explanation?.mistakes ?? []).map(mistake => view.language ? mistake.zh : mistake.en)
+  const why = [call.reason, ...hints].filter(Boolean).join(' — ')
+  const number = call.out_trade_no
+  return h('article', { class: 'card' },
+    folder([
+      time(call.at), raw(`${call.method} ${path}${number ? ` · ${number}` : ''}`, { class: 'what' }),
+      badge(VERDICTS[call.verdict], `${say(call.verdict)} ${call.status}`),
+      why && raw(why, { class: 'why' })
+    ].filter(Boolean), async () => {
+      const { request, reply, explanation, url, method } = await ask(`calls/${call.id}`)
+      return [...explanation ? explanationParts(explanation) : [], ...part(say('request'), `${method} ${url}\n\n${request}`), ...part(say('reply'), reply)]
+    }),
+    number && h('div', { class: 'actions' }, link(`orders/${segment(number)}`, say('itsOrder')), link(`notifications/${segment(number)}`, say('itsNotifications'))))
+}
+
+export const calls = {
+  name: 'calls',
+  key: ({ id }) => id,
+  render: callCard,
+  stateWord: say,
+  empty: () => h('p', { class: 'empty' }, say('noCalls'))
+}

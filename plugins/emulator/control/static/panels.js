@@ -1,0 +1,11 @@
+// The tabs, from left to right. A panel of rows has `name` (the area of /_emulator/records), `key`, `render`, `stateWord`
+// and `empty`; one with `isTool` renders what `shows` picks of the state. The tab's word is `name` in words.js.
+
+import { calls } from './calls.js'
+import { faults } from './faults.js'
+import { notifications } from './notifications.js'
+import { orders } from './orders.js'
+import { recordPanel } from './records.js'
+import { tools } from './tools.js'
+
+export const PANELS = [orders, calls, notifications, ...['transfers', 'sharing', 'services', 'complaints', 'messages'].map(recordPanel), faults, tools]

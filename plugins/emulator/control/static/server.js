@@ -1,0 +1,29 @@
+// The emulator's control interface.
+
+import { toast } from './dom.js'
+import { say, view } from './view.js'
+
+/** @throws Error with the emulator's own words */
+export async function ask (path, method = 'GET', body) {
+  const reply = await fetch(path, { method, ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) })
+  const answer = await reply.json()
+  if (!reply.ok) throw new Error(answer.message)
+  return answer
+}
+
+/** Does it, says so, and looks again. Resolves to the answer, or undefined after a refusal. */
+export async function act (path, method = 'POST', body = undefined) {
+  try {
+    const answer = await ask(path, method, body)
+    toast(say('done'))
+    return answer
+  } catch (error) {
+    toast(error.message)
+  } finally {
+    await view.refresh()
+  }
+}
+
+export const segment = encodeURIComponent
+/** Orders of a service provider's merchants are told apart by it. */
+export const ofSub = ({ sub_mch_id: id }) => id ? `?sub_mch_id=${segment(id)}` : ''
