@@ -1,6 +1,5 @@
 /** Who the visitor is: decorates `app.wechatOAuth`; `GET /oauth/authorize` and `GET /oauth/callback`. */
-import { hkdfSync, randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { hkdfSync } from 'node:crypto'
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
@@ -8,9 +7,8 @@ import { WechatConfigError, WechatError, WechatLoginError } from '../src/errors.
 import { nonce } from '../src/nonce.ts'
 import { isCode } from '../src/official-account/oauth.ts'
 import type { OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
-import { createMemoryStore } from '../src/store/memory.ts'
+import { createRedeemOnce } from '../src/redeem-once.ts'
 import { accountKey } from '../src/store/key.ts'
-import { keepLease } from '../src/store/lease.ts'
 import { accountsOf, findAccounts, perAccount } from './accounts.ts'
 import type { WechatAccount } from './accounts.ts'
 import { checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
@@ -66,8 +64,6 @@ declare module 'fastify' {
 
 /** Seconds from leaving for WeChat to coming back. */
 const LOGIN_TIME = 600
-/** Milliseconds that a second request of the same callback waits for the first; WeChat's client may send two. */
-const TWIN_WAIT = 10_000
 
 interface Login { state: string, returnTo: string, until: number }
 
@@ -75,13 +71,13 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
   const { onLogin, onSnapshotUser, onRefuse, namespace, scope: defaultScope = 'snsapi_base', defaultReturnTo = '/' } = options
   checkPluginOptions(app, 'oauth', options)
   const accounts = await accountsOf(app, options)
-  const { only, store: shared } = accounts
+  const { only, store } = accounts
   if (only) expose(app, 'wechatOAuth', only.oauth, namespace)
   if (!onLogin) return
   // Only these routes need it, and not every host has them.
   const { default: cookie } = await import('@fastify/cookie')
 
-  const own = createMemoryStore()
+  const redeemOnce = createRedeemOnce(store, LOGIN_TIME * 1000)
   if (only) originOf(only)
 
   // Every process of the fleet must read the cookie, and no other secret is known to be there. Two ids may share an appId.
@@ -136,40 +132,9 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
 
   /** A state is good for one exchange; a twin of the request that arrives meanwhile gets the same visitor. */
   async function exchangeOnce (account: WechatAccount, state: string, code: string, log: FastifyRequest['log']): Promise<string> {
-    const key = accountKey(account.appId, `login:${state}`)
-    const id = randomUUID()
-    const deadline = performance.now() + TWIN_WAIT
-    let store = shared
-    // Only a request that arrived while the exchange ran is a twin; one that comes after it is a replay.
-    let waited = false
-    while (performance.now() < deadline) {
-      let turn
-      try {
-        turn = await store.acquire(key, id, TWIN_WAIT)
-      } catch (err) {
-        log.error({ err }, 'fastify-wechat-pay: the shared store is unreachable; this process watches over its logins alone')
-        store = own
-        continue
-      }
-      if (turn.state === 'acquired') {
-        // However slow WeChat is: a twin that redeemed the code a second time would be told that it is used.
-        const letGo = keepLease(store, key, id, TWIN_WAIT)
-        const outcome = await visitor(account, code).finally(letGo).catch(async (error: unknown) => {
-          await store.complete(key, id, FAILED, LOGIN_TIME * 1000).catch(() => {})
-          throw error
-        })
-        // Not written, it costs a twin its answer and no more: WeChat redeems a code once.
-        await store.complete(key, id, outcome, LOGIN_TIME * 1000).catch(() => {})
-        return outcome
-      }
-      if (turn.state === 'done') {
-        if (waited && turn.value !== FAILED) return turn.value
-        break
-      }
-      waited = true
-      await sleep(25)
-    }
-    throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login has been used: start again')
+    const outcome = await redeemOnce(accountKey(account.appId, `login:${state}`), () => visitor(account, code), log)
+    if (outcome === undefined) throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login has been used: start again')
+    return outcome
   }
 
   async function callback (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
@@ -219,8 +184,6 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
     }
   }, scopeOf(options))
 }, { fastify: '5.x', name: 'fastify-wechat-pay/oauth' })
-
-const FAILED = 'failed'
 
 const noCallback = (statusCode: 404 | 405) => new WechatError('WECHAT_LOGIN_CALLBACK', `the callback is GET .../oauth/callback, and ${statusCode === 404 ? 'this is another path' : 'takes no other method'}`, { statusCode })
 

@@ -27,11 +27,11 @@ export interface Api {
   bytes (call: ApiCall): Promise<Buffer>
 }
 
-/** A reply of "busy" (-1) or "too often in this minute" (45011) is worth another try. */
-const BUSY: RetryPolicy = { retries: 2, delay: 200, again: error => error instanceof WechatApiError && error.retryable }
+/** A reply of "busy" (-1) or "too often in this minute" (45011) is worth another try; what else may pass takes longer. */
+const BUSY: RetryPolicy = { retries: 2, delay: 200, again: error => error instanceof WechatApiError && (error.wechatCode === '-1' || error.wechatCode === '45011') }
 
 /** Parameters whose values must not appear in an error. */
-const SECRET_PARAMS = ['secret', 'access_token', 'refresh_token', 'code', 'openid'] as const
+const SECRET_PARAMS = ['secret', 'access_token', 'refresh_token', 'code', 'js_code', 'component_access_token', 'signature', 'openid'] as const
 
 export function createApi (http: Http, base: string): Api {
   async function send (call: ApiCall): Promise<{ body: Buffer, isJson: boolean }> {
