@@ -44,7 +44,7 @@ export interface CommonOptions {
 }
 
 /** What is an account's own, and no matter of routes. */
-type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'merchant' | 'version' | 'endpoints' | 'http'
+type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'sessionProvider' | 'merchant' | 'version' | 'endpoints' | 'http'
 
 /** The options `T` of a piece, for accounts that come and go instead of one. */
 export type WithAccounts<T> = Omit<T, OfAccount | 'accounts'> & { [Name in OfAccount]?: undefined } & { accounts: AccountsChoice }
@@ -137,7 +137,7 @@ export async function noStore (_request: FastifyRequest, reply: FastifyReply): P
   reply.header('cache-control', 'no-store')
 }
 
-type Decorator = 'wechatAccounts' | 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatPay' | 'wechatNotify' | 'wechatReconcile'
+type Decorator = 'wechatAccounts' | 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatMiniProgram' | 'wechatPay' | 'wechatNotify' | 'wechatReconcile'
 
 /** Decorates the app, or adds a named account to the decorator that is there. */
 export function expose (app: FastifyInstance, name: Decorator, value: object, namespace: string | undefined): void {
@@ -150,6 +150,9 @@ export function expose (app: FastifyInstance, name: Decorator, value: object, na
   if (namespace in accounts) throw new WechatConfigError('namespace', `is used twice for ${name}`)
   accounts[namespace] = value
 }
+
+/** Whether a host's handler has answered by itself. */
+export const answered = (answer: unknown, reply: FastifyReply): boolean => answer !== undefined || reply.sent || reply.hasHeader('location')
 
 /** The decorator that `expose` made, if there is one. */
 export function exposed<T> (app: FastifyInstance, name: Decorator, namespace: string | undefined): T | undefined {

@@ -11,7 +11,7 @@ import { createRedeemOnce } from '../src/redeem-once.ts'
 import { accountKey } from '../src/store/key.ts'
 import { accountsOf, findAccounts, perAccount } from './accounts.ts'
 import type { WechatAccount } from './accounts.ts'
-import { checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
+import { answered, checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
 import type { CommonOptions, Namespaced, WithAccounts } from './common.ts'
 import { origin as checkOrigin } from './option-shapes.ts'
 import { AUTHORIZE, CALLBACK, HIDDEN } from './schemas.ts'
@@ -202,9 +202,6 @@ function baseOf ({ routeOptions: { url = '' }, params }: FastifyRequest): string
 
 /** `:name` or `:name(regexp)` of find-my-way's; two colons are one that is no parameter. */
 const PARAMETER = /(?<!:):(\w+)(?:\((?:[^()]|\([^()]*\))*\))?/g
-
-/** Whether a host's handler has answered by itself. */
-const answered = (answer: unknown, reply: FastifyReply) => answer !== undefined || reply.sent || reply.hasHeader('location')
 
 /** A path of this site, or undefined for anything that a browser or a proxy might take for another place. */
 function samePlace (path: unknown): string | undefined {

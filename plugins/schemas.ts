@@ -73,6 +73,14 @@ export const CALLBACK = described({
   response: { 302: { description: 'To where the visitor wanted to go, unless onLogin answers.', type: 'null' }, '4xx': ERROR }
 })
 
+export const MINI_PROGRAM_LOGIN = described({
+  tags: TAGS,
+  summary: 'Log in a visitor of the mini program',
+  consumes: ['application/json'],
+  body: { type: 'object', properties: { code: text('Of wx.login: good once, five minutes.') }, required: ['code'] },
+  response: { 200: { description: 'What the host answers: its own session, never WeChat\'s session_key.' }, 204: { description: 'The host has nothing to say.', type: 'null' }, '4xx': ERROR, '5xx': ERROR }
+})
+
 /** Only there to refuse. */
 export const HIDDEN = described({ hide: true })
 

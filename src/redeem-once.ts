@@ -18,8 +18,11 @@ const TWIN_WAIT = 10_000
 const LOOK_AGAIN = 25
 const FAILED = 'failed'
 
-/** `remember`: milliseconds until a key is forgotten, after which WeChat alone refuses its code. */
-export function createRedeemOnce (shared: Store, remember: number): RedeemOnce {
+/**
+ * `remember`: milliseconds until a key is forgotten, after which WeChat alone refuses its code; `passing`: whether the code may
+ * be good still after this error, so that the same request, sent again, is no replay.
+ */
+export function createRedeemOnce (shared: Store, remember: number, passing: (error: unknown) => boolean = () => false): RedeemOnce {
   const own = createMemoryStore()
 
   return async (key, redeem, log) => {
@@ -40,7 +43,7 @@ export function createRedeemOnce (shared: Store, remember: number): RedeemOnce {
         // However slow WeChat is: a twin that redeemed the code a second time would be told that it is used.
         const letGo = keepLease(store, key, id, TWIN_WAIT)
         const outcome = await redeem().finally(letGo).catch(async (error: unknown) => {
-          await store.complete(key, id, FAILED, remember).catch(() => {})
+          await (passing(error) ? store.release(key, id) : store.complete(key, id, FAILED, remember)).catch(() => {})
           throw error
         })
         // Not written, it costs a twin its answer and no more: WeChat redeems a code once.
