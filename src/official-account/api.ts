@@ -14,7 +14,7 @@ export interface ApiCall {
   method?: 'GET' | 'POST'
   query?: Readonly<Record<string, string>>
   json?: unknown
-  /** Values that must not appear in an error even if WeChat echoes them, besides the secret ones of `query`. */
+  /** Values that must not appear in an error even if WeChat echoes them, besides the secret ones of `query` and of `json`'s own members. */
   secrets?: readonly string[]
   /** May be repeated when the outcome is unknown. Default: GET only. */
   repeatable?: boolean
@@ -82,7 +82,8 @@ export function createApi (http: Http, base: string): Api {
 }
 
 function apiError (call: ApiCall, wechatCode: string, errmsg: string): WechatApiError {
-  const secrets = [...SECRET_PARAMS.map(name => call.query?.[name] ?? ''), ...call.secrets ?? []]
+  const given = [call.query, call.json].map(part => (part ?? {}) as Record<string, unknown>)
+  const secrets = [...given.flatMap(part => SECRET_PARAMS.map(name => part[name])), ...call.secrets ?? []].filter(value => typeof value === 'string')
   const said = redact(errmsg, secrets)
   const requestId = /(?:rid|req_id): *([\w-]+)/.exec(said)?.[1]
   const code = wechatCode.replace(/[^\d-]/g, '').slice(0, 10)

@@ -112,7 +112,7 @@ t.test('shipping: what is sent, what is asked, and what is refused before any ca
 t.test('answers that cannot be WeChat\'s, and secrets in none of the errors', async t => {
   const server = await fakeServer(json({}))
   t.teardown(server.close)
-  const mini = createMiniProgram({ appId, tokenProvider: async () => ({ accessToken: 'canary_access_token_of_the_account', expiresIn: 7200 }), appSecret, endpoints: server.endpoints, http: { retries: 0, timeout: 500 } })
+  const mini = createMiniProgram({ appId, tokenProvider: async () => ({ accessToken: 'canary_access_token_of_the_account', expiresIn: 7200 }), appSecret, endpoints: server.endpoints, http: { retries: 0 } })
   const calls = [
     () => mini.login('canaryLoginCode'), () => mini.checkSession({ openid: OPENID, sessionKey: SESSION_KEY }), () => mini.phoneNumber('canaryPhoneCode'), () => mini.code({ scene: 'a' }),
     () => mini.shipping.query({ transactionId: '4200000001' }), () => mini.shipping.upload({ transactionId: '4200000001', openid: OPENID, by: 'virtual', parcels: [{ description: 'x' }] })
