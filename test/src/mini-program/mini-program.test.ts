@@ -133,7 +133,7 @@ t.test('answers that cannot be WeChat\'s, and secrets in none of the errors', as
     [{ errcode: 0 }, calls[4]], [{ errcode: 0, order: { transaction_id: '4299' } }, calls[4]], [{ errcode: 0, order: { transaction_id: '4200000001', order_state: 9 } }, calls[4]], [{ errcode: 0, order: { transaction_id: '4200000001', order_state: 1, paid_amount: 1.5, pay_time: 1 } }, calls[4]]
   ] as const) {
     server.become(json(answer))
-    await t.rejects(call!(), { code: 'WECHAT_REPLY' }, JSON.stringify(answer))
+    await t.rejects(call!() as Promise<void>, { code: 'WECHAT_REPLY' }, JSON.stringify(answer))
   }
   server.become((_seen, reply) => { reply.setHeader('content-type', 'text/plain').end(Buffer.from([0xff, 0xd8, 0xff, 0xe0, 1, 2])) })
   t.match(await mini.code({ scene: 'a' }), { contentType: 'image/jpeg' }, 'by its bytes, whatever the header says')
