@@ -1,4 +1,4 @@
-/** All of it in one line: registers the pieces that its options call for. */
+/** All plugins in one: registers those that the options call for. */
 import fp from 'fastify-plugin'
 import { WechatConfigError } from '../src/errors.ts'
 import { checkPluginOptions } from './common.ts'
@@ -29,7 +29,7 @@ export const wechatPay = fp<WechatPayOptions | WithProvider<WechatPayOptions> | 
   checkPluginOptions(app, 'wechatPay', options)
   const { accounts, appSecret, tokenProvider, merchant, onLogin, onMiniProgramLogin, order, product, onPayment, onRefund, unfinished } = options
   await app.register(token, options)
-  // Tokens from elsewhere come without the secret that logins need.
+  // With tokenProvider there may be no secret, which logins need.
   if (accounts || appSecret !== undefined || onLogin || !tokenProvider) await app.register(oauth, options as OAuthOptions)
   await app.register(jssdk, options)
   if (onMiniProgramLogin) await app.register(miniProgram, options as MiniProgramPluginOptions)

@@ -35,7 +35,7 @@ export function createRedeemOnce (shared: Store, remember: number, passing: (err
       try {
         turn = await store.acquire(key, id, TWIN_WAIT)
       } catch (err) {
-        log.error({ err }, 'fastify-wechat-pay: the shared store is unreachable; this process watches over its logins alone')
+        log.error({ err }, 'fastify-wechat-pay: the shared store is unreachable; this process tracks only its own logins')
         store = own
         continue
       }

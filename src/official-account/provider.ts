@@ -10,5 +10,5 @@ export async function askProvider<T extends object> (option: string, ask: () => 
     if (error instanceof WechatError) throw error
     throw new WechatError('WECHAT_PROVIDER', `${option} failed`, { statusCode: 503, retryable: true })
   }
-  throw new WechatError('WECHAT_PROVIDER', `${option} answered nothing usable`, { statusCode: 503 })
+  throw new WechatError('WECHAT_PROVIDER', `${option} returned nothing usable`, { statusCode: 503 })
 }

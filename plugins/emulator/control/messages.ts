@@ -8,10 +8,10 @@ export function messageRoutes (app: FastifyInstance, state: State): void {
   const messages = state.memory.list<Message>('messages')
   const refusing = state.memory.table<true>('refusesMessages')
 
-  app.get('/messages', { schema: schema({ tag: 'account', summary: 'Messages that were sent to users: template, subscribed, customer service', answer: listOf('The oldest first.') }) }, async () => messages)
+  app.get('/messages', { schema: schema({ tag: 'account', summary: 'Messages sent to users: template, subscription, customer service', answer: listOf('Oldest first.') }) }, async () => messages)
 
   app.post<{ Body: { openid: string, accepts: boolean } }>('/messages/subscription', {
-    schema: schema({ tag: 'account', summary: 'A user accepts subscribed messages, or refuses them', body: object({ openid: text('Who.'), accepts: { type: 'boolean', description: 'Whether.' } }, ['openid', 'accepts']) })
+    schema: schema({ tag: 'account', summary: 'A user accepts or refuses subscription messages', body: object({ openid: text('Who.'), accepts: { type: 'boolean', description: 'Whether.' } }, ['openid', 'accepts']) })
   }, async ({ body }) => {
     if (body.accepts) refusing.delete(body.openid)
     else refusing.set(body.openid, true)
