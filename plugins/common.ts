@@ -43,8 +43,8 @@ export interface CommonOptions {
   logSerializers?: RegisterOptions['logSerializers']
 }
 
-/** The options that belong to an account, not to routes. */
-type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'merchant' | 'version' | 'endpoints' | 'http'
+/** What is an account's own, and no matter of routes. */
+type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'sessionProvider' | 'merchant' | 'version' | 'endpoints' | 'http'
 
 /** The options `T` of a plugin with `accounts` instead of a single account. */
 export type WithAccounts<T> = Omit<T, OfAccount | 'accounts'> & { [Name in OfAccount]?: undefined } & { accounts: AccountsChoice }
@@ -137,7 +137,7 @@ export async function noStore (_request: FastifyRequest, reply: FastifyReply): P
   reply.header('cache-control', 'no-store')
 }
 
-type Decorator = 'wechatAccounts' | 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatPay' | 'wechatNotify' | 'wechatReconcile'
+type Decorator = 'wechatAccounts' | 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatMiniProgram' | 'wechatPay' | 'wechatNotify' | 'wechatReconcile'
 
 /** Decorates the app, or adds a named account to the existing decorator. */
 export function expose (app: FastifyInstance, name: Decorator, value: object, namespace: string | undefined): void {
@@ -151,7 +151,10 @@ export function expose (app: FastifyInstance, name: Decorator, value: object, na
   accounts[namespace] = value
 }
 
-/** The decorator created by `expose`, if there is one. */
+/** Whether a host's handler has answered by itself. */
+export const answered = (answer: unknown, reply: FastifyReply): boolean => answer !== undefined || reply.sent || reply.hasHeader('location')
+
+/** The decorator that `expose` made, if there is one. */
 export function exposed<T> (app: FastifyInstance, name: Decorator, namespace: string | undefined): T | undefined {
   if (!app.hasDecorator(name)) return undefined
   const accounts = app.getDecorator<T & Record<string, T>>(name)

@@ -1,6 +1,5 @@
-/** Identifies visitors: decorates `app.wechatOAuth`; `GET /oauth/authorize` and `GET /oauth/callback`. */
-import { hkdfSync, randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
+/** Who the visitor is: decorates `app.wechatOAuth`; `GET /oauth/authorize` and `GET /oauth/callback`. */
+import { hkdfSync } from 'node:crypto'
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
@@ -8,12 +7,11 @@ import { WechatConfigError, WechatError, WechatLoginError } from '../src/errors.
 import { nonce } from '../src/nonce.ts'
 import { isCode } from '../src/official-account/oauth.ts'
 import type { OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
-import { createMemoryStore } from '../src/store/memory.ts'
+import { createRedeemOnce } from '../src/redeem-once.ts'
 import { accountKey } from '../src/store/key.ts'
-import { keepLease } from '../src/store/lease.ts'
 import { accountsOf, findAccounts, perAccount } from './accounts.ts'
 import type { WechatAccount } from './accounts.ts'
-import { checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
+import { answered, checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
 import type { CommonOptions, Namespaced, WithAccounts } from './common.ts'
 import { origin as checkOrigin } from './option-shapes.ts'
 import { AUTHORIZE, CALLBACK, HIDDEN } from './schemas.ts'
@@ -66,8 +64,6 @@ declare module 'fastify' {
 
 /** Seconds from the redirect to WeChat until the callback. */
 const LOGIN_TIME = 600
-/** Milliseconds that a duplicate callback request waits for the first; WeChat's client may send two. */
-const TWIN_WAIT = 10_000
 
 interface Login { state: string, returnTo: string, until: number }
 
@@ -75,13 +71,13 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
   const { onLogin, onSnapshotUser, onRefuse, namespace, scope: defaultScope = 'snsapi_base', defaultReturnTo = '/' } = options
   checkPluginOptions(app, 'oauth', options)
   const accounts = await accountsOf(app, options)
-  const { only, store: shared } = accounts
+  const { only, store } = accounts
   if (only) expose(app, 'wechatOAuth', only.oauth, namespace)
   if (!onLogin) return
   // Only these routes need it, and not every application has them.
   const { default: cookie } = await import('@fastify/cookie')
 
-  const own = createMemoryStore()
+  const redeemOnce = createRedeemOnce(store, LOGIN_TIME * 1000)
   if (only) originOf(only)
 
   // Derived from the appSecret, because every process of the fleet must be able to read the cookie. Two ids may share an appId.
@@ -136,40 +132,9 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
 
   /** A state is valid for one exchange; a duplicate request that arrives meanwhile gets the same visitor. */
   async function exchangeOnce (account: WechatAccount, state: string, code: string, log: FastifyRequest['log']): Promise<string> {
-    const key = accountKey(account.appId, `login:${state}`)
-    const id = randomUUID()
-    const deadline = performance.now() + TWIN_WAIT
-    let store = shared
-    // Only a request that arrives during the exchange is a duplicate; a later one is a replay.
-    let waited = false
-    while (performance.now() < deadline) {
-      let turn
-      try {
-        turn = await store.acquire(key, id, TWIN_WAIT)
-      } catch (err) {
-        log.error({ err }, 'fastify-wechat-pay: the shared store is unreachable; this process tracks only its own logins')
-        store = own
-        continue
-      }
-      if (turn.state === 'acquired') {
-        // Even if WeChat is slow: a duplicate that exchanged the code again would get "code been used".
-        const letGo = keepLease(store, key, id, TWIN_WAIT)
-        const outcome = await visitor(account, code).finally(letGo).catch(async (error: unknown) => {
-          await store.complete(key, id, FAILED, LOGIN_TIME * 1000).catch(() => {})
-          throw error
-        })
-        // If this write fails, only a duplicate loses its answer: WeChat exchanges a code once.
-        await store.complete(key, id, outcome, LOGIN_TIME * 1000).catch(() => {})
-        return outcome
-      }
-      if (turn.state === 'done') {
-        if (waited && turn.value !== FAILED) return turn.value
-        break
-      }
-      waited = true
-      await sleep(25)
-    }
-    throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login was already used: start again')
+    const outcome = await redeemOnce(accountKey(account.appId, `login:${state}`), () => visitor(account, code), log)
+    if (outcome === undefined) throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login was already used: start again')
+    return outcome
   }
 
   async function callback (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
@@ -220,8 +185,6 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
   }, scopeOf(options))
 }, { fastify: '5.x', name: 'fastify-wechat-pay/oauth' })
 
-const FAILED = 'failed'
-
 const noCallback = (statusCode: 404 | 405) => new WechatError('WECHAT_LOGIN_CALLBACK', `the callback is GET .../oauth/callback, and ${statusCode === 404 ? 'this is a different path' : 'it accepts no other method'}`, { statusCode })
 
 const withoutQuery = ({ method, url, ip }: FastifyRequest) => ({ method, url: url.split('?')[0], remoteAddress: ip })
@@ -240,10 +203,7 @@ function baseOf ({ routeOptions: { url = '' }, params }: FastifyRequest): string
 /** find-my-way's `:name` or `:name(regexp)`; a double colon is a literal colon. */
 const PARAMETER = /(?<!:):(\w+)(?:\((?:[^()]|\([^()]*\))*\))?/g
 
-/** Whether the application's handler has already answered. */
-const answered = (answer: unknown, reply: FastifyReply) => answer !== undefined || reply.sent || reply.hasHeader('location')
-
-/** A path of this site; undefined for anything that a browser or a proxy might interpret as another site. */
+/** A path of this site, or undefined for anything that a browser or a proxy might take for another place. */
 function samePlace (path: unknown): string | undefined {
   if (typeof path !== 'string' || path.length > 1024) return undefined
   let url, decoded

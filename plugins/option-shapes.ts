@@ -11,6 +11,7 @@ import { scriptRunner } from '../src/store/redis-client.ts'
 import type { AccountsChoice } from './accounts.ts'
 import type { CommonOptions } from './common.ts'
 import type { JssdkOptions } from './jssdk.ts'
+import type { MiniProgramPluginOptions } from './mini-program.ts'
 import type { NotifyOptions } from './notify.ts'
 import type { OAuthOptions } from './oauth.ts'
 import type { PayPluginOptions } from './pay.ts'
@@ -86,6 +87,14 @@ const JSSDK = {
   debug: flag
 } satisfies ShapesOf<JssdkOptions>
 
+const MINI_PROGRAM = {
+  ...TOKEN,
+  sessionProvider: handler,
+  merchant: CORE.merchant,
+  onLogin: handler,
+  onMiniProgramLogin: handler
+} satisfies ShapesOf<MiniProgramPluginOptions>
+
 const PAY = { ...COMMON, merchant: CORE.merchant, version: CORE.version, order: handler, product: handler } satisfies ShapesOf<PayPluginOptions>
 
 const NOTIFY = {
@@ -110,7 +119,7 @@ const RECONCILE = {
   onReport: handler
 } satisfies ShapesOf<ReconcileOptions>
 
-const ALL: Shapes = { ...OAUTH, ...JSSDK, ...RECONCILE }
+const ALL: Shapes = { ...OAUTH, ...JSSDK, ...MINI_PROGRAM, ...RECONCILE }
 
-/** The options that each plugin checks. */
-export const OPTIONS = { token: TOKEN, oauth: OAUTH, jssdk: JSSDK, pay: PAY, notify: NOTIFY, reconcile: RECONCILE, wechatPay: ALL } satisfies Record<string, Shapes>
+/** What each piece looks at. */
+export const OPTIONS = { token: TOKEN, oauth: OAUTH, jssdk: JSSDK, miniProgram: MINI_PROGRAM, pay: PAY, notify: NOTIFY, reconcile: RECONCILE, wechatPay: ALL } satisfies Record<string, Shapes>

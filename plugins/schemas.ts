@@ -73,7 +73,15 @@ export const CALLBACK = described({
   response: { 302: { description: 'To returnTo, unless onLogin answers.', type: 'null' }, '4xx': ERROR }
 })
 
-/** These routes only refuse. */
+export const MINI_PROGRAM_LOGIN = described({
+  tags: TAGS,
+  summary: 'Log in a visitor of the mini program',
+  consumes: ['application/json'],
+  body: { type: 'object', properties: { code: text('Of wx.login: good once, five minutes.') }, required: ['code'] },
+  response: { 200: { description: 'What the host answers: its own session, never WeChat\'s session_key.' }, 204: { description: 'The host has nothing to say.', type: 'null' }, '4xx': ERROR, '5xx': ERROR }
+})
+
+/** Only there to refuse. */
 export const HIDDEN = described({ hide: true })
 
 const MESSAGES = ['text/xml', 'application/xml', 'application/json']

@@ -1,10 +1,13 @@
-/** One account: its token, login, page signatures, payments and notifications, each created on first use. This module does not load WeChat Pay, so that servers that only sign pages start faster. */
+/** One account: its token, login, page signatures, mini program, payments and notifications, each made when it is first used. Nothing of WeChat Pay is loaded from here: who only signs pages does not wait for that. */
 import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
 import { WechatConfigError } from './errors.ts'
 import type { HttpOptions } from './http/http.ts'
 import type { Log } from './log.ts'
 import { silent } from './log.ts'
+import { createMiniProgram } from './mini-program/mini-program.ts'
+import type { WechatMiniProgram } from './mini-program/mini-program.ts'
+import type { SessionProvider } from './mini-program/login.ts'
 import { createAccessToken } from './official-account/access-token.ts'
 import type { TicketProvider, TokenProvider, WechatToken } from './official-account/access-token.ts'
 import { jssdkConfig } from './official-account/jssdk.ts'
@@ -25,11 +28,12 @@ import type { Store } from './store/store.ts'
 
 export interface AccountOptions {
   appId: string
-  /** Needed for tokens, tickets and logins, unless `tokenProvider` provides the tokens. */
+  /** Needed for tokens, tickets and logins, unless `tokenProvider` gives the tokens and, in a mini program, `sessionProvider` the logins. */
   appSecret?: string
   tokenMode?: 'stable' | 'plain'
   tokenProvider?: TokenProvider
   ticketProvider?: TicketProvider
+  sessionProvider?: SessionProvider
   merchant?: Merchant
   version?: 'v2' | 'v3'
   endpoints?: Endpoints
@@ -63,6 +67,7 @@ export interface Account<O extends AccountOptions = AccountOptions> {
   readonly token: WechatToken
   readonly oauth: WechatOAuth
   readonly jssdk: WechatJssdk
+  readonly miniProgram: WechatMiniProgram
   readonly pay: WechatPay
   readonly notifications: WechatNotifications
   /** The certificates used in this process, and when they expire. */
@@ -96,7 +101,7 @@ class LazyAccount<O extends AccountOptions> implements Account<O> {
   readonly appId: string
   readonly #options: O
   readonly #parts: Required<Omit<AccountParts, 'id'>>
-  readonly #made: { -readonly [Part in 'token' | 'oauth' | 'jssdk' | 'pay' | 'notifications' | 'merchant']?: Account[Part] } = {}
+  readonly #made: { -readonly [Part in 'token' | 'oauth' | 'jssdk' | 'miniProgram' | 'pay' | 'notifications' | 'merchant']?: Account[Part] } = {}
 
   readonly #payments: PaymentParts | undefined
 
@@ -125,6 +130,10 @@ class LazyAccount<O extends AccountOptions> implements Account<O> {
     return (this.#made.jssdk ??= { config: async (url, page) => jssdkConfig(this.appId, await this.token.ticket(), url, page) })
   }
 
+  get miniProgram () {
+    return (this.#made.miniProgram ??= createMiniProgram(this.#core(), this.token))
+  }
+
   get pay () {
     const { merchant } = this.#options
     const { createPay } = this.#paying()
@@ -145,8 +154,8 @@ class LazyAccount<O extends AccountOptions> implements Account<O> {
   }
 
   async close () {
-    const { token, oauth, pay } = this.#made
-    await Promise.all([token, oauth, pay, this.#v3].map(part => part?.disconnect()))
+    const { token, oauth, miniProgram, pay } = this.#made
+    await Promise.all([token, oauth, miniProgram, pay, this.#v3].map(part => part?.disconnect()))
   }
 
   /** A row of your database may have more fields than our options. */

@@ -1,6 +1,7 @@
 /** The type of every core option. Which options are required, and whether keys belong together, is checked where they are used. */
 import { X509Certificate } from 'node:crypto'
 import type { HttpOptions } from './http/http.ts'
+import type { MiniProgramOptions } from './mini-program/mini-program.ts'
 import type { AccessTokenOptions } from './official-account/access-token.ts'
 import type { Endpoints } from './options.ts'
 import type { Merchant, MerchantV2, MerchantV3 } from './pay/merchant.ts'
@@ -75,7 +76,7 @@ export const MERCHANT = {
   v3: object(MERCHANT_V3)
 } satisfies ShapesOf<Merchant>
 
-/** All options of `createAccessToken`, `createOAuth` and `createPay`: one object may serve all three. */
+/** Whatever `createAccessToken`, `createOAuth`, `createMiniProgram` and `createPay` take: one object may serve all. */
 export const CORE = {
   appId: anything,
   appSecret: anything,
@@ -84,12 +85,13 @@ export const CORE = {
   tokenMode: oneOf('stable', 'plain'),
   tokenProvider: handler,
   ticketProvider: handler,
+  sessionProvider: handler,
   merchant: object(MERCHANT),
   version: oneOf('v2', 'v3'),
   store: shape(value => typeof (value as { acquire?: unknown } | null)?.acquire === 'function', 'must be a store, created with createRedisStore() or createMemoryStore()'),
   clock: anyObject,
   log: anyObject
-} satisfies ShapesOf<AccessTokenOptions & PayOptions>
+} satisfies ShapesOf<AccessTokenOptions & MiniProgramOptions & PayOptions>
 
 /** @throws WechatConfigError */
 export const checkCoreOptions = (options: object): void => checkOptions(options, CORE)

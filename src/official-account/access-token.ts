@@ -1,7 +1,7 @@
 /** The account's global access_token: WeChat's "Get stable access token" (default) or "Get access token". */
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
-import { WechatApiError, WechatError, WechatInputError } from '../errors.ts'
+import { WechatApiError, WechatInputError } from '../errors.ts'
 import { createHttp } from '../http/http.ts'
 import type { HttpOptions } from '../http/http.ts'
 import { silent } from '../log.ts'
@@ -17,6 +17,7 @@ import { createApi } from './api.ts'
 import type { JsonObject } from './api.ts'
 import { createCredential } from './credential.ts'
 import type { Credential, CredentialStatus } from './credential.ts'
+import { askProvider } from './provider.ts'
 
 export interface AccountOptions {
   appId: string
@@ -98,7 +99,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
     log,
     issue: async force => {
       if (tokenProvider) {
-        const { accessToken: value, expiresIn } = await given('tokenProvider', () => tokenProvider({ force }))
+        const { accessToken: value, expiresIn } = await askProvider('tokenProvider', () => tokenProvider({ force }))
         return { value, expiresIn }
       }
       const answer = await api.json(tokenMode === 'stable'
@@ -146,7 +147,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
         log,
         issue: async force => {
           if (ticketProvider) {
-            const { ticket: value, expiresIn } = await given('ticketProvider', () => ticketProvider({ type, force }))
+            const { ticket: value, expiresIn } = await askProvider('ticketProvider', () => ticketProvider({ type, force }))
             return { value, expiresIn }
           }
           const answer = await request('/cgi-bin/ticket/getticket', { query: { type } })
@@ -167,16 +168,4 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
     status: token.status,
     disconnect: http.disconnect
   }
-}
-
-/** Calls a provider. Its own error is not repeated: it may contain a secret. */
-async function given<T extends object> (option: string, ask: () => Promise<T>): Promise<T> {
-  try {
-    const answer = await ask()
-    if (answer !== null && typeof answer === 'object') return answer
-  } catch (error) {
-    if (error instanceof WechatError) throw error
-    throw new WechatError('WECHAT_PROVIDER', `${option} failed`, { statusCode: 503, retryable: true })
-  }
-  throw new WechatError('WECHAT_PROVIDER', `${option} returned nothing usable`, { statusCode: 503 })
 }

@@ -14,7 +14,7 @@ export interface ApiCall {
   method?: 'GET' | 'POST'
   query?: Readonly<Record<string, string>>
   json?: unknown
-  /** Values that must not appear in an error even if WeChat echoes them, in addition to the secret ones of `query`. */
+  /** Values that must not appear in an error even if WeChat echoes them, besides the secret ones of `query` and of `json`'s own members. */
   secrets?: readonly string[]
   /** Whether to retry if the outcome is unknown. Default: GET only. */
   repeatable?: boolean
@@ -27,11 +27,11 @@ export interface Api {
   bytes (call: ApiCall): Promise<Buffer>
 }
 
-/** Retry after "busy" (-1) and "too many calls in this minute" (45011). */
-const BUSY: RetryPolicy = { retries: 2, delay: 200, again: error => error instanceof WechatApiError && error.retryable }
+/** A reply of "busy" (-1) or "too often in this minute" (45011) is worth another try; what else may pass takes longer. */
+const BUSY: RetryPolicy = { retries: 2, delay: 200, again: error => error instanceof WechatApiError && (error.wechatCode === '-1' || error.wechatCode === '45011') }
 
 /** Parameters whose values must not appear in an error. */
-const SECRET_PARAMS = ['secret', 'access_token', 'refresh_token', 'code', 'openid'] as const
+const SECRET_PARAMS = ['secret', 'access_token', 'refresh_token', 'code', 'js_code', 'component_access_token', 'signature', 'openid'] as const
 
 export function createApi (http: Http, base: string): Api {
   async function send (call: ApiCall): Promise<{ body: Buffer, isJson: boolean }> {
@@ -82,7 +82,8 @@ export function createApi (http: Http, base: string): Api {
 }
 
 function apiError (call: ApiCall, wechatCode: string, errmsg: string): WechatApiError {
-  const secrets = [...SECRET_PARAMS.map(name => call.query?.[name] ?? ''), ...call.secrets ?? []]
+  const given = [call.query, call.json].map(part => (part ?? {}) as Record<string, unknown>)
+  const secrets = [...given.flatMap(part => SECRET_PARAMS.map(name => part[name])), ...call.secrets ?? []].filter(value => typeof value === 'string')
   const said = redact(errmsg, secrets)
   const requestId = /(?:rid|req_id): *([\w-]+)/.exec(said)?.[1]
   const code = wechatCode.replace(/[^\d-]/g, '').slice(0, 10)

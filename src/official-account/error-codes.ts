@@ -1,5 +1,6 @@
 /** What WeChat's `errcode`s mean for a caller: WeChat's documentation "Global return codes", and replies seen in public. */
 import type { CodeInfo } from '../errors.ts'
+import { miniProgramCode } from './mini-program-codes.ts'
 
 const token = {
   fault: 'caller',
@@ -94,7 +95,7 @@ const ERROR_CODES: Readonly<Record<string, CodeInfo>> = {
 
 /** What `errcode` means for that call. The advice names a refused address, taken from `errmsg`. */
 export function errorCode (code: string, errmsg = '', path = ''): CodeInfo | undefined {
-  const info = ERROR_CODES[code]
+  const info = miniProgramCode(code, path) ?? ERROR_CODES[code]
   if (code === '40001' && TOKEN_CALLS.has(path)) return secret
   if (info !== address && info !== platformAddress) return info
   const ip = /(?:invalid ip|requestIP:) ?([0-9a-f.:]{7,45})/i.exec(errmsg)?.[1]

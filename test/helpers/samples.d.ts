@@ -20,6 +20,7 @@ declare global {
   const request: FastifyRequest<{ Body: { outTradeNo: string } }>
   const appId: string, appSecret: string, openid: string, outTradeNo: string, notifyUrl: string
   const apiKey: string, apiV3Key: string, mchId: string, serialNo: string, publicKeyId: string, outRefundNo: string
+  const code: string, phoneCode: string, iv: string, encryptedData: string, transactionId: string
   const pfx: Buffer, privateKey: string, certificate: string, publicKey: string
   const wechatPay: typeof import('../../plugins/wechat-pay.ts').wechatPay
   const pay: typeof import('../../plugins/pay.ts').pay
@@ -55,6 +56,7 @@ declare global {
     paid (id: string, payment: Payment, key: string): Promise<void>
   }
   const tokenServer: { get (what: string, force: boolean): Promise<{ accessToken: string, expiresIn: number }> }
+  function newToken (openid: string): string
   function startSession (reply: FastifyReply, openid: string): void
   function isBlocked (ip: string): boolean
   function alert (...what: unknown[]): void

@@ -1,5 +1,4 @@
-/** An Official Account's calls beside tokens: users, messages, menus, codes, shipping; and what the page may ask of WeChat. */
-import { inflateSync } from 'node:zlib'
+/** An Official Account's calls beside tokens: users, messages, menus, codes; and what the page may ask of WeChat. */
 import t from 'tap'
 import type { Test } from 'tap'
 import { createPay } from '../../src/pay/pay.ts'
@@ -54,7 +53,7 @@ t.test('messages are kept, to be looked at', async t => {
 })
 
 t.test('menus, codes, quotas, addresses', async t => {
-  const { emulator, get, post, raw } = await stage(t)
+  const { emulator, get, post } = await stage(t)
   t.match(await get('/cgi-bin/menu/get'), { errcode: 46003 })
   t.match(await post('/cgi-bin/menu/create', { button: [{ name: '下单', type: 'view', url: 'https://shop.test' }] }), { errcode: 0 })
   t.match(await get('/cgi-bin/menu/get'), { menu: { button: [{ name: '下单' }] } })
@@ -65,32 +64,6 @@ t.test('menus, codes, quotas, addresses', async t => {
   t.match(await get('/cgi-bin/get_api_domain_ip'), { ip_list: [/./] })
   t.match(await post('/cgi-bin/clear_quota', { appid: emulator.account.appId }), { errcode: 0 })
   t.match(await post('/cgi-bin/clear_quota', { appid: 'wx1' }), { errcode: 40013 })
-  for (const [path, body] of [['/wxa/getwxacode', { path: 'pages/index', width: 430 }], ['/wxa/getwxacodeunlimit', { scene: 'a=1', page: 'pages/index' }], ['/cgi-bin/wxaapp/createwxaqrcode', { path: 'pages/index', width: 280 }]] as const) {
-    const reply = await raw(path, body)
-    t.equal(reply.headers['content-type'], 'image/png')
-    const png = reply.rawPayload
-    const side = 'width' in body ? body.width : 430
-    t.same([png.subarray(1, 4).toString(), png.readUInt32BE(16), png.readUInt32BE(20)], ['PNG', side, side])
-    const at = png.indexOf('IDAT')
-    const rows = inflateSync(png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4)))
-    t.same([rows.length, rows.includes(0), rows.includes(255)], [(side + 1) * side, true, true], 'a real picture, dark and light')
-  }
-  t.match(await post('/wxa/getwxacodeunlimit', { scene: '' }), { errcode: 40129 })
-})
-
-t.test('shipping: not in the first seconds, then once', async t => {
-  const { emulator, post } = await stage(t, { timeScale: 1 })
-  const pay = createPay({ ...emulator.config, merchant: { ...emulator.config.merchant, notifyUrl: 'http://127.0.0.1:1/n' } })
-  await pay.jsapi({ outTradeNo: 'SHIP1', description: '咖啡', amount: 6800, openid: OPENID })
-  const { transaction_id: id } = await emulator.pay('SHIP1')
-  const info = { order_key: { order_number_type: 2, transaction_id: id }, logistics_type: 4, delivery_mode: 1, shipping_list: [{ item_desc: '咖啡' }], upload_time: '2026-11-27T10:00:00.000+08:00', payer: { openid: OPENID } }
-  t.match(await post('/wxa/sec/order/upload_shipping_info', info), { errcode: 10060001, errmsg: /^支付单不存在/ }, 'as recorded')
-  emulator.advance(60_000)
-  t.match(await post('/wxa/sec/order/get_order', { transaction_id: id }), { errcode: 0, order: { order_state: 1, paid_amount: 6800 } })
-  t.match(await post('/wxa/sec/order/upload_shipping_info', { ...info, payer: { openid: 'o' } }), { errcode: 10060024 })
-  t.match(await post('/wxa/sec/order/upload_shipping_info', info), { errcode: 0 })
-  t.match(await post('/wxa/sec/order/upload_shipping_info', info), { errcode: 10060023 })
-  t.match(await post('/wxa/sec/order/get_order', { merchant_id: emulator.account.mchId, merchant_trade_no: 'SHIP1' }), { order: { order_state: 2, shipping: { finish_shipping: true } } })
 })
 
 t.test('what a page asks of WeChat beside paying', async t => {

@@ -312,7 +312,7 @@ t.test('an Official Account and a mini program', async t => {
   for (const [path, body, errcode] of [
     ['/cgi-bin/menu/create', { button: [{}] }, 40018], ['/cgi-bin/qrcode/create', { action_name: 'QR_SCENE', action_info: { scene: {} } }, 40098], ['/cgi-bin/user/info/batchget', { user_list: [{ openid: 'x' }] }, 40003],
     ['/cgi-bin/message/template/send', { touser: OPENID, template_id: 'T' }, 47001], ['/cgi-bin/message/subscribe/send', { touser: OPENID }, 40037], ['/cgi-bin/message/subscribe/send', { touser: 'x' }, 40003], ['/cgi-bin/message/subscribe/send', { touser: OPENID, template_id: 'T', data: { other1: { value: 'x' } } }, 47003],
-    ['/cgi-bin/message/custom/send', { touser: 'x' }, 40003], ['/cgi-bin/message/custom/send', { touser: OPENID }, 40008], ['/wxa/getwxacode', { path: '' }, 40129], ['/wxa/sec/order/get_order', { transaction_id: 'x' }, 10060001]
+    ['/cgi-bin/message/custom/send', { touser: 'x' }, 40003], ['/cgi-bin/message/custom/send', { touser: OPENID }, 40008], ['/wxa/getwxacode', { path: '' }, 40159], ['/wxa/sec/order/get_order', { transaction_id: 'x' }, 10060001]
   ] as const) t.match(await post(`${path}?access_token=${token}`, body), { errcode }, path)
   t.match(await post(`/cgi-bin/qrcode/create?access_token=${token}`, { action_name: 'QR_LIMIT_SCENE', action_info: { scene: { scene_id: 1 } } }), { expire_seconds: undefined, ticket: /./ })
   await emulator.fault({ kind: 'UNHEARD_OF', path: '/cgi-bin/getcallbackip' })

@@ -249,24 +249,3 @@ t.test('WeChat\'s codes as faults, on calls of an Official Account too', async t
   await emulator.fault({ kind: '40029', path: '/sns' })
   t.match((await emulator.app.inject('/sns/auth')).json(), { errcode: 40029, errmsg: /^invalid code, rid:/ })
 })
-
-t.test('a mini program\'s login and telephone number, as recorded', async t => {
-  const emulator = await testEmulator(t)
-  const { appId, appSecret } = emulator.account
-  const control = async (path: string): Promise<Json> => (await emulator.app.inject({ method: 'POST', url: `/_emulator/mini-program/${path}` })).json()
-  const login = async (code: string) => (await emulator.app.inject(`/sns/jscode2session?appid=${appId}&secret=${appSecret}&js_code=${code}&grant_type=authorization_code`)).body
-  const { js_code: code } = await control('login')
-  t.match(await login(code), new RegExp(`^\\{"session_key":"[0-9A-Za-z+/]{22}==","openid":"${OPENID}"\\}$`), 'session_key first, no errcode')
-  t.match(JSON.parse(await login(code)), { errcode: 40163, errmsg: /^code been used, rid: / })
-  t.match(JSON.parse(await login('x')), { errcode: 40029, errmsg: /^invalid code, rid: / })
-  const { access_token: token } = (await emulator.app.inject(`/cgi-bin/token?grant_type=client_credential&appid=${appId}&secret=${appSecret}`)).json<{ access_token: string }>()
-  const phone = async (payload: object): Promise<Json> => (await emulator.app.inject({ method: 'POST', url: `/wxa/business/getuserphonenumber?access_token=${token}`, payload })).json()
-  const given = await phone({ code: (await control('phone')).code })
-  t.equal(JSON.stringify(given), JSON.stringify({ errcode: 0, errmsg: 'ok', phone_info: { phoneNumber: '13800000000', purePhoneNumber: '13800000000', countryCode: '86', watermark: { timestamp: given.phone_info.watermark.timestamp, appid: appId } } }))
-  t.match(await phone({ code: 'x' }), { errcode: 40029, errmsg: /^invalid code rid: / })
-  const { session_key: key } = JSON.parse(await login((await control('login')).js_code)) as { session_key: string }
-  const { createHmac } = await import('node:crypto')
-  const check = async (signature: string): Promise<Json> => (await emulator.app.inject(`/wxa/checksession?access_token=${token}&openid=${OPENID}&sig_method=hmac_sha256&signature=${signature}`)).json()
-  t.match(await check(createHmac('sha256', Buffer.from(key, 'base64')).update('').digest('hex')), { errcode: 0 })
-  t.match(await check('x'), { errcode: 87009 })
-})

@@ -4,7 +4,7 @@ import t from 'tap'
 import * as pieces from '../../plugins/wechat-pay.ts'
 import { createEmulator, emulator } from '../../plugins/emulator/server/emulator.ts'
 import { OPTIONS } from '../../plugins/option-shapes.ts'
-import { createAccessToken, createOAuth, createPay } from '../../src/index.ts'
+import { createAccessToken, createMiniProgram, createOAuth, createPay } from '../../src/index.ts'
 import type { PayOptions } from '../../src/index.ts'
 import { ACCOUNT, OPENID, testEmulator } from '../helpers/account.ts'
 
@@ -56,7 +56,7 @@ t.test('O1 one object of options may serve several pieces; what Fastify adds is 
   const common = { ...ACCOUNT, onLogin () {}, order: () => ({ outTradeNo: 'O-1', description: 'x', amount: 1, openid: OPENID }), allowedHosts: ['shop.test'], onPayment () {}, unfinished: () => [], every: 0 }
   const app = Fastify()
   t.teardown(() => app.close())
-  for (const piece of ['token', 'oauth', 'jssdk', 'pay', 'notify', 'reconcile'] as const) await app.register(pieces[piece] as typeof pieces.reconcile, common)
+  for (const piece of ['token', 'oauth', 'jssdk', 'miniProgram', 'pay', 'notify', 'reconcile'] as const) await app.register(pieces[piece] as typeof pieces.reconcile, common)
   await app.ready()
   t.ok(app.hasRoute({ method: 'POST', url: '/wechat/notify' }))
   for (const piece of NAMES) t.equal(await register(piece, { prefix: '/x', logLevel: 'warn', logSerializers: {} }), undefined, piece)
@@ -75,6 +75,7 @@ const WRONG: Record<string, unknown[]> = {
   tokenMode: ['stabel', true],
   tokenProvider: ['https://tokens.test', {}],
   ticketProvider: ['https://tokens.test', {}],
+  sessionProvider: ['https://sessions.test', {}],
   accounts: ['x', []],
   'accounts.find': ['x', {}],
   'accounts.of': ['params.id'],
@@ -128,6 +129,7 @@ const WRONG: Record<string, unknown[]> = {
   order: ['x', {}],
   product: ['x'],
   onLogin: ['x', true],
+  onMiniProgramLogin: ['x', {}],
   onSnapshotUser: ['x'],
   onRefuse: ['x'],
   scope: ['userinfo ', 5],
@@ -206,8 +208,8 @@ t.test('O1 forms that are fine', async t => {
 t.test('O1 the core\'s own functions', t => {
   const { appId, appSecret } = ACCOUNT
   const account = { ...ACCOUNT, appSecret, tokenMode: 'stable' } as const
-  for (const made of [createAccessToken(account), createOAuth(account), createPay(account)]) t.ok(made, 'one object for all three')
-  for (const make of [createAccessToken, createOAuth, createPay] as Array<(options: PayOptions & { appSecret: string }) => unknown>) {
+  for (const made of [createAccessToken(account), createOAuth(account), createMiniProgram(account), createPay(account)]) t.ok(made, 'one object for all')
+  for (const make of [createAccessToken, createOAuth, createMiniProgram, createPay] as Array<(options: PayOptions & { appSecret: string }) => unknown>) {
     for (const [change, option, message] of [
       [{ endpoint: {} }, 'endpoint', /did you mean endpoints\?/],
       [{ redis: {} }, 'redis', /is unknown/],

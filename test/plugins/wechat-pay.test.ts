@@ -14,6 +14,7 @@ t.test('registers the pieces that its options call for', async t => {
   const cases: Array<[object, string[], string[]]> = [
     [{}, ['wechatToken', 'wechatOAuth', 'wechatJssdk'], ['GET /wechat/jssdk', 'POST /wechat/jssdk']],
     [{ onLogin: () => {} }, ['wechatOAuth'], ['GET /wechat/oauth/authorize', 'GET /wechat/oauth/callback']],
+    [{ onMiniProgramLogin: () => {} }, ['wechatMiniProgram'], ['POST /wechat/mini-program/login']],
     [{ merchant }, ['wechatPay'], []],
     [{ merchant, order }, ['wechatPay'], ['POST /wechat/pay']],
     [{ merchant, order, onPayment: () => {} }, ['wechatPay'], ['POST /wechat/pay', 'POST /wechat/notify']]
@@ -33,7 +34,7 @@ t.test('registers the pieces that its options call for', async t => {
   const wrong = Fastify()
   wrong.register(wechatPay, { appId, appSecret, onPayment: () => {} })
   await t.rejects(async () => await wrong.ready(), { code: 'WECHAT_CONFIG', option: 'merchant' })
-  for (const name of ['token', 'oauth', 'jssdk', 'pay', 'notify', 'WechatError', 'WechatApiError', 'WechatConfigError']) t.type(everything[name as keyof typeof everything], 'function', name)
+  for (const name of ['token', 'oauth', 'jssdk', 'miniProgram', 'pay', 'notify', 'WechatError', 'WechatApiError', 'WechatConfigError']) t.type(everything[name as keyof typeof everything], 'function', name)
 })
 
 t.test('no warning of Node\'s or Fastify\'s', async t => {

@@ -28,10 +28,10 @@ t.test('packed, imported and required', async t => {
     const app = Fastify()
     await app.register(wechatPay, ${JSON.stringify(account)})
     const names = []
-    for (const name of ['token', 'oauth', 'jssdk', 'pay', 'notify', 'reconcile', 'emulator']) names.push(typeof (await import('fastify-wechat-pay/' + name)).default)
+    for (const name of ['token', 'oauth', 'jssdk', 'mini-program', 'pay', 'notify', 'reconcile', 'emulator']) names.push(typeof (await import('fastify-wechat-pay/' + name)).default)
     names.push(typeof (await import('fastify-wechat-pay/core')).signV2, typeof WechatError, typeof app.wechatJssdk.config)
     console.log(new Set(names).size, [...names][0], names.length)`)
-  t.equal(run(process.execPath, ['esm.mjs'], dir).trim(), '1 function 10')
+  t.equal(run(process.execPath, ['esm.mjs'], dir).trim(), '1 function 11')
   writeFileSync(join(dir, 'cjs.cjs'), `
     const app = require('fastify')()
     const { default: jssdk } = require('fastify-wechat-pay/jssdk')

@@ -9,7 +9,8 @@ import { compileLater } from './compile-later.ts'
 import { merchantRoutes } from './merchant.ts'
 import type { MerchantParts } from './merchant.ts'
 import { messageRoutes } from './messages.ts'
-import type { MessageParts } from './messages.ts'
+import { miniProgramRoutes } from './mini-program.ts'
+import type { MiniProgramParts } from './mini-program.ts'
 import { orderRoutes } from './orders.ts'
 import type { OrderParts } from './orders.ts'
 import { recordRoutes } from './records.ts'
@@ -45,8 +46,8 @@ function isOwnPage ({ headers, host }: FastifyRequest): boolean {
   return site === undefined || site === 'same-origin' || site === 'none' || headers['sec-fetch-mode'] === 'navigate'
 }
 
-export interface ControlParts extends AccountParts, MerchantParts, MessageParts, OrderParts, RecordParts, FaultRoutesParts, InspectParts {
-  /** Host names under which pages may reach it. */
+export interface ControlParts extends AccountParts, MerchantParts, MiniProgramParts, OrderParts, RecordParts, FaultRoutesParts, InspectParts {
+  /** Names by which pages may reach it. */
   publicHosts: readonly string[]
 }
 
@@ -82,7 +83,8 @@ export function control (app: FastifyInstance, state: State, parts: ControlParts
     orderRoutes(scope, state, parts)
     triggerRoute(scope, state, parts)
     merchantRoutes(scope, parts)
-    messageRoutes(scope, state, parts)
+    messageRoutes(scope, state)
+    miniProgramRoutes(scope, parts)
     faultRoutes(scope, state, parts)
     recordRoutes(scope, state, parts)
     inspectRoutes(scope, state, parts)

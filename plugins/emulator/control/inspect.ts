@@ -5,6 +5,8 @@ import type { Faults } from '../faults/faults.ts'
 import type { Journal } from './journal.ts'
 import type { NotificationFaults } from '../faults/notification-faults.ts'
 import type { OfficialAccount } from '../wechat/official-account.ts'
+import type { LoginCode } from '../wechat/mini-program/login.ts'
+import type { Shipped } from '../wechat/mini-program/shipping.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { PayV3 } from '../wechat/v3/v3.ts'
@@ -59,6 +61,8 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
       shares: pay.sharing.list().slice(0, SHOWN),
       serviceOrders: v3.payscore.list().slice(0, SHOWN),
       messages: state.memory.list<Message>('messages').slice(-SHOWN).reverse(),
+      logins: [...state.memory.table<LoginCode>('jsCodes').values()].slice(-SHOWN).reverse(),
+      shipped: [...state.memory.table<Shipped>('shipped').values()].slice(-SHOWN).reverse(),
       calls: journal.list().slice(0, SHOWN)
     }),
     faults: faults.waiting(),

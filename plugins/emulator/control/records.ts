@@ -29,6 +29,10 @@ const TABLES: Record<string, Record<string, Columns>> = {
     serviceOrders: { number: 'out_order_no', name: 'service_introduction', amount: 'total_amount', state: 'state', time: 'paid_time' },
     contracts: { number: 'contract_code', name: 'display_account', state: 'state' }
   },
+  'mini-program': {
+    jsCodes: { number: 'code', name: 'openid', state: 'state', time: 'at' },
+    shipped: { number: 'out_trade_no', name: 'goods_desc', state: 'state', time: 'at' }
+  },
   complaints: {
     complaints: { number: 'complaint_id', name: 'detail', amount: 'amount', state: 'state', time: 'at' }
   }

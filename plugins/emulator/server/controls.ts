@@ -30,6 +30,10 @@ export interface EmulatorControls {
   scan (url: string, openid?: string): Promise<Order>
   /** Creates a payment code for pay by code. */
   authCode (behaviour?: AuthCodeBehaviour, openid?: string): Promise<string>
+  /** What `wx.login` hands to the page of this visitor (default: the first); `blocked`: WeChat takes them for a risk, 40226. */
+  loginCode (openid?: string, options?: { blocked?: boolean }): Promise<string>
+  /** What the button of a phone number hands to the page. */
+  phoneCode (phone?: string): Promise<string>
   refunds (): Refund[]
   /** Settles a refund, SUCCESS by default; takes a v2 or v3 status. */
   settleRefund (outRefundNo: string, status?: RefundEnd): Promise<Refund>
@@ -99,6 +103,8 @@ export async function createControls (app: FastifyInstance, state: State, origin
     refundInConsole: (number, amount) => ask('POST', orderPath(number, 'refund'), { amount }),
     scan: (url, openid) => ask('POST', '/scan', { url, openid }),
     authCode: async (behaviour = 'pays', openid) => (await ask<{ auth_code: string }>('POST', '/auth-codes', { behaviour, openid })).auth_code,
+    loginCode: async (openid, { blocked } = {}) => (await ask<{ code: string }>('POST', '/login-codes', { openid, blocked })).code,
+    phoneCode: async phone => (await ask<{ code: string }>('POST', '/phone-codes', { phone })).code,
     refunds: () => [...state.refunds.values()],
     settleRefund: (number, status = 'SUCCESS') => ask('POST', `/refunds/${encodeURIComponent(number)}/settle`, { status }),
     payCombined: number => ask('POST', `/combines/${encodeURIComponent(number)}/pay`),

@@ -11,7 +11,7 @@ import { answerTheUnknown } from '../wechat/unknown.ts'
 import { createNotificationFaults } from '../faults/notification-faults.ts'
 import { createNotifier } from '../notifications/notifier.ts'
 import { apiFaults } from '../wechat/api-faults.ts'
-import { miniProgram } from '../wechat/mini-program.ts'
+import { miniProgram } from '../wechat/mini-program/mini-program.ts'
 import { officialAccountCalls } from '../wechat/official-account-calls.ts'
 import { officialAccount } from '../wechat/official-account.ts'
 import { createPki } from '../keys/pki.ts'
@@ -73,9 +73,9 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
     }
   })
   const v3 = payV3(app, state, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
-  officialAccountCalls(app, state, account, pay.orders)
-  const mini = miniProgram(app, state, account)
-  bridge(app, state, account, pay, v3, pki.v3)
+  officialAccountCalls(app, state, account)
+  const mini = miniProgram(app, state, account, pay)
+  bridge(app, state, account, pay, v3, mini, pki.v3)
   const { secureOrigin = () => undefined, names = [], id = randomUUID(), publicHosts = [] } = options.parts ?? {}
   control(app, state, { account, mini, pay, v3, notifier, faults: callFaults, notificationFaults, journal: calls, pki, secureOrigin, names, id, publicHosts })
   answerTheUnknown(app, state, options.parts !== undefined)

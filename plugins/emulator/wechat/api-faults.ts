@@ -11,8 +11,11 @@ const WORDS: Readonly<Record<string, string>> = {
   40125: 'invalid appsecret, view more at http://t.cn/RAEkdVq',
   40163: 'code been used',
   40164: 'invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist',
+  40226: 'code blocked',
   40243: 'AppSecret已被冻结，请登录MP解冻后再次调用',
   41001: 'access_token missing',
+  41008: 'missing code',
+  41030: 'invalid page',
   42001: 'access_token expired',
   43101: 'user refuse to accept the msg',
   45009: 'reach max api daily quota limit',
@@ -20,7 +23,11 @@ const WORDS: Readonly<Record<string, string>> = {
   48001: 'api unauthorized',
   50002: 'user limited',
   50004: '禁止使用 token 接口',
-  50007: '账号已冻结'
+  50007: '账号已冻结',
+  87009: 'invalid signature',
+  10060001: '支付单不存在',
+  10060003: '支付单已使用重新发货机会',
+  10060004: '支付单处于不可发货的状态'
 }
 /** v3's and v2's names of what api.weixin.qq.com has a number for. */
 const NAMED: Readonly<Record<string, string>> = { SYSTEMERROR: '-1', SYSTEM_ERROR: '-1', RATELIMIT_EXCEED: '45011', FREQUENCY_LIMITED: '45011' }

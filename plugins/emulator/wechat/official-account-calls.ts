@@ -1,10 +1,8 @@
-/** api.weixin.qq.com: users, messages, menus, codes, and the shipping of what was paid for. All of them need a token. */
+/** api.weixin.qq.com: users, messages, menus and codes. All of them need a token. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { openidProblem } from '../state/state.ts'
-import type { Order, State } from '../state/state.ts'
+import type { State } from '../state/state.ts'
 import type { OfficialAccount } from './official-account.ts'
-import { codePicture } from './picture.ts'
-import type { V2Orders } from './v2/orders.ts'
 import { bodyJson, refuse, withRid } from './wire.ts'
 
 export interface Message {
@@ -27,9 +25,6 @@ const text = (value: unknown) => typeof value === 'string' ? value : ''
 const object = (value: unknown): Given => value !== null && typeof value === 'object' ? value as Given : {}
 const DONE = { errcode: 0, errmsg: 'ok' }
 
-/** Seconds, times `timeScale`, until the shipping system has heard of a payment. */
-const SHIPPING_LAG = 10
-
 /** What the fields of a subscribed message may hold. WeChat's page on subscribed messages. */
 const FIELDS: Readonly<Record<string, RegExp>> = {
   thing: /^[^]{1,20}$/,
@@ -44,14 +39,15 @@ const FIELDS: Readonly<Record<string, RegExp>> = {
   time: /\d/
 }
 
-export function officialAccountCalls (app: FastifyInstance, state: State, account: OfficialAccount, orders: V2Orders): void {
-  const messages = state.memory.list<Message>('messages')
-  const refusing = state.memory.table<true>('refusesMessages')
-  const menu = state.memory.table<Given>('menu')
-  const shipped = state.memory.table<Given>('shipped')
-  const following = (openid: string) => state.users.some(user => user.openid === openid && !user.foreign && !user.snapshot)
+/** Adds a call that needs a token; what it is asked with by POST is JSON. */
+export type AccountCall = (method: 'GET' | 'POST', path: string, answer: (given: Given, query: Record<string, string>) => Answer) => void
 
-  function call (method: 'GET' | 'POST', path: string, answer: (given: Given, query: Record<string, string>) => Answer): void {
+export function accountCalls (app: FastifyInstance, state: State, account: OfficialAccount): AccountCall {
+  const send = (reply: FastifyReply, answer: Answer) => {
+    if (Buffer.isBuffer(answer)) return reply.type('image/png').send(answer)
+    return reply.type('application/json; charset=utf-8').send(typeof answer === 'string' ? answer : JSON.stringify(withRid(answer, state)))
+  }
+  return (method, path, answer) => {
     app.route<{ Querystring: Record<string, string> }>({
       method,
       url: path,
@@ -63,11 +59,14 @@ export function officialAccountCalls (app: FastifyInstance, state: State, accoun
       }
     })
   }
+}
 
-  const send = (reply: FastifyReply, answer: Answer) => {
-    if (Buffer.isBuffer(answer)) return reply.type('image/png').send(answer)
-    return reply.type('application/json; charset=utf-8').send(typeof answer === 'string' ? answer : JSON.stringify(withRid(answer, state)))
-  }
+export function officialAccountCalls (app: FastifyInstance, state: State, account: OfficialAccount): void {
+  const messages = state.memory.list<Message>('messages')
+  const refusing = state.memory.table<true>('refusesMessages')
+  const menu = state.memory.table<Given>('menu')
+  const following = (openid: string) => state.users.some(user => user.openid === openid && !user.foreign && !user.snapshot)
+  const call = accountCalls(app, state, account)
 
   // ---- Users. Names and pictures are empty since December 2021.
   function userInfo (openid: string, lang = 'zh_CN'): object {
@@ -157,59 +156,5 @@ export function officialAccountCalls (app: FastifyInstance, state: State, accoun
     if (given.appid !== state.account.appId) return refuse(40013, 'invalid appid')
     account.clearQuotas()
     return DONE
-  })
-
-  // ---- A mini program's codes: a picture, or why there is none.
-  for (const [path, name] of [['/wxa/getwxacode', 'path'], ['/wxa/getwxacodeunlimit', 'scene'], ['/cgi-bin/wxaapp/createwxaqrcode', 'path']] as const) {
-    call('POST', path, given => {
-      const meant = text(given[name])
-      if (name === 'scene' ? !/^[0-9A-Za-z!#$&'()*+,/:;=?@\-._~]{1,32}$/.test(meant) : meant.length === 0 || meant.length > 1024) return refuse(40129, 'invalid scene')
-      return codePicture(`${state.account.appId}/${text(given.page)}/${meant}`, Number(given.width ?? 430))
-    })
-  }
-
-  // ---- Shipping.
-  function paidOrder (key: Given): Order | undefined {
-    const order = text(key.transaction_id) === '' ? orders.find(text(key.out_trade_no ?? key.merchant_trade_no), text(key.sub_mchid)) : orders.byTransaction(text(key.transaction_id))
-    const known = order !== undefined && order.transaction_id !== '' && state.now() - since(order.time_end) >= SHIPPING_LAG * 1000 * state.timeScale
-    return known ? order : undefined
-  }
-  const since = (compact: string) => Date.parse(compact.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6+08:00'))
-  const unknown = () => refuse(10060001, '支付单不存在')
-
-  call('POST', '/wxa/sec/order/upload_shipping_info', given => {
-    const order = paidOrder(object(given.order_key))
-    if (!order) return unknown()
-    if (!Array.isArray(given.shipping_list) || given.shipping_list.length === 0) return refuse(10060012, '物流信息不能为空')
-    if (text(object(given.payer).openid) !== order.openid) return refuse(10060024, '支付者openid与支付单不一致')
-    const before = shipped.get(order.transaction_id)
-    if (before && JSON.stringify(before.shipping_list) === JSON.stringify(given.shipping_list)) return refuse(10060023, '发货信息未更新')
-    shipped.set(order.transaction_id, given)
-    orders.note(order, 'shipped')
-    return DONE
-  })
-
-  call('POST', '/wxa/sec/order/get_order', given => {
-    const order = paidOrder(given)
-    if (!order) return unknown()
-    const sent = shipped.get(order.transaction_id)
-    return {
-      ...DONE,
-      order: {
-        transaction_id: order.transaction_id,
-        merchant_trade_no: order.out_trade_no,
-        merchant_id: order.mch_id,
-        sub_merchant_id: order.sub_mch_id,
-        description: order.body,
-        paid_amount: order.total_fee,
-        openid: order.openid,
-        trade_create_time: Math.floor(Date.parse(order.history[0]?.at ?? '') / 1000),
-        pay_time: Math.floor(since(order.time_end) / 1000),
-        // 1: to be shipped; 2: shipped.
-        order_state: sent ? 2 : 1,
-        in_complaint: false,
-        shipping: sent ? { delivery_mode: sent.delivery_mode, logistics_type: sent.logistics_type, finish_shipping: true, goods_desc: text(object((sent.shipping_list as unknown[])[0]).item_desc), finish_shipping_count: 1, shipping_list: sent.shipping_list } : { finish_shipping: false, finish_shipping_count: 0, shipping_list: [] }
-      }
-    }
   })
 }

@@ -8,6 +8,7 @@ import type { OfficialAccount } from '../official-account.ts'
 import { cashierPage, errorPage, languageOf, transferPage } from './pages.ts'
 import type { Language } from './pages.ts'
 import { scan } from './scan.ts'
+import type { MiniProgram } from '../mini-program/mini-program.ts'
 import type { PayV2 } from '../v2/v2.ts'
 import type { PayV3 } from '../v3/v3.ts'
 import { bodyJson } from '../wire.ts'
@@ -18,7 +19,7 @@ type Said = Record<string, unknown>
 /** Pages whose config was asked for, so that a signature for an earlier one is recognized. */
 const PAGES_KEPT = 20
 
-export function bridge (app: FastifyInstance, state: State, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, keys: Pick<V3Keys, 'merchant'>): void {
+export function bridge (app: FastifyInstance, state: State, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, mini: MiniProgram, keys: Pick<V3Keys, 'merchant'>): void {
   const pages: string[] = []
 
   app.get('/_emulator/bridge.js', async (_request, reply) =>
@@ -67,6 +68,20 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
     open(reply)
     const verdict = verifyPayment(request, bodyJson(request) ?? {})
     return 'cashier' in verdict ? verdict : { err_msg: 'get_brand_wcpay_request:fail', err_desc: verdict.problem }
+  })
+
+  // A mini program's page. It knows no appId: WeChat does, since it runs the program.
+  app.post('/_emulator/bridge/login', async (request, reply) => {
+    open(reply)
+    const { openid } = bodyJson(request) ?? {}
+    return { code: mini.loginCode(typeof openid === 'string' && openid !== '' ? openid : undefined) }
+  })
+
+  app.post('/_emulator/bridge/requestPayment', async (request, reply) => {
+    open(reply)
+    const { appId = state.account.appId, ...said } = bodyJson(request) ?? {}
+    const verdict = state.appIds.includes(String(appId)) ? verifyPayment(request, { ...said, appId }) : { problem: 'appId无效' }
+    return 'cashier' in verdict ? verdict : { err_msg: 'requestPayment:fail', err_desc: verdict.problem }
   })
 
   // What is shared leads to the account's own domains.
@@ -132,6 +147,7 @@ const HTML = 'text/html; charset=utf-8'
 /** Runs in the merchant's page, before WeChat's own jweixin script. */
 const SCRIPT = `(() => {
   const base = document.currentScript.src.replace(/\\/_emulator\\/bridge\\.js.*$/, '')
+  const { appId, openid } = document.currentScript.dataset
   if (!/MicroMessenger/.test(navigator.userAgent)) {
     const userAgent = navigator.userAgent + ' MicroMessenger/8.0.50'
     Object.defineProperty(navigator, 'userAgent', { get: () => userAgent, configurable: true })
@@ -242,6 +258,27 @@ const SCRIPT = `(() => {
     call () {},
     on () {},
     log () {}
+  }
+
+  // What a mini program calls: by callbacks, or, where none is given, by a promise.
+  const offer = (name, work) => (options = {}) => {
+    const { success, fail, complete, ...params } = options
+    const running = work(params).then(result => ({ ...result, errMsg: name + ':ok' }))
+    if (!success && !fail && !complete) return running
+    running.then(
+      result => { if (success) success(result); if (complete) complete(result) },
+      error => { const told = { errMsg: error.message }; if (fail) fail(told); if (complete) complete(told) })
+  }
+  // WeChat's own script for pages, if there is one, takes the name over: it is no mini program then.
+  window.wx = {
+    login: offer('login', () => post('login', { openid, appId })),
+    requestPayment: offer('requestPayment', async params => {
+      const verdict = await post('requestPayment', { ...params, appId })
+      if (!verdict.cashier) throw new Error(verdict.err_msg + ' ' + verdict.err_desc)
+      const outcome = await cashier(verdict.cashier)
+      if (outcome !== 'ok') throw new Error('requestPayment:fail cancel')
+      return {}
+    })
   }
   document.addEventListener('DOMContentLoaded', () => document.dispatchEvent(new Event('WeixinJSBridgeReady')))
 })()

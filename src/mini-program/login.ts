@@ -1,0 +1,54 @@
+/** Who the visitor of a mini program is: a code of `wx.login` for an openid and a session key. WeChat's document code2Session. */
+import { WechatConfigError, WechatInputError, WechatReplyError } from '../errors.ts'
+import type { Api } from '../official-account/api.ts'
+import { isCode, OPENID } from '../official-account/oauth.ts'
+import { askProvider } from '../official-account/provider.ts'
+import { isSessionKey } from './session-key.ts'
+
+export interface MiniProgramSession {
+  openid: string
+  /** Where the mini program is bound to an Open Platform account. */
+  unionid?: string
+  /** WeChat's key of this session, base64. It is there, but stays out of JSON: the page must never have it. */
+  readonly sessionKey: string
+}
+
+/**
+ * Gives the session for a code of `wx.login` in the place of WeChat's jscode2session, which needs the appSecret: the Open
+ * Platform does it on behalf of a mini program. A code works once: it is asked once for each.
+ */
+export type SessionProvider = (code: string) => Promise<{ openid: string, sessionKey: string, unionid?: string | undefined }>
+
+export interface LoginParts {
+  appId: string
+  /** Undefined with `sessionProvider`, or where nobody logs in. */
+  appSecret: string | undefined
+  sessionProvider: SessionProvider | undefined
+  api: Api
+}
+
+const PATH = '/sns/jscode2session'
+
+/** @throws WechatApiError 40029, 40163, 40226 (403), 45011 (503), -1; WechatInputError; WechatReplyError; WechatNetworkError */
+export async function redeemLoginCode ({ appId, appSecret, sessionProvider, api }: LoginParts, code: string): Promise<MiniProgramSession> {
+  if (!isCode(code)) throw new WechatInputError('code', 'is not a code of wx.login')
+  if (sessionProvider) {
+    const { openid, sessionKey, unionid } = await askProvider('sessionProvider', () => sessionProvider(code))
+    return asSession('sessionProvider', openid, sessionKey, unionid)
+  }
+  if (appSecret === undefined) throw new WechatConfigError('appSecret', 'is required for logins of a mini program, unless sessionProvider is given')
+  // Not repeatable: a code works once, and a repeat of a call that got through would only say "been used".
+  const answer = await api.json({ path: PATH, query: { appid: appId, secret: appSecret, js_code: code, grant_type: 'authorization_code' }, repeatable: false })
+  return asSession(PATH, answer.openid, answer.session_key, answer.unionid)
+}
+
+function asSession (what: string, openid: unknown, sessionKey: unknown, unionid: unknown): MiniProgramSession {
+  if (typeof openid !== 'string' || !OPENID.test(openid)) throw new WechatReplyError(what, 'the answer has no usable openid')
+  if (!isSessionKey(sessionKey)) throw new WechatReplyError(what, 'the answer has no usable session_key')
+  return withSessionKey({ openid, ...(typeof unionid === 'string' && unionid !== '' && { unionid }) }, sessionKey)
+}
+
+/** Where JSON, logs and copies do not see it. */
+export function withSessionKey (visitor: Omit<MiniProgramSession, 'sessionKey'>, sessionKey: string): MiniProgramSession {
+  return Object.defineProperty(visitor, 'sessionKey', { value: sessionKey, enumerable: false }) as MiniProgramSession
+}
