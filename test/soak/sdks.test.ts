@@ -17,7 +17,7 @@ function install (dir: string, ...packages: string[]): void {
 }
 
 for (const [name, mode] of [['tenpay', 'public-key'], ['weixin-pay', 'public-key'], ['wechatpay-axios-plugin', 'public-key'], ['wechatpay-node-v3', 'certificate']] as const) {
-  t.test(name, { timeout: 60_000 }, async t => {
+  t.test(name, async t => {
     const dir = t.testdir()
     cpSync(join(root, 'test/fixtures/sdks'), dir, { recursive: true })
     if (INSTALLED[name]) {
