@@ -33,6 +33,7 @@ const proxyUrl = shape(value => typeof value === 'string' && /^https?:\/\/[^/]/.
 export const ENDPOINTS = {
   api: baseUrl,
   open: baseUrl,
+  mp: baseUrl,
   pay: baseUrl,
   payBackup: baseUrl
 } satisfies ShapesOf<Endpoints>

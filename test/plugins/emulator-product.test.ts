@@ -164,7 +164,7 @@ t.test('as an HTTPS proxy: WeChat\'s hosts with certificates for their names, an
     const [reply, socket] = await once(request, 'connect')
     return { status: reply.statusCode as number, socket }
   }
-  for (const host of ['api.weixin.qq.com', 'open.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com']) {
+  for (const host of ['api.weixin.qq.com', 'open.weixin.qq.com', 'mp.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com']) {
     const { status, socket } = await open(`${host}:443`)
     t.equal(status, 200)
     const tls = tlsConnect({ socket, servername: host, ca: emulator.config.http.ca })

@@ -78,7 +78,9 @@ async function run (settings: Settings, command: string[]): Promise<number> {
 }
 
 function greeting ({ origin, config, securePort }: Emulator, { data, accounts = [] }: Options): string {
-  const { appId, appSecret, merchant: { mchId, v2, v3 } } = config
+  const { appId, appSecret, merchant: { mchId, v2, v3 }, openPlatform } = config
+  const platform = openPlatform && `  platform       component_appid ${openPlatform.componentAppId}   secret ${openPlatform.componentAppSecret}
+                 token ${openPlatform.token}   EncodingAESKey ${openPlatform.encodingAesKey}\n`
   return `WeChat emulator on ${origin}
 
   dashboard      ${origin}/_emulator/dashboard
@@ -86,7 +88,7 @@ function greeting ({ origin, config, securePort }: Emulator, { data, accounts = 
   merchant       mchId ${mchId}   v2 API key ${v2.apiKey}
                  APIv3 key ${v3.apiV3Key}   serial_no ${v3.serialNo}
                  public key id ${v3.publicKeyId ?? '(platform certificates)'}
-  key files      ${data === undefined ? `in ${origin}/_emulator/config, or as files with --data DIR` : join(resolve(data), '{ca,apiclient_cert,apiclient_key,pub_key}.pem, apiclient_cert.p12')}${accounts.map(({ name }) => `\n  account ${name}  ${origin}/${name}/_emulator/config`).join('')}
+${platform ?? ''}  key files      ${data === undefined ? `in ${origin}/_emulator/config, or as files with --data DIR` : join(resolve(data), '{ca,apiclient_cert,apiclient_key,pub_key}.pem, apiclient_cert.p12')}${accounts.map(({ name }) => `\n  account ${name}  ${origin}/${name}/_emulator/config`).join('')}
 
 Generated for this emulator only. To connect an app:
 

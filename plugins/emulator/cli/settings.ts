@@ -27,6 +27,13 @@ const SETTINGS: Record<string, [kind: Kind, help: string]> = {
   'key-mode': ['text', 'of v3: public-key (default), certificate or both'],
   'sub-merchant': ['list', 'a sub-merchant of this merchant as a service provider: SUB_MCH_ID or SUB_MCH_ID:SUB_APP_ID; several as above'],
   'native-url': ['text', 'the callback URL for NATIVE codes of mode 1'],
+  component: ['switch', 'a third-party platform (第三方平台) that the accounts may authorize; made up where not given below'],
+  'component-url': ['text', 'its URL for tickets and authorization events'],
+  'component-app-id': ['text', ''],
+  'component-app-secret': ['text', ''],
+  'component-token': ['text', ''],
+  'component-aes-key': ['text', 'EncodingAESKey: 43 letters and digits'],
+  'component-domain': ['list', 'a further host that may open and end an authorization; several as above'],
   'allow-production': ['switch', 'required with WECHAT_EMULATOR_IN_PRODUCTION=yes if NODE_ENV is production']
 }
 
@@ -97,6 +104,7 @@ export function readSettings (args: string[], env: NodeJS.ProcessEnv): Settings 
   if (keyMode !== undefined && !['public-key', 'certificate', 'both'].includes(keyMode as string)) throw new Error('--key-mode must be public-key, certificate or both')
   if (options.subMerchant !== undefined) options.subMerchants = (options.subMerchant as string[]).map(subMerchantOf)
   delete options.subMerchant
+  takeComponent(options)
   return {
     options: options as CreateEmulatorOptions,
     command: isExec && !help ? args.slice(end + 1) : undefined,
@@ -153,6 +161,16 @@ function subMerchantOf (text: string): SubMerchant {
   const [, subMchId, subAppId] = /^(\d{1,32})(?::(wx\w+))?$/.exec(text) ?? []
   if (subMchId === undefined) throw new Error('--sub-merchant must be a merchant\'s number, or SUB_MCH_ID:SUB_APP_ID')
   return { subMchId, ...(subAppId !== undefined && { subAppId }) }
+}
+
+/** The options of the component, by the settings' names. */
+const COMPONENT = { componentUrl: 'url', componentAppId: 'appId', componentAppSecret: 'appSecret', componentToken: 'token', componentAesKey: 'encodingAesKey', componentDomain: 'domains' } as const
+
+/** Its settings are members of one option; any of them is a wish for a component. */
+function takeComponent (options: Record<string, unknown>): void {
+  const given = Object.entries(COMPONENT).filter(([setting]) => options[setting] !== undefined)
+  if (given.length > 0) options.component = Object.fromEntries(given.map(([setting, name]) => [name, options[setting]]))
+  for (const setting of Object.keys(COMPONENT)) delete options[setting]
 }
 
 function readFile (path: string | undefined): Record<string, unknown> {

@@ -13,6 +13,8 @@ import { miniProgramRoutes } from './mini-program.ts'
 import type { MiniProgramParts } from './mini-program.ts'
 import { orderRoutes } from './orders.ts'
 import type { OrderParts } from './orders.ts'
+import { openPlatformRoutes } from './open-platform.ts'
+import type { OpenPlatformParts } from './open-platform.ts'
 import { recordRoutes } from './records.ts'
 import type { RecordParts } from './records.ts'
 import { triggerRoute } from './trigger.ts'
@@ -46,7 +48,7 @@ function isOwnPage ({ headers, host }: FastifyRequest): boolean {
   return site === undefined || site === 'same-origin' || site === 'none' || headers['sec-fetch-mode'] === 'navigate'
 }
 
-export interface ControlParts extends AccountParts, MerchantParts, MiniProgramParts, OrderParts, RecordParts, FaultRoutesParts, InspectParts {
+export interface ControlParts extends AccountParts, MerchantParts, MiniProgramParts, OpenPlatformParts, OrderParts, RecordParts, FaultRoutesParts, InspectParts {
   /** Names by which pages may reach it. */
   publicHosts: readonly string[]
 }
@@ -85,6 +87,7 @@ export function control (app: FastifyInstance, state: State, parts: ControlParts
     merchantRoutes(scope, parts)
     messageRoutes(scope, state)
     miniProgramRoutes(scope, parts)
+    openPlatformRoutes(scope, parts, state.account.appId)
     faultRoutes(scope, state, parts)
     recordRoutes(scope, state, parts)
     inspectRoutes(scope, state, parts)

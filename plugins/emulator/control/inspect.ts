@@ -8,13 +8,14 @@ import type { OfficialAccount } from '../wechat/official-account.ts'
 import type { LoginCode } from '../wechat/mini-program/login.ts'
 import type { Shipped } from '../wechat/mini-program/shipping.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
+import type { OpenPlatform } from '../wechat/open-platform/component.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { PayV3 } from '../wechat/v3/v3.ts'
 import type { State } from '../state/state.ts'
 import { countRecords } from './records.ts'
 import { listOf, schema, text } from './schemas.ts'
 
-export interface InspectParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, notificationFaults: NotificationFaults, names: string[] }
+export interface InspectParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, notificationFaults: NotificationFaults, names: string[], platform: OpenPlatform | undefined }
 
 /** The dashboard: whatever lies there is served. */
 const STATIC = new URL('./static/', import.meta.url)
@@ -28,7 +29,7 @@ const HEARTBEAT = 20_000
 /** How many records of each kind it returns. */
 const SHOWN = 200
 
-export function inspectRoutes (app: FastifyInstance, state: State, { account, pay, v3, journal, faults, notificationFaults, names }: InspectParts): void {
+export function inspectRoutes (app: FastifyInstance, state: State, { account, pay, v3, journal, faults, notificationFaults, names, platform }: InspectParts): void {
   app.get<{ Querystring: { after?: string } }>('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, newest first', query: { after: text('Only calls after this id.') }, answer: listOf('Calls, without their bodies.') }) }, async request => journal.list(request.query.after))
 
   app.get<{ Params: { id: string } }>('/calls/:id', { schema: schema({ ...CALL, summary: 'One call, with its request and answer', answer: 'The call.' }) }, async (request, reply) =>
@@ -51,6 +52,7 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
     keyMode: state.keyMode,
     keySwitch: state.keySwitch,
     tokens: account.counts(),
+    ...(platform && { openPlatform: platform.summary() }),
     counts: countRecords(state, journal),
     ...(!query.brief && {
       orders: [...state.orders.values()].slice(-SHOWN).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).reverse(),

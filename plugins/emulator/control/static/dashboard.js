@@ -9,6 +9,7 @@ import { say, view } from './view.js'
 
 const { location } = window
 const panelOf = name => PANELS.find(panel => panel.name === name)
+const tabs = () => PANELS.filter(({ isAbsent }) => !isAbsent?.(view.about))
 
 /** `#calls`, or `#calls/words that are looked for`. */
 function placeOf (hash) {
@@ -23,17 +24,18 @@ view.search = first.words
 for (const { name } of PANELS) byId('panels').append(h('section', { role: 'tabpanel', id: name, 'aria-labelledby': `tab-${name}`, hidden: true }))
 
 function showTabs () {
-  sync(byId('tabs'), PANELS.map(({ name }) => ({ name, on: name === view.tab, count: view.about?.counts[name] })), ({ name }) => name, ({ name, on, count }) =>
+  sync(byId('tabs'), tabs().map(({ name }) => ({ name, on: name === view.tab, count: view.about?.counts[name] })), ({ name }) => name, ({ name, on, count }) =>
     button([say(name), count === undefined ? undefined : h('b', {}, String(count))], () => go(name), { role: 'tab', id: `tab-${name}`, 'aria-controls': name, 'aria-selected': String(on), tabindex: on ? '0' : '-1' }))
 }
 
 // As in any list of tabs: arrows move, and only the open one is reached with the Tab key.
 byId('tabs').addEventListener('keydown', event => {
-  const at = PANELS.findIndex(({ name }) => name === view.tab)
-  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: PANELS.length - 1 }[event.key]
+  const panels = tabs()
+  const at = panels.findIndex(({ name }) => name === view.tab)
+  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: panels.length - 1 }[event.key]
   if (to === undefined) return
   event.preventDefault()
-  const { name } = PANELS.at(to % PANELS.length)
+  const { name } = panels.at(to % panels.length)
   go(name)
   byId(`tab-${name}`).focus()
 })
@@ -53,6 +55,7 @@ function showFind () {
 
 function showRecords () {
   const panel = panelOf(view.tab)
+  if (panel.isAbsent?.(view.about)) return
   if (panel.isTool) return sync(byId(panel.name), [panel.shows(view.about)], () => panel.name, panel.render)
   if (view.records?.area !== view.tab) return
   const { total, page, pages, items } = view.records

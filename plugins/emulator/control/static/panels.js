@@ -1,11 +1,13 @@
 // The tabs, from left to right. A panel of rows has `name` (the area of /_emulator/records), `key`, `render`, `stateWord`
-// and `empty`; one with `isTool` renders what `shows` picks of the state. The tab's word is `name` in words.js.
+// and `empty`; one with `isTool` renders what `shows` picks of the state; one that `isAbsent` has no tab. The tab's word is
+// `name` in words.js.
 
 import { calls } from './calls.js'
 import { faults } from './faults.js'
 import { notifications } from './notifications.js'
+import { openPlatform } from './open-platform.js'
 import { orders } from './orders.js'
 import { recordPanel } from './records.js'
 import { tools } from './tools.js'
 
-export const PANELS = [orders, calls, notifications, ...['transfers', 'sharing', 'services', 'complaints', 'messages'].map(recordPanel), faults, tools]
+export const PANELS = [orders, calls, notifications, ...['transfers', 'sharing', 'services', 'mini-program', 'complaints', 'messages'].map(recordPanel), openPlatform, faults, tools]

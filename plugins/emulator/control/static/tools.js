@@ -12,8 +12,8 @@ const tool = (word, ...how) => button(say(word), () => act(...how), { 'data-tool
 const visitor = () => h('div', { class: 'card' }, h('h2', {}, say('visitor')),
   form({ title: 'paymentCode', label: 'make', path: 'auth-codes', fields: [{ name: 'behaviour', label: 'whenScanned', kind: 'choice', choices: [['pays', 'codePays'], ['asks', 'codeAsks'], ['poor', 'codePoor'], ['expired', 'codeExpired']] }, { name: 'openid', label: 'openid' }], result: answer => answer.auth_code }),
   form({ title: 'scan', label: 'go', path: 'scan', fields: [{ name: 'url', label: 'codeSays', required: true }, { name: 'openid', label: 'openid' }], result: order => order.out_trade_no }),
-  form({ title: 'loginCode', label: 'make', path: 'mini-program/login', fields: [{ name: 'openid', label: 'openid' }], result: answer => answer.js_code }),
-  form({ title: 'phoneCode', label: 'make', path: 'mini-program/phone', fields: [{ name: 'phone', label: 'phone' }], result: answer => answer.code }),
+  form({ title: 'loginCode', label: 'make', path: 'login-codes', fields: [{ name: 'openid', label: 'openid' }], result: answer => answer.code }),
+  form({ title: 'phoneCode', label: 'make', path: 'phone-codes', fields: [{ name: 'phone', label: 'phone' }], result: answer => answer.code }),
   form({ title: 'subscription', label: 'go', path: 'messages/subscription', fields: [{ name: 'openid', label: 'openid', required: true }, { name: 'accepts', label: 'accepts', kind: 'check', value: true }] }))
 
 const onDemand = () => h('div', { class: 'card' }, h('h2', {}, say('notifications')),

@@ -182,6 +182,30 @@ export const WORDS = {
   inYourPageNote: ['Before WeChat\'s own script.', '放在微信官方脚本之前。'],
   fromShell: ['From a shell', '命令行'],
   fromShellNote: ['pay NUMBER, refund, scan, tail …', 'pay 单号、refund、scan、tail 等'],
+  platform: ['Third-party platform', '第三方平台'],
+  componentAppId: ['component_appid', 'component_appid'],
+  authorizerAppId: ['authorizer_appid', 'authorizer_appid'],
+  eventsUrl: ['Events URL', '授权事件接收 URL'],
+  noUrl: ['not set: start with --component-url, or call setComponentUrl', '未设置：用 --component-url 启动，或调用 setComponentUrl'],
+  answers: ['has answered success', '已应答 success'],
+  notAnswered: ['has not answered success yet', '尚未应答 success'],
+  lastPush: ['Last push', '最近一次推送'],
+  ticket: ['Ticket', '验证票据'],
+  componentToken: ['component_access_token', 'component_access_token'],
+  until: ['until', '有效至'],
+  pushTicket: ['Push a ticket', '推送票据'],
+  expireTicket: ['Expire tickets', '让票据失效'],
+  expirePlatformTokens: ['Expire tokens', '让 token 失效'],
+  changeRefreshTokens: ['Change refresh tokens', '更换刷新令牌'],
+  is_authorized: ['authorized', '已授权'],
+  is_unauthorized: ['withdrawn', '已取消授权'],
+  is_none: ['not authorized', '未授权'],
+  authorizedAt: ['Authorized at', '授权时间'],
+  permissions: ['Granted', '权限集'],
+  authorizeNow: ['Authorize', '授权'],
+  authorizeAgain: ['Authorize again', '更新授权'],
+  unauthorize: ['Withdraw', '取消授权'],
+  'mini-program': ['Mini program', '小程序'],
   environmentRow: ['As environment variables', '环境变量']
 }
 export const STATES = {
@@ -260,7 +284,10 @@ export const TABLES = {
   serviceOrders: ['service order', '支付分订单'],
   contracts: ['contract', '委托代扣签约'],
   complaints: ['complaint', '投诉'],
-  messages: ['message', '消息']
+  messages: ['message', '消息'],
+  jsCodes: ['login', '登录'],
+  phoneCodes: ['phone number', '手机号'],
+  shipped: ['shipping', '发货信息']
 }
 /** What the history of an order says, by what the emulator writes there. */
 export const HAPPENED = {

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Order, State, User } from '../../state/state.ts'
 
-const escape = (text: unknown) => String(text).replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
+export const escape = (text: unknown) => String(text).replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
 
 const STYLE = `
 :root{color-scheme:light dark;--bg:#f7f7f7;--card:#fff;--text:#191919;--dim:#666;--line:#0001;--green:#07c160}
@@ -108,7 +108,7 @@ const ADVICE: Record<number, Record<Language, string>> = {
 
 const ICON = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><circle cx='8' cy='8' r='8' fill='%2307c160'/><path d='M4 8.5l3 3 5-6' fill='none' stroke='white' stroke-width='2'/></svg>"
 
-function page (language: Language, title: string, body: string): string {
+export function page (language: Language, title: string, body: string): string {
   return `<!doctype html><html lang="${language === 'zh' ? 'zh-CN' : 'en'}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">` +
     `<title>${escape(title)}</title><link rel="icon" href="${ICON}"><style>${STYLE}</style></head><body><main>${body}</main><small>${WORDS[language].by}</small></body></html>`
 }
