@@ -11,6 +11,7 @@ import type { WechatPay } from '../src/pay/pay.ts'
 import type { ReconcileReport, Unfinished, UnfinishedOrder } from '../src/pay/reconcile.ts'
 import { accountKey } from '../src/store/key.ts'
 import { keepLease } from '../src/store/lease.ts'
+import { within } from '../src/within.ts'
 import { accountsOf } from './accounts.ts'
 import { checkPluginOptions, expose, exposed } from './common.ts'
 import type { Namespaced, WithAccounts } from './common.ts'
@@ -52,7 +53,7 @@ declare module 'fastify' {
 const LEASE = 10_000
 
 export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(async (app, options) => {
-  const { unfinished, every = 60, rate = 20, onReport, namespace } = options
+  const { unfinished, every = 60, rate = 20, onReport, handlerLimit = 600_000, namespace } = options
   checkPluginOptions(app, 'reconcile', options)
   if (!unfinished) throw new WechatConfigError('unfinished', 'is required: a function that gives the orders without an end')
   const { only, store, get } = await accountsOf(app, options)
@@ -85,11 +86,13 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
         deliver: news.deliver,
         clock: systemClock,
         rate,
+        limit: handlerLimit,
         signal: ending.signal,
         progress: current => { report = current }
       })
       app.log.info({ ...report, failures: undefined }, 'fastify-wechat-pay: orders reconciled')
-      await onReport?.(report)
+      const finished = report
+      await within(handlerLimit, async () => await onReport?.(finished), () => new Error(`onReport did not return within ${handlerLimit} ms`))
       return report
     } finally {
       letGo()

@@ -78,6 +78,8 @@ export function createCredential (parts: CredentialParts): Credential {
   async function obtain (minTtl: number): Promise<string> {
     const deadline = clock.now() + waitTimeout
     const owner = randomUUID()
+    // Until the store has forgotten the dead value, it would be given to us once more.
+    await dropping?.done
     for (;;) {
       const turn = (await ask(() => store.acquire(key, owner, LEASE, minTtl)))?.answer
       if (!turn) return await fetchAlone()

@@ -1,6 +1,7 @@
 /** Orders that nobody has heard of again: each is asked about, until it is paid, closed, or known to be open still. */
 import type { Clock } from '../clock.ts'
 import { WechatError, WechatInputError } from '../errors.ts'
+import { within } from '../within.ts'
 import type { Payment, UnpaidOrder } from './order.ts'
 
 /** An order of the host's that has not reached its end. */
@@ -42,6 +43,8 @@ export interface ReconcileParts {
   clock: Pick<Clock, 'now' | 'sleep'>
   /** Queries a second, at most; about a twentieth of a second's more after a pause. */
   rate: number
+  /** Milliseconds to wait for the next unfinished order before the run fails. Default 600,000. */
+  limit?: number
   /** Ends the run early. */
   signal: AbortSignal
   /** Hears of each order once it has been dealt with. */
@@ -68,13 +71,39 @@ function checkUnfinished (order: UnfinishedOrder): UnfinishedOrder {
   return { outTradeNo, ...(expiresAt && { expiresAt }), ...(account !== undefined && { account }) }
 }
 
+const stalled = (limit: number) => new WechatError('WECHAT_RECONCILE_STALLED', `unfinished gave no order within ${limit} ms: the run ends, so that the next one can start`, {
+  statusCode: 503,
+  fault: 'caller',
+  retryable: true,
+  advice: 'Check the query behind unfinished; handlerLimit sets the time.',
+  adviceZh: '请检查 unfinished 的查询；等待时间由 handlerLimit 设置。'
+})
+
+/** Without a limit, a query that hangs would keep the lease forever and no process would reconcile again. */
+async function * eachInTime (orders: Unfinished, limit: number): AsyncGenerator<UnfinishedOrder> {
+  const iterator = Symbol.asyncIterator in orders ? orders[Symbol.asyncIterator]() : orders[Symbol.iterator]()
+  // Nothing to close after the last order; and an iterator that hangs would hang in `return`, too.
+  let isOver = true
+  try {
+    for (;;) {
+      const step = await within(limit, async () => await iterator.next(), () => stalled(limit))
+      if (step.done) return
+      isOver = false
+      yield await step.value
+      isOver = true
+    }
+  } finally {
+    if (!isOver) await iterator.return?.()
+  }
+}
+
 /**
  * As many at a time as `rate` needs at the speed of WeChat's answers; counted as they are done, in whatever order.
  * `unfinished` may be an array of a query, or the promise of one.
  * @throws WechatInputError for what holds no orders; what `unfinished` or `progress` throws, once all that were begun are done
  */
 export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinished>, parts: ReconcileParts): Promise<ReconcileReport> {
-  const { query, close, deliver, clock, rate, signal, progress } = parts
+  const { query, close, deliver, clock, rate, limit = 600_000, signal, progress } = parts
   const report: ReconcileReport = { startedAt: new Date(), finishedAt: new Date(), orders: 0, paid: 0, closed: 0, ended: 0, open: 0, unknown: 0, failed: 0, failures: [] }
   const pause = 1000 / rate
   const most = Math.min(AT_ONCE, Math.max(1, Math.ceil(rate)))
@@ -129,12 +158,12 @@ export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinish
     }
   }
 
-  const orders = await unfinished as Partial<Unfinished> | null | undefined
+  const orders = await within(limit, async () => await unfinished, () => stalled(limit)) as Partial<Unfinished> | null | undefined
   if (typeof orders !== 'object' || orders === null || !(Symbol.asyncIterator in orders || Symbol.iterator in orders)) {
     throw new WechatInputError('unfinished', 'must answer an array, an iterable or an async iterable of orders')
   }
   try {
-    for await (const order of orders as Unfinished) {
+    for await (const order of eachInTime(orders as Unfinished, limit)) {
       while (underWay.size >= most) await Promise.race(underWay)
       const wait = next - clock.now()
       if (wait > 0) await clock.sleep(wait)

@@ -112,6 +112,26 @@ t.test('WeChat away, too often, and a handler that fails: reported, and tried ag
   t.match(await working.app.wechatReconcile.run(), { paid: 1, open: 2, failed: 0 })
 })
 
+t.test('a database query or an onReport that hangs fails its run, and the next one can start', async t => {
+  let hangs: 'unfinished' | 'next' | 'onReport' | undefined
+  const never = () => new Promise<never>(() => {})
+  const { app, place, unfinished } = await stage(t, {
+    handlerTimeout: 40,
+    handlerLimit: 50,
+    unfinished: async () => {
+      if (hangs === 'unfinished') await never()
+      return hangs === 'next' ? (async function * () { yield * unfinished; await never() })() : unfinished
+    },
+    onReport: async () => { if (hangs === 'onReport') await never() }
+  })
+  await place('RC-hangs01')
+  for (hangs of ['unfinished', 'next'] as const) await t.rejects(app.wechatReconcile.run(), { code: 'WECHAT_RECONCILE_STALLED', message: /within 50 ms/ }, hangs)
+  hangs = 'onReport'
+  await t.rejects(app.wechatReconcile.run(), { message: 'onReport did not return within 50 ms' })
+  hangs = undefined
+  t.match(await app.wechatReconcile.run(), { orders: 1, open: 1 })
+})
+
 t.test('on a schedule, by one process of the fleet at a time', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)

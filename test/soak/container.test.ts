@@ -25,7 +25,7 @@ function start (t: { teardown (end: () => unknown): unknown }, words: readonly s
       for (;;) {
         const found = what.exec(said)
         if (found) return found[1] ?? found[0]
-        if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${said}`)
+        if ((child.exitCode ?? child.signalCode) !== null) throw new Error(`ended with ${child.exitCode ?? child.signalCode}: ${said}`)
         await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended])
       }
     }
