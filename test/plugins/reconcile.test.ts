@@ -9,6 +9,7 @@ import { wechatPay } from '../../plugins/wechat-pay.ts'
 import { reconcileOrders } from '../../src/pay/reconcile.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/until.ts'
 
 async function stage (t: Test, options: Partial<ReconcileOptions> = {}, version: 'v2' | 'v3' = 'v3') {
   const emulator = await testEmulator(t)
@@ -164,7 +165,7 @@ t.test('a Redis that forgets who is at it: the one that is takes its lease again
   await sleep(200)
   const admin = redis.client()
   await admin.flushall()
-  for (let looks = 0; looks < 200 && (await admin.keys('*:reconcile:*:lock')).length === 0; looks++) await sleep(50)
+  await until(async () => (await admin.keys('*:reconcile:*:lock')).length > 0)
   t.equal(await other.wechatReconcile.run(), undefined)
   t.ok(app.wechatReconcile.status().running)
   await app.close()

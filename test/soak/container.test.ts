@@ -32,7 +32,7 @@ function start (t: { teardown (end: () => unknown): unknown }, words: readonly s
   }
 }
 
-t.test('built in a clean folder: healthy, an app beside it is paid, and it ends at a signal', { timeout: 110_000 }, async t => {
+t.test('built in a clean folder: healthy, an app beside it is paid, and it ends at a signal', async t => {
   const dir = t.testdir()
   const { tarball } = pack(dir)
   const [port, securePort, appPort] = [await freePort(), await freePort(), await freePort()].map(String) as [string, string, string]

@@ -37,7 +37,7 @@ function start (line: string, cwd: string, env: Record<string, string>) {
   }
 }
 
-t.test('the guide, from an existing project to a paid order, with two unmodified SDKs', { timeout: 110_000 }, async t => {
+t.test('the guide, from an existing project to a paid order, with two unmodified SDKs', async t => {
   const dir = t.testdir()
   const { tarball } = pack(dir)
   const project = join(dir, 'project')
@@ -68,7 +68,7 @@ t.test('the guide, from an existing project to a paid order, with two unmodified
   t.notOk(readdirSync(project).includes('wechat'), 'nothing is left behind')
 })
 
-t.test('the guide\'s tests run, with tap, node:test and vitest', { timeout: 110_000 }, async t => {
+t.test('the guide\'s tests run, with tap, node:test and vitest', async t => {
   const dir = t.testdir()
   const { tarball, manifest } = pack(dir)
   const project = join(dir, 'project')

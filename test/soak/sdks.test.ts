@@ -9,7 +9,7 @@ import { root, run } from '../helpers/packed.ts'
 const INSTALLED: Readonly<Record<string, string>> = { 'weixin-pay': 'weixin-pay@1.1.7' }
 
 for (const [name, mode] of [['tenpay', 'public-key'], ['weixin-pay', 'public-key'], ['wechatpay-axios-plugin', 'public-key'], ['wechatpay-node-v3', 'certificate']] as const) {
-  t.test(name, { timeout: 60_000 }, async t => {
+  t.test(name, async t => {
     const dir = t.testdir()
     cpSync(join(root, 'test/fixtures/sdks'), dir, { recursive: true })
     if (INSTALLED[name]) {
