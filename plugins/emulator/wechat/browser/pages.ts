@@ -17,9 +17,10 @@ label{display:flex;gap:12px;align-items:center;padding:12px 0;border-bottom:1px 
 label:last-child{border:0}
 input{accent-color:var(--green);width:18px;height:18px}
 .amount{font-size:44px;font-weight:600;text-align:center;margin:8px 0 0}
-.row{display:flex;justify-content:space-between;gap:16px;padding:10px 0;border-top:1px solid var(--line);font-size:14px}
+.row{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 16px;padding:10px 0;border-top:1px solid var(--line);font-size:14px}
 .row span:first-child{color:var(--dim);flex:none}
-.row span:last-child{text-align:right;overflow-wrap:anywhere}
+.row span:last-child{text-align:right;overflow-wrap:anywhere;margin-left:auto}
+.row .id{white-space:nowrap}
 .buttons{margin-top:auto;display:grid;gap:12px;padding-top:24px}
 button{font:inherit;font-weight:500;border:0;border-radius:8px;padding:12px;cursor:pointer;background:#06803d;color:#fff}
 button.plain{background:#0000000d;color:#06703a}
@@ -114,7 +115,8 @@ export function page (language: Language, title: string, body: string): string {
 }
 
 const yuan = (fen: number) => `¥${Math.floor(fen / 100)}.${String(fen % 100).padStart(2, '0')}`
-const row = (name: string, value: string, first = false) => `<div class="row"${first ? ' style="border:0"' : ''}><span>${name}</span><span translate="no">${escape(value)}</span></div>`
+/** `kind`: an id is read as a whole, and does not break. */
+const row = (name: string, value: string, kind: 'first' | 'id' | '' = '') => `<div class="row"${kind === 'first' ? ' style="border:0"' : ''}><span>${name}</span><span translate="no"${kind === 'id' ? ' class="id"' : ''}>${escape(value)}</span></div>`
 
 /** `text`: WeChat's own words. */
 export function errorPage (language: Language, code: number, text: string): string {
@@ -142,7 +144,7 @@ export function cashierPage (language: Language, order: Order, state: State, { p
   const words = WORDS[language]
   return page(language, words.pay, `<h1 style="text-align:center">${words.pay}</h1>
 <div class="amount" id="amount">${yuan(order.total_fee)}</div>
-<div class="card">${row(words.merchant, state.merchantName ?? words.shop, true)}${row(words.item, order.body)}${row(words.order, order.out_trade_no)}${row(words.mchId, order.sub_mch_id || order.mch_id)}</div>
+<div class="card">${row(words.merchant, state.merchantName ?? words.shop, 'first')}${row(words.item, order.body)}${row(words.order, order.out_trade_no, 'id')}${row(words.mchId, order.sub_mch_id || order.mch_id)}</div>
 <p id="problem" role="alert"></p>
 <div class="buttons"><button id="pay">${words.payNow}</button><button class="plain" id="cancel">${words.cancel}</button></div>
 <script>
@@ -164,7 +166,7 @@ export function transferPage (language: Language, { amount, remark, transfer_bil
   const words = WORDS[language]
   return page(language, words.transfer, `<h1 style="text-align:center">${words.transfer}</h1>
 <div class="amount" id="amount">${yuan(amount)}</div>
-<div class="card">${row(words.payer, state.merchantName ?? words.shop, true)}${row(words.remark, remark)}${row(words.bill, id)}</div>
+<div class="card">${row(words.payer, state.merchantName ?? words.shop, 'first')}${row(words.remark, remark)}${row(words.bill, id, 'id')}</div>
 <p id="problem" role="alert"></p>
 <div class="buttons"><button id="pay">${words.receive}</button><button class="plain" id="cancel">${words.cancel}</button></div>
 <script>
