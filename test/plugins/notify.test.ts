@@ -104,7 +104,7 @@ t.test('N13 what the host expects', async t => {
   t.match(await deliver('throws'), { statusCode: 500, body: FAIL })
   t.equal(handled.length, 2)
   t.match(mismatches, [['S1234567890', { amount: 1 }], ['S1234567890', { currency: 'USD' }], ['S1234567890', { openid: 'oSomebodyElse' }], ['S1234567890', undefined]])
-  t.match(lines.join('\n'), /does not fit the order/)
+  t.match(lines.join('\n'), /does not match the order/)
   const silent = await host(t, { expected: () => undefined })
   t.match(await silent.send(signed(payment())), { statusCode: 409 })
 })
@@ -235,7 +235,7 @@ t.test('N7 refunds: each end once, unsigned outside, encrypted inside, and nothi
 t.test('only one of the two handlers', async t => {
   const payments = await host(t)
   t.match(await payments.send(refundNotification()), { statusCode: 200, body: SUCCESS })
-  t.match(payments.lines.join(''), /no onRefund to hear of it/)
+  t.match(payments.lines.join(''), /onRefund is not set/)
   const refunds: unknown[] = []
   const { send } = await host(t, { onPayment: undefined, onRefund: (refund: Refund) => { refunds.push(refund) } } as never)
   t.match(await send(signed(payment())), { statusCode: 501, body: FAIL }, 'a payment nobody handles is not acknowledged')
