@@ -35,8 +35,12 @@ t.test('a fleet that takes notifications', { skip }, async t => {
     const options = { redisPort: redis.port, bookPort: books.port, takes: 50, options: { appId, merchant }, ...more }
     const child = spawn('env', unwatched(process.execPath, ['--import', 'tsx', 'test/helpers/notify-worker.ts', JSON.stringify(options)]), { cwd: new URL('../../', import.meta.url), stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     t.teardown(() => child.kill('SIGKILL'))
-    const [{ port }] = await once(child, 'message') as [{ port: number }]
-    return { child, port, ended: once(child, 'close').then(([code]) => code as number | null) }
+    const ended = once(child, 'close').then(([code]) => code as number | null)
+    const port = await Promise.race([
+      once(child, 'message').then(([message]) => (message as { port: number }).port),
+      ended.then(code => { throw new Error(`the process did not start: it ended with ${code}`) })
+    ])
+    return { child, port, ended }
   }
 
   t.test('N1 two hundred at once to four processes: one handling, two hundred acknowledgements', async t => {

@@ -18,7 +18,10 @@ export async function startWorker (t: { teardown (end: () => unknown): unknown }
     cwd: new URL('../../', import.meta.url), stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })
   t.teardown(() => child.kill('SIGKILL'))
-  await once(child, 'message')
+  await Promise.race([
+    once(child, 'message'),
+    once(child, 'close').then(([code]) => { throw new Error(`the process did not start: it ended with ${code}`) })
+  ])
   return {
     async ask (order) {
       child.send(order)

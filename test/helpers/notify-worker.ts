@@ -19,7 +19,8 @@ const { redisPort, bookPort, options, takes, dies } = JSON.parse(process.argv[2]
 const redis = new Redis({ port: redisPort })
 redis.on('error', () => {})
 const book = new Redis({ port: bookPort })
-const app = Fastify()
+// A busy machine may take longer to load the plugin than Fastify waits for it.
+const app = Fastify({ pluginTimeout: 0 })
 await app.register(notify, {
   ...options as { appId: string, merchant: { mchId: string } },
   redis,

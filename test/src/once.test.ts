@@ -3,12 +3,13 @@ import t from 'tap'
 import { createOnce } from '../../src/once.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
+import { patience } from '../helpers/patience.ts'
 import { until } from '../helpers/until.ts'
 
 t.jobs = 4
 
 t.test('a hundred ask at once: the work runs once, all hear of its success', async t => {
-  const once = createOnce(createMemoryStore(), { timeout: 2000, remember: 10_000 })
+  const once = createOnce(createMemoryStore(), { timeout: patience(2000), remember: 10_000 })
   let runs = 0
   const work = async () => { await sleep(50); runs++ }
   await Promise.all(Array.from({ length: 100 }, () => once('key', work)))
@@ -17,7 +18,7 @@ t.test('a hundred ask at once: the work runs once, all hear of its success', asy
 })
 
 t.test('work that fails is run again by the next', async t => {
-  const once = createOnce(createMemoryStore(), { timeout: 2000, remember: 10_000 })
+  const once = createOnce(createMemoryStore(), { timeout: patience(2000), remember: 10_000 })
   let runs = 0
   const work = async () => { if (++runs < 3) throw new Error('not yet') }
   await t.rejects(once('key', work), { message: 'not yet' })
@@ -33,7 +34,7 @@ t.test('N3 work that never ends is given up in time, and tried again once it has
   const timeout = { code: 'WECHAT_TIMEOUT', statusCode: 503 }
   await t.rejects(here('key', () => new Promise(() => {})), timeout)
   for (const once of [here, there]) await t.rejects(once('key', async () => { t.fail('beside the one that may still run') }), timeout)
-  const patient = createOnce(store, { timeout: 8000, remember: 10_000 })
+  const patient = createOnce(store, { timeout: patience(8000), remember: 10_000 })
   let ran = false
   await patient('key', async () => { ran = true })
   t.ok(ran, 'once its lease is over')
