@@ -5,7 +5,7 @@ import { notificationChannel, traced } from '../src/diagnostics.ts'
 import type { NotificationTrace } from '../src/diagnostics.ts'
 import { WechatConfigError, WechatError, WechatNotificationError } from '../src/errors.ts'
 import { createOnce } from '../src/once.ts'
-import { createDelivery, hear } from '../src/pay/deliver.ts'
+import { addHandler, createDelivery } from '../src/pay/deliver.ts'
 import type { EventHandler, Expected, ExpectedOf, HandlingContext, WechatEvent } from '../src/pay/deliver.ts'
 import type { Merchant } from '../src/pay/merchant.ts'
 import { createProbeAnswer, PROBE_STATUS } from '../src/pay/notify-probe.ts'
@@ -103,7 +103,7 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
   if (only) deliveryOf(only)
   const verify = createVerifier(accounts, handlerTimeout, app.log)
   const listening: WechatNotify = {
-    on: (eventType, handler) => { hear(events, eventType, handler) },
+    on: (eventType, handler) => { addHandler(events, eventType, handler) },
     async deliver (payment, id) {
       const account = await accounts.get(id)
       await deliveryOf(account).payment(payment, { source: 'query', account }, app.log)

@@ -101,12 +101,12 @@ export function createDelivery<C extends HandlingContext> (appId: string, mchId:
       else log.warn({ eventType: event.eventType, originalType: event.originalType, ...(event.topic && { topic: event.topic }) }, 'no handler for this event: register one with app.wechatNotify.on()')
     },
 
-    on: (name, handler) => { hear(events, name, handler) }
+    on: (name, handler) => { addHandler(events, name, handler) }
   }
 }
 
 /** @throws WechatConfigError */
-export function hear<H extends (event: WechatEvent, context: never) => unknown> (events: Map<string, H>, name: string, handler: H): void {
+export function addHandler<H extends (event: WechatEvent, context: never) => unknown> (events: Map<string, H>, name: string, handler: H): void {
   if (typeof name !== 'string' || name === '') throw new WechatConfigError('on()', 'must be the name of an event')
   if (typeof handler !== 'function') throw new WechatConfigError(`on(${name})`, 'must be a function')
   events.set(name, handler)

@@ -1,6 +1,6 @@
 /**
  * RSA keys from two primes. OpenSSL's own generator makes its primes by FIPS 186-4, which takes more than twice as long:
- * of what a first emulator needs to start, most was that. These keys sign for an emulator, and for nobody else.
+ * that was most of the first start. These keys sign only for an emulator.
  */
 import { createPrivateKey, createPublicKey, generatePrime, generatePrimeSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'

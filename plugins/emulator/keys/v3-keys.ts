@@ -42,7 +42,7 @@ function rsa (role: string): KeyPair {
   return pair
 }
 
-/** Makes the keys that every account needs side by side, and beside the rest of what an emulator needs to start. */
+/** Generates the keys that every account needs in parallel with each other and with the rest of the start. */
 export async function prepareKeys (): Promise<void> {
   await Promise.all(['merchant', 'wechat'].map(async role => {
     if (!made.has(role)) made.set(role, await makeRsa())
@@ -59,7 +59,7 @@ export interface SavedV3Keys {
 }
 
 interface V3KeysOptions {
-  /** Who issues the merchant's certificate. Default: an authority that nobody knows. */
+  /** The issuer of the merchant's certificate. Default: an unknown authority. */
   issuer?: Issuer
   random?: Pick<Random, 'hex'>
   saved?: SavedV3Keys

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSyn
 import { join } from 'node:path'
 import { request } from 'undici'
 
-/** What stands in `emulator.lock`. */
+/** The contents of `emulator.lock`. */
 export interface Running {
   /** Of this start of the emulator; `GET /_emulator/health` says it, too. */
   id: string
@@ -101,7 +101,7 @@ function exists (pid: number): boolean {
   }
 }
 
-/** The id of the emulator there; `silent`: somebody is there and does not answer; undefined: no emulator. */
+/** The id of the emulator there; `silent`: something is there but does not answer; undefined: no emulator. */
 export async function askHealth (origin: string): Promise<string | undefined> {
   try {
     const { body } = await request(`${origin}/_emulator/health`, { signal: AbortSignal.timeout(PATIENCE) })

@@ -36,7 +36,7 @@ export interface EmulatorOptions extends StateOptions {
   component?: boolean | ComponentOptions
   /** Required, together with the environment variable WECHAT_EMULATOR_IN_PRODUCTION=yes, if NODE_ENV is production. */
   allowProduction?: boolean
-  /** @internal What WeChat knows, its certificates, where its mutual TLS is, and the other accounts here; made anew by default. */
+  /** @internal The state, certificates, mutual TLS address and other accounts; created by default. */
   parts?: { state: State, pki: Pki, secureOrigin (host: string): string | undefined, names: string[], id: string, publicHosts: readonly string[], platform: OpenPlatform | undefined }
 }
 
@@ -52,7 +52,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
   answerInWechatsCase(app)
-  // The clock that signatures are measured by, not the machine's: whoever compares clocks shall see it.
+  // The clock of signatures, not the machine's, so that clients that compare clocks see it.
   app.addHook('onSend', async (_request, reply) => { reply.header('date', new Date(state.wireNow()).toUTCString()) })
   const callFaults = faults(app)
   const calls = journal(app, state)

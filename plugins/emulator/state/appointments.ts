@@ -6,10 +6,10 @@ interface Appointment { since: number, delay: number, run (): void, timer: NodeJ
 export function createAppointments (state: Pick<State, 'now' | 'events'>) {
   const waiting = new Map<string, Appointment>()
 
-  /** `since`: milliseconds on the calendar; `delay`: milliseconds from then. A later one of the same key takes its place. */
+  /** `since`: milliseconds on the emulator's clock; `delay`: milliseconds from then. A later one with the same key replaces it. */
   function make (key: string, since: number, delay: number, run: () => void): void {
     clearTimeout(waiting.get(key)?.timer)
-    // Never longer than the delay itself, where the calendar was moved back, or was ahead before a restart.
+    // Never longer than the delay itself, even if the clock was moved back, or was ahead before a restart.
     const wait = Math.min(Math.max(since + delay - state.now(), 0), delay)
     const timer = setTimeout(() => {
       waiting.delete(key)

@@ -230,7 +230,7 @@ export function createState (options: StateOptions = {}, saved?: MemorySnapshot)
     appName: options.appName,
     merchantName: options.merchantName,
     deliveries: memory.list<Delivery>('deliveries'),
-    /** `change`: something is to be seen, or saved, that was not before; `clock`: the calendar was moved. */
+    /** `change`: the state changed and must be shown or saved; `clock`: the clock was moved. */
     events,
     /** The emulator's clock in milliseconds since 1970: orders, bills, tokens and everything that expires follow it. */
     now: () => now() + ahead,

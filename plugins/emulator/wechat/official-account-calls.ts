@@ -81,7 +81,7 @@ export function officialAccountCalls (app: FastifyInstance, state: State, accoun
     return infos.find(info => 'errcode' in info) ?? { user_info_list: infos }
   })
 
-  // ---- Messages. They reach nobody: they are kept, to be looked at.
+  // ---- Messages. They are not delivered, only kept for inspection.
   function keep (kind: Message['kind'], given: Given): Message {
     const message: Message = { id: `4${state.random.digits(18)}`, at: new Date(state.now()).toISOString(), kind, openid: text(given.touser), template_id: text(given.template_id), content: given }
     messages.push(message)

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { refuse, sendV2, withRid } from './wire.ts'
 import type { State } from '../state/state.ts'
 
-/** `isAlone`: nobody else's routes are here, so that unknown paths are for this WeChat to answer. */
+/** `isAlone`: the server has no other routes, so the emulator answers unknown paths. */
 export function answerTheUnknown (app: FastifyInstance, state: State, isAlone: boolean): void {
   if (isAlone) {
     app.setNotFoundHandler(async (request, reply) => {

@@ -7,7 +7,7 @@ import type { State } from '../state/state.ts'
 /** An Official Account error: HTTP 200, the code in the body. `withRid` completes it. */
 export const refuse = (errcode: number, errmsg: string) => ({ errcode, errmsg })
 
-/** The request's id stands at the end of an error's message; `/sns/` has a comma before it, `/cgi-bin/` has none (seen six times). */
+/** The request's id is at the end of an error's message; `/sns/` has a comma before it, `/cgi-bin/` has none (seen six times). */
 export function withRid (answer: object, { random: { hex } }: State, comma: '' | ',' = ''): object {
   return 'errcode' in answer && 'errmsg' in answer && answer.errcode !== 0
     ? { ...answer, errmsg: `${answer.errmsg}${comma} rid: ${hex(4)}-${hex(4)}-${hex(4)}` }

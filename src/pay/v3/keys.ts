@@ -52,7 +52,7 @@ export function readPrivateKey (option: string, value: Pem | undefined): KeyObje
 export function readPublicKey (option: string, value: Pem | undefined): KeyObject {
   const pem = textOf(option, value)
   const seems = looksLike(pem)
-  if (seems.startsWith('a certificate')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem), but is ${seems}: platform certificates are fetched automatically, and the merchant's own goes into merchant.v3.certificate`)
+  if (seems.includes('certificate')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem), but is ${seems}: platform certificates are fetched automatically, and the merchant's own goes into merchant.v3.certificate`)
   if (!seems.startsWith('a public key')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem), but is ${seems}`)
   return rsaKey(option, seems, () => createPublicKey(pem))
 }

@@ -1,4 +1,4 @@
-/** A real PNG for what a page shows as a code: its pattern comes from what the code stands for, and no scanner reads it. */
+/** A real PNG that looks like a code: its pattern is derived from the content, and no scanner can read it. */
 import { createHash } from 'node:crypto'
 import { crc32, deflateSync } from 'node:zlib'
 

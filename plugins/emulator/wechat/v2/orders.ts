@@ -16,7 +16,7 @@ const TRADE_TYPES = new Set(['JSAPI', 'APP', 'NATIVE', 'MWEB'])
 
 /** `origin`: where this emulator is reached, for the addresses it hands out. */
 export function v2Orders (route: V2Register, state: State, origin: () => string, verifyRsa: (text: string, signature: string) => boolean) {
-  // Kept beside the orders, so that none is looked for by walking through all of them.
+  // Indexes, so that no look-up iterates over all orders.
   const byTransaction = new Map<string, Order>()
   const byCode = new Map<string, Order>()
   const combined = new Map<string, Order[]>()
@@ -58,7 +58,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
     }
   }
   route('/pay/unifiedorder', unified)
-  const hearPaid: Array<(order: Order) => void> = []
+  const paidListeners: Array<(order: Order) => void> = []
 
   function orderProblem (fields: Fields): Values | undefined {
     for (const name of ['body', 'out_trade_no', 'total_fee', 'spbill_create_ip', 'notify_url', 'trade_type']) {
@@ -68,8 +68,8 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
     if (!TRADE_TYPES.has(type)) return callFailed(`您没有${type}支付权限`)
     const payer = openid || subOpenid
     if (type === 'JSAPI' && !payer) return callFailed('JSAPI支付必须传openid')
-    const stranger = payer && openidProblem(state, payer)
-    if (stranger) return callFailed(stranger)
+    const openidError = payer && openidProblem(state, payer)
+    if (openidError) return callFailed(openidError)
     if (type === 'NATIVE' && !fields.product_id) return businessFailed('LACK_PARAMS', '缺少参数product_id')
     if (type === 'MWEB' && !fields.scene_info) return businessFailed('LACK_PARAMS', '缺少参数scene_info')
     return paramProblem(fields) ?? (/^https?:\/\/[^?#]+$/.test(fields.notify_url as string) ? undefined : bad('notify_url'))
@@ -186,7 +186,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
     return order.prepay_id
   }
 
-  /** The order a living prepay_id stands for. */
+  /** The order of a valid prepay_id. */
   function byPrepayId (id: string): Order | undefined {
     const { out_trade_no: number, sub_mch_id: sub } = state.prepays.get(id) ?? {}
     return isAlive(id) ? find(number, sub) : undefined
@@ -195,7 +195,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
   return {
     query,
     unified,
-    onPaid: (hear: (order: Order) => void) => { hearPaid.push(hear) },
+    onPaid: (listener: (order: Order) => void) => { paidListeners.push(listener) },
     add,
     prepay,
     find,
@@ -212,7 +212,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
       join(order)
     },
     partsOf: (number: string): Order[] => combined.get(number) ?? [],
-    /** The parameters that a page handed to WeChat: why it cannot pay with them, or the order. `refused` hears of a wrong signature. */
+    /** Checks the parameters from a page: returns the order, or why it cannot be paid with them. `refused` is called for a wrong signature. */
     atCashier ({ appId, timeStamp, nonceStr, package: pack, signType, paySign }: Record<string, unknown>, refused: (order: Order) => void): Order | string {
       const order = byPrepayId(/^prepay_id=(\S+)$/.exec(String(pack))?.[1] ?? '')
       if (!order) return '调用支付JSAPI缺少参数: total_fee'
@@ -247,7 +247,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
       byTransaction.set(order.transaction_id, order)
       state.balance += order.total_fee
       note(order, 'paid')
-      for (const hear of hearPaid) hear(order)
+      for (const listener of paidListeners) listener(order)
       return true
     },
     cancel (order: Order): void {

@@ -12,8 +12,8 @@ const OLD = { cert: true, signType: 'MD5', signedReply: false } as const
 export function v2Payouts (route: V2Register, state: State): void {
   /** The same number again is the same payout. */
   function payOut (wanted: Omit<Payout, 'wechatNumber' | 'at'>): Payout | Values {
-    const stranger = openidProblem(state, wanted.openid)
-    if (stranger) return businessFailed('OPENID_ERROR', 'openid与appid不匹配')
+    const openidError = openidProblem(state, wanted.openid)
+    if (openidError) return businessFailed('OPENID_ERROR', 'openid与appid不匹配')
     if (!Number.isInteger(wanted.amount) || wanted.amount < 1) return businessFailed('PARAM_ERROR', '金额错误')
     const key = `${wanted.kind}/${wanted.number}`
     const before = state.payouts.get(key)

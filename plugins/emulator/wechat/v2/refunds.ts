@@ -18,7 +18,7 @@ export interface NewRefund { number: string, fee: number, reason: string, notify
 /** `settled`: is told when a refund has come to its end. */
 export function v2Refunds (route: V2Register, state: State, orders: V2Orders, settled: (refund: Refund) => void) {
   const ends = createAppointments(state)
-  // Kept beside the refunds, so that none is looked for by walking through all of them.
+  // Indexes, so that no look-up iterates over all refunds.
   const byId = new Map<string, Refund>()
   const byTransaction = new Map<string, Refund[]>()
   const index = (refund: Refund) => {

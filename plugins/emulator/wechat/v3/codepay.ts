@@ -78,7 +78,7 @@ export function v3Codepay (route: V3Register, state: State, orders: V2Orders, re
       const order = idsProblem(body, isPartner) ?? bodyProblem(body) ?? scanned(body, isPartner)
       if ('inner' in order) return order
       if (order.trade_state !== 'USERPAYING') return { ...orderJson(order), promotion_detail: [] }
-      // The order is there and nobody knows yet how it ends.
+      // The order exists and its result is still open.
       reply.code(202)
       return { trade_state: 'USERPAYING' }
     }, { body: [...ids, ...COMMON] })

@@ -45,7 +45,7 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
   const images = state.memory.table<string>('complaintImages')
   const { mchId } = state.account
 
-  // ---- Where the merchant wants to hear of them.
+  // ---- The merchant's notification URL.
   const setting = () => ({ mchid: mchId, url: settings.get('url') as string })
   const noSetting = () => refuse(404, 'NOT_FOUND', '投诉通知回调地址不存在')
   const urlProblem = (body: Json) => /^https?:\/\/\S+$/.test(text(body.url)) ? undefined : bad('url')

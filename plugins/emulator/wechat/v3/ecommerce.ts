@@ -13,7 +13,7 @@ import { refuse } from './wire.ts'
 
 export function v3Ecommerce ({ route, state, orders, refunds }: V3Area, sharing: Sharing): void {
   const base = '/v3/ecommerce/profitsharing'
-  const stranger = (sub: unknown) => isOurs(state, sub) ? undefined : refuse(403, 'NO_AUTH', '无分账权限')
+  const notAuthorized = (sub: unknown) => isOurs(state, sub) ? undefined : refuse(403, 'NO_AUTH', '无分账权限')
 
   route('POST', `${base}/receivers/add`, ({ body }) => {
     sharing.receivers.set(text(body.account), true)
@@ -34,7 +34,7 @@ export function v3Ecommerce ({ route, state, orders, refunds }: V3Area, sharing:
   })
 
   route('POST', `${base}/orders`, ({ body }) => {
-    const problem = stranger(body.sub_mchid)
+    const problem = notAuthorized(body.sub_mchid)
     if (problem) return problem
     const receivers = list(body.receivers)
     if (typeof body.finish !== 'boolean') return bad('finish')
@@ -49,7 +49,7 @@ export function v3Ecommerce ({ route, state, orders, refunds }: V3Area, sharing:
   }, { query: ['sub_mchid', 'transaction_id', 'out_order_no'] })
 
   route('POST', `${base}/finish-order`, ({ body }) => {
-    const problem = stranger(body.sub_mchid)
+    const problem = notAuthorized(body.sub_mchid)
     if (problem) return problem
     const made = sharing.share({ out_order_no: text(body.out_order_no), sub_mch_id: text(body.sub_mchid), transaction_id: text(body.transaction_id), receivers: [], unfreeze: true, description: text(body.description), notify_url: '' })
     return typeof made === 'string' ? sharingRefusal(made) : { sub_mchid: made.sub_mch_id, transaction_id: made.transaction_id, out_order_no: made.out_order_no, order_id: made.order_id }
@@ -79,7 +79,7 @@ export function v3Ecommerce ({ route, state, orders, refunds }: V3Area, sharing:
   }
 
   route('POST', '/v3/ecommerce/refunds/apply', ({ body }) => {
-    const problem = stranger(body.sub_mchid)
+    const problem = notAuthorized(body.sub_mchid)
     if (problem) return problem
     const made = refundProblem(state, orders, refunds, body, text(body.sub_mchid))
     if ('inner' in made) return made

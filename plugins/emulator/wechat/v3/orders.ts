@@ -48,8 +48,8 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
     const payer = object(body.payer)
     const openid = text(isPartner ? payer.sp_openid ?? payer.sub_openid : payer.openid)
     if (openid === '') return refuse(400, 'PARAM_ERROR', 'JSAPI支付必须传openid', 268501013)
-    const stranger = openidProblem(state, openid)
-    if (stranger) return refuse(400, 'PARAM_ERROR', stranger === 'invalid openid' ? '无效的openid' : 'appid和openid不匹配', 268445527)
+    const openidError = openidProblem(state, openid)
+    if (openidError) return refuse(400, 'PARAM_ERROR', openidError === 'invalid openid' ? '无效的openid' : 'appid和openid不匹配', 268445527)
   }
 
   function placed (body: Json, way: keyof typeof WAYS, isPartner: boolean, subMchId = isPartner ? text(body.sub_mchid) : ''): Order | V3Refusal {
@@ -148,8 +148,8 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
       const parts = list(given)
       if (parts.length < 2) return missing('sub_orders')
       const made: Order[] = []
-      const stranger = parts.find(({ sub_mchid: sub }) => sub !== undefined && !isOurs(state, sub))
-      if (stranger) return refuse(400, 'PARAM_ERROR', '二级商户号与服务商无绑定关系', 268447843)
+      const unbound = parts.find(({ sub_mchid: sub }) => sub !== undefined && !isOurs(state, sub))
+      if (unbound) return refuse(400, 'PARAM_ERROR', '二级商户号与服务商无绑定关系', 268447843)
       for (const part of parts) {
         const order = placed({
           appid,

@@ -16,7 +16,7 @@ export const list = (value: unknown): Json[] => Array.isArray(value) ? value.map
 /** An integer, or NaN. */
 export const whole = (value: unknown): number => Number.isInteger(value) ? value as number : NaN
 
-/** WeChat's names of members, where its messages were seen or its documents name them; elsewhere the member's own name stands in. */
+/** WeChat's names of members, from recorded messages or its documents; otherwise the member's own name is used. */
 const NAMES: Readonly<Record<string, string>> = {
   appid: '公众号ID', mchid: '直连商户号', description: '商品描述', out_trade_no: '商户订单号', notify_url: '通知地址', total: '总金额', openid: '用户标识', refund: '退款金额', total_amount: '转账总金额', transfer_amount: '转账金额', out_refund_no: '商户退款单号', attach: '附加数据', payer: '支付者', amount: '订单金额'
 }

@@ -68,7 +68,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
   for (const bill of bills.values()) byWechatNumber.set(bill.transfer_bill_no, bill)
   const { account } = state
 
-  /** Why a new bill is refused, whoever pays. */
+  /** Why a new bill is refused, for every kind of payer. */
   function problem (body: Json, openid: string, known?: TransferBill): V3Refusal | undefined {
     const { out_bill_no: number, transfer_amount: amount, transfer_scene_id: scene } = body
     // A sub-merchant's receivers may be known under its own account.
@@ -317,20 +317,20 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
 
   // ---- The same for a provider's merchants.
   const partner = `${base}/partner`
-  const stranger = (sub: unknown) => isOurs(state, sub) ? undefined : refuse(403, 'NO_AUTH', '服务商与特约商户没有授权关系', 268435461)
+  const notAuthorized = (sub: unknown) => isOurs(state, sub) ? undefined : refuse(403, 'NO_AUTH', '服务商与特约商户没有授权关系', 268435461)
   const ofSub = (sub: unknown) => ({ sub_mch_id: text(sub) })
   const partnerCreated = (bill: TransferBill): Json => ({ sub_mchid: bill.sub_mch_id, out_bill_no: bill.out_bill_no, transfer_bill_no: bill.transfer_bill_no, create_time: rfc3339(bill.at), package_info: bill.package_info })
 
   route('POST', `${partner}/transfer-bills`, ({ body }) => {
-    const bill = stranger(body.sub_mchid) ?? make(body, text(body.openid), ofSub(body.sub_mchid))
+    const bill = notAuthorized(body.sub_mchid) ?? make(body, text(body.openid), ofSub(body.sub_mchid))
     return isBill(bill) ? partnerCreated(bill) : bill
   }, { body: ['sub_mchid!', ...BILL, 'openid!'], encrypted: ['user_name'] })
   route('POST', `${partner}/transfer-bills/pre-transfer-with-authorization`, ({ body }) => {
-    const bill = stranger(body.sub_mchid) ?? withLeave(body, ofSub(body.sub_mchid))
+    const bill = notAuthorized(body.sub_mchid) ?? withLeave(body, ofSub(body.sub_mchid))
     return isBill(bill) ? partnerCreated(bill) : bill
   }, { body: ['sub_mchid!', ...WITH_LEAVE], encrypted: ['user_name'] })
   route('POST', `${partner}/transfer-bills/transfer`, ({ body }) => {
-    const bill = stranger(body.sub_mchid) ?? paidByLeave(body, ofSub(body.sub_mchid))
+    const bill = notAuthorized(body.sub_mchid) ?? paidByLeave(body, ofSub(body.sub_mchid))
     return isBill(bill) ? whole(bill, 'mchid') : bill
   }, { body: ['sub_mchid!', ...BILL, 'authorization_id!'], encrypted: ['user_name'] })
   route('GET', `${partner}/transfer-bills/out-bill-no/:number`, ({ params, query }) => {
@@ -347,7 +347,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
   const applicationJson = (sub: string, { out_apply_no: number, at }: { out_apply_no: string, at: string }): Json => ({ sub_mchid: sub, out_apply_no: number, state: 'PASSED', accept_time: rfc3339(at), update_time: rfc3339(at) })
   route('POST', `${partner}/sub-mch-authorizations`, ({ body }) => {
     const sub = text(body.sub_mchid)
-    const wrong = stranger(sub)
+    const wrong = notAuthorized(sub)
     if (wrong) return wrong
     const made = applications.get(sub) ?? { out_apply_no: text(body.out_apply_no), at: chinaTime(state.now()) }
     applications.set(sub, made)
@@ -356,7 +356,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
   route('GET', `${partner}/sub-mch-authorizations/:sub`, ({ params }) => {
     const sub = params.sub as string
     const made = applications.get(sub)
-    return stranger(sub) ?? (made ? { sub_mchid: sub, state: 'AUTHORIZED', apply_order: applicationJson(sub, made), authorization_time: rfc3339(made.at) } : { sub_mchid: sub, state: 'UNAUTHORIZED' })
+    return notAuthorized(sub) ?? (made ? { sub_mchid: sub, state: 'AUTHORIZED', apply_order: applicationJson(sub, made), authorization_time: rfc3339(made.at) } : { sub_mchid: sub, state: 'UNAUTHORIZED' })
   })
 
   // ---- To a QQ wallet.

@@ -12,7 +12,7 @@ export interface V3Refusal { status: number, code: string, message: string, inne
 export const refuse = (status: number, code: string, message: string, inner = 268435461, detail?: unknown): V3Refusal =>
   ({ status, code, message, inner, ...(detail !== undefined && { detail }) })
 
-/** What vouches for a body, whoever it is for. */
+/** The signature headers of a body, for any receiver. */
 export function signedHeaders (state: Pick<State, 'wireNow' | 'random'>, body: string, { serial, key }: Signer, nonce = state.random.hex(16)): Record<string, string> {
   const timestamp = String(Math.floor(state.wireNow() / 1000))
   return {

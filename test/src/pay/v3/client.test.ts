@@ -144,7 +144,7 @@ t.test('P15 a bill is fetched from WeChat only, and its hash compared', async t 
   t.same(await read(), ['A1'])
   t.match(server.seen.at(-1)!.headers.authorization, /^WECHATPAY2/)
   const wrong: Array<[string, object, RegExp]> = [
-    ['another hash', { hash_value: 'a'.repeat(40) }, /hash/], ['no hash', { hash_value: undefined }, /neither/], ['another kind of hash', { hash_type: 'MD5' }, /neither/], ['no address', { download_url: undefined }, /neither/],
+    ['another hash', { hash_value: 'a'.repeat(40) }, /hash/], ['no hash', { hash_value: undefined }, /no download_url or hash/], ['another kind of hash', { hash_type: 'MD5' }, /no download_url or hash/], ['no address', { download_url: undefined }, /no download_url or hash/],
     ['another host', { download_url: 'https://evil.test/v3/billdownload/file' }, /a host that is not/], ['a host that begins alike', { download_url: `${server.origin}.evil.test/x` }, /a host that is not/], ['a user name', { download_url: server.origin.replace('http://', 'http://x@') }, /a host that is not/], ['no TLS', { download_url: 'http://api.mch.weixin.qq.com/x' }, /a host that is not/]
   ]
   for (const [name, change, message] of wrong) {
