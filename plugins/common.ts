@@ -12,6 +12,7 @@ import type { Endpoints } from '../src/options.ts'
 import type { HttpOptions } from '../src/http/http.ts'
 import type { Store } from '../src/store/store.ts'
 import type { TokenProvider } from '../src/official-account/access-token.ts'
+import type { AccountComponent } from '../src/official-account/oauth.ts'
 import { accountIn } from './accounts.ts'
 import type { AccountsChoice } from './accounts.ts'
 import type { Namespaced } from './namespaces.ts'
@@ -44,13 +45,16 @@ export interface CommonOptions {
 }
 
 /** What is an account's own, and no matter of routes. */
-type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'merchant' | 'version' | 'endpoints' | 'http'
+type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'component' | 'merchant' | 'version' | 'endpoints' | 'http'
 
 /** The options `T` of a piece, for accounts that come and go instead of one. */
 export type WithAccounts<T> = Omit<T, OfAccount | 'accounts'> & { [Name in OfAccount]?: undefined } & { accounts: AccountsChoice }
 
 /** The options `T` of a piece, with tokens from elsewhere instead of a secret. */
 export type WithProvider<T> = Omit<T, 'appSecret'> & { appSecret?: string, tokenProvider: TokenProvider }
+
+/** The options `T` of a piece, for an account that has authorized a third-party platform: without a secret. */
+export type WithComponent<T> = Omit<T, 'appSecret' | 'component'> & { appSecret?: string, component: AccountComponent }
 
 /** What all pieces take to find their accounts. */
 export type AnyAccounts = Omit<CommonOptions, OfAccount | 'accounts'> & { [Name in OfAccount]?: unknown } & { accounts?: AccountsChoice | undefined }
@@ -66,7 +70,7 @@ export type { Namespaced }
  * @throws WechatConfigError naming the option, never its value
  */
 export function checkPluginOptions (app: FastifyInstance, piece: keyof typeof OPTIONS, options: AnyAccounts): void {
-  checkOptions(options, OPTIONS[piece], '', OPTIONS.wechatPay)
+  checkOptions(options, OPTIONS[piece], '', piece === 'openPlatform' ? { ...OPTIONS.wechatPay, ...OPTIONS.openPlatform } : OPTIONS.wechatPay)
   if (options.accounts) {
     const ofOne = Object.entries(options).find(([name, value]) => value !== undefined && Object.hasOwn(CORE, name))?.[0]
     if (ofOne) throw new WechatConfigError(ofOne, 'is one account\'s: beside accounts, it belongs into what accounts.find gives')

@@ -13,6 +13,7 @@ import type { CommonOptions } from './common.ts'
 import type { JssdkOptions } from './jssdk.ts'
 import type { NotifyOptions } from './notify.ts'
 import type { OAuthOptions } from './oauth.ts'
+import type { OpenPlatformOptions } from './open-platform.ts'
 import type { PayPluginOptions } from './pay.ts'
 import type { ReconcileOptions } from './reconcile.ts'
 import type { TokenOptions } from './token.ts'
@@ -65,6 +66,7 @@ const TOKEN = {
 const OAUTH = {
   ...COMMON,
   appSecret: anything,
+  component: CORE.component,
   onLogin: handler,
   onSnapshotUser: handler,
   onRefuse: handler,
@@ -112,5 +114,31 @@ const RECONCILE = {
 
 const ALL: Shapes = { ...OAUTH, ...JSSDK, ...RECONCILE }
 
+const { endpoints, redis, encryptionKey, http, prefix, preHandler, routeConfig, logLevel, logSerializers } = COMMON
+
+const OPEN_PLATFORM = {
+  endpoints,
+  redis,
+  encryptionKey,
+  http,
+  prefix,
+  preHandler,
+  routeConfig,
+  logLevel,
+  logSerializers,
+  componentAppId: anything,
+  componentAppSecret: anything,
+  token: anything,
+  encodingAesKey: anything,
+  onAuthorized: handler,
+  refreshTokenOf: handler,
+  onUnauthorized: handler,
+  onReturn: handler,
+  authType: integer('1 (Official Accounts), 2 (mini programs) or 3 (both): a whole number', 1, 3),
+  origin,
+  defaultReturnTo: OAUTH.defaultReturnTo,
+  secureCookie: flag
+} satisfies ShapesOf<OpenPlatformOptions>
+
 /** What each piece looks at. */
-export const OPTIONS = { token: TOKEN, oauth: OAUTH, jssdk: JSSDK, pay: PAY, notify: NOTIFY, reconcile: RECONCILE, wechatPay: ALL } satisfies Record<string, Shapes>
+export const OPTIONS = { token: TOKEN, oauth: OAUTH, jssdk: JSSDK, pay: PAY, notify: NOTIFY, reconcile: RECONCILE, openPlatform: OPEN_PLATFORM, wechatPay: ALL } satisfies Record<string, Shapes>

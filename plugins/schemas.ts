@@ -73,6 +73,20 @@ export const CALLBACK = described({
   response: { 302: { description: 'To where the visitor wanted to go, unless onLogin answers.', type: 'null' }, '4xx': ERROR }
 })
 
+export const AUTHORIZE_PLATFORM = described({
+  tags: TAGS,
+  summary: 'Send the owner of an account to WeChat, to authorize this platform',
+  querystring: { type: 'object', properties: { returnTo: text('A path of this site.'), device: { type: 'string', enum: ['pc', 'phone'], description: 'Default: what the browser says it is.' } } },
+  response: { 302: { description: 'To WeChat.', type: 'null' }, '4xx': ERROR, '5xx': ERROR }
+})
+export const PLATFORM_CALLBACK = described({
+  tags: TAGS,
+  summary: 'Where WeChat sends the owner of an account back to',
+  querystring: { type: 'object', properties: { auth_code: text('Redeemed once.'), expires_in: text('Seconds.'), state: text('Of the authorization that this browser began.') } },
+  response: { 302: { description: 'To where the owner wanted to go, unless onReturn answers.', type: 'null' }, '4xx': ERROR, '5xx': ERROR }
+})
+export const PLATFORM_EVENTS = described({ tags: TAGS, summary: 'For WeChat: the ticket of a third-party platform, and what owners allowed or withdrew', consumes: ['text/xml'], description: 'Verified, decrypted, handled once, and answered after it was handled.' })
+
 /** Only there to refuse. */
 export const HIDDEN = described({ hide: true })
 

@@ -9,6 +9,7 @@ import { notify } from './notify.ts'
 import type { NotifyOptions } from './notify.ts'
 import { oauth } from './oauth.ts'
 import type { OAuthOptions } from './oauth.ts'
+import { openPlatform } from './open-platform.ts'
 import { pay } from './pay.ts'
 import type { PayPluginOptions } from './pay.ts'
 import { reconcile } from './reconcile.ts'
@@ -24,10 +25,10 @@ export type WechatPayOptions = JssdkOptions & OAuthOptions & Partial<Omit<PayPlu
 
 export const wechatPay = fp<WechatPayOptions | WithProvider<WechatPayOptions> | WithAccounts<WechatPayOptions>>(async (app, options) => {
   checkPluginOptions(app, 'wechatPay', options)
-  const { accounts, appSecret, tokenProvider, merchant, onLogin, order, product, onPayment, onRefund, unfinished } = options
+  const { accounts, appSecret, tokenProvider, component, merchant, onLogin, order, product, onPayment, onRefund, unfinished } = options
   await app.register(token, options)
   // Tokens from elsewhere come without the secret that logins need.
-  if (accounts || appSecret !== undefined || onLogin || !tokenProvider) await app.register(oauth, options as OAuthOptions)
+  if (accounts || appSecret !== undefined || component || onLogin || !tokenProvider) await app.register(oauth, options as OAuthOptions)
   await app.register(jssdk, options)
   if (!accounts && !merchant) {
     if (order || product || onPayment || onRefund || unfinished) throw new WechatConfigError('merchant', 'is required by order, product, onPayment, onRefund and unfinished')
@@ -39,7 +40,7 @@ export const wechatPay = fp<WechatPayOptions | WithProvider<WechatPayOptions> | 
 }, { fastify: '5.x', name: 'fastify-wechat-pay' })
 
 export default wechatPay
-export { jssdk, notify, oauth, pay, reconcile, token, xml }
+export { jssdk, notify, oauth, openPlatform, pay, reconcile, token, xml }
 export type { AccountsChoice, WechatAccount, WechatAccounts } from './accounts.ts'
 export type { WithAccounts, WithProvider } from './common.ts'
 export * from '../src/errors.ts'

@@ -10,7 +10,7 @@ import type { TicketProvider, TokenProvider, WechatToken } from './official-acco
 import { jssdkConfig } from './official-account/jssdk.ts'
 import type { JssdkConfig, JssdkConfigOptions } from './official-account/jssdk.ts'
 import { createOAuth } from './official-account/oauth.ts'
-import type { WechatOAuth } from './official-account/oauth.ts'
+import type { AccountComponent, WechatOAuth } from './official-account/oauth.ts'
 import { coreOptions } from './option-shapes.ts'
 import { requireId, resolveEndpoints } from './options.ts'
 import type { Endpoints } from './options.ts'
@@ -30,6 +30,8 @@ export interface AccountOptions {
   tokenMode?: 'stable' | 'plain'
   tokenProvider?: TokenProvider
   ticketProvider?: TicketProvider
+  /** The third-party platform that logs visitors in on this account's behalf. */
+  component?: AccountComponent
   merchant?: Merchant
   version?: 'v2' | 'v3'
   endpoints?: Endpoints

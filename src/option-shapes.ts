@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { HttpOptions } from './http/http.ts'
 import type { AccessTokenOptions } from './official-account/access-token.ts'
+import type { OAuthAccountOptions } from './official-account/oauth.ts'
 import type { Endpoints } from './options.ts'
 import type { Merchant, MerchantV2, MerchantV3 } from './pay/merchant.ts'
 import type { PayOptions } from './pay/pay.ts'
@@ -32,6 +33,7 @@ const proxyUrl = shape(value => typeof value === 'string' && /^https?:\/\/[^/]/.
 export const ENDPOINTS = {
   api: baseUrl,
   open: baseUrl,
+  mp: baseUrl,
   pay: baseUrl,
   payBackup: baseUrl
 } satisfies ShapesOf<Endpoints>
@@ -75,6 +77,11 @@ export const MERCHANT = {
   v3: object(MERCHANT_V3)
 } satisfies ShapesOf<Merchant>
 
+const isComponent = (value: unknown): boolean => {
+  const { appId, get, key } = (value ?? {}) as Record<string, unknown>
+  return typeof appId === 'string' && typeof get === 'function' && typeof key === 'function'
+}
+
 /** Whatever `createAccessToken`, `createOAuth` and `createPay` take: one object may serve all three. */
 export const CORE = {
   appId: anything,
@@ -84,12 +91,13 @@ export const CORE = {
   tokenMode: oneOf('stable', 'plain'),
   tokenProvider: handler,
   ticketProvider: handler,
+  component: shape(isComponent, 'must be the component of app.wechatOpenPlatform.authorizer(appId)'),
   merchant: object(MERCHANT),
   version: oneOf('v2', 'v3'),
   store: shape(value => typeof (value as { acquire?: unknown } | null)?.acquire === 'function', 'must be a store: createRedisStore() or createMemoryStore() makes one'),
   clock: anyObject,
   log: anyObject
-} satisfies ShapesOf<AccessTokenOptions & PayOptions>
+} satisfies ShapesOf<AccessTokenOptions & OAuthAccountOptions & PayOptions>
 
 /** @throws WechatConfigError */
 export const checkCoreOptions = (options: object): void => checkOptions(options, CORE)

@@ -8,6 +8,8 @@ export interface Endpoints {
   api?: string
   /** The authorize page the visitor's browser is sent to. */
   open?: string
+  /** The page of the Open Platform where an account's owner allows a platform, on a computer. */
+  mp?: string
   /** WeChat Pay. */
   pay?: string
   /** WeChat Pay's stand-by host, tried when `pay` does not answer. */
@@ -17,6 +19,7 @@ export interface Endpoints {
 const WECHAT: Required<Endpoints> = {
   api: 'https://api.weixin.qq.com',
   open: 'https://open.weixin.qq.com',
+  mp: 'https://mp.weixin.qq.com',
   pay: 'https://api.mch.weixin.qq.com',
   payBackup: 'https://api2.mch.weixin.qq.com'
 }

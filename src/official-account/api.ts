@@ -31,7 +31,7 @@ export interface Api {
 const BUSY: RetryPolicy = { retries: 2, delay: 200, again: error => error instanceof WechatApiError && error.retryable }
 
 /** Parameters whose values must not appear in an error. */
-const SECRET_PARAMS = ['secret', 'access_token', 'refresh_token', 'code', 'openid'] as const
+const SECRET_PARAMS = ['secret', 'access_token', 'component_access_token', 'refresh_token', 'code', 'js_code', 'openid'] as const
 
 export function createApi (http: Http, base: string): Api {
   async function send (call: ApiCall): Promise<{ body: Buffer, isJson: boolean }> {
