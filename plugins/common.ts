@@ -70,13 +70,17 @@ export type { Namespaced }
  * @throws WechatConfigError naming the option, never its value
  */
 export function checkPluginOptions (app: FastifyInstance, piece: keyof typeof OPTIONS, options: AnyAccounts): void {
-  checkOptions(options, OPTIONS[piece], '', piece === 'openPlatform' ? { ...OPTIONS.wechatPay, ...OPTIONS.openPlatform } : OPTIONS.wechatPay)
+  checkOptions(options, OPTIONS[piece], '', OPTIONS.wechatPay)
   if (options.accounts) {
     const ofOne = Object.entries(options).find(([name, value]) => value !== undefined && Object.hasOwn(CORE, name))?.[0]
     if (ofOne) throw new WechatConfigError(ofOne, 'is one account\'s: beside accounts, it belongs into what accounts.find gives')
   }
+  warnOfPlainHttp(app, options.endpoints as Endpoints | undefined)
+}
+
+export function warnOfPlainHttp (app: FastifyInstance, endpoints: Endpoints = {}): void {
   if (process.env.NODE_ENV !== 'production' || warned.has(app.server)) return
-  const plain = Object.entries(options.endpoints as Endpoints | undefined ?? {}).filter(([, base]) => /^http:/i.test(base)).map(([name]) => `endpoints.${name}`)
+  const plain = Object.entries(endpoints).filter(([, base]) => /^http:/i.test(base)).map(([name]) => `endpoints.${name}`)
   if (plain.length === 0) return
   warned.add(app.server)
   app.log.warn(`fastify-wechat-pay: ${plain.join(', ')} go over plain http with NODE_ENV=production: whoever is on the way reads your secrets. If that is the emulator, it was forgotten`)

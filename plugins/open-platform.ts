@@ -10,18 +10,20 @@ import type { PlatformOptions, WechatOpenPlatform } from '../src/open-platform/o
 import type { Authorization, Redeemed } from '../src/open-platform/authorizations.ts'
 import type { Authorizer, ComponentSession } from '../src/open-platform/authorizer.ts'
 import { digestOf, isAuthCode } from '../src/open-platform/push.ts'
+import { checkOptions } from '../src/shapes.ts'
 import { accountKey } from '../src/store/key.ts'
 import { answered, baseOf, samePlace, withoutQuery } from './browsers.ts'
-import { checkPluginOptions, noStore, routeOf, scopeOf, storeOf } from './common.ts'
+import { noStore, routeOf, scopeOf, storeOf, warnOfPlainHttp } from './common.ts'
 import type { CommonOptions } from './common.ts'
 import type { WechatAccounts } from './accounts.ts'
+import { OPEN_PLATFORM, OPTIONS } from './option-shapes.ts'
 import { AUTHORIZE_PLATFORM, PLATFORM_CALLBACK, PLATFORM_EVENTS } from './schemas.ts'
 import { xml } from './xml.ts'
 
 type Common = Pick<CommonOptions, 'endpoints' | 'redis' | 'encryptionKey' | 'http' | 'prefix' | 'preHandler' | 'routeConfig' | 'logLevel' | 'logSerializers'>
 
 /** `preHandler` is for the two routes of browsers; WeChat's pushes prove themselves. */
-export interface OpenPlatformOptions extends PlatformOptions, Pick<Common, keyof Common> {
+export interface OpenPlatformOptions extends PlatformOptions, Common {
   /**
    * Called when an owner comes back, after `onAuthorized`. Return `reply` if you have answered; otherwise the owner is sent
    * to where they wanted to go.
@@ -54,7 +56,8 @@ interface Leave { state: string, returnTo: string, until: number }
 type Querystring = Record<string, unknown>
 
 export const openPlatform = fp<OpenPlatformOptions>(async (app, options) => {
-  checkPluginOptions(app, 'openPlatform', options as object)
+  checkOptions(options, OPEN_PLATFORM, '', { ...OPTIONS.wechatPay, ...OPEN_PLATFORM })
+  warnOfPlainHttp(app, options.endpoints)
   const { onReturn, authType = 3, defaultReturnTo = '/', onAuthorized, refreshTokenOf, onUnauthorized } = options
   const { createOpenPlatform } = await import('../src/open-platform/open-platform.ts')
   const store = storeOf(app, options)

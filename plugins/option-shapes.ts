@@ -116,7 +116,8 @@ const ALL: Shapes = { ...OAUTH, ...JSSDK, ...RECONCILE }
 
 const { endpoints, redis, encryptionKey, http, prefix, preHandler, routeConfig, logLevel, logSerializers } = COMMON
 
-const OPEN_PLATFORM = {
+/** Of the platform's plugin, which takes no account's options. */
+export const OPEN_PLATFORM = {
   endpoints,
   redis,
   encryptionKey,
@@ -141,4 +142,4 @@ const OPEN_PLATFORM = {
 } satisfies ShapesOf<OpenPlatformOptions>
 
 /** What each piece looks at. */
-export const OPTIONS = { token: TOKEN, oauth: OAUTH, jssdk: JSSDK, pay: PAY, notify: NOTIFY, reconcile: RECONCILE, openPlatform: OPEN_PLATFORM, wechatPay: ALL } satisfies Record<string, Shapes>
+export const OPTIONS = { token: TOKEN, oauth: OAUTH, jssdk: JSSDK, pay: PAY, notify: NOTIFY, reconcile: RECONCILE, wechatPay: ALL } satisfies Record<string, Shapes>

@@ -8,7 +8,7 @@ export interface Endpoints {
   api?: string
   /** The authorize page the visitor's browser is sent to. */
   open?: string
-  /** The page of the Open Platform where an account's owner allows a platform, on a computer. */
+  /** The page on which the owner of an account authorizes a third-party platform, on a PC. */
   mp?: string
   /** WeChat Pay. */
   pay?: string

@@ -1,6 +1,7 @@
 /** Who this WeChat's account is, its tokens, its keys and its clock. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { OfficialAccount } from '../wechat/official-account.ts'
+import type { OpenPlatform } from '../wechat/open-platform/component.ts'
 import type { Pki } from '../keys/pki.ts'
 import { keyFiles } from '../keys/key-files.ts'
 import { pem } from '../keys/v3-keys.ts'
@@ -16,11 +17,12 @@ export interface AccountParts {
   secureOrigin (host: string): string | undefined
   /** Of this start of the emulator. */
   id: string
+  platform: OpenPlatform | undefined
 }
 
 const CALENDAR = 'The time on this WeChat\'s calendar, ISO 8601.'
 
-export function accountRoutes (app: FastifyInstance, state: State, { account, pki, secureOrigin, id }: AccountParts): void {
+export function accountRoutes (app: FastifyInstance, state: State, { account, pki, secureOrigin, id, platform }: AccountParts): void {
   /** `host`: by which name the asker reaches this emulator. */
   function configFor (request: FastifyRequest, host?: string) {
     const { appId, appSecret, mchId, apiKey, apiV3Key } = state.account
@@ -44,8 +46,9 @@ export function accountRoutes (app: FastifyInstance, state: State, { account, pk
           ...(state.keyMode !== 'certificate' && { publicKeyId: wechat.id, publicKey: pem(wechat.publicKey) })
         }
       },
-      endpoints: { api: here, open: here, pay, payBackup: pay },
-      http: { ca: pki.ca }
+      endpoints: { api: here, open: here, mp: here, pay, payBackup: pay },
+      http: { ca: pki.ca },
+      ...(platform && { openPlatform: { componentAppId: platform.account.appId, componentAppSecret: platform.account.appSecret, token: platform.account.token, encodingAesKey: platform.account.encodingAesKey } })
     }
   }
 

@@ -9,7 +9,9 @@ export interface EmulatorConfig {
     v2: { apiKey: string, cert: string, key: string }
     v3: { serialNo: string, privateKey: string, apiV3Key: string, publicKeyId?: string, publicKey?: string }
   }
-  endpoints: { api: string, open: string, pay: string, payBackup: string }
+  endpoints: { api: string, open: string, mp: string, pay: string, payBackup: string }
   /** What clients have to trust, since the emulator's payments are behind mutual TLS like WeChat's. */
   http: { ca: string }
+  /** Of an emulator with a third-party platform (`component`). */
+  openPlatform?: { componentAppId: string, componentAppSecret: string, token: string, encodingAesKey: string }
 }

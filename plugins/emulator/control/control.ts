@@ -12,6 +12,8 @@ import { messageRoutes } from './messages.ts'
 import type { MessageParts } from './messages.ts'
 import { orderRoutes } from './orders.ts'
 import type { OrderParts } from './orders.ts'
+import { openPlatformRoutes } from './open-platform.ts'
+import type { OpenPlatformParts } from './open-platform.ts'
 import { recordRoutes } from './records.ts'
 import type { RecordParts } from './records.ts'
 import { triggerRoute } from './trigger.ts'
@@ -45,7 +47,7 @@ function isOwnPage ({ headers, host }: FastifyRequest): boolean {
   return site === undefined || site === 'same-origin' || site === 'none' || headers['sec-fetch-mode'] === 'navigate'
 }
 
-export interface ControlParts extends AccountParts, MerchantParts, MessageParts, OrderParts, RecordParts, FaultRoutesParts, InspectParts {
+export interface ControlParts extends AccountParts, MerchantParts, MessageParts, OrderParts, RecordParts, FaultRoutesParts, InspectParts, OpenPlatformParts {
   /** Names by which pages may reach it. */
   publicHosts: readonly string[]
 }
@@ -83,6 +85,7 @@ export function control (app: FastifyInstance, state: State, parts: ControlParts
     triggerRoute(scope, state, parts)
     merchantRoutes(scope, parts)
     messageRoutes(scope, state, parts)
+    openPlatformRoutes(scope, parts, state.account.appId)
     faultRoutes(scope, state, parts)
     recordRoutes(scope, state, parts)
     inspectRoutes(scope, state, parts)

@@ -1,7 +1,7 @@
 /** The account as environment variables: what `exec` sets, and what `/_emulator/config?format=env` answers. */
 import type { EmulatorConfig } from './config.ts'
 
-export function environment ({ appId, appSecret, merchant: { mchId, v2, v3 }, endpoints }: EmulatorConfig): Record<string, string> {
+export function environment ({ appId, appSecret, merchant: { mchId, v2, v3 }, endpoints, openPlatform }: EmulatorConfig): Record<string, string> {
   return {
     WECHAT_EMULATOR_ORIGIN: endpoints.api,
     WECHAT_EMULATOR_PAY: endpoints.pay,
@@ -11,7 +11,13 @@ export function environment ({ appId, appSecret, merchant: { mchId, v2, v3 }, en
     WECHAT_API_KEY: v2.apiKey,
     WECHAT_API_V3_KEY: v3.apiV3Key,
     WECHAT_SERIAL_NO: v3.serialNo,
-    WECHAT_PUBLIC_KEY_ID: v3.publicKeyId ?? ''
+    WECHAT_PUBLIC_KEY_ID: v3.publicKeyId ?? '',
+    ...(openPlatform && {
+      WECHAT_COMPONENT_APP_ID: openPlatform.componentAppId,
+      WECHAT_COMPONENT_APP_SECRET: openPlatform.componentAppSecret,
+      WECHAT_COMPONENT_TOKEN: openPlatform.token,
+      WECHAT_COMPONENT_AES_KEY: openPlatform.encodingAesKey
+    })
   }
 }
 

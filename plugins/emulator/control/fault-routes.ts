@@ -4,11 +4,12 @@ import { createRandomFaults } from '../faults/random-faults.ts'
 import type { Fault, FaultOdds, Faults } from '../faults/faults.ts'
 import type { NotificationFault, NotificationFaultOdds, NotificationFaults } from '../faults/notification-faults.ts'
 import type { Notifier } from '../notifications/notifier.ts'
+import type { OpenPlatform } from '../wechat/open-platform/component.ts'
 import { orderOf } from './journal.ts'
 import type { State } from '../state/state.ts'
 import { listOf, number, object, one, schema, text } from './schemas.ts'
 
-export interface FaultRoutesParts { notifier: Notifier, faults: Faults, notificationFaults: NotificationFaults }
+export interface FaultRoutesParts { notifier: Notifier, faults: Faults, notificationFaults: NotificationFaults, platform: OpenPlatform | undefined }
 
 /** A bad day by chance: how likely each fault of a call and each fault of a notification is, from 0 to 1. The same seed gives the same draws. */
 export interface Chaos { seed: number, calls?: FaultOdds, notifications?: NotificationFaultOdds }
@@ -16,7 +17,12 @@ export interface Chaos { seed: number, calls?: FaultOdds, notifications?: Notifi
 const ODDS = { type: 'object', additionalProperties: { type: 'number', minimum: 0, maximum: 1 }, description: 'Kinds and how likely they are.' }
 const TIMES = { type: 'integer', minimum: 1, description: 'How many it meets. Default 1.' }
 
-export function faultRoutes (app: FastifyInstance, state: State, { notifier, faults, notificationFaults }: FaultRoutesParts): void {
+export function faultRoutes (app: FastifyInstance, state: State, { notifier, faults, notificationFaults, platform }: FaultRoutesParts): void {
+  const resend = async (id: string) => {
+    const push = state.deliveries.find(delivery => delivery.id === id && delivery.about === 'component')
+    return push && platform ? await platform.pushes.resend(push) : await notifier.resend(id)
+  }
+
   app.get<{ Querystring: { after?: string } }>('/notifications', {
     schema: schema({ tag: 'notifications', summary: 'Each attempt to tell the merchant, with its reply', query: { after: text('Only those that were sent after this id.') }, answer: listOf('Deliveries, the oldest first.') })
   }, async ({ query: { after = '' } }) => state.deliveries.slice(orderOf(after)))
@@ -24,7 +30,7 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
   app.post<{ Params: { id: string } }>('/notifications/:id/resend', {
     schema: schema({ tag: 'notifications', summary: 'Send a notification once more', params: { id: text('Of the delivery.') }, answer: 'The new delivery.', refusals: [404] })
   }, async (request, reply) =>
-    await notifier.resend(request.params.id) ?? reply.code(404).send({ code: 'NOT_FOUND', message: 'no such notification' }))
+    await resend(request.params.id) ?? reply.code(404).send({ code: 'NOT_FOUND', message: 'no such notification' }))
 
   app.post<{ Body: { url: string } }>('/probe', {
     schema: schema({ tag: 'notifications', summary: 'A v3 notification with a signature that is false on purpose', body: object({ url: text('Where to.') }, ['url']), answer: 'The delivery.' })

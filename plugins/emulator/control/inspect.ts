@@ -6,13 +6,14 @@ import type { Journal } from './journal.ts'
 import type { NotificationFaults } from '../faults/notification-faults.ts'
 import type { OfficialAccount } from '../wechat/official-account.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
+import type { OpenPlatform } from '../wechat/open-platform/component.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { PayV3 } from '../wechat/v3/v3.ts'
 import type { State } from '../state/state.ts'
 import { countRecords } from './records.ts'
 import { listOf, schema, text } from './schemas.ts'
 
-export interface InspectParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, notificationFaults: NotificationFaults, names: string[] }
+export interface InspectParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, notificationFaults: NotificationFaults, names: string[], platform: OpenPlatform | undefined }
 
 const asset = (name: string) => readFileSync(new URL(`./static/${name}`, import.meta.url))
 const CALL = { tag: 'calls', params: { id: text('Of the call; or latest, the last one whose signature was refused.') }, refusals: [404] } as const
@@ -24,7 +25,7 @@ const HEARTBEAT = 20_000
 /** How many of each it tells of. */
 const SHOWN = 200
 
-export function inspectRoutes (app: FastifyInstance, state: State, { account, pay, v3, journal, faults, notificationFaults, names }: InspectParts): void {
+export function inspectRoutes (app: FastifyInstance, state: State, { account, pay, v3, journal, faults, notificationFaults, names, platform }: InspectParts): void {
   app.get<{ Querystring: { after?: string } }>('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, the newest first', query: { after: text('Only those that came after this id.') }, answer: listOf('Calls, without their bodies.') }) }, async request => journal.list(request.query.after))
 
   app.get<{ Params: { id: string } }>('/calls/:id', { schema: schema({ ...CALL, summary: 'One call, with what was sent and answered', answer: 'The call.' }) }, async (request, reply) =>
@@ -46,6 +47,7 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
     balance: state.balance,
     keyMode: state.keyMode,
     tokens: account.counts(),
+    ...(platform && { openPlatform: platform.summary() }),
     counts: countRecords(state, journal),
     ...(!query.brief && {
       orders: [...state.orders.values()].slice(-SHOWN).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id)).reverse(),
@@ -94,7 +96,7 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
 
   // Nothing from elsewhere, and nothing inline: what an app sent to WeChat is shown here, and must stay text.
   const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-  for (const [path, name, type] of [['/dashboard.js', 'dashboard.js', 'text/javascript'], ['/words.js', 'words.js', 'text/javascript'], ['/dashboard.css', 'dashboard.css', 'text/css'], ['/dashboard', 'dashboard.html', 'text/html'], ['/openapi.json', 'openapi.json', 'application/json']] as const) {
+  for (const [path, name, type] of [['/dashboard.js', 'dashboard.js', 'text/javascript'], ['/words.js', 'words.js', 'text/javascript'], ['/open-platform.js', 'open-platform.js', 'text/javascript'], ['/dashboard.css', 'dashboard.css', 'text/css'], ['/dashboard', 'dashboard.html', 'text/html'], ['/openapi.json', 'openapi.json', 'application/json']] as const) {
     app.get(path, async (_request, reply) =>
       reply.type(`${type}; charset=utf-8`).header('cache-control', 'no-cache').header('content-security-policy', POLICY).send(asset(name)))
   }

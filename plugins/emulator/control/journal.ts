@@ -74,7 +74,7 @@ export function journal (app: FastifyInstance, state: State) {
       verdict: isBroken ? 'broken' : reason === '' ? 'accepted' : 'refused',
       reason: isBroken ? `${request.wechatFault?.kind}` : reason,
       out_trade_no: numberIn(request, body),
-      request: body.replace(/("secret"\s*:\s*")[^"]*/, '$1…').slice(0, LONGEST),
+      request: body.replace(/("(?:component_(?:app)?)?secret"\s*:\s*")[^"]*/, '$1…').slice(0, LONGEST),
       reply: reply.slice(0, LONGEST),
       explain: request.wechatExplanation && lazily(request.wechatExplanation)
     })

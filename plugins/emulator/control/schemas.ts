@@ -22,7 +22,7 @@ const PROBLEM = { ...object({ code: text('For programs.'), message: text('For pe
 
 interface Route {
   summary: string
-  tag: 'account' | 'orders' | 'notifications' | 'trouble' | 'calls'
+  tag: 'account' | 'orders' | 'notifications' | 'trouble' | 'calls' | 'platform'
   params?: Readonly<Record<string, Schema>>
   query?: Readonly<Record<string, Schema>>
   body?: Schema

@@ -33,7 +33,7 @@ export interface Pki extends Pick<Authority, 'ca' | 'server'> {
 }
 
 /** WeChat's hosts, all of which this emulator can stand for. */
-export const WECHAT_HOSTS = ['api.weixin.qq.com', 'open.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com', 'fraud.mch.weixin.qq.com'] as const
+export const WECHAT_HOSTS = ['api.weixin.qq.com', 'open.weixin.qq.com', 'mp.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com', 'fraud.mch.weixin.qq.com'] as const
 const HOSTS = ['localhost', '127.0.0.1', '::1', ...WECHAT_HOSTS]
 const DAY = 86_400_000
 

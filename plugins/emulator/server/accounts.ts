@@ -24,18 +24,21 @@ export function createFront (sides: readonly Side[]) {
   const isAlone = sides.length === 1
   const chosen = new WeakMap<IncomingMessage, string>()
 
+  /** The first id that is one of an account here: a platform's own stands beside it. */
   const by = (text: string, pattern: RegExp, has: (side: Side, id: string) => boolean) => {
-    const id = pattern.exec(text)?.[1]
-    return id === undefined ? undefined : sides.find(side => has(side, id))
+    for (const [, id = ''] of text.matchAll(pattern)) {
+      const found = sides.find(side => has(side, id))
+      if (found) return found
+    }
   }
 
   /** '' where nothing tells: then it is the first account's. */
   function nameIn (text: string): string {
-    const side = by(text, /mch_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(\d+)/i, ({ state }, id) => state.account.mchId === id) ??
-      by(text, /app_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(wx\w+)/i, ({ state }, id) => state.account.appId === id) ??
-      by(text, /access_token=([\w-]+)/, ({ state: { memory } }, id) => memory.table('tokens').has(id) || memory.table('visitorTokens').has(id)) ??
-      by(text, /_emulator\/transfer\/(\d+)/, ({ state: { memory } }, id) => [...memory.table<{ transfer_bill_no: string }>('transfers').values()].some(({ transfer_bill_no: known }) => known === id)) ??
-      by(text, /(?:prepay_?id["'=>:\s]+(?:prepay_id=)?|cashier\/)(\w+)/i, ({ state }, id) => state.prepays.has(id))
+    const side = by(text, /mch_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(\d+)/gi, ({ state }, id) => state.account.mchId === id) ??
+      by(text, /app_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(wx\w+)/gi, ({ state }, id) => state.account.appId === id) ??
+      by(text, /access_token=([\w-]+)/g, ({ state: { memory } }, id) => memory.table('tokens').has(id) || memory.table('visitorTokens').has(id)) ??
+      by(text, /_emulator\/transfer\/(\d+)/g, ({ state: { memory } }, id) => [...memory.table<{ transfer_bill_no: string }>('transfers').values()].some(({ transfer_bill_no: known }) => known === id)) ??
+      by(text, /(?:prepay_?id["'=>:\s]+(?:prepay_id=)?|cashier\/)(\w+)/gi, ({ state }, id) => state.prepays.has(id))
     return side?.name ?? ''
   }
 

@@ -11,6 +11,7 @@ import { awaitDelivery } from '../notifications/await-delivery.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
 import type { NewComplaint } from '../wechat/v3/complaints.ts'
 import type { TransferState } from '../wechat/v3/transfers.ts'
+import type { AuthorizeOptions, ComponentSummary, ExpireOptions } from '../wechat/open-platform/component.ts'
 import type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, State } from '../state/state.ts'
 
 export type { EmulatorConfig } from '../control/config.ts'
@@ -69,6 +70,18 @@ export interface EmulatorControls {
   resend (id: string): Promise<Delivery>
   expireTokens (options?: { tickets?: boolean }): Promise<void>
   issued (): Promise<{ tokens: number, tickets: number, calls: Record<string, number> }>
+  /** Of the third-party platform: where tickets and authorization events go; a ticket is pushed at once. */
+  setComponentUrl (url: string): Promise<void>
+  /** A new component_verify_ticket, pushed now. Throws without a URL. */
+  pushTicket (): Promise<Delivery>
+  /** The owner of an account (default: this one) authorizes the platform: what WeChat hands back in redirect_uri; the event is on its way. */
+  authorizeComponent (appId?: string, options?: AuthorizeOptions): Promise<{ auth_code: string, expires_in: number }>
+  /** The owner withdraws the authorization. Throws if there is none. */
+  unauthorize (appId?: string): Promise<void>
+  /** Tickets and tokens of the platform expire now; `refreshTokens` are changed, so that those which are known are dead. */
+  expireComponent (which: ExpireOptions): Promise<void>
+  /** How the third-party platform stands: its URL, ticket and tokens, and each account's authorization. */
+  component (): Promise<ComponentSummary>
   /**
    * Moves this WeChat's calendar, in milliseconds (negative: back): bills, expiry, refunds, tokens and redelivery go by it.
    * Answers, callbacks and the check of timestamps keep to the real time.
@@ -120,6 +133,12 @@ export async function createControls (app: FastifyInstance, state: State, origin
     resend: id => ask('POST', `/notifications/${id}/resend`),
     expireTokens: async (which = {}) => { await ask('POST', '/tokens/expire', which) },
     issued: () => ask('GET', '/tokens'),
+    setComponentUrl: async url => { await ask('POST', '/component/url', { url }) },
+    pushTicket: () => ask('POST', '/component/ticket'),
+    authorizeComponent: (appId, { permissions, newRefreshToken } = {}) => ask('POST', '/component/authorize', { app_id: appId, permissions, new_refresh_token: newRefreshToken }),
+    unauthorize: async appId => { await ask('POST', '/component/unauthorize', { app_id: appId }) },
+    expireComponent: async which => { await ask('POST', '/component/expire', which) },
+    component: () => ask('GET', '/component'),
     advance: state.advance,
     resetClock: state.resetClock
   }

@@ -21,6 +21,7 @@ import type { EmulatorOptions } from './plugin.ts'
 import { KEEP_ALIVE, listenSecurely, proxyWechat } from './tls.ts'
 import { checkEmulatorOptions } from './options.ts'
 import { prepareKeys } from '../keys/v3-keys.ts'
+import { createOpenPlatform } from '../wechat/open-platform/component.ts'
 import { createState } from '../state/state.ts'
 import type { StateOptions } from '../state/state.ts'
 
@@ -64,7 +65,7 @@ export async function createEmulator (options: CreateEmulatorOptions = {}): Prom
   }
 }
 
-async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost = [], logger = false, data, accounts = [], ...options }: CreateEmulatorOptions, id: string, lock?: Lock): Promise<Emulator> {
+async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost = [], logger = false, data, accounts = [], component = false, ...options }: CreateEmulatorOptions, id: string, lock?: Lock): Promise<Emulator> {
   const publicHosts = typeof publicHost === 'string' ? [publicHost] : publicHost
   for (const name of publicHosts) if (!isHostName(name)) throw new Error('publicHost must be a host name or an IP address, without scheme and port')
   const saved = data === undefined ? undefined : readState(data)
@@ -90,8 +91,9 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
     ? undefined
     : `https://${publicHosts.includes(name) || name === host || name === 'localhost' ? name : host === '127.0.0.1' ? host : 'localhost'}:${secure.port}`
   const names = sides.map(({ name }) => name)
+  const platform = component ? createOpenPlatform(component === true ? {} : component, sides, app.log) : undefined
   for (const { name, state, pki } of sides) {
-    app.register(emulator, { ...options, prefix: name && `/${name}`, parts: { state, pki, secureOrigin, names, id, publicHosts } })
+    app.register(emulator, { ...options, prefix: name && `/${name}`, parts: { state, pki, secureOrigin, names, id, publicHosts, platform } })
   }
   if (data !== undefined) {
     await keys
@@ -102,6 +104,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
       lock?.release()
     })
   }
+  if (platform) app.addHook('onClose', platform.close)
   proxyWechat(app, secure, host)
   const origin = await app.listen({ port, host })
   const handle = (request: IncomingMessage, reply: ServerResponse) => front.peek(request, () => app.routing(request, reply))
@@ -114,6 +117,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   lock?.tell(origin)
 
   await keys
+  platform?.start()
   const controls = new Map<string, EmulatorControls>()
   for (const { name, state } of sides) controls.set(name, await createControls(app, state, origin + (name && `/${name}`)))
   return {
@@ -137,6 +141,7 @@ export type { EmulatorConfig, EmulatorControls } from './controls.ts'
 export type { Chaos } from '../control/fault-routes.ts'
 export type { Difference, Explanation } from '../explain/explanation.ts'
 export type { Mistake } from '../explain/mistakes.ts'
+export type { Authorization, AuthorizeOptions, ComponentOptions, ComponentSummary, ExpireOptions } from '../wechat/open-platform/component.ts'
 export type { Fault } from '../faults/faults.ts'
 export type { Call } from '../control/journal.ts'
 export type { Message } from '../wechat/official-account-calls.ts'

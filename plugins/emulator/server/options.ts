@@ -1,11 +1,13 @@
 /** Every option of the emulator: what it may be. One that its type has and this table lacks does not compile. */
 import { anything, checkOptions, flag, handler, integer, list, number, object, oneOf, shape, text } from '../../../src/shapes.ts'
-import type { ShapesOf } from '../../../src/shapes.ts'
+import type { Shape, ShapesOf } from '../../../src/shapes.ts'
 import type { CreateEmulatorOptions } from './emulator.ts'
+import type { ComponentOptions } from '../wechat/open-platform/component.ts'
 import type { EmulatorOptions } from './plugin.ts'
 import type { SubMerchant, StateOptions } from '../state/state.ts'
 
 const port = integer('a port', 0, 65535)
+const absoluteUrl = shape(value => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value), 'must be an absolute http(s) URL')
 const seconds = number('a number of seconds', 0, 1e9)
 
 const SUB_MERCHANT = { subMchId: text, subAppId: text } satisfies ShapesOf<SubMerchant>
@@ -24,13 +26,25 @@ const ACCOUNT = {
   keyMode: oneOf('public-key', 'certificate', 'both'),
   balance: integer('an integer number of fen', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
   subMerchants: list(object(SUB_MERCHANT)),
-  nativeUrl: shape(value => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value), 'must be an absolute http(s) URL'),
+  nativeUrl: absoluteUrl,
   seed: text,
   appIds: list(text),
   domains: list(text)
 } satisfies ShapesOf<StateOptions>
 
-const PLUGIN = { ...ACCOUNT, allowProduction: flag, parts: anything } satisfies ShapesOf<EmulatorOptions>
+const COMPONENT = {
+  appId: text,
+  appSecret: text,
+  token: text,
+  encodingAesKey: shape(value => typeof value === 'string' && /^[0-9A-Za-z]{43}$/.test(value), 'must be 43 letters and digits'),
+  url: absoluteUrl,
+  domains: list(text)
+} satisfies ShapesOf<ComponentOptions>
+
+/** `true`, or what it is like. */
+const component: Shape = Object.assign((value: unknown, option: string) => { if (typeof value !== 'boolean') object(COMPONENT)(value, option) }, { members: COMPONENT })
+
+const PLUGIN = { ...ACCOUNT, component, allowProduction: flag, parts: anything } satisfies ShapesOf<EmulatorOptions>
 
 const CREATE = {
   ...PLUGIN,

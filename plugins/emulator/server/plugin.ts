@@ -13,6 +13,11 @@ import { createNotifier } from '../notifications/notifier.ts'
 import { apiFaults } from '../wechat/api-faults.ts'
 import { miniProgram } from '../wechat/mini-program.ts'
 import { officialAccountCalls } from '../wechat/official-account-calls.ts'
+import { componentCalls } from '../wechat/open-platform/calls.ts'
+import { createOpenPlatform } from '../wechat/open-platform/component.ts'
+import type { ComponentOptions, OpenPlatform } from '../wechat/open-platform/component.ts'
+import { authorizationPages } from '../wechat/open-platform/authorization.ts'
+import { onBehalf } from '../wechat/open-platform/on-behalf.ts'
 import { officialAccount } from '../wechat/official-account.ts'
 import { createPki } from '../keys/pki.ts'
 import type { Pki } from '../keys/pki.ts'
@@ -27,10 +32,12 @@ import type { State, StateOptions } from '../state/state.ts'
 import { checkPluginOptions } from './options.ts'
 
 export interface EmulatorOptions extends StateOptions {
+  /** A third-party platform (第三方平台) that the accounts here may authorize; `true`: all of it made up. Default: none. */
+  component?: boolean | ComponentOptions
   /** Needed, together with the environment's WECHAT_EMULATOR_IN_PRODUCTION=yes, where NODE_ENV is production. */
   allowProduction?: boolean
   /** @internal What WeChat knows, its certificates, where its mutual TLS is, and the other accounts here; made anew by default. */
-  parts?: { state: State, pki: Pki, secureOrigin (host: string): string | undefined, names: string[], id: string, publicHosts: readonly string[] }
+  parts?: { state: State, pki: Pki, secureOrigin (host: string): string | undefined, names: string[], id: string, publicHosts: readonly string[], platform: OpenPlatform | undefined }
 }
 
 /** A video may have 5 MB. */
@@ -50,7 +57,8 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const trouble = faults(app)
   const calls = journal(app, state)
   const account = officialAccount(app, state)
-  authorize(app, state)
+  const platform = options.parts ? options.parts.platform : ownPlatform(app, options.component, state)
+  const oauth = authorize(app, state, platform)
   apiFaults(app, state)
   const notificationFaults = createNotificationFaults()
   const notifier = createNotifier(state, pki.v3, notificationFaults, app.log)
@@ -75,15 +83,29 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   const v3 = payV3(app, state, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
   officialAccountCalls(app, state, account, pay.orders)
   const mini = miniProgram(app, state, account)
+  if (platform) {
+    componentCalls(app, state, platform)
+    authorizationPages(app, platform)
+    onBehalf(app, state, { platform, oauth, mini })
+  }
   bridge(app, state, account, pay, v3, pki.v3)
   const { secureOrigin = () => undefined, names = [], id = randomUUID(), publicHosts = [] } = options.parts ?? {}
-  control(app, state, { account, mini, pay, v3, notifier, faults: trouble, notificationFaults, journal: calls, pki, secureOrigin, names, id, publicHosts })
+  control(app, state, { account, mini, pay, v3, notifier, faults: trouble, notificationFaults, journal: calls, pki, secureOrigin, names, id, publicHosts, platform })
   answerTheUnknown(app, state, options.parts !== undefined)
   app.addHook('onClose', async () => {
     pay.refunds.close()
     timers.close()
     await notifier.close()
   })
+}
+
+/** Of the plugin alone: it begins and ends with the app. */
+function ownPlatform (app: FastifyInstance, component: EmulatorOptions['component'], state: State): OpenPlatform | undefined {
+  if (!component) return undefined
+  const platform = createOpenPlatform(component === true ? {} : component, [{ name: '', state }], app.log)
+  app.addHook('onReady', async () => { platform.start() })
+  app.addHook('onClose', platform.close)
+  return platform
 }
 
 /** @throws Error */

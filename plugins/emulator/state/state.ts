@@ -139,7 +139,9 @@ export interface Payout {
 export interface Delivery {
   id: string
   /** What it is about. */
-  about: 'payment' | 'refund' | 'probe' | 'event'
+  about: 'payment' | 'refund' | 'probe' | 'event' | 'component'
+  /** Of an Open Platform's push (`component`): what it tells. */
+  info_type?: string
   out_trade_no: string
   /** Of a refund; '' else. */
   out_refund_no: string

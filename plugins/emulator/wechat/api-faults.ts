@@ -20,7 +20,14 @@ const WORDS: Readonly<Record<string, string>> = {
   48001: 'api unauthorized',
   50002: 'user limited',
   50004: '禁止使用 token 接口',
-  50007: '账号已冻结'
+  50007: '账号已冻结',
+  61003: 'component is not authorized by this account',
+  61004: 'access clientip is not registered requestIP: 203.0.113.9',
+  61005: 'component ticket is expired',
+  61006: 'component ticket is invalid',
+  61007: 'api is unauthorized to component',
+  61009: 'code is invalid',
+  61023: 'refresh_token is invalid'
 }
 /** v3's and v2's names of what api.weixin.qq.com has a number for. */
 const NAMED: Readonly<Record<string, string>> = { SYSTEMERROR: '-1', SYSTEM_ERROR: '-1', RATELIMIT_EXCEED: '45011', FREQUENCY_LIMITED: '45011' }

@@ -29,16 +29,20 @@ export function miniProgram (app: FastifyInstance, state: State, account: Offici
     if (query.appid !== state.account.appId) return send(refuse(40013, 'invalid appid'))
     if (query.secret !== state.account.appSecret) return send(refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq'))
     if (query.grant_type !== 'authorization_code') return send(refuse(40002, 'invalid grant_type'))
-    if (!query.js_code) return send(refuse(41008, 'missing code'))
-    const code = logins.get(query.js_code)
+    return send(redeem(query.js_code))
+  })
+
+  function redeem (jsCode: string | undefined): object {
+    if (!jsCode) return refuse(41008, 'missing code')
+    const code = logins.get(jsCode)
     const problem = codeProblem(code)
-    if (problem) return send(problem)
+    if (problem) return problem
     const { openid } = code as Code
     ;(code as Code).used = true
     const key = Buffer.from(state.random.hex(16), 'hex').toString('base64')
     sessions.set(openid, key)
-    return send({ session_key: key, openid })
-  })
+    return { session_key: key, openid }
+  }
 
   // Whether a session key is still the visitor's: signed with it, over nothing.
   app.get<{ Querystring: Query }>('/wxa/checksession', async ({ query }) => {
@@ -60,6 +64,8 @@ export function miniProgram (app: FastifyInstance, state: State, account: Offici
   })
 
   return {
+    /** A js_code's session, for whoever may ask. */
+    redeem,
     /** What `wx.login` hands to the page of this visitor. */
     loginCode (openid?: string): string {
       const code = `0${state.random.word(31)}`

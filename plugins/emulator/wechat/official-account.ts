@@ -3,7 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import type { Timed, State } from '../state/state.ts'
 import { bodyJson, refuse, withRid } from './wire.ts'
 
-interface Token extends Timed { kind: 'plain' | 'stable' }
+/** `authorizer`: a platform's, for this account; `open-platform/` issues it. */
+interface Token extends Timed { kind: 'plain' | 'stable' | 'authorizer' }
 
 /** Milliseconds an old plain token goes on working after a new one was issued. */
 const OVERLAP = 300_000
@@ -30,7 +31,7 @@ export function officialAccount (app: FastifyInstance, state: State) {
   }
   const current = state.memory.table<string>('stableToken')
 
-  function issueToken (kind: Token['kind']): string {
+  function issueToken (kind: 'plain' | 'stable'): string {
     const value = `${kind === 'stable' ? '98' : '97'}_${hex(60)}`
     tokens.set(value, { kind, until: state.now() + state.tokenLifetime * 1000 })
     count('tokens')

@@ -1,18 +1,25 @@
 /** open.weixin.qq.com's authorize page, and the sns calls that redeem what it hands out. */
 import type { FastifyInstance } from 'fastify'
 import { authorizePage, errorPage } from './pages.ts'
+import type { OpenPlatform } from '../open-platform/component.ts'
+import { WEB_PAGES } from '../open-platform/permissions.ts'
 import { refuse, withRid } from '../wire.ts'
 import type { Timed, User, State } from '../../state/state.ts'
 
 type Query = Record<string, string | undefined>
 
-interface Grant extends Timed { user: User, scope: string }
+interface Grant extends Timed {
+  user: User
+  scope: string
+  /** The platform that asked on the account's behalf. */
+  component?: string
+}
 
 const CODE_LIFE = 300_000
 const ACCESS_LIFE = 7200_000
 const REFRESH_LIFE = 30 * 86_400_000
 
-export function authorize (app: FastifyInstance, state: State): void {
+export function authorize (app: FastifyInstance, state: State, platform?: OpenPlatform) {
   const { hex } = state.random
   const codes = state.memory.table<Grant & { used: boolean }>('codes')
   const accesses = state.memory.table<Grant>('visitorTokens')
@@ -20,9 +27,13 @@ export function authorize (app: FastifyInstance, state: State): void {
 
   /** What WeChat checks before it shows the page; the answer is a page too. */
   function problem (query: Query): [code: number, text: string] | undefined {
-    const { appid, redirect_uri: back = '', response_type: type, scope } = query
+    const { appid, redirect_uri: back = '', response_type: type, scope, component_appid: component } = query
     if (appid !== state.account.appId) return [10013, 'AppID 参数错误']
-    if (!URL.canParse(back) || !state.isOurDomain(new URL(back).host)) return [10003, 'redirect_uri域名与后台配置不一致']
+    if (component !== undefined && component !== platform?.account.appId) return [10013, 'component_appid 参数错误']
+    // The code is a guess; the words are those of the calls.
+    if (component !== undefined && !platform?.active(appid)?.permissions.includes(WEB_PAGES)) return [61003, 'component is not authorized by this account']
+    const isOurs = component === undefined ? state.isOurDomain : platform?.isOurDomain
+    if (!URL.canParse(back) || !isOurs?.(new URL(back).host)) return [10003, 'redirect_uri域名与后台配置不一致']
     if (type !== 'code') return [10004, 'response_type 参数错误']
     if (scope !== 'snsapi_base' && scope !== 'snsapi_userinfo') return [10005, '此公众号并没有这些scope的权限']
   }
@@ -31,13 +42,14 @@ export function authorize (app: FastifyInstance, state: State): void {
     const url = new URL(query.redirect_uri as string)
     if (code) url.searchParams.set('code', code)
     url.searchParams.set('state', query.state ?? '')
+    if (query.component_appid !== undefined) url.searchParams.set('appid', query.appid as string)
     return url.href
   }
 
   function grant (query: Query): string {
     const user = state.users.find(({ openid }) => openid === query.user) ?? state.users[0] as User
     const code = `0${hex(15)}x`
-    codes.set(code, { user, scope: query.scope as string, until: state.now() + CODE_LIFE, used: false })
+    codes.set(code, { user, scope: query.scope as string, until: state.now() + CODE_LIFE, used: false, ...(query.component_appid !== undefined && { component: query.component_appid }) })
     return code
   }
 
@@ -80,21 +92,30 @@ export function authorize (app: FastifyInstance, state: State): void {
     const wrong = appProblem(query, 'authorization_code')
     if (wrong) return wrong
     if (query.secret !== state.account.appSecret) return refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq')
-    if (!query.code) return refuse(41008, 'missing code')
-    const code = codes.get(query.code)
-    if (!code) return refuse(40029, 'invalid code')
+    return redeem(query.code)
+  })
+
+  /** A code that a platform asked for is that platform's to redeem, and nobody else's (40029: a guess). */
+  function redeem (given: string | undefined, component?: string) {
+    if (!given) return refuse(41008, 'missing code')
+    const code = codes.get(given)
+    if (!code || code.component !== component) return refuse(40029, 'invalid code')
     if (code.used) return refuse(40163, 'code been used')
     if (code.until <= state.now()) return refuse(42003, 'oauth_code expired')
     code.used = true
     return tokens(code)
-  })
+  }
 
   sns('/sns/oauth2/refresh_token', query => {
     const wrong = appProblem(query, 'refresh_token')
     if (wrong) return wrong
-    const grant = refreshes.get(query.refresh_token ?? '')
-    return grant && grant.until > state.now() ? tokens(grant, query.refresh_token) : refuse(40030, 'invalid refresh_token')
+    return refresh(query.refresh_token)
   })
+
+  function refresh (given = '', component?: string) {
+    const grant = refreshes.get(given)
+    return grant && grant.component === component && grant.until > state.now() ? tokens(grant, given) : refuse(40030, 'invalid refresh_token')
+  }
 
   /** Calls with the visitor's own access_token. */
   function granted (query: Query): Grant | ReturnType<typeof refuse> {
@@ -121,4 +142,8 @@ export function authorize (app: FastifyInstance, state: State): void {
   function sns (path: string, answer: (query: Query) => object) {
     app.get<{ Querystring: Query }>(path, async (request, reply) => reply.type('text/plain').send(JSON.stringify(withRid(answer(request.query), state, ','))))
   }
+
+  return { redeem, refresh }
 }
+
+export type Authorize = ReturnType<typeof authorize>

@@ -1,7 +1,7 @@
 /** The pages a visitor sees on WeChat's side: the consent page, the cashier, an error. */
 import type { Order, User } from '../../state/state.ts'
 
-const escape = (text: unknown) => String(text).replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
+export const escape = (text: unknown) => String(text).replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
 
 const STYLE = `
 :root{color-scheme:light dark;--bg:#f7f7f7;--card:#fff;--text:#191919;--dim:#888;--line:#0001;--green:#07c160}
@@ -25,7 +25,7 @@ button.plain{background:#0000000d;color:var(--green)}
 @media(prefers-color-scheme:dark){button.plain{background:#ffffff1a}}
 small{display:block;text-align:center;color:var(--dim);padding:12px}`
 
-function page (title: string, body: string): string {
+export function page (title: string, body: string): string {
   return '<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">' +
     `<title>${escape(title)}</title><style>${STYLE}</style></head><body><main>${body}</main><small>微信模拟器 · WeChat emulator</small></body></html>`
 }

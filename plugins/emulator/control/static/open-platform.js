@@ -1,0 +1,1 @@
+// The dashboard's panel of the third-party platform.

@@ -1,0 +1,170 @@
+/** What WeChat tells a platform: encrypted XML to its one URL for authorization events. */
+import type { FastifyBaseLogger } from 'fastify'
+import { request } from 'undici'
+import { createAppointments } from '../../state/appointments.ts'
+import type { Delivery, State } from '../../state/state.ts'
+import { v2Xml } from '../wire.ts'
+import type { Values } from '../wire.ts'
+import { encryptMessage, signatureOf } from './crypt.ts'
+
+export interface ComponentAccount { appId: string, appSecret: string, token: string, encodingAesKey: string }
+
+export type InfoType = 'component_verify_ticket' | 'authorized' | 'updateauthorized' | 'unauthorized'
+
+interface Push { infoType: InfoType, values: Values, attempt: number, since: number }
+
+/** Seconds from one attempt to the next. A guess: WeChat documents three attempts, five seconds apart, for messages of users. */
+const SCHEDULE = [5, 5]
+/** Seconds between tickets; recorded, with gaps of an hour now and then. */
+const TICKET_EVERY = 600
+/** Milliseconds; however fast the time is, the platform is not flooded. */
+const LEAST = 100
+/** Milliseconds the platform has to answer. */
+const PATIENCE = 5000
+/** Milliseconds that the end of this WeChat waits for those that are under way. */
+const GRACE = 200
+
+const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache', 'content-type': 'text/xml' }
+
+export interface PushParts {
+  account: ComponentAccount
+  log: FastifyBaseLogger
+  /** Makes and remembers a new ticket. */
+  newTicket (): string
+}
+
+export function createPushes (state: State, { account, log, newTicket }: PushParts) {
+  const settings = state.memory.table<string>('component')
+  const pending = state.memory.table<Push>('componentPushes')
+  const turns = createAppointments(state)
+  const underWay = new Set<Promise<unknown>>()
+  const ended = new AbortController()
+  let closed = false
+
+  const url = () => settings.get('url') ?? ''
+  /** Nothing but tickets is pushed before: WeChat takes a URL for working only then. */
+  const hasAnswered = () => settings.get('answered') === url()
+
+  /** A fresh prefix, nonce and timestamp for each attempt (a guess: WeChat may send the same bytes again). */
+  function encrypted (xml: string): { url: string, body: string } {
+    // What is signed keeps to the real time, as everywhere on the wire.
+    const timestamp = String(Math.floor(state.wireNow() / 1000))
+    const nonce = state.random.digits(10)
+    const ciphertext = encryptMessage(xml, account, state.random.word(16))
+    const target = new URL(url())
+    const query = { signature: signatureOf(account.token, timestamp, nonce), timestamp, nonce, encrypt_type: 'aes', msg_signature: signatureOf(account.token, timestamp, nonce, ciphertext) }
+    for (const [name, value] of Object.entries(query)) target.searchParams.set(name, value)
+    return { url: target.href, body: v2Xml({ AppId: account.appId, Encrypt: ciphertext }) }
+  }
+
+  async function send (infoType: InfoType, attempt: number, message: { url: string, body: string }, refusal?: string): Promise<Delivery> {
+    const delivery: Delivery = {
+      id: `n${state.deliveries.length + 1}`,
+      about: 'component',
+      info_type: infoType,
+      out_trade_no: '',
+      out_refund_no: '',
+      attempt,
+      url: message.url,
+      sent_at: new Date(state.now()).toISOString(),
+      request: { headers: { ...HEADERS }, body: message.body },
+      reply: null,
+      error: refusal ?? null,
+      accepted: false
+    }
+    state.deliveries.push(delivery)
+    if (refusal === undefined) await deliver(delivery)
+    state.events.emit('delivery', delivery)
+    state.events.emit('change')
+    log.debug({ info_type: infoType, attempt, accepted: delivery.accepted }, 'push delivered')
+    return delivery
+  }
+
+  async function deliver (delivery: Delivery): Promise<void> {
+    const { url, request: { headers, body } } = delivery
+    try {
+      const reply = await request(url, { method: 'POST', headers, body, signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ended.signal]) })
+      delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
+      // The bare word; whether blanks around it count is a guess.
+      delivery.accepted = reply.statusCode === 200 && delivery.reply.body.trim() === 'success'
+    } catch (error) {
+      delivery.error = (error as Error).message
+    }
+    if (delivery.accepted && delivery.info_type === 'component_verify_ticket') settings.set('answered', settings.get('url') ?? '')
+  }
+
+  async function attempt (key: string, push: Push): Promise<Delivery> {
+    const { infoType, values, attempt: number } = push
+    const xml = v2Xml({ AppId: account.appId, CreateTime: Math.floor(state.wireNow() / 1000), InfoType: infoType, ...values })
+    pending.set(key, push)
+    const sending = send(infoType, number, encrypted(xml))
+    underWay.add(sending)
+    const delivery = await sending.finally(() => underWay.delete(sending))
+    // A newer ticket has taken its place; or this WeChat ends, and will try again when it is back.
+    if (pending.get(key) !== push || (closed && !delivery.accepted)) return delivery
+    if (delivery.accepted || SCHEDULE[number - 1] === undefined) pending.delete(key)
+    else again(key, { ...push, attempt: number + 1, since: state.now() })
+    return delivery
+  }
+
+  function again (key: string, push: Push): void {
+    if (closed) return
+    pending.set(key, push)
+    turns.make(key, push.since, (SCHEDULE[push.attempt - 2] ?? 0) * 1000 * state.timeScale, () => { if (pending.get(key) === push) run(attempt(key, push)) })
+  }
+
+  /** Errors are in the delivery; what is thrown beside is a fault of the emulator. */
+  function run (work: Promise<unknown>): void {
+    work.catch((error: Error) => log.error({ err: error }, 'a push failed'))
+  }
+
+  async function pushTicket (): Promise<Delivery> {
+    schedule()
+    return await attempt('ticket', { infoType: 'component_verify_ticket', values: { ComponentVerifyTicket: newTicket() }, attempt: 1, since: state.now() })
+  }
+
+  function schedule (): void {
+    if (closed || url() === '' || settings.get('pushing') !== 'yes') return
+    turns.make('next ticket', state.now(), Math.max(LEAST, TICKET_EVERY * 1000 * state.timeScale), () => run(pushTicket()))
+  }
+
+  return {
+    url,
+    hasAnswered,
+    isPushing: () => settings.get('pushing') === 'yes',
+    /** What was not told before a restart, and a ticket. */
+    start (): void {
+      for (const [key, push] of pending) if (key !== 'ticket') again(key, push)
+      if (url() !== '' && settings.get('pushing') === 'yes') run(pushTicket())
+    },
+    /** The first ticket is on its way. */
+    startPushing (): void {
+      settings.set('pushing', 'yes')
+      if (url() !== '') run(pushTicket())
+    },
+    /** @throws Error where there is no URL yet */
+    async pushTicket (): Promise<Delivery> {
+      if (url() === '') throw new Error('there is no URL to push to: set the component\'s url')
+      return await pushTicket()
+    },
+    tell (infoType: Exclude<InfoType, 'component_verify_ticket'>, values: Values): void {
+      if (closed || url() === '') return
+      // Shown, so that nobody waits for it in vain. That it is lost, and not sent later, is a guess.
+      if (!hasAnswered()) return run(send(infoType, 1, { url: url(), body: '' }, 'not sent: the URL has not answered "success" to a ticket yet'))
+      run(attempt(`push ${state.random.hex(8)}`, { infoType, values, attempt: 1, since: state.now() }))
+    },
+    /** Byte for byte what was sent before, nonce and signature too: a duplicate. */
+    async resend ({ info_type: infoType, attempt: number, url: target, request: { body } }: Delivery): Promise<Delivery> {
+      return await send(infoType as InfoType, number, { url: target, body })
+    },
+    async close (): Promise<void> {
+      closed = true
+      turns.close()
+      const grace = setTimeout(() => ended.abort(), GRACE)
+      await Promise.allSettled(underWay)
+      clearTimeout(grace)
+    }
+  }
+}
+
+export type Pushes = ReturnType<typeof createPushes>
