@@ -1,4 +1,4 @@
-/** Whose a request is: the one account of the options, or the one of many that `accounts` finds. Decorates `app.wechatAccounts` and `request.wechatAccount`. */
+/** Finds a request's account: the single account of the options, or one found by `accounts`. Decorates `app.wechatAccounts` and `request.wechatAccount`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { lazyAccount } from '../src/lazy-account.ts'
 import type { Account } from '../src/lazy-account.ts'
@@ -12,13 +12,13 @@ import type { AnyAccounts } from './common.ts'
 import type { Namespaced, WechatAccountOptions } from './namespaces.ts'
 
 export interface AccountsChoice extends Omit<AccountsOptions<WechatAccountOptions>, 'find'> {
-  /** The options of one account, from your own records; undefined or null if there is none of this id: 404. */
+  /** Returns one account's options from your own records; undefined or null (404) if no account has this id. */
   find: AccountsOptions<WechatAccountOptions>['find']
-  /** Which account a request is about. Default: `request.params.account`, so that `prefix` may be `/wechat/:account`. */
+  /** Returns the id of the request's account. Default: `request.params.account`, for a `prefix` like `/wechat/:account`. */
   of?: (request: FastifyRequest) => string | undefined | Promise<string | undefined>
   /**
-   * Where notifications of all arrive on one path: whose this may be. What it claims is not proven yet: each account that
-   * is named here tries its own keys. Default: those in memory that it may belong to.
+   * For one notification path shared by all accounts: returns the ids of possible accounts. The claims are not verified yet: each
+   * returned account tries its own keys. Default: accounts in memory that match the claims.
    */
   ofNotification?: (claims: NotificationClaims, request: FastifyRequest | undefined) => string | string[] | undefined | Promise<string | string[] | undefined>
 }
@@ -31,17 +31,17 @@ declare module 'fastify' {
     wechatAccounts: Namespaced<WechatAccounts>
   }
   interface FastifyRequest {
-    /** Whose this request is, in the routes of this package: from its `preParsing` hook on. @throws WechatConfigError elsewhere */
+    /** The request's account, available in this package's routes from the `preParsing` hook on. @throws WechatConfigError elsewhere */
     readonly wechatAccount: WechatAccount
   }
 }
 
-/** Where a piece gets its accounts from. */
+/** Where a plugin gets its accounts from. */
 export interface AccountSource {
-  /** The only one, made from the options; undefined where accounts come and go. */
+  /** The single account of the options; undefined with `accounts`. */
   readonly only: WechatAccount | undefined
   readonly store: Store
-  /** Undefined: the request does not say. */
+  /** Undefined if the request does not say. */
   of (request: FastifyRequest): WechatAccount | undefined | Promise<WechatAccount | undefined>
   get (id: string | undefined): Promise<WechatAccount>
   kept (): Iterable<WechatAccount>
@@ -50,7 +50,7 @@ export interface AccountSource {
 
 interface Shared { source: AccountSource, redis: unknown, face: WechatAccounts | undefined }
 
-/** One for each object of options and server: all pieces that were given it know the same accounts. */
+/** One per `accounts` object and server: all plugins that get the same object share its accounts. */
 const sources = new WeakMap<object, WeakMap<object, Shared>>()
 
 const ACCOUNT = Symbol('fastify-wechat-pay.account')
@@ -64,7 +64,7 @@ export async function accountsOf (app: FastifyInstance, options: AnyAccounts): P
   if (!here) sources.set(app.server, here = new WeakMap())
   let shared = here.get(key)
   if (!shared) here.set(key, shared = { redis, ...await (choice ? many(app, choice, storeOf(app, options)) : one(app, options)) })
-  if (shared.redis !== redis) throw new WechatConfigError('redis', 'must be the same for all pieces that share accounts')
+  if (shared.redis !== redis) throw new WechatConfigError('redis', 'must be the same for all plugins that share accounts')
   const { face } = shared
   if (face && exposed(app, 'wechatAccounts', namespace) !== face) expose(app, 'wechatAccounts', face, namespace)
   if (!app.hasRequestDecorator('wechatAccount')) {
@@ -72,7 +72,7 @@ export async function accountsOf (app: FastifyInstance, options: AnyAccounts): P
     app.decorateRequest('wechatAccount', {
       getter () {
         const account = (this as unknown as Marked)[ACCOUNT]
-        if (!account) throw new WechatConfigError('accounts', 'request.wechatAccount is there in the routes of fastify-wechat-pay only: elsewhere, ask app.wechatAccounts.get(id)')
+        if (!account) throw new WechatConfigError('accounts', 'request.wechatAccount exists only in routes of fastify-wechat-pay: elsewhere, use app.wechatAccounts.get(id)')
         return account
       }
     })
@@ -82,7 +82,7 @@ export async function accountsOf (app: FastifyInstance, options: AnyAccounts): P
 
 async function one (app: FastifyInstance, options: AnyAccounts): Promise<Omit<Shared, 'redis'>> {
   const store = storeOf(app, options)
-  // What belongs to WeChat Pay is most of the package: who needs none of it does not load it.
+  // WeChat Pay is most of the package: load it only if it is needed.
   const paying = options.merchant === undefined ? undefined : { ...await import('../src/account.ts'), ...await import('./expiry.ts') }
   const only = (paying?.createAccount ?? lazyAccount)(coreOptions(options) as WechatAccountOptions, { store, log: app.log })
   paying?.watchExpiry(app, () => [only])
@@ -117,8 +117,8 @@ async function many (app: FastifyInstance, choice: AccountsChoice, store: Store)
 const byParameter = ({ params }: FastifyRequest) => (params as { account?: string } | undefined)?.account
 
 /**
- * Sets `request.wechatAccount` on the routes of this scope, before a body is read: what has no account costs no more than
- * its look-up. Not earlier, so that a rate limit of the host's comes first, be it the route's own.
+ * Sets `request.wechatAccount` on the routes of this scope before a body is read: a request for an unknown account costs no more than
+ * the look-up. Not earlier, so that the application's rate limits run first, including per-route ones.
  */
 export function findAccounts (scope: FastifyInstance, { of }: AccountSource, { optional = false } = {}): void {
   scope.addHook('preParsing', (request, _reply, payload, done) => {
@@ -141,10 +141,10 @@ export function setAccount (request: FastifyRequest, account: WechatAccount): vo
   (request as Marked)[ACCOUNT] = account
 }
 
-/** Its account, if it has one already. */
+/** The request's account, if it is already set. */
 export const accountIn = (request: FastifyRequest): WechatAccount | null => (request as Marked)[ACCOUNT] ?? null
 
-/** What a piece needs for each account, made at first use and kept as long as the account. */
+/** What a plugin needs per account: created on first use and kept as long as the account. */
 export function perAccount<T extends object> (make: (account: WechatAccount) => T): (account: WechatAccount) => T {
   const made = new WeakMap<WechatAccount, T>()
   return account => {

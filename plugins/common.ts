@@ -1,4 +1,4 @@
-/** What every piece of the package understands, and the few steps that all of them take. */
+/** Options that every plugin of the package accepts, and steps that all of them share. */
 import cluster from 'node:cluster'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RegisterOptions, preHandlerAsyncHookHandler } from 'fastify'
 import { WechatConfigError } from '../src/errors.ts'
@@ -21,42 +21,42 @@ import { forVisitors } from './visitors.ts'
 
 export interface CommonOptions {
   appId: string
-  /** Stands in the place of `appId` and all else that is one account's. */
+  /** Replaces `appId` and all other options of a single account. */
   accounts?: undefined
-  /** WeChat's hosts; leave out in production, point them at the emulator in development. */
+  /** WeChat's hosts. Leave it out in production; point it at the emulator in development. */
   endpoints?: Endpoints
-  /** A client or cluster of ioredis (`app.redis`) or of the package `redis`, shared by all processes. Default: the memory of this process. */
+  /** A client or cluster of ioredis (`app.redis`) or of the package `redis`, shared by all processes. Default: this process's memory. */
   redis?: RedisClient
-  /** Encrypts tokens, tickets, logins and certificates in Redis: 32 random bytes, as a Buffer or as their hex or base64, the same in all processes. */
+  /** Encrypts tokens, tickets, logins and certificates in Redis: 32 random bytes, as a Buffer, hex or base64, the same in all processes. */
   encryptionKey?: string | Uint8Array
-  /** Time-out and retries of calls to WeChat. */
+  /** Timeout, retries, connections and proxy of calls to WeChat. */
   http?: HttpOptions
-  /** Where the routes live. Default `/wechat`, or `/wechat/<namespace>`; with `accounts`, as a rule, `/wechat/:account`. */
+  /** The path of the routes. Default `/wechat`, or `/wechat/<namespace>`; with `accounts`, usually `/wechat/:account`. */
   prefix?: string
-  /** The host's own say on every route of this piece, before anything is done: a session, a quota. */
+  /** Runs before every route of this plugin: for authentication, rate limits and so on. */
   preHandler?: PreHandler | PreHandler[]
-  /** `config` of every route of this piece, such as `{ rateLimit: { max: 20, timeWindow: '1 minute' } }` for @fastify/rate-limit. */
+  /** `config` of every route of this plugin, such as `{ rateLimit: { max: 20, timeWindow: '1 minute' } }` for @fastify/rate-limit. */
   routeConfig?: FastifyContextConfig & Record<string, unknown>
   /** A second account in the same scope: its decorators are members of that name, as with @fastify/redis. */
   namespace?: string
-  /** Of this piece's routes, as Fastify's own of `register`. */
+  /** For this plugin's routes, as in Fastify's `register`. */
   logLevel?: RegisterOptions['logLevel']
   logSerializers?: RegisterOptions['logSerializers']
 }
 
-/** What is an account's own, and no matter of routes. */
+/** The options that belong to an account, not to routes. */
 type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'component' | 'merchant' | 'version' | 'endpoints' | 'http'
 
-/** The options `T` of a piece, for accounts that come and go instead of one. */
+/** The options `T` of a plugin with `accounts` instead of a single account. */
 export type WithAccounts<T> = Omit<T, OfAccount | 'accounts'> & { [Name in OfAccount]?: undefined } & { accounts: AccountsChoice }
 
-/** The options `T` of a piece, with tokens from elsewhere instead of a secret. */
+/** The options `T` of a plugin with `tokenProvider` instead of a secret. */
 export type WithProvider<T> = Omit<T, 'appSecret'> & { appSecret?: string, tokenProvider: TokenProvider }
 
-/** The options `T` of a piece, for an account that has authorized a third-party platform: without a secret. */
+/** The options `T` of a plugin, for an account that has authorized a third-party platform: without a secret. */
 export type WithComponent<T> = Omit<T, 'appSecret' | 'component'> & { appSecret?: string, component: AccountComponent }
 
-/** What all pieces take to find their accounts. */
+/** The options from which all plugins get their accounts. */
 export type AnyAccounts = Omit<CommonOptions, OfAccount | 'accounts'> & { [Name in OfAccount]?: unknown } & { accounts?: AccountsChoice | undefined }
 
 /** Return `reply` if you have answered. */
@@ -65,15 +65,15 @@ type PreHandler = (request: FastifyRequest, reply: FastifyReply) => Promise<unkn
 export type { Namespaced }
 
 /**
- * What is unknown or of a wrong form stops registration. One object of options may serve several pieces: each knows the
- * names of all, and looks at its own.
+ * An unknown or invalid option stops registration. One options object may serve several plugins: each accepts the
+ * names of all, and checks its own.
  * @throws WechatConfigError naming the option, never its value
  */
-export function checkPluginOptions (app: FastifyInstance, piece: keyof typeof OPTIONS, options: AnyAccounts): void {
-  checkOptions(options, OPTIONS[piece], '', OPTIONS.wechatPay)
+export function checkPluginOptions (app: FastifyInstance, plugin: keyof typeof OPTIONS, options: AnyAccounts): void {
+  checkOptions(options, OPTIONS[plugin], '', OPTIONS.wechatPay)
   if (options.accounts) {
     const ofOne = Object.entries(options).find(([name, value]) => value !== undefined && Object.hasOwn(CORE, name))?.[0]
-    if (ofOne) throw new WechatConfigError(ofOne, 'is one account\'s: beside accounts, it belongs into what accounts.find gives')
+    if (ofOne) throw new WechatConfigError(ofOne, 'belongs to a single account: with accounts, return it from accounts.find')
   }
   warnOfPlainHttp(app, options.endpoints as Endpoints | undefined)
 }
@@ -83,12 +83,12 @@ export function warnOfPlainHttp (app: FastifyInstance, endpoints: Endpoints = {}
   const plain = Object.entries(endpoints).filter(([, base]) => /^http:/i.test(base)).map(([name]) => `endpoints.${name}`)
   if (plain.length === 0) return
   warned.add(app.server)
-  app.log.warn(`fastify-wechat-pay: ${plain.join(', ')} go over plain http with NODE_ENV=production: whoever is on the way reads your secrets. If that is the emulator, it was forgotten`)
+  app.log.warn(`fastify-wechat-pay: ${plain.join(', ')} use plain http with NODE_ENV=production: your secrets are readable on the network. If this is the emulator, remove it`)
 }
 
 const warned = new WeakSet<object>()
 
-/** For `register`: where the routes of a piece live, and how they log. */
+/** For `register`: the prefix of a plugin's routes, and how they log. */
 export function scopeOf (options: Pick<CommonOptions, 'prefix' | 'namespace' | 'logLevel' | 'logSerializers'>): RegisterOptions {
   const { logLevel, logSerializers } = options
   return { prefix: prefixOf(options), ...(logLevel !== undefined && { logLevel }), ...(logSerializers && { logSerializers }) }
@@ -106,25 +106,25 @@ export function storeOf (app: FastifyInstance, { redis, encryptionKey }: Pick<Co
   const shared = memories.get(app.server)
   if (shared) return shared
   if (runsBesideOthers()) {
-    app.log.warn('fastify-wechat-pay: several processes but no redis option: each keeps its own tokens and handled notifications, and they kill each other\'s')
+    app.log.warn('fastify-wechat-pay: several processes but no redis option: each has its own tokens and handled notifications, and they invalidate each other\'s tokens')
   }
   const memory = createMemoryStore()
   memories.set(app.server, memory)
   return memory
 }
 
-/** One for all pieces of a server, as one Redis would be: what one of them knows, the others need not fetch. */
+/** One memory store for all plugins of a server, so that they share values as they would with Redis. */
 const memories = new WeakMap<object, Store>()
 
-/** node:cluster, pm2, or a platform that says how many processes it starts. */
+/** node:cluster, pm2, or a platform that sets the number of processes. */
 function runsBesideOthers (): boolean {
   const { NODE_APP_INSTANCE, WEB_CONCURRENCY } = process.env
   return cluster.isWorker || NODE_APP_INSTANCE !== undefined || Number(WEB_CONCURRENCY) > 1
 }
 
 /**
- * What all routes have: the host's say, a schema that describes (@fastify/swagger shows it) but leaves the checking to us,
- * whose errors say more, and errors that tell visitors no more than is theirs; what they become then is up to the host's handler.
+ * Shared by all routes: the `preHandler`, a schema that documents the route (for @fastify/swagger) but does not validate,
+ * because our own errors are more specific, and errors without internals for visitors; the application's error handler gets them next.
  */
 export function routeOf ({ preHandler, routeConfig, accounts }: Pick<AnyAccounts, 'preHandler' | 'routeConfig' | 'accounts'>, schema: FastifySchema) {
   return {
@@ -140,14 +140,14 @@ export function routeOf ({ preHandler, routeConfig, accounts }: Pick<AnyAccounts
   }
 }
 
-/** An onSend hook: the answer is for this visitor and this moment only. */
+/** An onSend hook: answers must not be cached or shared. */
 export async function noStore (_request: FastifyRequest, reply: FastifyReply): Promise<void> {
   reply.header('cache-control', 'no-store')
 }
 
 type Decorator = 'wechatAccounts' | 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatPay' | 'wechatNotify' | 'wechatReconcile'
 
-/** Decorates the app, or adds a named account to the decorator that is there. */
+/** Decorates the app, or adds a named account to the existing decorator. */
 export function expose (app: FastifyInstance, name: Decorator, value: object, namespace: string | undefined): void {
   if (namespace === undefined) {
     app.decorate(name, value as never)
@@ -159,7 +159,7 @@ export function expose (app: FastifyInstance, name: Decorator, value: object, na
   accounts[namespace] = value
 }
 
-/** The decorator that `expose` made, if there is one. */
+/** The decorator created by `expose`, if there is one. */
 export function exposed<T> (app: FastifyInstance, name: Decorator, namespace: string | undefined): T | undefined {
   if (!app.hasDecorator(name)) return undefined
   const accounts = app.getDecorator<T & Record<string, T>>(name)

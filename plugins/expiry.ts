@@ -1,4 +1,4 @@
-/** Warns in the log, once a day each, of merchants' certificates that end within 30 days. */
+/** Logs a warning once a day for each merchant certificate that expires within 30 days. */
 import type { FastifyInstance } from 'fastify'
 import { expiring } from '../src/pay/expiry.ts'
 import type { WechatAccount } from './accounts.ts'
@@ -12,7 +12,7 @@ export function watchExpiry (app: FastifyInstance, kept: () => Iterable<WechatAc
 
   function look (): void {
     const now = Date.now()
-    // What was told a day ago may be told again, and takes no place.
+    // Remove entries older than a day: those warnings are due again.
     told = new Map([...told].filter(([, at]) => now - at < DAY))
     for (const { id, certificates } of kept()) {
       for (const { of, serialNo, validTo } of expiring(certificates, now)) {
@@ -20,7 +20,7 @@ export function watchExpiry (app: FastifyInstance, kept: () => Iterable<WechatAc
         if (told.has(key)) continue
         told.set(key, now)
         const days = Math.floor((validTo.getTime() - now) / DAY)
-        app.log.warn({ account: id, certificate: of, serialNo, validTo, days }, 'fastify-wechat-pay: a merchant\'s certificate ends soon: issue a new one in WeChat Pay\'s console (Account centre, API security)')
+        app.log.warn({ account: id, certificate: of, serialNo, validTo, days }, 'fastify-wechat-pay: a merchant certificate expires soon: issue a new one in WeChat Pay\'s console (Account centre, API security)')
       }
     }
   }

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 
-/** Form bodies in this scope, unless the host reads them already. */
+/** Parses form bodies in this scope, unless the application already does. */
 export async function acceptForms (scope: FastifyInstance): Promise<void> {
   if (!scope.hasContentTypeParser('application/x-www-form-urlencoded')) await scope.register(import('@fastify/formbody'))
 }

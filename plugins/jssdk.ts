@@ -38,7 +38,7 @@ export const jssdk = fp<JssdkOptions | WithProvider<JssdkOptions> | WithAccounts
   const accounts = await accountsOf(app, options)
   const { only } = accounts
   if (only && !exposed(app, 'wechatToken', namespace)) await app.register(token, options)
-  // The host's token piece knows the token of its account already.
+  // The application's token plugin already has the account's token.
   const held = exposed<WechatToken>(app, 'wechatToken', namespace)
   const tokenOf = (account: WechatAccount) => held?.appId === account.appId ? held : account.token
 
@@ -56,11 +56,11 @@ export const jssdk = fp<JssdkOptions | WithProvider<JssdkOptions> | WithAccounts
   }
 
   async function sign (url: unknown, request: FastifyRequest): Promise<JssdkConfig> {
-    if (typeof url !== 'string' || url === '' || url.length > MAX_URL) throw new WechatInputError('url', 'must be the address of the page, once')
+    if (typeof url !== 'string' || url === '' || url.length > MAX_URL) throw new WechatInputError('url', 'must be the URL of the page, given once')
     const host = pageHost(url)
     if (host === undefined || !await isAllowed(host, request)) {
-      throw new WechatError('WECHAT_URL_NOT_ALLOWED', 'this server does not sign that page', {
-        statusCode: 403, advice: 'Send location.href of a page on this host, or name its host in allowedHosts.', adviceZh: '请传入本站页面的 location.href，或在 allowedHosts 中加入该域名。'
+      throw new WechatError('WECHAT_URL_NOT_ALLOWED', 'this server does not sign this page', {
+        statusCode: 403, advice: 'Send location.href of a page on this host, or add the page\'s host to allowedHosts.', adviceZh: '请传入本站页面的 location.href，或在 allowedHosts 中加入该域名。'
       })
     }
     return await configOf(request.wechatAccount, url)
@@ -75,7 +75,7 @@ export const jssdk = fp<JssdkOptions | WithProvider<JssdkOptions> | WithAccounts
   }, scopeOf(options))
 }, { fastify: '5.x', name: 'fastify-wechat-pay/jssdk' })
 
-/** A browser never shows 80 in an http address nor 443 in an https one; a Host header may hold them. */
+/** Browsers omit port 80 in http URLs and 443 in https URLs; a Host header may contain them. */
 function withoutDefaultPort (host: string): string {
   return host.toLowerCase().replace(/:(?:80|443)$/, '')
 }

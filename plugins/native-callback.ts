@@ -1,4 +1,4 @@
-/** NATIVE mode 1: WeChat asks which order the scanned article stands for, and is told a prepay_id. */
+/** NATIVE mode 1: WeChat asks for the order of a scanned product and gets a prepay_id. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { WechatConfigError, WechatError, WechatNotificationError } from '../src/errors.ts'
 import type { CheckedV2 } from '../src/pay/merchant.ts'
@@ -11,7 +11,7 @@ import type { AccountSource, WechatAccount } from './accounts.ts'
 import type { routeOf } from './common.ts'
 import { xml } from './xml.ts'
 
-/** The order for this article and this payer, from the host's own records. What it throws, the payer reads as "cannot be bought". */
+/** Returns the order for this product and payer, from your own records. If it throws, the payer sees "cannot be bought". */
 export type ProductHandler = (scan: NativeScan, request: FastifyRequest) => NativeOrder | Promise<NativeOrder>
 
 export interface NativeCallbackOptions {
@@ -38,7 +38,7 @@ export async function nativeCallback (scope: FastifyInstance, { accounts, produc
   }
 
   scope.post('/native', route, async (request: FastifyRequest, reply: FastifyReply) => {
-    if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('there is no body')
+    if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('the body is missing')
     const { appId } = request.wechatAccount
     const merchant = v2Of(request.wechatAccount)
     const scan = readNativeScan(request.body, appId, merchant)
@@ -46,7 +46,7 @@ export async function nativeCallback (scope: FastifyInstance, { accounts, produc
     try {
       return nativeAnswer({ prepayId: await prepayIdFor(scan, request) }, appId, merchant)
     } catch (err) {
-      request.log[err instanceof WechatError && err.statusCode < 500 ? 'warn' : 'error']({ err, productId: scan.productId }, 'no order for a scanned article')
+      request.log[err instanceof WechatError && err.statusCode < 500 ? 'warn' : 'error']({ err, productId: scan.productId }, 'no order for a scanned product')
       return nativeAnswer({ problem: '暂时无法购买' }, appId, merchant)
     }
   })

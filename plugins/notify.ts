@@ -1,4 +1,4 @@
-/** WeChat's news about payments and refunds: `POST /notify`, verified, handled once, answered after it was handled. */
+/** Notifications of payments and refunds: `POST /notify`, verified, handled once, and answered after the handler has resolved. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { notificationChannel, traced } from '../src/diagnostics.ts'
@@ -23,57 +23,57 @@ import { createVerifier } from './verifier.ts'
 import { xml } from './xml.ts'
 import { NOTIFY } from './schemas.ts'
 
-/** What handlers get beside the news: a key for the host's own transaction, whose it is, and the request if it came by one. */
+/** The second argument of handlers: a key for your own transaction, the account, and the request if there is one. */
 export interface NotifyContext extends HandlingContext {
   account: WechatAccount
   request?: FastifyRequest
 }
 
 export interface NotifyOptions extends CommonOptions {
-  /** With `v2`, `v3` or both: messages of each that is configured are understood. */
+  /** With `v2`, `v3` or both: notifications of each configured version are accepted. */
   merchant: Merchant
   /**
-   * Called once per payment; resolve only when it is safely recorded. A throw, or longer than `handlerTimeout`,
-   * and WeChat will send it again.
+   * Called once per payment; resolve only when it is safely recorded. If it throws, or takes longer than `handlerTimeout`,
+   * WeChat sends the notification again.
    */
   onPayment?: (payment: Payment, context: NotifyContext) => unknown
-  /** The same for what became of a refund: SUCCESS, CLOSED or ABNORMAL, each of them once. Without it, it is logged and acknowledged. */
+  /** The same for a refund's final state: SUCCESS, CLOSED or ABNORMAL, each once. Without it, refunds are logged and acknowledged. */
   onRefund?: (refund: Refund, context: NotifyContext) => unknown
   /**
-   * What the order should look like, or null or undefined if there is none. Recommended: without it a genuine payment of
-   * another amount than the order's reaches `onPayment`.
+   * Returns the expected order; null or undefined if there is none. Recommended: without it, a genuine payment with a
+   * wrong amount reaches `onPayment`.
    */
   expected?: ExpectedOf<Omit<NotifyContext, 'idempotencyKey'>>
-  /** Called instead of `onPayment` for a genuine payment that is not what `expected` says. WeChat will send it again. */
+  /** Called instead of `onPayment` for a genuine payment that differs from `expected`. WeChat sends it again. */
   onMismatch?: (payment: Payment, expected: Expected | undefined, context: Omit<NotifyContext, 'idempotencyKey'>) => unknown
-  /** Milliseconds a delivery waits for its handler; WeChat waits 5000. A slower handler goes on, and is not run a second time beside. Default 4500. */
+  /** Milliseconds a delivery waits for its handler; WeChat waits 5000. A slower handler keeps running, and no second run starts meanwhile. Default 4500. */
   handlerTimeout?: number
-  /** Milliseconds a handler may go on in all; then it counts as hung, and the next delivery runs it again. At most a day. Default 600000: ten minutes. */
+  /** Total milliseconds a handler may run; after that it counts as hung, and the next delivery runs it again. At most a day. Default 600000: ten minutes. */
   handlerLimit?: number
-  /** Seconds that a handled payment is remembered, at most a year. Default seven days; WeChat gives up after about one. */
+  /** Seconds to remember a handled payment, at most a year. Default seven days; WeChat stops resending after about one day. */
   remember?: number
-  /** While Redis is away: `refuse`, so that WeChat sends it again (default), or `process` without memory of what other processes handled. */
+  /** While Redis is unavailable: `refuse`, so that WeChat sends it again (default), or `process` without knowing what other processes handled. */
   storeAway?: 'refuse' | 'process'
 }
 
 export interface WechatNotify {
   /**
-   * Hears of one more kind of event, once for each `eventId`, by its event_type (`MCHTRANSFER.BILL.FINISHED`), its
-   * original_type (`mch_payment`) or, for profit-sharing notices, which bear a payment's names, by `profitsharing`.
+   * Registers a handler for another kind of event, called once for each `eventId`: by its event_type (`MCHTRANSFER.BILL.FINISHED`), its
+   * original_type (`mch_payment`) or, for profit-sharing notifications, which have a payment's names, `profitsharing`.
    * Call it before the server listens.
    */
   on (name: string, handler: (event: WechatEvent, context: NotifyContext) => unknown): void
   /**
-   * News that was found by a query: down the same road as a notification, and handled once whichever comes first.
-   * `account`: whose, where there are several.
+   * Delivers a payment found by a query, exactly like a notification: handled once, whichever comes first.
+   * `account`: its account, if there are several.
    */
   deliver (payment: Payment, account?: string): Promise<void>
   /**
-   * For a route of your own: the verified message, or an error that says why it is none. `body`: the bytes as received.
-   * Nothing is handled: you do that, once for each transaction and event.
+   * For your own route: returns the verified message, or throws an error that says why it is refused. `body`: the bytes as received.
+   * Calls no handler: you handle each transaction and event, once.
    * @throws WechatNotificationError (400 to 409); WechatError `WECHAT_ACCOUNT` (404)
    */
-  read (headers: FastifyRequest['headers'], body: Uint8Array, account?: string): Promise<Notification & { /** Whose it is. */ readonly account: string }>
+  read (headers: FastifyRequest['headers'], body: Uint8Array, account?: string): Promise<Notification & { /** The message's account. */ readonly account: string }>
 }
 
 declare module 'fastify' {
@@ -94,12 +94,12 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
   if (!onPayment && !onRefund) throw new WechatConfigError('onPayment', '(or onRefund) is required')
   if (handlerLimit < handlerTimeout) throw new WechatConfigError('handlerLimit', 'must not be below handlerTimeout')
 
-  if (remember < DAY) app.log.warn({ remember }, 'fastify-wechat-pay: option remember is in seconds, and WeChat repeats a notification for about a day: handlers may run again')
+  if (remember < DAY) app.log.warn({ remember }, 'fastify-wechat-pay: option remember (seconds) is shorter than WeChat resends notifications, which is about a day: handlers may run again')
   const once = createOnce(store, { timeout: handlerTimeout, limit: handlerLimit, remember: remember * 1000, storeAway, log: app.log })
   const events = new Map<string, EventHandler<NotifyContext>>()
   const handlers = { onPayment, onRefund, expected, onMismatch, events }
   const deliveryOf = perAccount(({ appId, merchant }) => createDelivery<NotifyContext>(appId, merchant.mchId, once, handlers))
-  // What is wrong with it stops registration.
+  // Invalid options stop registration.
   if (only) deliveryOf(only)
   const verify = createVerifier(accounts, handlerTimeout, app.log)
   const listening: WechatNotify = {
@@ -113,7 +113,7 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
       return { ...notification, account: account.id }
     }
   }
-  // A second merchant under another prefix may do without a name: then only its events have nobody to hear them.
+  // A second merchant under another prefix may have no namespace: then only event handlers cannot be registered for it.
   if (namespace !== undefined || !app.hasDecorator('wechatNotify')) expose(app, 'wechatNotify', listening, namespace)
 
   async function handle (notification: Notification, account: WechatAccount, request: FastifyRequest): Promise<void> {
@@ -135,7 +135,7 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
 
   const probedBy = perAccount(({ options: { merchant } }) => createProbeAnswer(merchant ?? {}))
 
-  // What began before the end shall have its time, and no more: slower work dies with the process, and is run again elsewhere.
+  // Running handlers get this much time and no more: slower ones die with the process and run again elsewhere.
   let end = 0
   app.addHook('preClose', async () => { end = performance.now() + handlerTimeout })
   app.addHook('onClose', async () => { await once.close(Math.max(0, end - performance.now())) })
@@ -148,10 +148,10 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
 
     scope.setErrorHandler(async (error, request, reply) => {
       const { statusCode: given = 500 } = error as { statusCode?: number }
-      // A handler's error may carry any status; one below 400 would tell WeChat that all is well.
+      // A handler's error may have any status; one below 400 would tell WeChat that it was handled.
       const statusCode = given < 400 ? 500 : given
-      if (error instanceof SignatureProbe) request.log.debug('WeChat looked whether signatures are verified; they are')
-      // A refused message is somebody's knocking, a failed handler is the host's to mend.
+      if (error instanceof SignatureProbe) request.log.debug('WeChat probed whether signatures are verified; they are')
+      // A refused message is someone probing the route; a failed handler needs fixing.
       else if (error instanceof WechatError || statusCode < 500) request.log.warn({ err: error }, 'notification refused')
       else request.log.error({ err: error }, 'the handler of a notification failed; WeChat will send it again')
       reply.code(statusCode)
@@ -159,13 +159,13 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
     })
 
     scope.post('/notify', routeOf(options, NOTIFY), async (request: FastifyRequest, reply: FastifyReply) => {
-      // wechat-doctor asks, with the merchant's own key, what arrives here: told, and never taken for a notification.
+      // A wechat-doctor probe, signed with the merchant's key: report what arrived, and never treat it as a notification.
       const own = accountIn(request)
       const report = own && probedBy(own)(request)
       if (report) return reply.code(PROBE_STATUS).type('application/json; charset=utf-8').send(report)
       const trace: NotificationTrace = {}
       const notification = await traced(notificationChannel, trace, async () => {
-        if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('there is no body')
+        if (!Buffer.isBuffer(request.body)) throw new WechatNotificationError('the body is missing')
         const { account, notification: verified } = await verify(request.headers, request.body, accountIn(request), request)
         setAccount(request, account)
         request.wechatNotification = verified

@@ -1,4 +1,4 @@
-/** Who the visitor is: decorates `app.wechatOAuth`; `GET /oauth/authorize` and `GET /oauth/callback`. */
+/** Identifies visitors: decorates `app.wechatOAuth`; `GET /oauth/authorize` and `GET /oauth/callback`. */
 import { hkdfSync, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CookieSerializeOptions } from '@fastify/cookie'
@@ -19,13 +19,13 @@ import type { CommonOptions, Namespaced, WithAccounts, WithComponent } from './c
 import { origin as checkOrigin } from './option-shapes.ts'
 import { AUTHORIZE, CALLBACK, HIDDEN } from './schemas.ts'
 
-/** The visitor, as the host gets to know them. The two tokens are there, but stay out of JSON. */
+/** The visitor, as passed to your handlers. The two tokens are included, but not in JSON. */
 export interface WechatUser extends Partial<OAuthUserinfo> {
   openid: string
   unionid?: string
-  /** What the visitor granted. */
+  /** The scope that the visitor granted. */
   scope: string
-  /** A virtual account of WeChat's "snapshot page" mode: not a person. */
+  /** A virtual account of WeChat's "snapshot page" mode, not a real user. */
   isSnapshotUser: boolean
   readonly accessToken: string
   readonly refreshToken: string
@@ -39,23 +39,23 @@ export interface OAuthOptions extends CommonOptions {
   /** The third-party platform that logs visitors in on this account's behalf. */
   component?: AccountComponent
   /**
-   * Called once WeChat has vouched for the visitor: start the session here. Return `reply` if you have answered;
-   * otherwise the visitor is sent to where they wanted to go. Without it, no routes are added.
+   * Called once WeChat has identified the visitor: start the session here. Return `reply` if you have answered;
+   * otherwise the visitor is redirected to `returnTo`. Without it, no routes are added.
    */
   onLogin?: LoginHandler
-  /** Called instead for a visitor who only looks at a snapshot of the page. Default: 403. */
+  /** Called instead of `onLogin` for a visitor of WeChat's snapshot page. Default: 403. */
   onSnapshotUser?: LoginHandler
-  /** Called when the visitor pressed "refuse". Default: 403. */
+  /** Called if the visitor tapped "refuse". Default: 403. */
   onRefuse?: (request: FastifyRequest, reply: FastifyReply) => unknown
-  /** Default `snsapi_base`: the openid, without asking. `?scope=` of the authorize route may choose the other. */
+  /** Default `snsapi_base`: the openid, without confirmation. `?scope=` of the authorize route can select the other. */
   scope?: OAuthScope
   /**
-   * Where browsers reach this server, such as `https://shop.example.com`; its domain is registered in WeChat's console.
-   * Never taken from a request's headers. Required where NODE_ENV is production. Default: the address that the server listens on.
-   * An account that `accounts.find` gives may have its own.
+   * Where browsers reach this server, such as `https://shop.example.com`; its domain must be registered in WeChat's console.
+   * Never taken from a request's headers. Required if NODE_ENV is production. Default: the address that the server listens on.
+   * An account returned by `accounts.find` may have its own.
    */
   origin?: string
-  /** Where visitors go who asked for no place, or for one that is not on this site. Default `/`. */
+  /** Used if `returnTo` is missing or not on this site. Default `/`. */
   defaultReturnTo?: string
   /** Default: true with `NODE_ENV=production` or when the request came over https. */
   secureCookie?: boolean
@@ -63,14 +63,14 @@ export interface OAuthOptions extends CommonOptions {
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Not with `accounts`: there each has its own, `(await app.wechatAccounts.get(id)).oauth`. */
+    /** Not with `accounts`: each account has its own, `(await app.wechatAccounts.get(id)).oauth`. */
     wechatOAuth: Namespaced<WechatOAuth>
   }
 }
 
-/** Seconds from leaving for WeChat to coming back. */
+/** Seconds from the redirect to WeChat until the callback. */
 const LOGIN_TIME = 600
-/** Milliseconds that a second request of the same callback waits for the first; WeChat's client may send two. */
+/** Milliseconds that a duplicate callback request waits for the first; WeChat's client may send two. */
 const TWIN_WAIT = 10_000
 
 interface Login { state: string, returnTo: string, until: number }
@@ -82,13 +82,13 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
   const { only, store: shared } = accounts
   if (only) expose(app, 'wechatOAuth', only.oauth, namespace)
   if (!onLogin) return
-  // Only these routes need it, and not every host has them.
+  // Only these routes need it, and not every application has them.
   const { default: cookie } = await import('@fastify/cookie')
 
   const own = createMemoryStore()
   if (only) originOf(only)
 
-  // Every process of the fleet must read the cookie, and no other secret is known to be there. Two ids may share an appId.
+  // Derived from the appSecret (or the platform's), because every process of the fleet must be able to read the cookie. Two ids may share an appId.
   const signerOf = perAccount(({ id, appId, options: { appSecret, component } }) => {
     const use = `login cookie${id === appId ? '' : ` of ${id}`}`
     const key = component ? component.key(`${use} at ${appId}`) : new Uint8Array(hkdfSync('sha256', appSecret as string, appId, `fastify-wechat-pay ${use}`, 32))
@@ -98,7 +98,7 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
   function originOf (account: WechatAccount): string {
     const origin = account.options.origin ?? options.origin
     if (!origin && process.env.NODE_ENV === 'production') {
-      throw new WechatConfigError('origin', 'is required where NODE_ENV is production: WeChat sends visitors back there')
+      throw new WechatConfigError('origin', 'is required if NODE_ENV is production: WeChat redirects visitors back there')
     }
     if (account.options.origin) checkOrigin(account.options.origin, 'origin')
     return (origin ?? (app.addresses().length > 0 ? app.listeningOrigin : 'http://localhost')).replace(/\/+$/, '')
@@ -123,14 +123,14 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
       .redirect(url)
   }
 
-  /** The login that this very browser began under this state. */
+  /** The login that this browser started with this state. */
   function begunLogin (request: FastifyRequest, state: unknown): Login {
     if (typeof state === 'string' && /^[0-9a-f]{32}$/.test(state)) {
       const { valid, value } = signerOf(request.wechatAccount).unsign(request.cookies[cookieName(state)] ?? '')
       const login = valid && value ? JSON.parse(value) as Login : undefined
       if (login?.state === state && login.until > Date.now()) return login
     }
-    throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login was not begun in this browser, or it has expired or been used: start again')
+    throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login was not started in this browser, has expired, or was already used: start again')
   }
 
   async function visitor ({ oauth }: WechatAccount, code: string): Promise<string> {
@@ -139,31 +139,31 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
     return JSON.stringify({ user: { ...info, openid, ...(unionid && { unionid }), scope, isSnapshotUser }, accessToken, refreshToken })
   }
 
-  /** A state is good for one exchange; a twin of the request that arrives meanwhile gets the same visitor. */
+  /** A state is valid for one exchange; a duplicate request that arrives meanwhile gets the same visitor. */
   async function exchangeOnce (account: WechatAccount, state: string, code: string, log: FastifyRequest['log']): Promise<string> {
     const key = accountKey(account.appId, `login:${state}`)
     const id = randomUUID()
     const deadline = performance.now() + TWIN_WAIT
     let store = shared
-    // Only a request that arrived while the exchange ran is a twin; one that comes after it is a replay.
+    // Only a request that arrives during the exchange is a duplicate; a later one is a replay.
     let waited = false
     while (performance.now() < deadline) {
       let turn
       try {
         turn = await store.acquire(key, id, TWIN_WAIT)
       } catch (err) {
-        log.error({ err }, 'fastify-wechat-pay: the shared store is unreachable; this process watches over its logins alone')
+        log.error({ err }, 'fastify-wechat-pay: the shared store is unreachable; this process tracks only its own logins')
         store = own
         continue
       }
       if (turn.state === 'acquired') {
-        // However slow WeChat is: a twin that redeemed the code a second time would be told that it is used.
+        // Even if WeChat is slow: a duplicate that exchanged the code again would get "code been used".
         const letGo = keepLease(store, key, id, TWIN_WAIT)
         const outcome = await visitor(account, code).finally(letGo).catch(async (error: unknown) => {
           await store.complete(key, id, FAILED, LOGIN_TIME * 1000).catch(() => {})
           throw error
         })
-        // Not written, it costs a twin its answer and no more: WeChat redeems a code once.
+        // If this write fails, only a duplicate loses its answer: WeChat exchanges a code once.
         await store.complete(key, id, outcome, LOGIN_TIME * 1000).catch(() => {})
         return outcome
       }
@@ -174,7 +174,7 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
       waited = true
       await sleep(25)
     }
-    throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login has been used: start again')
+    throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login was already used: start again')
   }
 
   async function callback (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
@@ -183,7 +183,7 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
     const { appId, options: { component } } = request.wechatAccount
     // Logins on behalf of an account come back with its id: another's code must not be redeemed as this one's.
     if (component && appid !== appId) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'that is the login of another account', { statusCode: 400 })
-    if (code !== undefined && !isCode(code)) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'that is not a code of WeChat\'s', { statusCode: 400 })
+    if (code !== undefined && !isCode(code)) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'this is not a WeChat code', { statusCode: 400 })
     reply.clearCookie(cookieName(login.state), cookieOptions(request))
     if (code === undefined) {
       const answer = await onRefuse?.(request, reply)
@@ -194,8 +194,8 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
     for (const [name, value] of Object.entries(tokens)) Object.defineProperty(user, name, { value, enumerable: false })
     const handler = user.isSnapshotUser ? onSnapshotUser : onLogin
     if (!handler) {
-      throw new WechatLoginError('WECHAT_LOGIN_SNAPSHOT', 'this is WeChat\'s snapshot of the page: open the full page to log in', {
-        advice: 'Ask the visitor to press "use the full service" at the bottom of the page.', adviceZh: '请提示用户点击页面底部的「使用完整服务」。'
+      throw new WechatLoginError('WECHAT_LOGIN_SNAPSHOT', 'this is WeChat\'s snapshot page: open the full page to log in', {
+        advice: 'Ask the visitor to tap "use the full service" at the bottom of the page.', adviceZh: '请提示用户点击页面底部的「使用完整服务」。'
       })
     }
     const answer = await handler(user, request, reply)
@@ -208,8 +208,8 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
     findAccounts(scope, accounts)
     // No HEAD: a code works once, and a link checker must not use it up.
     scope.get<{ Querystring: Record<string, unknown> }>('/oauth/authorize', { ...routeOf(options, AUTHORIZE), exposeHeadRoute: false }, authorize)
-    // Nor its code in the request log: until it is redeemed it is worth a login. A request that no route of ours takes is
-    // logged with its query, and so is its 404: hence the routes for what only looks like the callback.
+    // Keep the code out of the request log: until it is exchanged, it is enough to log in. Fastify logs unmatched requests
+    // and their 404 with the query: hence the routes for requests that only look like the callback.
     const quiet = { exposeHeadRoute: false, logSerializers: { ...options.logSerializers, req: withoutQuery } }
     scope.get<{ Querystring: Record<string, unknown> }>('/oauth/callback', { ...routeOf(options, CALLBACK), ...quiet }, callback)
     scope.route<{ Params: { '*': string }, Querystring: Record<string, unknown> }>({
@@ -230,7 +230,7 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
 
 const FAILED = 'failed'
 
-const noCallback = (statusCode: 404 | 405) => new WechatError('WECHAT_LOGIN_CALLBACK', `the callback is GET .../oauth/callback, and ${statusCode === 404 ? 'this is another path' : 'takes no other method'}`, { statusCode })
+const noCallback = (statusCode: 404 | 405) => new WechatError('WECHAT_LOGIN_CALLBACK', `the callback is GET .../oauth/callback, and ${statusCode === 404 ? 'this is a different path' : 'it accepts no other method'}`, { statusCode })
 
 export default oauth
 export type { WechatOAuth, OAuthUserinfo }

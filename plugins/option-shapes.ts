@@ -1,6 +1,6 @@
 /**
- * Every option of every plugin: what it may be. Which of them are required, and whether keys fit together, is checked
- * where they are used. A new option goes into its type and in here; one that is missing here does not compile.
+ * The type of every plugin option. Which options are required, and whether keys belong together, is checked
+ * where they are used. Add a new option to its type and to this table; a missing entry does not compile.
  */
 import { CORE, LONGEST_TIMER } from '../src/option-shapes.ts'
 import { pageHost } from '../src/official-account/jssdk.ts'
@@ -26,9 +26,9 @@ const httpUrl = shape(value => typeof value === 'string' && /^https?:\/\/[^\s]+$
 
 export const origin = shape(value => {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
-  // The parser forgives what a redirect_uri does not: blanks, missing slashes.
+  // URL parsing accepts blanks and missing slashes, which a redirect_uri must not have.
   return url !== undefined && /^https?:\/\/[^/\s]+\/?$/.test(value as string) && url.pathname === '/' && !url.search && !url.hash && !url.username && !url.password
-}, 'must be scheme and host, such as https://shop.example.com, without path and query (the path belongs into prefix)')
+}, 'must be scheme and host, such as https://shop.example.com, without path and query (use prefix for a path)')
 
 const host = shape(value => typeof value === 'string' && pageHost(`https://${value}`) === value.toLowerCase(), 'must be a host such as shop.example.com, with its port if it has one: no scheme, path or wildcard')
 
@@ -47,10 +47,10 @@ const COMMON = {
   redis: scriptRunner as Shape,
   encryptionKey: keyBytes,
   http: CORE.http,
-  prefix: shape(value => value === '' || (typeof value === 'string' && /^\/[^?#\s]*$/.test(value)), 'must be a path that begins with /'),
+  prefix: shape(value => value === '' || (typeof value === 'string' && /^\/[^?#\s]*$/.test(value)), 'must be a path that starts with /'),
   preHandler: (value, option) => { (Array.isArray(value) ? list(handler) : handler)(value, option) },
   routeConfig: anyObject,
-  namespace: shape(value => typeof value === 'string' && /^[a-z0-9][\w-]{0,63}$/i.test(value), 'must be a name of letters, digits, _ and -, since it becomes a part of a path'),
+  namespace: shape(value => typeof value === 'string' && /^[a-z0-9][\w-]{0,63}$/i.test(value), 'must consist of letters, digits, _ and -, because it becomes part of a path'),
   logLevel: text,
   logSerializers: anyObject
 } satisfies ShapesOf<CommonOptions>
@@ -72,7 +72,7 @@ const OAUTH = {
   onRefuse: handler,
   scope: oneOf('snsapi_base', 'snsapi_userinfo'),
   origin,
-  defaultReturnTo: either('must be a path of this site that begins with /, or an absolute http(s) URL', path, httpUrl),
+  defaultReturnTo: either('must be a path of this site that starts with /, or an absolute http(s) URL', path, httpUrl),
   secureCookie: flag
 } satisfies ShapesOf<OAuthOptions>
 
@@ -141,5 +141,5 @@ export const OPEN_PLATFORM = {
   secureCookie: flag
 } satisfies ShapesOf<OpenPlatformOptions>
 
-/** What each piece looks at. */
+/** The options that each plugin checks. */
 export const OPTIONS = { token: TOKEN, oauth: OAUTH, jssdk: JSSDK, pay: PAY, notify: NOTIFY, reconcile: RECONCILE, wechatPay: ALL } satisfies Record<string, Shapes>

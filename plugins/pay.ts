@@ -1,4 +1,4 @@
-/** Places orders: decorates `app.wechatPay`; `POST /pay` (JSON or form) answers what the page hands to `wx.chooseWXPay`. */
+/** Places orders: decorates `app.wechatPay`; `POST /pay` (JSON or form) returns the parameters of `wx.chooseWXPay`. */
 import { isIP } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -13,7 +13,7 @@ import { acceptForms } from './forms.ts'
 import type { ProductHandler } from './native-callback.ts'
 import { NATIVE, PAY } from './schemas.ts'
 
-/** How the page pays; the route answers with what that way needs. Default `jsapi`. */
+/** How the page pays; the route returns the parameters for it. Default `jsapi`. */
 export type PayableOrder =
   | JsapiOrder & { way?: 'jsapi' | 'miniProgram' }
   | Order & { way: 'app' }
@@ -22,20 +22,20 @@ export type PayableOrder =
 
 export interface PayPluginOptions extends CommonOptions {
   merchant: Merchant
-  /** Which version places the orders, where `merchant` has both. Default v3. */
+  /** Which version places orders, if `merchant` has both. Default v3. */
   version?: 'v2' | 'v3'
   /**
-   * The order that this request wants to pay, from the host's own records: nothing in the page's request is an amount.
-   * What it throws reaches the page as it is. Without it, the route is not added.
+   * Returns the order to pay, from your own records: amounts in the page's request are never used.
+   * Errors it throws reach the page unchanged. Without it, the route is not added.
    */
   order?: (request: FastifyRequest, reply: FastifyReply) => PayableOrder | Promise<PayableOrder>
-  /** NATIVE mode 1: the order for an article whose QR code was scanned. Adds the route `POST /native`, which WeChat calls. */
+  /** NATIVE mode 1: returns the order for a product whose QR code was scanned. Adds the route `POST /native`, which WeChat calls. */
   product?: ProductHandler
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Not with `accounts`: there each has its own, `(await app.wechatAccounts.get(id)).pay`. */
+    /** Not with `accounts`: each account has its own, `(await app.wechatAccounts.get(id)).pay`. */
     wechatPay: Namespaced<WechatPay>
   }
 }
@@ -57,8 +57,8 @@ export const pay = fp<PayPluginOptions | WithAccounts<PayPluginOptions>>(async (
       scope.addHook('onSend', noStore)
       scope.post('/pay', routeOf(options, PAY), async (request, reply) => {
         const { way = 'jsapi', ...order } = await orderOf(request, reply) ?? {}
-        if (!WAYS.includes(way)) throw new WechatConfigError('order', `must give a way among ${WAYS.join(', ')}`)
-        // WeChat wants the payer's address; Fastify's trustProxy decides whose it is.
+        if (!WAYS.includes(way)) throw new WechatConfigError('order', `must return an order whose way is one of ${WAYS.join(', ')}`)
+        // WeChat requires the payer's IP address; Fastify's trustProxy determines it.
         const clientIp = order.clientIp ?? payerIp(request)
         return await request.wechatAccount.pay[way]({ ...order, ...(clientIp !== undefined && { clientIp }) } as JsapiOrder & H5Order)
       })
@@ -72,7 +72,7 @@ export const pay = fp<PayPluginOptions | WithAccounts<PayPluginOptions>>(async (
   }
 }, { fastify: '5.x', name: 'fastify-wechat-pay/pay' })
 
-/** Proxies write ports, brackets, `unknown` and worse into X-Forwarded-For: the farthest address that is one, or none. */
+/** Proxies write ports, brackets, `unknown` and so on into X-Forwarded-For: returns the farthest valid address, if any. */
 function payerIp ({ ip, ips = [ip] }: FastifyRequest): string | undefined {
   return ips.toReversed().map(bareIp).find(address => isIP(address) !== 0)
 }

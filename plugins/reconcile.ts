@@ -1,4 +1,4 @@
-/** Orders always reach an end: unfinished ones are asked about on a schedule, by one process of the fleet. Decorates `app.wechatReconcile`. */
+/** Reconciles unfinished orders on a schedule, in one process of the fleet. Decorates `app.wechatReconcile`. */
 import { randomUUID } from 'node:crypto'
 import fp from 'fastify-plugin'
 import { systemClock } from '../src/clock.ts'
@@ -11,6 +11,7 @@ import type { WechatPay } from '../src/pay/pay.ts'
 import type { ReconcileReport, Unfinished, UnfinishedOrder } from '../src/pay/reconcile.ts'
 import { accountKey } from '../src/store/key.ts'
 import { keepLease } from '../src/store/lease.ts'
+import { within } from '../src/within.ts'
 import { accountsOf } from './accounts.ts'
 import { checkPluginOptions, expose, exposed } from './common.ts'
 import type { Namespaced, WithAccounts } from './common.ts'
@@ -20,25 +21,25 @@ import { pay } from './pay.ts'
 import type { PayPluginOptions } from './pay.ts'
 
 export interface ReconcileOptions extends Omit<PayPluginOptions, 'order' | 'product'>, NotifyOptions {
-  /** Your orders that have not reached their end, oldest first: a query of your database; with `accounts`, each with the id of its `account`. May be async; an array, an iterable or an async iterable. */
+  /** Returns your unfinished orders, oldest first, from your database; with `accounts`, each with the id of its `account`. May be async; an array, an iterable or an async iterable. */
   unfinished: () => Unfinished | Promise<Unfinished>
-  /** Seconds from one run to the next, by whichever process. Default 60; 0: only when `run()` is called. */
+  /** Seconds between runs, across all processes. Default 60; 0: only when `run()` is called. */
   every?: number
-  /** Queries a second, at most. Default 20. */
+  /** Maximum number of queries a second. Default 20. */
   rate?: number
-  /** Hears how each run ended. */
+  /** Called with the result of each run. */
   onReport?: (report: ReconcileReport) => unknown
 }
 
 export interface WechatReconcile {
-  /** A run now, whatever the schedule. Undefined if another process is at it. */
+  /** Starts a run now, independent of the schedule. Undefined if another process is running one. */
   run (): Promise<ReconcileReport | undefined>
   /**
-   * A day's bill against the host's books (in the order of time): what is missing on either side, and what differs. With
-   * `accounts`, give the bill of one: `compareBill(account.pay.tradeBill(request), entries)` of `fastify-wechat-pay/core`.
+   * Compares a day's bill with your books (in chronological order): what is missing on either side, and what differs. With
+   * `accounts`, pass one account's bill: `compareBill(account.pay.tradeBill(request), entries)` of `fastify-wechat-pay/core`.
    */
   compareBill (request: TradeBillRequest, entries: AsyncIterable<BookEntry> | Iterable<BookEntry>): Comparison
-  /** How the run that is under way here goes, or how the last one here went. */
+  /** The progress of this process's current run, or the result of its last one. */
   status (): { running: boolean, report: ReconcileReport | undefined }
 }
 
@@ -48,17 +49,17 @@ declare module 'fastify' {
   }
 }
 
-/** Milliseconds: renewed while a run goes on; a process that dies holds the others up no longer than this. */
+/** Milliseconds: renewed during a run; a dead process blocks the others no longer than this. */
 const LEASE = 10_000
 
 export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(async (app, options) => {
-  const { unfinished, every = 60, rate = 20, onReport, namespace } = options
+  const { unfinished, every = 60, rate = 20, onReport, handlerLimit = 600_000, namespace } = options
   checkPluginOptions(app, 'reconcile', options)
-  if (!unfinished) throw new WechatConfigError('unfinished', 'is required: a function that gives the orders without an end')
+  if (!unfinished) throw new WechatConfigError('unfinished', 'is required: a function that returns your unfinished orders')
   const { only, store, get } = await accountsOf(app, options)
   if (only && !exposed(app, 'wechatPay', namespace)) await app.register(pay, options)
   if (!exposed(app, 'wechatNotify', namespace)) await app.register(notify, options)
-  // The host's own piece may be of another version.
+  // The application may have registered another version of the plugin.
   const orders = only && exposed<WechatPay>(app, 'wechatPay', namespace)
   const news = exposed<WechatNotify>(app, 'wechatNotify', namespace) as WechatNotify
   const key = only ? accountKey(only.appId, `reconcile:${only.merchant.mchId}`) : accountKey('accounts', `reconcile:${namespace ?? ''}`)
@@ -68,11 +69,11 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
 
   async function payOf (id: string | undefined): Promise<WechatPay> {
     if (orders) return orders
-    if (id === undefined) throw new WechatInputError('account', 'is missing: with accounts, unfinished orders say whose they are')
+    if (id === undefined) throw new WechatInputError('account', 'is missing: with accounts, each unfinished order needs its account\'s id')
     return (await get(id)).pay
   }
 
-  /** `rest`: milliseconds for which nobody runs again. */
+  /** `rest`: milliseconds in which no process starts another run. */
   async function once (rest: number): Promise<ReconcileReport | undefined> {
     const owner = randomUUID()
     if (rest === 0) await store.delete(key, DONE)
@@ -85,15 +86,17 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
         deliver: news.deliver,
         clock: systemClock,
         rate,
+        limit: handlerLimit,
         signal: ending.signal,
         progress: current => { report = current }
       })
       app.log.info({ ...report, failures: undefined }, 'fastify-wechat-pay: orders reconciled')
-      await onReport?.(report)
+      const finished = report
+      await within(handlerLimit, async () => await onReport?.(finished), () => new Error(`onReport did not return within ${handlerLimit} ms`))
       return report
     } finally {
       letGo()
-      // Lost on the way, it costs one run too many: payments are handled once whatever the number of runs.
+      // If this write is lost, there is one run too many, which is harmless: payments are handled once.
       await (rest > 0 ? store.complete(key, owner, DONE, rest) : store.release(key, owner)).catch(() => {})
     }
   }
@@ -106,14 +109,14 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
   expose(app, 'wechatReconcile', {
     run: () => run(0),
     compareBill (request, entries) {
-      if (!orders) throw new WechatConfigError('accounts', 'have a bill each: give it to compareBill of fastify-wechat-pay/core')
+      if (!orders) throw new WechatConfigError('accounts', 'have one bill each: pass it to compareBill of fastify-wechat-pay/core')
       return compareBill(orders.tradeBill(request), entries)
     },
     status: () => ({ running: running !== undefined, report })
   } satisfies WechatReconcile, namespace)
 
   if (every > 0) {
-    // A little less than the whole pause: whoever looks next shall find it over.
+    // A little less than the whole pause, so that the next run finds it expired.
     const timer = setInterval(() => {
       run(every * 1000 * 0.9).catch((err: unknown) => { app.log.error({ err }, 'fastify-wechat-pay: orders could not be reconciled; the next run tries again') })
     }, every * 1000)

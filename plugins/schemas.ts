@@ -1,4 +1,4 @@
-/** The routes for @fastify/swagger and whoever else reads schemas. Answers are sent by them, too: what is not named here is not sent. */
+/** Route schemas for @fastify/swagger and others. They also serialize answers: a member that is not listed is not sent. */
 import type { FastifySchema } from 'fastify'
 
 const TAGS = ['wechat']
@@ -14,7 +14,7 @@ const ERROR = {
 }
 
 const CONFIG = {
-  description: 'What the page hands to wx.config.',
+  description: 'The argument of wx.config.',
   type: 'object',
   properties: {
     appId: { type: 'string' },
@@ -28,19 +28,19 @@ const CONFIG = {
   required: ['appId', 'timestamp', 'nonceStr', 'signature', 'jsApiList']
 }
 
-const URL = { type: 'object', properties: { url: text('location.href of the page; what follows # is cut.') }, required: ['url'] }
+const URL = { type: 'object', properties: { url: text('location.href of the page; the fragment is removed.') }, required: ['url'] }
 
 export const JSSDK_GET = described({ tags: TAGS, summary: 'Sign a page for wx.config', querystring: URL, response: { 200: CONFIG, '4xx': ERROR } })
 export const JSSDK_POST = described({ tags: TAGS, summary: 'Sign a page for wx.config', consumes: ['application/json', 'application/x-www-form-urlencoded'], body: URL, response: { 200: CONFIG, '4xx': ERROR } })
 
 export const PAY = described({
   tags: TAGS,
-  summary: 'Place the order of this request, and sign what the page pays with',
+  summary: 'Place the order of this request and sign the payment parameters',
   consumes: ['application/json', 'application/x-www-form-urlencoded'],
-  body: { type: ['object', 'null'], description: 'Whatever the host looks its order up by; amounts in it are ignored.', additionalProperties: true },
+  body: { type: ['object', 'null'], description: 'Whatever your order() needs to find the order; amounts in it are ignored.', additionalProperties: true },
   response: {
     200: {
-      description: 'JSAPI: what wx.chooseWXPay and WeixinJSBridge take; other ways to pay: what they need.',
+      description: 'JSAPI: the parameters of wx.chooseWXPay and WeixinJSBridge; otherwise the parameters of the way to pay.',
       type: 'object',
       properties: {
         appId: { type: 'string' },
@@ -50,8 +50,8 @@ export const PAY = described({
         package: text('prepay_id=…'),
         signType: text('MD5, HMAC-SHA256 or RSA.'),
         paySign: { type: 'string' },
-        codeUrl: text('NATIVE: what the QR code says.'),
-        h5Url: text('H5: where to send the browser.')
+        codeUrl: text('NATIVE: the text of the QR code.'),
+        h5Url: text('H5: the URL to redirect the browser to.')
       },
       additionalProperties: true
     },
@@ -62,15 +62,15 @@ export const PAY = described({
 
 export const AUTHORIZE = described({
   tags: TAGS,
-  summary: 'Send the visitor to WeChat',
+  summary: 'Redirect the visitor to WeChat',
   querystring: { type: 'object', properties: { returnTo: text('A path of this site.'), scope: { type: 'string', enum: ['snsapi_base', 'snsapi_userinfo'] } } },
   response: { 302: { description: 'To WeChat.', type: 'null' }, '4xx': ERROR }
 })
 export const CALLBACK = described({
   tags: TAGS,
-  summary: 'Where WeChat sends the visitor back to',
-  querystring: { type: 'object', properties: { code: text('Good for one exchange, five minutes.'), state: text('Of the login that this browser began.') } },
-  response: { 302: { description: 'To where the visitor wanted to go, unless onLogin answers.', type: 'null' }, '4xx': ERROR }
+  summary: 'Callback from WeChat',
+  querystring: { type: 'object', properties: { code: text('Valid for one exchange, for five minutes.'), state: text('The state of the login that this browser started.') } },
+  response: { 302: { description: 'To returnTo, unless onLogin answers.', type: 'null' }, '4xx': ERROR }
 })
 
 export const AUTHORIZE_PLATFORM = described({
@@ -87,9 +87,9 @@ export const PLATFORM_CALLBACK = described({
 })
 export const PLATFORM_EVENTS = described({ tags: TAGS, summary: 'For WeChat: the ticket of a third-party platform, and what owners allowed or withdrew', consumes: ['text/xml'], description: 'Verified, decrypted, handled once, and answered after it was handled.' })
 
-/** Only there to refuse. */
+/** These routes only refuse. */
 export const HIDDEN = described({ hide: true })
 
 const MESSAGES = ['text/xml', 'application/xml', 'application/json']
 export const NOTIFY = described({ tags: TAGS, summary: 'For WeChat: payments, refunds and other events', consumes: MESSAGES, description: 'Verified, handled once, and answered after it was handled.' })
-export const NATIVE = described({ tags: TAGS, summary: 'For WeChat: which order a scanned article stands for (NATIVE mode 1)', consumes: ['text/xml'] })
+export const NATIVE = described({ tags: TAGS, summary: 'For WeChat: the order of a scanned product (NATIVE mode 1)', consumes: ['text/xml'] })

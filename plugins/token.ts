@@ -8,9 +8,9 @@ import type { CommonOptions, Namespaced, WithAccounts, WithProvider } from './co
 export interface TokenOptions extends CommonOptions {
   /** Not needed with `tokenProvider`. */
   appSecret: string
-  /** `stable` (default): calls of several systems do not kill each other's tokens. `plain`: the older endpoint. */
+  /** `stable` (default): several systems can fetch tokens without invalidating each other's. `plain`: the older endpoint. */
   tokenMode?: 'stable' | 'plain'
-  /** Gives the access_token instead of WeChat's token call: a central token server, or the Open Platform. */
+  /** Provides the access_token instead of WeChat's token call: from a central token server or the Open Platform. */
   tokenProvider?: TokenProvider
   /** The same for tickets. Default: WeChat's ticket call, with the access_token. */
   ticketProvider?: TicketProvider
@@ -18,7 +18,7 @@ export interface TokenOptions extends CommonOptions {
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Not with `accounts`: there each has its own, `(await app.wechatAccounts.get(id)).token`. */
+    /** Not with `accounts`: each account has its own, `(await app.wechatAccounts.get(id)).token`. */
     wechatToken: Namespaced<WechatToken>
   }
 }

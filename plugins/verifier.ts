@@ -1,4 +1,4 @@
-/** Whose a notification is, where one path serves all: it finds its account by what it proves, never by what it claims. */
+/** Finds a notification's account on a path shared by all accounts: by verification, never by what the notification claims. */
 import type { FastifyRequest } from 'fastify'
 import { WechatConfigError, WechatError, WechatNotificationError } from '../src/errors.ts'
 import type { Log } from '../src/log.ts'
@@ -12,10 +12,10 @@ import type { AccountSource, WechatAccount } from './accounts.ts'
 interface Proven { account: WechatAccount, notification: Notification }
 type Headers = FastifyRequest['headers']
 
-/** Accounts in memory that are looked at for one message; more of them want `accounts.ofNotification`. */
+/** Maximum number of accounts in memory to try for one message; with more, use `accounts.ofNotification`. */
 const MOST = 1000
 
-/** `patience`: milliseconds after which an account that does not answer is waited for no longer. */
+/** `patience`: milliseconds to wait for an account that does not answer. */
 export function createVerifier ({ kept, get, ofNotification }: AccountSource, patience: number, log: Log) {
   let isWarned = false
 
@@ -26,7 +26,7 @@ export function createVerifier ({ kept, get, ofNotification }: AccountSource, pa
     let looked = 0
     for (const account of kept()) {
       if (++looked > MOST) {
-        if (!isWarned) log.warn({}, `fastify-wechat-pay: more than ${MOST} accounts, and no accounts.ofNotification: a notification is tried for the ${MOST} used last`)
+        if (!isWarned) log.warn({}, `fastify-wechat-pay: more than ${MOST} accounts, but accounts.ofNotification is not set: only the ${MOST} most recently used are tried for a notification`)
         isWarned = true
         break
       }
@@ -46,31 +46,31 @@ export function createVerifier ({ kept, get, ofNotification }: AccountSource, pa
   }
 
   /**
-   * `account`: whose it must be, if the request says so.
-   * @throws WechatNotificationError if no account proves it, or more than one; WechatError (503) if one that might could not be asked
+   * `account`: the account it must belong to, if the request says so.
+   * @throws WechatNotificationError if it verifies for no account, or for more than one; WechatError (503) if a possible account could not be tried
    */
   return async (headers: Headers, body: Uint8Array, account: WechatAccount | null | undefined, request: FastifyRequest | undefined): Promise<Proven> => {
     if (account) return await tried(account, headers, body)
     const attempts = (await within(patience, async () => await candidates(claimsOf(headers, body), body, request), notInTime)).map(candidate => within(patience, async () => await tried(candidate, headers, body), notInTime))
-    // Its own ids are in it: whichever proves it, no other can.
+    // It contains the account's ids, so at most one account can verify it.
     const first = await Promise.any(attempts).catch((error: AggregateError) => { throw refusalOf(error.errors) })
     if (attempts.length === 1 || namesItsAccount(first.notification)) return first
     const proven = (await Promise.allSettled(attempts)).flatMap(attempt => attempt.status === 'fulfilled' ? [attempt.value] : [])
     if (proven.length === 1) return first
-    log.error({ accounts: proven.map(({ account }) => account.id) }, 'fastify-wechat-pay: a refund or event is of a merchant that several accounts share, and does not say of which: give each its own notifyUrl, make them one account with merchant.appIds, or let accounts.ofNotification choose')
-    throw new WechatNotificationError('it may be of several accounts', 409)
+    log.error({ accounts: proven.map(({ account }) => account.id) }, 'fastify-wechat-pay: a refund or event belongs to a merchant that several accounts share, and does not name the account: give each account its own notifyUrl, make them one account with merchant.appIds, or let accounts.ofNotification choose')
+    throw new WechatNotificationError('it may belong to several accounts', 409)
   }
 }
 
-/** Payments hold appid, mchid and sub_mchid, which have been compared; v2's refunds do, too. */
+/** Payments contain appid, mchid and sub_mchid, which were compared; so do v2 refunds. */
 const namesItsAccount = ({ version, kind }: Notification) => version === 'v2' || (kind !== 'refund' && kind !== 'event')
 
-/** Of all refusals the one that tells most: whatever may still be genuine is to be sent again. */
+/** The most specific refusal: if the message may still be genuine, WeChat must send it again. */
 function refusalOf (errors: unknown[]): unknown {
   return errors.find(error => error instanceof SignatureProbe) ??
     errors.find(error => error instanceof WechatError && error.statusCode >= 500) ??
     errors[0] ??
-    new WechatNotificationError('no account here is known to which it might belong', 401)
+    new WechatNotificationError('it belongs to no known account', 401)
 }
 
 const notInTime = () => new WechatError('WECHAT_ACCOUNT_LOOKUP', 'an account did not answer in time', { statusCode: 503, retryable: true })

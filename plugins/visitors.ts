@@ -1,9 +1,9 @@
-/** What a visitor may read of an error, and what is for the operator: WeChat's words hold the server's address, ids and advice. */
+/** Separates what visitors may see of an error from what is for the operator: WeChat's messages contain the server's address, ids and advice. */
 import { WechatApiError, WechatConfigError, WechatError, WechatNetworkError, WechatReplyError } from '../src/errors.ts'
 
 /**
- * The error as it may leave the server: of its class, with all of its members, but with a plain sentence for a message. The
- * whole error is its `cause`, which logs show. What a visitor caused, or what the host threw, stays as it is.
+ * The error for visitors: same class, same members, but a generic message. The
+ * original error is its `cause`, which logs show. Errors that the visitor caused, or that your functions threw, are returned unchanged.
  */
 export function forVisitors (error: unknown): unknown {
   const message = plainly(error)
@@ -17,16 +17,16 @@ export function forVisitors (error: unknown): unknown {
   })
 }
 
-/** Undefined where the error's own words may be read by anybody. */
+/** Undefined if the error's own message is safe for everyone. */
 function plainly (error: unknown): string | undefined {
-  if (error instanceof WechatConfigError) return 'this server is not set up for that'
+  if (error instanceof WechatConfigError) return 'this server is not configured for this'
   if (error instanceof WechatNetworkError) return 'WeChat could not be reached; please try again'
-  if (error instanceof WechatReplyError) return 'WeChat gave no usable answer; please try again'
+  if (error instanceof WechatReplyError) return 'WeChat returned no usable answer; please try again'
   if (error instanceof WechatApiError) {
-    // A page may want to know that an order has been paid. What is this server's business is none of its visitors'.
+    // A page may need to know that an order is paid. Errors about this server are not for visitors.
     if (error.statusCode < 500) return `WeChat refused this: ${error.wechatCode}`
     return error.retryable ? 'WeChat is busy; please try again' : 'WeChat refused this server\'s call'
   }
-  if (error instanceof WechatError && error.statusCode >= 500 && error.code.startsWith('WECHAT_')) return 'this server cannot do that at the moment; please try again'
+  if (error instanceof WechatError && error.statusCode >= 500 && error.code.startsWith('WECHAT_')) return 'this is not possible at the moment; please try again'
   return undefined
 }

@@ -1,4 +1,4 @@
-/** All of it in one line: registers the pieces that its options call for. */
+/** All plugins in one: registers those that the options call for. */
 import fp from 'fastify-plugin'
 import { WechatConfigError } from '../src/errors.ts'
 import { checkPluginOptions } from './common.ts'
@@ -18,7 +18,7 @@ import { token } from './token.ts'
 import { xml } from './xml.ts'
 
 /**
- * `appId` and `appSecret` (or `accounts`) give the token, login and JS-SDK pieces; `onLogin` adds the login routes; `merchant` adds
+ * `appId` and `appSecret` (or `accounts`) register the token, oauth and jssdk plugins; `onLogin` adds the login routes; `merchant` adds
  * payments, `order` and `product` their routes; `onPayment` or `onRefund` adds notifications, `unfinished` reconciliation.
  */
 export type WechatPayOptions = JssdkOptions & OAuthOptions & Partial<Omit<PayPluginOptions & NotifyOptions & ReconcileOptions, keyof JssdkOptions>>
@@ -27,7 +27,7 @@ export const wechatPay = fp<WechatPayOptions | WithProvider<WechatPayOptions> | 
   checkPluginOptions(app, 'wechatPay', options)
   const { accounts, appSecret, tokenProvider, component, merchant, onLogin, order, product, onPayment, onRefund, unfinished } = options
   await app.register(token, options)
-  // Tokens from elsewhere come without the secret that logins need.
+  // With tokenProvider there may be no secret, which logins need.
   if (accounts || appSecret !== undefined || component || onLogin || !tokenProvider) await app.register(oauth, options as OAuthOptions)
   await app.register(jssdk, options)
   if (!accounts && !merchant) {

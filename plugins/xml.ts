@@ -1,4 +1,4 @@
-/** Reads WeChat's XML bodies in the scope that registers it, and keeps their bytes: `request.body`, `request.wechatRawBody`. */
+/** Parses WeChat's XML bodies in the scope that registers it, and keeps the raw bytes: `request.body`, `request.wechatRawBody`. */
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { WechatInputError } from '../src/errors.ts'
@@ -8,15 +8,15 @@ import { checkOptions, flag, integer } from '../src/shapes.ts'
 import type { ShapesOf } from '../src/shapes.ts'
 
 export interface XmlOptions {
-  /** Bytes. Default 65536: no message of WeChat's has more. */
+  /** Bytes. Default 65536: no WeChat message is larger. */
   bodyLimit?: number
-  /** False: `request.body` is the bytes as they came, whatever their content type; the host's parsers do not touch them. Default true. */
+  /** False: `request.body` is the raw bytes, for every content type; the application's parsers are not used. Default true. */
   parse?: boolean
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The body as it came, for `app.wechatNotify.read()`; null where this scope's parser did not read it. */
+    /** The raw body, for `app.wechatNotify.read()`; null if this scope's parser did not read it. */
     wechatRawBody: Buffer | null
   }
 }
@@ -30,7 +30,7 @@ export const xml = fp<XmlOptions>(async (app, options) => {
   if (!app.hasRequestDecorator('wechatRawBody')) app.decorateRequest('wechatRawBody', null)
 
   const types = parse ? ['text/xml', 'application/xml'] : ['*']
-  // A parser of the host's is left out of this scope alone.
+  // Removes the application's parsers in this scope only.
   if (parse) app.removeContentTypeParser(types.filter(type => app.hasContentTypeParser(type)))
   else app.removeAllContentTypeParsers()
   app.addContentTypeParser(types, { parseAs: 'buffer', bodyLimit }, async (request: FastifyRequest, body: Buffer) => {
@@ -39,7 +39,7 @@ export const xml = fp<XmlOptions>(async (app, options) => {
   })
 }, { fastify: '5.x', name: 'fastify-wechat-pay/xml' })
 
-/** Flat, each field once, no DOCTYPE, valid UTF-8: what WeChat writes. @throws WechatInputError (400) for all else */
+/** Accepts only WeChat's format: flat, each field once, no DOCTYPE, valid UTF-8. @throws WechatInputError (400) for anything else */
 function fieldsOf (body: Buffer): Fields {
   try {
     return readXml(body)

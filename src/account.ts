@@ -1,4 +1,4 @@
-/** One account, with its payments. */
+/** One account, including its payments. */
 import { lazyAccount } from './lazy-account.ts'
 import type { Account, AccountOptions, AccountParts, PaymentParts } from './lazy-account.ts'
 import { platformCertificates } from './pay/expiry.ts'

@@ -1,4 +1,4 @@
-/** Accounts that come and go: found by their id when a request needs one, kept while they are used, looked up again after a while. */
+/** Accounts looked up by id when a request needs one, cached while in use, and looked up again from time to time. */
 import { isDeepStrictEqual } from 'node:util'
 import { LRUCache } from 'lru-cache'
 import { createAccount } from './account.ts'
@@ -10,11 +10,11 @@ import { within } from './within.ts'
 import type { CertificateStatus } from './pay/expiry.ts'
 
 export interface AccountsOptions<O extends AccountOptions = AccountOptions> {
-  /** The options of one account, from your own records; undefined or null if there is none of this id. */
+  /** Returns one account's options from your own records; undefined or null if no account has this id. */
   find: (id: string) => O | undefined | null | Promise<O | undefined | null>
-  /** How many accounts are kept; the one unused for longest goes first. Default 10,000. */
+  /** How many accounts to keep; the least recently used is evicted first. Default 10,000. */
   max?: number
-  /** Seconds until an account in use is looked up again, while the old one still serves. Default 300. */
+  /** Seconds until an account in use is looked up again; the old one stays in use meanwhile. Default 300. */
   maxAge?: number
 }
 
@@ -23,46 +23,46 @@ export interface AccountStatus {
   appId: string
   /** Whole seconds since its options were read. */
   age: number
-  /** Those that were needed here since, and when they end. */
+  /** The certificates used in this process so far, and when they expire. */
   certificates: CertificateStatus[]
 }
 
 export interface WechatAccounts<O extends AccountOptions = AccountOptions> {
   /**
-   * @throws WechatError `WECHAT_ACCOUNT` (404) if there is none of this id, `WECHAT_ACCOUNT_LOOKUP` (503) if `find` failed or took too long;
+   * @throws WechatError `WECHAT_ACCOUNT` (404) if no account has this id, `WECHAT_ACCOUNT_LOOKUP` (503) if `find` failed or took too long;
    * WechatConfigError if its options are wrong
    */
   get (id: string): Promise<Account<O>>
-  /** The same without a promise where it is kept: for what happens at each request. */
+  /** The same, without a promise if the account is cached: for use in every request. */
   at (id: string): Account<O> | Promise<Account<O>>
-  /** Those in memory at this moment. */
+  /** The accounts in memory now. */
   kept (): Iterable<Account<O>>
-  /** Its options have changed: the next request looks it up anew. */
+  /** Call it when an account's options have changed: the next request looks the account up again. */
   forget (id: string): void
-  /** The accounts that are kept at this moment. */
+  /** The accounts in memory now. */
   status (): { kept: number, lookups: number, accounts: AccountStatus[] }
   close (): Promise<void>
 }
 
-/** Milliseconds that an unknown id, or options that are wrong, are remembered: a flood of them costs one look-up each. */
+/** Milliseconds to cache an unknown id or wrong options: a flood of requests costs one look-up per id. */
 const REFUSED_FOR = 5000
 /** Milliseconds that `find` may take. */
 const LOOKUP_TIMEOUT = 10_000
-/** Milliseconds after a failed look-up of an account in use until the next one. */
+/** Milliseconds from a failed look-up of an account in use to the next one. */
 const RETRY_AFTER = 5000
-/** An account that nobody asked for in so many times its age is not served from memory. */
+/** An account that was not looked up for this many times `maxAge` is not served from memory. */
 const STALE = 10
 
 interface Kept<O extends AccountOptions> { account: Account<O>, options: O, foundAt: number, renewAt: number }
 
 export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, maxAge = 300 }: AccountsOptions<O>, parts: Omit<AccountParts, 'id'> = {}): WechatAccounts<O> {
-  if (typeof find !== 'function') throw new WechatConfigError('accounts.find', 'is required: a function that gives the options of an account')
+  if (typeof find !== 'function') throw new WechatConfigError('accounts.find', 'is required: a function that returns the options of an account')
   if (!Number.isInteger(max) || max < 1) throw new WechatConfigError('accounts.max', 'must be a whole number, 1 or more')
   if (!(Number.isFinite(maxAge) && maxAge > 0)) throw new WechatConfigError('accounts.maxAge', 'must be a number of seconds above 0')
   const { clock = systemClock, log = silent } = parts
   const age = maxAge * 1000
   const kept = new LRUCache<string, Kept<O>>({ max, dispose: ({ account }) => { account.close().catch(() => {}) } })
-  // Apart from the others: a flood of made-up ids must not push out accounts that are in use.
+  // A separate cache: a flood of invalid ids must not evict accounts that are in use.
   const refused = new LRUCache<string, () => WechatError>({ max: 10_000, ttl: REFUSED_FOR, ttlResolution: 0, perf: { now: () => clock.now() } })
   const underWay = new Map<string, Promise<Account<O>>>()
   let lookups = 0
@@ -88,7 +88,7 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
 
   async function lookUp (id: string, isCurrent: () => boolean): Promise<Account<O>> {
     const options = await found(id)
-    // Forgotten meanwhile: whoever asked before still gets an answer, but it is not kept.
+    // forget() was called meanwhile: earlier callers still get an answer, but it is not kept.
     if (!isCurrent()) return made(id, options ?? refuse(unknownAccount))
     if (!options) {
       kept.delete(id)
@@ -110,14 +110,14 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
       return refuse(() => error as WechatError)
     }
 
-    /** A made-up id is remembered without an error of its own, which would weigh a hundred times as much. */
+    /** Stores a function, not an error object, which would take a hundred times as much memory. */
     function refuse (reason: () => WechatError): never {
       refused.set(id, reason)
       throw reason()
     }
   }
 
-  /** One look-up for all who ask at once. */
+  /** Concurrent callers share one look-up. */
   function shared (id: string): Promise<Account<O>> {
     let running = underWay.get(id)
     if (!running) {
@@ -134,7 +134,7 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
     if (held && now < held.foundAt + STALE * age) {
       if (now >= held.renewAt) {
         held.renewAt = now + RETRY_AFTER
-        shared(id).catch(() => { /* logged; the old one serves on, unless there is none any more */ })
+        shared(id).catch(() => { /* already logged; the old account stays in use, unless it no longer exists */ })
       }
       return held.account
     }
@@ -170,5 +170,5 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
   }
 }
 
-/** Says nothing about other accounts, and not even which one was asked for. */
+/** The message reveals nothing about accounts, not even the id that was requested. */
 const unknownAccount = () => new WechatError('WECHAT_ACCOUNT', 'there is no such account', { statusCode: 404 })

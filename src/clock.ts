@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Where life-times are measured: a monotonic clock, so that a host whose wall clock jumps keeps working. */
+/** Measures lifetimes with a monotonic clock, so that a jump of the wall clock does no harm. */
 export interface Clock {
-  /** Milliseconds since some fixed moment; never goes back. */
+  /** Milliseconds since an arbitrary moment; never goes back. */
   now (): number
   sleep (ms: number): Promise<void>
-  /** Does something again and again; the returned function ends it. */
+  /** Calls `act` every `ms` milliseconds; the returned function stops it. */
   every (ms: number, act: () => void): () => void
 }
 

@@ -1,15 +1,15 @@
 /**
- * What happens, for whoever watches: node:diagnostics_channel, one tracing channel for each kind of work.
- * No subscriber, no cost; and nothing that is published holds a secret.
+ * Tracing channels (node:diagnostics_channel), one for each kind of work.
+ * Without a subscriber they cost nothing; no message contains a secret.
  */
 import { tracingChannel } from 'node:diagnostics_channel'
 
-/** A call to WeChat, its repeats and fail-overs included. */
+/** A call to WeChat, including retries and failover. */
 export interface CallTrace {
-  /** The path, such as `/pay/unifiedorder` or `/v3/pay/transactions/out-trade-no/A1`, without its query: that may hold secrets. */
+  /** The path, such as `/pay/unifiedorder` or `/v3/pay/transactions/out-trade-no/A1`, without the query, which may contain secrets. */
   name: string
   method: string
-  /** The host that was asked first. */
+  /** The host that was tried first. */
   host: string
   /** How often it was sent. */
   attempts: number
@@ -18,24 +18,24 @@ export interface CallTrace {
   error?: unknown
 }
 
-/** A token or a ticket, fetched anew from WeChat. */
+/** A token or ticket newly fetched from WeChat. */
 export interface TokenTrace {
-  /** `access_token` or `jsapi_ticket` and the like. */
+  /** `access_token`, `jsapi_ticket` and so on. */
   name: string
-  /** Whether WeChat was asked to replace a living one. */
+  /** Whether WeChat was asked to replace a valid one. */
   forced: boolean
-  /** Milliseconds that it will be used for. */
+  /** Milliseconds that it will be used. */
   ttl?: number
   error?: unknown
 }
 
-/** A delivery at the notify route, from its first byte verified to its answer. */
+/** A delivery at the notify route, from verification to the answer. */
 export interface NotificationTrace {
   /** Undefined until it is verified. */
   version?: 'v2' | 'v3'
   kind?: 'payment' | 'payments' | 'refund' | 'event' | 'failure'
   outTradeNo?: string
-  /** A refusal, or what the host's handler threw. */
+  /** A refusal, or what your handler threw. */
   error?: unknown
 }
 
@@ -44,7 +44,7 @@ interface Stage<T> {
   publish (context: T): void
 }
 
-/** What is used of Node's TracingChannel, whose type takes other parameters in each major version of @types/node. */
+/** The parts of Node's TracingChannel in use here. Its own type has different parameters in each major version of @types/node. */
 export interface Tracing<T> extends Record<'end' | 'asyncStart' | 'asyncEnd' | 'error', Stage<T>> {
   start: Stage<T> & { runStores<R> (context: T, work: () => R): R }
 }
@@ -56,8 +56,8 @@ export const tokenChannel = channel<TokenTrace>('token')
 export const notificationChannel = channel<NotificationTrace>('notification')
 
 /**
- * Does the work between `start` and `asyncEnd` of the channel; `context` is one object throughout, to which the work
- * adds what it learns. Not `tracePromise`: that would publish the result, and with it a token.
+ * Runs `work` between `start` and `asyncEnd` of the channel. `context` is the same object throughout; the work
+ * adds to it. Not `tracePromise`, which would publish the result, and with it a token.
  */
 export async function traced<T extends { error?: unknown }, R> (channel: Tracing<T>, context: T, work: () => Promise<R>): Promise<R> {
   const { start, end, asyncStart, asyncEnd, error: failed } = channel

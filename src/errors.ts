@@ -1,22 +1,22 @@
 /**
- * The error kinds a caller can branch on. Each says what happened, whose fault it is, whether a repeat makes sense,
- * and carries WeChat's own code and request id. None ever carries a secret: messages from outside are redacted first.
+ * The errors that callers can distinguish. Each says what happened, whose fault it is, and whether to retry,
+ * and has WeChat's own code and request id. No error contains a secret: messages from outside are redacted first.
  */
 
-/** Who has to act: the code (or person) that called us, WeChat, or the network between. */
+/** Who has to act: the caller, WeChat, or the network between them. */
 export type Fault = 'caller' | 'wechat' | 'network'
 
 export interface WechatErrorDetails {
-  /** Status a Fastify route answers with when the error reaches it. */
+  /** The HTTP status that a Fastify route answers with. */
   statusCode?: number
   fault?: Fault
-  /** True if the same call, with the same numbers, may succeed when repeated. */
+  /** True if repeating the same call with the same numbers may succeed. */
   retryable?: boolean
   /** WeChat's own code: `errcode` of an Official Account call, `err_code` of a v2 call. */
   wechatCode?: string
-  /** APIv3: whether the refusal itself was signed. One that was not is a gateway's, and no fact about an order. */
+  /** APIv3: whether the refusal was signed. An unsigned one comes from a gateway and proves nothing about an order. */
   signed?: boolean
-  /** WeChat's own words, redacted. */
+  /** WeChat's own message, redacted. */
   wechatMessage?: string
   /** WeChat's id of the request (`rid`, `req_id`, `Request-ID`), for its support. */
   requestId?: string
@@ -59,7 +59,7 @@ export class WechatError extends Error {
   }
 }
 
-/** An option is missing or wrong: thrown at registration, names the option and never its value. */
+/** An option is missing or wrong. Thrown at registration; names the option, never its value. */
 export class WechatConfigError extends WechatError {
   readonly option: string
   constructor (option: string, problem: string) {
@@ -68,7 +68,7 @@ export class WechatConfigError extends WechatError {
   }
 }
 
-/** A value given to a call (an order, a URL, a code) is not acceptable; nothing was sent to WeChat. */
+/** An argument of a call (an order, a URL, a code) is invalid; nothing was sent to WeChat. */
 export class WechatInputError extends WechatError {
   readonly field: string
   constructor (field: string, problem: string, statusCode = 400) {
@@ -99,7 +99,7 @@ export class WechatNetworkError extends WechatError {
       fault: 'network',
       retryable,
       ...(outcome === 'unknown' && {
-        advice: 'Repeat the call with the same number, or query it. Never use a new number for the same purchase or refund.',
+        advice: 'Repeat the call with the same number, or query it. Do not use a new number for the same purchase or refund.',
         adviceZh: '结果未知：请用原单号重试或先查单，切勿换新单号重新下单或退款。'
       })
     })
@@ -108,7 +108,7 @@ export class WechatNetworkError extends WechatError {
   }
 }
 
-/** An answer came, but it cannot be WeChat's or cannot be trusted: HTML, cut, unsigned, wrongly signed, of another merchant. */
+/** An answer arrived that is not WeChat's or cannot be trusted: HTML, truncated, unsigned, wrongly signed, another merchant's. */
 export class WechatReplyError extends WechatError {
   readonly outcome = 'unknown' as const
   constructor (what: string, problem: string) {
@@ -116,24 +116,24 @@ export class WechatReplyError extends WechatError {
   }
 }
 
-/** A message at our door claims to be WeChat's and is not, or does not fit what this server expects. */
+/** A message that claims to be WeChat's but is not, or that does not match what this server expects. */
 export class WechatNotificationError extends WechatError {
   constructor (problem: string, statusCode = 400) {
     super('WECHAT_NOTIFICATION', `notification refused: ${problem}`, { statusCode })
   }
 }
 
-/** Web-page authorization ended without a user: `code` tells which way. */
+/** Web-page authorization ended without a user; `code` says why. */
 export class WechatLoginError extends WechatError {
   constructor (code: 'WECHAT_LOGIN_STATE' | 'WECHAT_LOGIN_CODE' | 'WECHAT_LOGIN_REFUSED' | 'WECHAT_LOGIN_SNAPSHOT', message: string, details: WechatErrorDetails = {}) {
     super(code, message, { statusCode: 403, ...details })
   }
 }
 
-/** Somebody else's words, fit for an error and a log: without the given values, in one line, of bounded length. */
+/** Makes a foreign message safe for an error and a log: without the given values, in one line, of limited length. */
 export function redact (text: string, secrets: Iterable<string>): string {
   let clean = text
-  // Shorter ones would blank out ordinary words; no secret of WeChat's is that short.
+  // Shorter values would blank out ordinary words; no WeChat secret is that short.
   for (const secret of secrets) if (secret.length >= 4) clean = clean.replaceAll(secret, '***')
   return clean.replace(/[\0-\x1f\x7f]/g, ' ').slice(0, 300)
 }

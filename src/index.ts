@@ -1,4 +1,4 @@
-/** What the package offers without Fastify: `fastify-wechat-pay/core`. */
+/** The package without Fastify: `fastify-wechat-pay/core`. */
 export * from './errors.ts'
 export type { Endpoints } from './options.ts'
 export type { HttpOptions } from './http/http.ts'

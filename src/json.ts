@@ -1,14 +1,14 @@
 /**
- * WeChat's JSON, read without harm. `JSON.parse` rounds integers beyond 2^53 (a template message's `msgid` has 19
- * digits), and keeps a member `__proto__` that a later copy would take for a prototype.
+ * Parses WeChat's JSON safely. `JSON.parse` rounds integers beyond 2^53 (a template message's `msgid` has 19
+ * digits), and keeps a member `__proto__`, which a later copy would treat as a prototype.
  */
 
 /**
- * Integers that a number cannot hold exactly come as strings of their digits; all else as `JSON.parse` has it.
+ * Returns integers that a number cannot represent exactly as strings; everything else as `JSON.parse` does.
  * @throws SyntaxError if it is not JSON, or has a member `__proto__`
  */
 export function parseJson (text: string): unknown {
-  // First as it is: whatever is not JSON must not become JSON by our marks.
+  // Parse the original first: adding quotation marks must not turn invalid JSON into valid JSON.
   const value: unknown = JSON.parse(text)
   if (SUSPECT.test(text)) refuseProto(value)
   if (!LONG.test(text)) return value
@@ -23,7 +23,7 @@ const SUSPECT = /__proto__|\\u/
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const INTEGER = /^-?\d+$/
 
-/** The same text with quotation marks around such integers; undefined if it has none. It is known to be JSON. */
+/** The same text with quotation marks around such integers; undefined if there are none. The text must be valid JSON. */
 function quoteUnsafe (text: string): string | undefined {
   let marked = ''
   let copied = 0
@@ -46,7 +46,7 @@ function quoteUnsafe (text: string): string | undefined {
   return copied === 0 ? undefined : marked + text.slice(copied)
 }
 
-/** Behind the quotation mark that ends the string. */
+/** The position after the string's closing quotation mark. */
 function stringEnd (text: string, from: number): number {
   for (let at = from; ; at++) {
     const char = text.charCodeAt(at)
@@ -56,12 +56,12 @@ function stringEnd (text: string, from: number): number {
 }
 
 function refuseProto (value: unknown): void {
-  // Not by recursion: WeChat's answers are flat, an attacker's may be as deep as they are long.
+  // Not recursive: WeChat's answers are flat, but an attacker's may be nested arbitrarily deep.
   const open = [value]
   while (open.length > 0) {
     const next = open.pop()
     if (next === null || typeof next !== 'object') continue
-    if (Object.hasOwn(next, '__proto__')) throw new SyntaxError('holds a member of an odd name')
+    if (Object.hasOwn(next, '__proto__')) throw new SyntaxError('has a member named __proto__')
     for (const member of Object.values(next)) open.push(member)
   }
 }

@@ -1,4 +1,4 @@
-/** One account: its token, login, page signatures, payments and notifications, each made when it is first used. Nothing of WeChat Pay is loaded from here: who only signs pages does not wait for that. */
+/** One account: its token, login, page signatures, payments and notifications, each created on first use. This module does not load WeChat Pay, so that servers that only sign pages start faster. */
 import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
 import { WechatConfigError } from './errors.ts'
@@ -25,7 +25,7 @@ import type { Store } from './store/store.ts'
 
 export interface AccountOptions {
   appId: string
-  /** Needed for tokens, tickets and logins, unless `tokenProvider` gives the tokens. */
+  /** Needed for tokens, tickets and logins, unless `tokenProvider` provides the tokens. */
   appSecret?: string
   tokenMode?: 'stable' | 'plain'
   tokenProvider?: TokenProvider
@@ -39,25 +39,25 @@ export interface AccountOptions {
 }
 
 export interface AccountParts {
-  /** What you call it. Default: its appId. */
+  /** Your id of the account. Default: its appId. */
   id?: string
-  /** Shared by all processes. Default: the memory of this one. */
+  /** Shared by all processes. Default: this process's memory. */
   store?: Store
   log?: Log
   clock?: Clock
 }
 
 export interface WechatJssdk {
-  /** What the page at `url` hands to `wx.config`. The URL is signed byte for byte; its fragment is cut. */
+  /** The argument of `wx.config` for the page at `url`. The URL is signed byte for byte, without its fragment. */
   config (url: string, options?: JssdkConfigOptions): Promise<JssdkConfig>
 }
 
 export interface WechatNotifications {
-  /** Verifies a message of WeChat Pay and reads it. `body`: the bytes as received. @throws WechatNotificationError */
+  /** Verifies and decodes a WeChat Pay notification. `body`: the bytes as received. @throws WechatNotificationError */
   read (headers: Headers, body: Uint8Array): Promise<Notification>
 }
 
-/** Each part throws WechatConfigError at its first use if its options are missing or wrong. */
+/** Each part throws WechatConfigError on first use if its options are missing or wrong. */
 export interface Account<O extends AccountOptions = AccountOptions> {
   readonly id: string
   readonly appId: string
@@ -67,15 +67,15 @@ export interface Account<O extends AccountOptions = AccountOptions> {
   readonly jssdk: WechatJssdk
   readonly pay: WechatPay
   readonly notifications: WechatNotifications
-  /** Those in use here, and when they end. */
+  /** The certificates used in this process, and when they expire. */
   readonly certificates: CertificateStatus[]
-  /** The merchant's options, checked. */
+  /** The checked merchant options. */
   readonly merchant: CheckedMerchant
-  /** Gives back what it holds: connections. */
+  /** Releases its connections. */
   close (): Promise<void>
 }
 
-/** What an account needs of WeChat Pay: the functions themselves, since they come from where they may be loaded later. */
+/** The WeChat Pay functions that an account needs. They are passed in, so that their modules can be loaded later. */
 export interface PaymentParts {
   checkMerchant: typeof checkMerchant
   createPay: typeof createPay
@@ -84,14 +84,14 @@ export interface PaymentParts {
   platformCertificates: typeof platformCertificates
 }
 
-/** `payments`: without them the account has no merchant. @throws WechatConfigError if `appId` is missing or wrong */
+/** Without `payments` the account has no merchant. @throws WechatConfigError if `appId` is missing or wrong */
 export function lazyAccount<O extends AccountOptions> (options: O, parts: AccountParts, payments?: PaymentParts): Account<O> {
   return new LazyAccount(options, parts, payments)
 }
 
 /**
- * Thousands are kept, most of them idle: what they have in common lies in the prototype. What is private shows in no log,
- * JSON or inspection: secrets are in there.
+ * A class, because thousands are kept, most of them idle: shared code is in the prototype. Private fields do not appear in
+ * logs, JSON or inspection, because they contain secrets.
  */
 class LazyAccount<O extends AccountOptions> implements Account<O> {
   readonly id: string
@@ -102,7 +102,7 @@ class LazyAccount<O extends AccountOptions> implements Account<O> {
 
   readonly #payments: PaymentParts | undefined
 
-  /** Fetches the keys that notifications are verified with. */
+  /** Provides the keys that verify notifications. */
   #v3: V3Caller | undefined
 
   constructor (options: O, { id, store = createMemoryStore(), log = silent, clock = systemClock }: AccountParts, payments: PaymentParts | undefined) {
@@ -151,7 +151,7 @@ class LazyAccount<O extends AccountOptions> implements Account<O> {
     await Promise.all([token, oauth, pay, this.#v3].map(part => part?.disconnect()))
   }
 
-  /** A row of the host's may hold more than our options. */
+  /** A row of your database may have more fields than our options. */
   #core () {
     return coreOptions(this.#options)
   }

@@ -1,4 +1,4 @@
-/** The part of a Fastify (pino) logger that the core writes to; secrets never reach it. */
+/** The part of a Fastify (pino) logger that the core uses. No secrets are written to it. */
 export interface Log {
   debug (details: object, message: string): void
   info (details: object, message: string): void

@@ -1,4 +1,4 @@
-/** Work that many deliveries ask for and that must succeed once: one at a time, by whichever process, remembered after. */
+/** Runs work that several deliveries request and that must succeed once: one run at a time across all processes, and none after a success. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WechatConfigError, WechatError } from './errors.ts'
@@ -10,18 +10,18 @@ import type { Store } from './store/store.ts'
 import { within } from './within.ts'
 
 export interface OnceOptions {
-  /** Milliseconds a delivery waits for the outcome of the work, its own or another's. The work goes on after that. */
+  /** Milliseconds a delivery waits for the work, whether it started it or not. The work continues after that. */
   timeout: number
-  /** Milliseconds a success is remembered. At most a year. */
+  /** Milliseconds to remember a success. At most a year. */
   remember: number
-  /** Milliseconds that work may go on; then it counts as hung, and the next delivery may begin it again. At most a day. Default ten minutes. */
+  /** Milliseconds until running work counts as hung and the next delivery may start it again. At most a day. Default ten minutes. */
   limit?: number | undefined
-  /** While the store is away: `refuse` (default), or `process` with no more memory than this process's own. */
+  /** While the store is unavailable: `refuse` (default), or `process` to rely on this process's memory only. */
   storeAway?: 'refuse' | 'process' | undefined
   log?: Log | undefined
 }
 
-/** Renewed while the work runs; a process that dies holds the others up no longer than this. */
+/** Renewed while the work runs; a dead process blocks the others no longer than this. */
 const LEASE = 3000
 const LIMIT = 600_000
 const DAY = 86_400_000
@@ -30,15 +30,15 @@ const DONE = '1'
 export type Once = (key: string, work: () => Promise<void>) => Promise<void>
 
 export interface ClosableOnce extends Once {
-  /** Waits up to `patience` ms for work that still goes on, then writes down what the store has not been told yet. */
+  /** Waits up to `patience` ms for running work, then writes the successes that the store does not have yet. */
   close (patience: number): Promise<void>
 }
 
 /**
- * The returned function resolves once the work for `key` has succeeded, now or before, here or in another process;
- * work that fails, or whose process dies, is run again by the next who asks. A success that the store cannot be told of
- * is kept in this process, and written as soon as the store is back.
- * @throws whatever the work threw; WechatError `WECHAT_TIMEOUT` (503) when it did not end in time; `WECHAT_STORE` (503) while the store is away;
+ * The returned function resolves once the work for `key` has succeeded, now or earlier, in this process or another.
+ * Work that fails, or whose process dies, is run again by the next caller. If a success cannot be written to the store, it
+ * is kept in this process and written as soon as the store is back.
+ * @throws whatever the work threw; WechatError `WECHAT_TIMEOUT` (503) if it did not finish in time; `WECHAT_STORE` (503) while the store is unavailable;
  * at once WechatConfigError, which names the option
  */
 export function createOnce (store: Store, { timeout, remember, limit = LIMIT, storeAway = 'refuse', log = silent }: OnceOptions): ClosableOnce {
@@ -46,10 +46,10 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
     if (!(typeof value === 'number' && value >= 1 && value <= most)) throw new WechatConfigError(option, `must be 1 to ${most} milliseconds`)
   }
   const successes = createOutbox(store, log, 'handled notifications')
-  // What goes on in this process for a key: a turn being asked for, then the work. True once it has succeeded.
+  // Running in this process for a key: acquiring the lease, then the work. Resolves with true on success.
   const going = new Map<string, Promise<boolean>>()
 
-  /** False if the work is done already. */
+  /** False if the work is already done. */
   async function takeTurn (key: string, owner: string, deadline: number): Promise<boolean> {
     let taken = false
     for (;;) {
@@ -57,12 +57,12 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
       try {
         turn = await store.acquire(key, owner, LEASE)
       } catch (error) {
-        // Another process was at it a moment ago: not beside that one.
+        // Another process was working on it a moment ago: do not run at the same time.
         if (storeAway !== 'process' || taken) throw error
-        // Without a lease, which is taken later if the store comes back meanwhile.
+        // Runs without a lease, which is acquired later if the store comes back.
         return true
       }
-      // It answers: what it missed goes with this.
+      // The store answers: write what it missed.
       successes.flush()
       if (turn.state !== 'locked') return turn.state === 'acquired'
       taken = true
@@ -75,7 +75,7 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
     if (!await takeTurn(key, owner, deadline)) return
     const stop = keepLease(store, key, owner, LEASE)
     const timer = setTimeout(() => {
-      log.error({ key, limit }, 'fastify-wechat-pay: a handler has not ended within its limit; the next delivery runs it again')
+      log.error({ key, limit }, 'fastify-wechat-pay: a handler exceeded handlerLimit; the next delivery runs it again')
       stop()
       hung()
     }, limit).unref()
@@ -89,7 +89,7 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
       stop()
       clearTimeout(timer)
     }
-    // A success is one whoever holds the lease by now; another's is left alone.
+    // A success counts even if the lease was lost; another owner's lease is left alone.
     await successes.put(key, DONE, remember, async () => {
       if (!await store.complete(key, owner, DONE, remember)) await store.set(key, DONE, remember)
     })
@@ -112,7 +112,7 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
         if (await before(deadline, other)) return
       }
     } catch (error) {
-      // The work has succeeded in time, and only the store has not.
+      // The work succeeded in time; only the store is late.
       if (!successes.has(key)) throw error
     }
   }

@@ -1,4 +1,4 @@
-/** Every option of the core: what it may be. Which of them are required, and whether keys fit together, is checked where they are used. */
+/** The type of every core option. Which options are required, and whether keys belong together, is checked where they are used. */
 import { X509Certificate } from 'node:crypto'
 import type { HttpOptions } from './http/http.ts'
 import type { AccessTokenOptions } from './official-account/access-token.ts'
@@ -10,7 +10,7 @@ import { isRemote } from './pay/v3/sign.ts'
 import { anyObject, anything, checkOptions, content, either, flag, handler, integer, list, number, object, oneOf, shape, text } from './shapes.ts'
 import type { ShapesOf } from './shapes.ts'
 
-/** Most milliseconds that a timer of Node's takes; it makes one millisecond of anything longer. */
+/** The longest delay of a Node.js timer in milliseconds; anything longer becomes one millisecond. */
 export const LONGEST_TIMER = 2 ** 31 - 1
 
 const baseUrl = shape(value => {
@@ -41,7 +41,7 @@ export const ENDPOINTS = {
 export const HTTP = {
   timeout: number('a number of milliseconds', 1, LONGEST_TIMER),
   retries: integer('a whole number', 0, 100),
-  dispatcher: shape(value => typeof (value as { dispatch?: unknown } | null)?.dispatch === 'function', 'must be a dispatcher of undici\'s'),
+  dispatcher: shape(value => typeof (value as { dispatch?: unknown } | null)?.dispatch === 'function', 'must be an undici dispatcher'),
   ca: (value, option) => { (Array.isArray(value) ? list(certificates) : certificates)(value, option) },
   proxy: either('must be the http(s) URL of a proxy, or \'env\'', proxyUrl, oneOf('env'), anyObject),
   connections: integer('a whole number', 1, 100_000)
@@ -58,7 +58,7 @@ export const MERCHANT_V2 = {
 } satisfies ShapesOf<MerchantV2>
 
 export const MERCHANT_V3 = {
-  privateKey: either('must be a PEM text, its bytes, or { serialNo, sign } for a key that stays elsewhere', content, shape(isRemote, '')),
+  privateKey: either('must be a PEM text, its bytes, or { serialNo, sign } for a key in a KMS or HSM', content, shape(isRemote, '')),
   serialNo: text,
   certificate: content,
   apiV3Key: anything,
@@ -94,7 +94,7 @@ export const CORE = {
   component: shape(isComponent, 'must be the component of app.wechatOpenPlatform.authorizer(appId)'),
   merchant: object(MERCHANT),
   version: oneOf('v2', 'v3'),
-  store: shape(value => typeof (value as { acquire?: unknown } | null)?.acquire === 'function', 'must be a store: createRedisStore() or createMemoryStore() makes one'),
+  store: shape(value => typeof (value as { acquire?: unknown } | null)?.acquire === 'function', 'must be a store, created with createRedisStore() or createMemoryStore()'),
   clock: anyObject,
   log: anyObject
 } satisfies ShapesOf<AccessTokenOptions & OAuthAccountOptions & PayOptions>
@@ -102,7 +102,7 @@ export const CORE = {
 /** @throws WechatConfigError */
 export const checkCoreOptions = (options: object): void => checkOptions(options, CORE)
 
-/** What the core takes of options that hold more. */
+/** Picks the core's options from an object that has more. */
 export function coreOptions<T extends object> (options: T): Pick<T, keyof T & keyof typeof CORE> {
   return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(CORE, name))) as Pick<T, keyof T & keyof typeof CORE>
 }

@@ -12,7 +12,7 @@ export interface Endpoints {
   mp?: string
   /** WeChat Pay. */
   pay?: string
-  /** WeChat Pay's stand-by host, tried when `pay` does not answer. */
+  /** WeChat Pay's backup host, tried when `pay` does not answer. */
   payBackup?: string
 }
 
@@ -24,15 +24,15 @@ const WECHAT: Required<Endpoints> = {
   payBackup: 'https://api2.mch.weixin.qq.com'
 }
 
-/** Where WeChat Pay itself is, whatever the configured endpoints are. */
+/** WeChat Pay's real hosts, independent of the configured endpoints. */
 export const WECHAT_PAY = [WECHAT.pay, WECHAT.payBackup] as const
 
-/** Every secret that the emulator makes up begins so; WeChat's own never do (they are hex, or chosen by the merchant). */
+/** The prefix of every secret that the emulator generates. WeChat's own secrets never have it (they are hex, or chosen by the merchant). */
 const EMULATOR_MARK = 'emulator'
 
 /**
- * Set in this process by what `wechat-emulator exec` loads into it, once connections to WeChat's hosts are diverted to the
- * emulator. Not an environment variable: that would be a claim, which may be left over where nothing is diverted.
+ * Set by the module that `wechat-emulator exec` preloads, once connections to WeChat's hosts are diverted to the
+ * emulator. Not an environment variable: one might be left over in a process where nothing is diverted.
  */
 const DIVERTED = Symbol.for('fastify-wechat-pay.emulator.diverted')
 
@@ -44,12 +44,12 @@ export function resolveEndpoints (given: Endpoints = {}): Required<Endpoints> {
     const value = given[name]
     if (value !== undefined) resolved[name] = value.replace(/\/+$/, '')
   }
-  // Someone who redirects payments must not have a failed one repeated at the real WeChat.
+  // If payments are redirected, a failed one must not be retried at the real WeChat.
   if (given.pay !== undefined && given.payBackup === undefined) resolved.payBackup = resolved.pay
   return resolved
 }
 
-/** An id: not secret, but it goes into URLs, headers and keys. */
+/** Checks an id. Ids are not secret, but they become part of URLs, headers and keys. */
 export function requireId (option: string, value: unknown, pattern = /^[\x21-\x7e]{1,64}$/): string {
   if (typeof value !== 'string' || value === '') throw new WechatConfigError(option, 'is required')
   if (!pattern.test(value)) throw new WechatConfigError(option, 'is malformed')
@@ -57,7 +57,7 @@ export function requireId (option: string, value: unknown, pattern = /^[\x21-\x7
 }
 
 const PLACEHOLDERS = [
-  // Nothing but the words of which people make them, one of them telling: your-32-character-api-key-here, changeme, TODO.
+  // Only words used in placeholders, at least one of them unmistakable: your-32-character-api-key-here, changeme, TODO.
   /^(?=.*(?:your|change.?me|placeholder|replace|todo|tbd|fixme|insert|xxx))(?:your|the|my|own|real|change|replace|insert|enter|put|fill|in|this|with|me|it|goes|right|below|here|placeholder|todo|tbd|fixme|wechat|weixin|wx|pay|merchant|mch|app|api|v[23]|secret|key|id|value|string|char(?:acter)?s?|random|bytes?|[-_. !x\d])+$/i,
   /^([x0*.-])\1+$/i,
   // <app secret>, {{ key }}, ${KEY}, [KEY]
@@ -66,15 +66,15 @@ const PLACEHOLDERS = [
 const isPlaceholder = (value: string): boolean => value.length <= 100 && PLACEHOLDERS.some(pattern => pattern.test(value))
 
 /**
- * A secret of a fixed length, refused when it is empty, a placeholder, of another length,
- * or the emulator's while the call would go to the real WeChat.
+ * Checks a secret of fixed length: refused if it is empty, a placeholder, of the wrong length,
+ * or the emulator's when calls would go to the real WeChat.
  */
 export function requireSecret (option: string, value: unknown, length: number, endpoint: string): string {
   if (typeof value !== 'string' || value === '') throw new WechatConfigError(option, 'is required')
   if (isPlaceholder(value)) throw new WechatConfigError(option, 'is still a placeholder')
   if (!new RegExp(`^[\\x21-\\x7e]{${length}}$`).test(value)) throw new WechatConfigError(option, `must have ${length} characters`)
   if (value.startsWith(EMULATOR_MARK) && Object.values(WECHAT).includes(endpoint) && !(DIVERTED in globalThis)) {
-    throw new WechatConfigError(option, 'is an emulator\'s key, but the endpoints are WeChat\'s own: give the emulator\'s endpoints, or start the command by "wechat-emulator exec"')
+    throw new WechatConfigError(option, 'is an emulator\'s key, but the endpoints are WeChat\'s own: set the emulator\'s endpoints, or start the command with "wechat-emulator exec"')
   }
   return value
 }

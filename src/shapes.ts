@@ -1,36 +1,36 @@
 /**
- * What an option may be, said once as data and checked before anything starts: a misspelt name or a wrong type is an
- * error that names the option, says what was probably meant, and never shows the value.
+ * Option types as data, checked before anything starts. A misspelt name or a wrong type is an
+ * error that names the option, suggests the correct name, and never shows the value.
  */
 import { WechatConfigError } from './errors.ts'
 
-/** Refuses what is wrong. `option` is what the error calls it. @throws WechatConfigError */
+/** Refuses a wrong value. `option`: its name in the error. @throws WechatConfigError */
 export interface Shape {
   (value: unknown, option: string): void
-  /** Of an object: the shapes of its own options. */
+  /** For an object: the shapes of its own options. */
   members?: Shapes
 }
 
 export type Shapes = Record<string, Shape>
 
-/** One for each option of `T`: an option that the type has and the table lacks does not compile. */
+/** One shape for each option of `T`: a missing one does not compile. */
 export type ShapesOf<T> = { [Name in keyof T]-?: Shape } & Shapes
 
 export const shape = (fits: (value: unknown) => boolean, problem: string): Shape => (value, option) => {
   if (!fits(value)) throw new WechatConfigError(option, problem)
 }
 
-/** For what is looked at more closely where it is used. */
+/** For options that are checked where they are used. */
 export const anything: Shape = () => {}
 export const handler = shape(value => typeof value === 'function', 'must be a function')
 export const flag = shape(value => typeof value === 'boolean', 'must be true or false')
-export const text = shape(value => typeof value === 'string' && value !== '', 'must be a string, and not an empty one')
-/** Text or the bytes of a file. */
+export const text = shape(value => typeof value === 'string' && value !== '', 'must be a non-empty string')
+/** The content of a file, as text or bytes. */
 export const content = shape(value => typeof value === 'string' || value instanceof Uint8Array, 'must be a string or a Buffer')
 
 export const oneOf = (...words: string[]): Shape => shape(value => words.includes(value as string), `must be ${words.map(word => `'${word}'`).join(' or ')}`)
 
-/** `what`: with its unit, such as "a number of seconds". NaN never fits. */
+/** `what`: with its unit, such as "a number of seconds". NaN is never accepted. */
 export const number = (what: string, least: number, most: number): Shape =>
   shape(value => typeof value === 'number' && value >= least && value <= most, `must be ${what} from ${least} to ${most}`)
 
@@ -45,7 +45,7 @@ export const list = (item: Shape): Shape => (value, option) => {
   for (const [at, member] of value.entries()) item(member, `${option}[${at}]`)
 }
 
-/** The first that fits; if none does, `problem` says what would. */
+/** Accepts a value that any of the shapes accepts; otherwise the error is `problem`. */
 export const either = (problem: string, ...shapes: Shape[]): Shape => shape(value => shapes.some(one => {
   try {
     one(value, '')
@@ -60,14 +60,14 @@ export const object = (members: Shapes): Shape => Object.assign((value: unknown,
   checkOptions(value, members, `${option}.`)
 }, { members })
 
-/** An object whose own members are somebody else's. */
+/** An object whose members are not ours to check. */
 export const anyObject = shape(value => isObject(value), 'must be an object')
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Undefined is as good as left out.
- * @param known names that are no mistake; those without a shape in `shapes` are somebody else's business. Default: those of `shapes`
+ * An undefined value counts as left out.
+ * @param known accepted names; those without a shape in `shapes` are checked elsewhere. Default: those of `shapes`
  * @throws WechatConfigError
  */
 export function checkOptions (options: object, shapes: Shapes, within = '', known: Shapes = shapes): void {
@@ -83,7 +83,7 @@ export function checkOptions (options: object, shapes: Shapes, within = '', know
 
 const printable = (name: string): string => name.replace(/[^\x20-\x7e]/g, '?').slice(0, 80)
 
-/** The option that was meant, or undefined where none is near; one of a nested object by its whole path. */
+/** The option that was probably meant, with its full path; undefined if none is similar. */
 function nearest (name: string, shapes: Shapes): string | undefined {
   const given = bare(name)
   let best: { path: string, off: number } | undefined
@@ -94,16 +94,16 @@ function nearest (name: string, shapes: Shapes): string | undefined {
   return best?.path
 }
 
-/** So that app_id, appid and APP-ID are all near to appId. */
+/** Makes app_id, appid and APP-ID all similar to appId. */
 const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '').slice(0, 40)
 
-/** Nearer objects first: of two that are equally near, that one wins. */
+/** Outer objects first: of two equally similar names, the outer one wins. */
 function pathsOf (shapes: Shapes, within = ''): Array<[path: string, last: string]> {
   const inner = Object.entries(shapes).flatMap(([name, { members }]) => members ? pathsOf(members, `${within}${name}.`) : [])
   return [...Object.keys(shapes).map((name): [string, string] => [within + name, name]), ...inner]
 }
 
-/** Letters that were added, left out, changed, or swapped with their neighbour. */
+/** Edit distance: letters added, removed, changed, or swapped with their neighbour. */
 function distance (one: string, other: string): number {
   const rows: number[][] = Array.from({ length: one.length + 1 }, (_row, i) => [i])
   const at = (i: number, j: number) => rows[i]?.[j] ?? (i === 0 ? j : Infinity)

@@ -1,4 +1,4 @@
-/** What `work` answers, if it does so in time. @throws what `work` throws; `late()` after `ms` milliseconds, while the work goes on unheard */
+/** Returns the result of `work` if it finishes in time. @throws what `work` throws; `late()` after `ms` milliseconds, while the work continues and its result is ignored */
 export async function within<T> (ms: number, work: () => Promise<T>, late: () => Error): Promise<T> {
   const running = work()
   let timer: NodeJS.Timeout | undefined

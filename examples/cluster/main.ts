@@ -7,9 +7,16 @@ import type { WorkerOptions } from './worker.ts'
 
 const PROCESSES = 4
 const REQUESTS = 400
+/** So many of them at a time. */
+const CALLERS = 40
 
-if (cluster.isPrimary) await lead()
-else await serve(JSON.parse(process.env.WORKER_OPTIONS ?? '{}'))
+if (cluster.isPrimary) {
+  await lead().catch((error: Error) => {
+    // What fetch says is in its cause.
+    console.error(error.message, error.cause ?? '')
+    process.exit(1)
+  })
+} else await serve(JSON.parse(process.env.WORKER_OPTIONS ?? '{}'))
 
 async function serve (options: WorkerOptions): Promise<void> {
   const app = await createWorker(options)
@@ -31,13 +38,18 @@ async function lead (): Promise<void> {
 
   async function ask (path: string): Promise<void> {
     const served = new Map<string, number>()
-    await Promise.all(Array.from({ length: REQUESTS }, async () => {
-      // A connection for each request, so that the processes take turns.
-      const reply = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })
-      if (!reply.ok) throw new Error(`${path} answered ${reply.status}`)
-      const pid = String(reply.headers.get('x-process'))
-      served.set(pid, (served.get(pid) ?? 0) + 1)
-    }))
+    let left = REQUESTS
+    const caller = async () => {
+      while (left-- > 0) {
+        // A connection for each request, so that the processes take turns.
+        const reply = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })
+        const answer = await reply.text()
+        if (!reply.ok) throw new Error(`${path} answered ${reply.status}: ${answer}`)
+        const pid = String(reply.headers.get('x-process'))
+        served.set(pid, (served.get(pid) ?? 0) + 1)
+      }
+    }
+    await Promise.all(Array.from({ length: CALLERS }, caller))
     const { tokens, tickets } = await emulator.issued()
     console.log(`${served.size} processes answered ${REQUESTS} requests of ${path.split('?')[0]} (${[...served.values()].join(' + ')}); issued so far: ${tokens} access_token, ${tickets} jsapi_ticket`)
   }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `wechat-doctor`: does this configuration work? Exit code 0, 1 (something is broken), 2 (could not look). */
+/** `wechat-doctor`: checks whether a configuration works. Exit code 0, 1 (something is broken), 2 (could not check). */
 import { diagnose } from '../../src/diagnose.ts'
 import { readSettings } from './settings.ts'
 import { progressLine, textOf } from './text.ts'
@@ -22,7 +22,7 @@ try {
     end(json ? `${JSON.stringify(diagnosis, null, 2)}\n` : textOf(diagnosis, { lang, color, seconds: (performance.now() - start) / 1000 }), diagnosis.ok ? 0 : 1)
   }
 } catch (error) {
-  // Its first line, not its stack: that may quote the configuration.
+  // Only the first line: the stack may quote the configuration.
   stderr.write(`wechat-doctor: ${String((error as Error).message ?? error).split('\n')[0]}\n`)
   process.exit(2)
 }

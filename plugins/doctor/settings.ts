@@ -1,4 +1,4 @@
-/** What the command is told: by flags, and the configuration itself by a file or by the environment, in the shop's names. */
+/** The command's settings from flags, and the configuration from a file or from the shop example's environment variables. */
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
@@ -19,7 +19,7 @@ export interface Settings {
   color: boolean
 }
 
-/** @throws Error that says what could not be read */
+/** @throws Error naming what could not be read */
 export async function readSettings (args: string[], env: Environment, isTerminal: boolean | undefined): Promise<Settings> {
   const { values } = parseArgs({
     args,
@@ -50,24 +50,24 @@ async function fromFile (file: string): Promise<Configured> {
   const exported = module.default ?? module.options
   const options: unknown = typeof exported === 'function' ? await exported() : exported
   if (options === null || typeof options !== 'object') throw new Error(`${file} must export the options of app.register(wechatPay, …): by default, or as "options"`)
-  // Its checks say what is wrong; a client that nobody listens to would write it to the screen.
+  // The checks report connection errors; without a listener the client would print them.
   const { redis } = options as { redis?: { on?: (event: string, hear: () => void) => void } }
   redis?.on?.('error', () => {})
   return { options, settings: (module.doctor ?? {}) as DiagnoseSettings }
 }
 
-/** The key files, and which of them others must not read. */
+/** The key files, and which of them must not be readable by others. */
 const KEY_FILES = { key: 'apiclient_key.pem', cert: 'apiclient_cert.pem', publicKey: 'pub_key.pem', pfx: 'apiclient_cert.p12' } as const
 
 async function fromEnvironment (env: Environment, offline: boolean): Promise<Configured> {
   const { WECHAT_APP_ID: appId, WECHAT_APP_SECRET: appSecret, WECHAT_MCH_ID: mchId, WECHAT_API_KEY: apiKey, WECHAT_API_V3_KEY: apiV3Key, WECHAT_PUBLIC_KEY_ID: publicKeyId, WECHAT_SERIAL_NO: serialNo, WECHAT_KEYS: folder, ORIGIN: origin, REDIS_URL: redisUrl } = env
-  if (!appId && !mchId) throw new Error('nothing to look at: set WECHAT_APP_ID, WECHAT_MCH_ID and so on (--help lists them), or give --config FILE.mjs')
+  if (!appId && !mchId) throw new Error('nothing to check: set WECHAT_APP_ID, WECHAT_MCH_ID and so on (--help lists them), or pass --config FILE.mjs')
   const files = Object.fromEntries(folder ? Object.values(KEY_FILES).map(name => [name, join(folder, name)]).filter(([, path]) => existsSync(path as string)) : []) as Record<string, string>
   const read = (name: string) => files[name] === undefined ? undefined : readFileSync(files[name])
   const [key, cert, publicKey] = [read(KEY_FILES.key), read(KEY_FILES.cert), read(KEY_FILES.publicKey)]
   const hasV3 = Boolean(apiV3Key) || !apiKey
   const options: DiagnoseOptions = {
-    // What is not set is missing, not left out.
+    // An unset variable is a missing option.
     appId: appId ?? '',
     appSecret: appSecret ?? '',
     ...(origin && { origin }),
@@ -92,7 +92,7 @@ async function fromEnvironment (env: Environment, offline: boolean): Promise<Con
   return { options, settings: { files } }
 }
 
-/** By the ioredis of the project that the command is run in. */
+/** Uses the ioredis of the project in which the command runs. */
 async function redisAt (url: string): Promise<RedisClient> {
   let found: string
   try {
@@ -102,7 +102,7 @@ async function redisAt (url: string): Promise<RedisClient> {
   }
   const { Redis } = await import(pathToFileURL(found).href) as typeof import('ioredis')
   const client = new Redis(url, { maxRetriesPerRequest: 1, connectTimeout: 3000 })
-  // Its checks say what is wrong.
+  // The checks report errors.
   client.on('error', () => {})
   return client
 }

@@ -1,4 +1,4 @@
-/** The answer for people: a line for each check, what to do below it, and a sum. */
+/** The result as text: a line for each check, advice below it, and a summary. */
 import type { Check, CheckStatus, Lang } from '../../src/doctor/check.ts'
 import type { Diagnosis } from '../../src/doctor/diagnose.ts'
 
@@ -25,7 +25,7 @@ const VERDICT = {
   zh: { ok: '没有发现问题', broken: '发现问题' }
 }
 
-/** `pay.app-id` is learned by a call of v2. */
+/** `pay.app-id` uses a v2 call. */
 const areaOf = ({ id }: Check): string => {
   const area = id.slice(0, id.indexOf('.'))
   return area === 'pay' ? 'v2' : area
@@ -61,6 +61,6 @@ function grouped (checks: readonly Check[]): Map<string, Check[]> {
   return areas
 }
 
-/** Overwrites itself. */
+/** A progress line that overwrites itself. */
 export const progressLine = ({ done, total, id }: { done: number, total: number, id: string }, lang: Lang): string =>
   `\r\x1b[K${lang === 'zh' ? '检查中' : 'looking'} ${done}/${total}  ${id}`

@@ -1,6 +1,6 @@
 /** `wechat-doctor --help`, in both languages. */
 export const USAGE = {
-  en: `wechat-doctor: does this configuration work?
+  en: `wechat-doctor: checks whether a configuration works
 
   wechat-doctor                    reads the environment: WECHAT_APP_ID, WECHAT_APP_SECRET, WECHAT_MCH_ID, WECHAT_API_V3_KEY,
                                    WECHAT_PUBLIC_KEY_ID, WECHAT_SERIAL_NO, WECHAT_API_KEY (v2), ORIGIN, REDIS_URL,
@@ -8,13 +8,13 @@ export const USAGE = {
 
   --config FILE.mjs                reads the options of app.register(wechatPay, …): the default export or one named options,
                                    an object or a function; an export named doctor holds { shutdownTime, processes, files }
-  --offline                        leaves the network alone
-  --json                           for machines
+  --offline                        does not use the network
+  --json                           prints JSON, for scripts
   --lang en|zh                     default: the locale's
   --help
 
-Exit code: 0 all is well, 1 something is broken, 2 could not look.
-It changes nothing at WeChat, and prints no secret.`,
+Exit code: 0 everything works, 1 something is broken, 2 could not check.
+It changes nothing at WeChat and prints no secrets.`,
   zh: `wechat-doctor：检查这份配置能否正常工作
 
   wechat-doctor                    读取环境变量：WECHAT_APP_ID、WECHAT_APP_SECRET、WECHAT_MCH_ID、WECHAT_API_V3_KEY、

@@ -1,18 +1,18 @@
-/** What a check is: an id, what it builds on, the sentences it may end with in both languages, and how it looks. */
+/** A check: an id, the checks it depends on, its possible results in both languages, and the function that runs it. */
 import type { Patient } from './patient.ts'
 
 export type CheckStatus = 'passed' | 'failed' | 'warning' | 'skipped'
 
-/** One line of the answer. */
+/** One line of the result. */
 export interface Check {
   /** Stable, such as `v3.signature`; docs/going-live.md lists them all. */
   id: string
   status: CheckStatus
-  /** What was seen; for a skipped one: why nobody looked. */
+  /** What was found; for a skipped check, why it was skipped. */
   message: string
   /** What to do about it. */
   advice?: string
-  /** WeChat's own code, where it gave one. */
+  /** WeChat's own code, if there is one. */
   wechatCode?: string
   /** WeChat's id of the request, for its support. */
   requestId?: string
@@ -21,7 +21,7 @@ export interface Check {
 export type Lang = 'en' | 'zh'
 export type Both = Readonly<Record<Lang, string>>
 
-/** How a check may end. `{name}` stands for a value that was seen. */
+/** A possible result of a check. `{name}` is a placeholder for a value. */
 export interface Sentence extends Both {
   status: CheckStatus
   advice?: Both
@@ -37,13 +37,13 @@ export const fails = sentence('failed')
 export const warns = sentence('warning')
 export const skips = sentence('skipped')
 
-/** What was seen. */
+/** The values. */
 export interface Finding<Outcome extends string = string> {
   outcome: Outcome
   values?: Readonly<Record<string, string | number | Both | undefined>>
   wechatCode?: string | undefined
   requestId?: string | undefined
-  /** Better than the sentence's own, where WeChat's code says more. */
+  /** Replaces the result's own advice if WeChat's code is more specific. */
   advice?: Both | undefined
 }
 
@@ -51,7 +51,7 @@ type Looked<Outcome extends string> = Outcome | Finding<Outcome>
 
 export interface PlannedCheck {
   id: string
-  /** Checks that make this one pointless if they fail. */
+  /** Checks that must pass before this one makes sense. */
   needs: readonly string[]
   online: boolean
   sentences: Sentences
@@ -60,7 +60,7 @@ export interface PlannedCheck {
 
 interface Plan<S extends Sentences> {
   needs?: readonly string[]
-  /** Asks somebody outside this process. */
+  /** Whether it needs the network. */
   online?: boolean
   sentences: S
   look (patient: Patient): Looked<keyof S & string> | Promise<Looked<keyof S & string>>
@@ -70,7 +70,7 @@ export function check<const S extends Sentences> (id: string, { needs = [], onli
   return { id, needs, online, sentences, look }
 }
 
-/** Values put into a sentence, in one language. */
+/** Fills in the values, in one language. */
 export function say (words: Both, lang: Lang, values: Finding['values'] = {}): string {
   return words[lang].replace(/\{(\w+)\}/g, (_all, name: string) => {
     const value = values[name] ?? ''
@@ -78,5 +78,5 @@ export function say (words: Both, lang: Lang, values: Finding['values'] = {}): s
   })
 }
 
-/** What nobody configured is no failure, and what builds on it looks for itself. */
+/** A part that is not configured is no failure; dependent checks decide for themselves. */
 export const UNUSED: Sentence = skips('not configured', '未配置')

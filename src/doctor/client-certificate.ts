@@ -1,4 +1,4 @@
-/** v2's client certificate, opened, or the way in which it is wrong. */
+/** Opens v2's client certificate, or says what is wrong with it. */
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { ClientCertificate } from '../http/http.ts'
@@ -11,7 +11,7 @@ export interface OpenedCertificate {
   certificate?: X509Certificate
   /** For a TLS connection. */
   shown?: ClientCertificate
-  /** It is the very certificate that v3 has. */
+  /** Whether it is the same certificate as v3's. */
   v3Same?: boolean
 }
 

@@ -1,4 +1,4 @@
-/** `diagnose()`: does this configuration work? Changes nothing at WeChat: it reads, and asks about numbers that cannot exist. */
+/** `diagnose()`: checks whether a configuration works. Changes nothing at WeChat: only reads, and queries numbers that cannot exist. */
 import { accountChecks } from './official-account.ts'
 import { applicationChecks } from './application.ts'
 import { say, skips } from './check.ts'
@@ -19,26 +19,26 @@ export interface Diagnosis {
   checks: Check[]
 }
 
-/** All of them, in the order in which they are shown. */
+/** All checks, in display order. */
 export const CHECKS: readonly PlannedCheck[] = [...keyChecks, ...serverChecks, ...accountChecks, ...payV3Checks, ...payV2Checks, ...ownServerChecks, ...redisChecks, ...applicationChecks]
 
-/** Milliseconds one check may take. */
+/** Maximum milliseconds per check. */
 const PATIENCE = 30_000
 
-const OFFLINE = skips('needs the network, and it is to be left alone', '需要联网，已要求离线')
-const WAITS: Sentence = skips('not looked at until {id} is in order', '待 {id} 解决后再检查')
+const OFFLINE = skips('needs the network, which is disabled (offline)', '需要联网，已要求离线')
+const WAITS: Sentence = skips('skipped until {id} passes', '待 {id} 解决后再检查')
 const BROKEN: Sentence = { status: 'failed', en: 'the check itself failed ({error})', zh: '检查本身出错（{error}）' }
 
 interface Outcome {
   check: Check
-  /** What has to be put right before anything can be built on it: it itself, or what it waits for. */
+  /** The check that must pass first: this one, or the one it waits for. */
   cause?: string | undefined
 }
 
 /**
- * Examines the options of `app.register(wechatPay, …)`; takes seconds. Checks that do not depend on each other run at once;
- * what cannot be told because something else failed is skipped, so that one mistake is one failure.
- * Never throws for what is wrong with them; no secret is in its answer.
+ * Checks the options of `app.register(wechatPay, …)`; takes seconds. Independent checks run concurrently;
+ * a check that depends on a failed one is skipped, so that one mistake is one failure.
+ * Does not throw if the options are wrong; the result contains no secrets.
  */
 export async function examine (options: DiagnoseOptions, settings: DiagnoseSettings = {}): Promise<Diagnosis> {
   const patient = createPatient(options, settings)
@@ -94,7 +94,7 @@ export async function examine (options: DiagnoseOptions, settings: DiagnoseSetti
 const BY_ID = new Map(CHECKS.map(planned => [planned.id, planned]))
 const named = (id: string) => BY_ID.get(id) as PlannedCheck
 
-/** What was quoted from outside may hold a secret, or control characters that steer a terminal. */
+/** Quoted text may contain a secret, or control characters that affect a terminal. */
 function clean (text: string, secrets: Iterable<string>): string {
   let said = text
   for (const secret of secrets) said = said.replaceAll(secret, '***')

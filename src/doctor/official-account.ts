@@ -1,4 +1,4 @@
-/** The Official Account: token, ticket, quota and white list, as far as reading calls tell. */
+/** The Official Account: token, ticket, quota and whitelist, as far as read-only calls show. */
 import { createAccessToken } from '../official-account/access-token.ts'
 import type { WechatToken } from '../official-account/access-token.ts'
 import { createApi } from '../official-account/api.ts'
@@ -14,7 +14,7 @@ import { ask } from './redis.ts'
 import { refused, REFUSALS } from './refused.ts'
 import { isWechats } from './server.ts'
 
-/** Of its own, not the fleet's: nothing that the doctor does shall end a token in use. Stable tokens are the same for all who ask. */
+/** The doctor's own token, not the shared one: the doctor must not invalidate a token in use. Stable tokens are the same for all callers. */
 const newToken = ({ options: { appId, appSecret, endpoints, http } }: Patient): WechatToken =>
   createAccessToken({ appId: appId as string, appSecret: appSecret as string, tokenMode: 'stable', ...(endpoints && { endpoints }), ...(http && { http }) })
 
@@ -24,12 +24,12 @@ const tokenOf = (patient: Patient) => patient.fact('token', async () => {
   return token
 })
 
-/** What other checks need of it is a token that works. */
+/** Other checks only need a valid token. */
 const TOKEN = { needs: ['account.token-alive'], online: true } as const
 
 const hasAccount = ({ options: { appSecret } }: Patient) => appSecret !== undefined
 
-/** A call that needs a token and changes nothing, with this very token: no second try with a fresh one. */
+/** A read-only call with exactly this token: no retry with a fresh one. */
 async function isAlive (patient: Patient, token: string): Promise<true | WechatApiError> {
   try {
     await createApi(patient.http, patient.endpoints.api).json({ path: '/cgi-bin/getcallbackip', query: { access_token: token } })
@@ -40,11 +40,11 @@ async function isAlive (patient: Patient, token: string): Promise<true | WechatA
   }
 }
 
-// WeChat keeps tokens of the two calls apart: only force_refresh ends a stable one (or a new AppSecret).
-const FOREIGN = 'Another system asks for stable_token with force_refresh, and so ends the tokens of all others. Find it and leave force_refresh out, or share one store.'
+// WeChat manages the tokens of the two calls separately: only force_refresh (or a new AppSecret) invalidates a stable one.
+const FOREIGN = 'Another system fetches stable_token with force_refresh, which invalidates the tokens of all others. Find it and leave force_refresh out, or share one store.'
 const FOREIGN_ZH = '另有系统用 force_refresh 获取 stable_token，会使其他系统的 token 失效。请找出它并去掉 force_refresh，或共用同一缓存。'
 
-/** Calls whose quota everything depends on. */
+/** The calls with the critical quotas. */
 const COUNTED = ['/cgi-bin/stable_token', '/cgi-bin/ticket/getticket']
 
 export const accountChecks = [
@@ -54,7 +54,7 @@ export const accountChecks = [
     sentences: {
       unused: UNUSED,
       known: passes('WeChat knows the appId', '微信认识该 appId'),
-      unknown: fails('WeChat knows no such appId', '微信不认识这个 appId', 'Copy it from mp.weixin.qq.com, Settings & Development, Basic configuration.', '请从公众平台「设置与开发 - 基本配置」复制。')
+      unknown: fails('WeChat does not know this appId', '微信不认识这个 appId', 'Copy it from mp.weixin.qq.com, Settings & Development, Basic configuration.', '请从公众平台「设置与开发 - 基本配置」复制。')
     },
     async look (patient) {
       if (!hasAccount(patient)) return 'unused'
@@ -70,10 +70,10 @@ export const accountChecks = [
       unused: UNUSED,
       ...REFUSALS,
       issued: passes('WeChat issues an access_token', '可以获取 access_token'),
-      address: fails('this server\'s address {ip} is not on the white list', '本服务器的出口 IP {ip} 不在白名单中', 'Add {ip} to the IP white list (mp.weixin.qq.com, Settings & Development, Basic configuration).', '请把 {ip} 加入公众平台「设置与开发 - 基本配置」的 IP 白名单。'),
-      secret: fails('appSecret is not this account\'s', 'appSecret 不正确', 'It changes when it is reset: copy the new one, or reset it in mp.weixin.qq.com, Settings & Development.', '重置后旧值失效，请使用最新的 AppSecret。'),
+      address: fails('this server\'s address {ip} is not on the IP whitelist', '本服务器的出口 IP {ip} 不在白名单中', 'Add {ip} to the IP whitelist (mp.weixin.qq.com, Settings & Development, Basic configuration).', '请把 {ip} 加入公众平台「设置与开发 - 基本配置」的 IP 白名单。'),
+      secret: fails('appSecret is not this account\'s', 'appSecret 不正确', 'Resetting it invalidates the old one: copy the new one, or reset it in mp.weixin.qq.com, Settings & Development.', '重置后旧值失效，请使用最新的 AppSecret。'),
       frozen: fails('appSecret, or the account, is frozen', 'AppSecret 或账号已被冻结', 'Unfreeze it in mp.weixin.qq.com, Settings & Development, Basic configuration.', '请登录公众平台「设置与开发 - 基本配置」解冻。'),
-      quota: fails('the day\'s quota of tokens is used up', '当日获取 token 的次数已用完', 'Some system fetches a token for each call: share one (option redis), then clear the quota in the console.', '有系统在频繁获取 token：请共用缓存（redis 选项），并在后台清零额度。')
+      quota: fails('the daily token quota is used up', '当日获取 token 的次数已用完', 'A system fetches a token for each call: share one (option redis), then clear the quota in the console.', '有系统在频繁获取 token：请共用缓存（redis 选项），并在后台清零额度。')
     },
     async look (patient) {
       if (!hasAccount(patient)) return 'unused'
@@ -96,9 +96,9 @@ export const accountChecks = [
     sentences: {
       unused: UNUSED,
       ...REFUSALS,
-      alive: passes('the token works, and stays the same when it is asked for again', 'token 有效，再次获取仍是同一个'),
-      dead: fails('the token was dead at once', 'token 刚获取就已失效', FOREIGN, FOREIGN_ZH),
-      replaced: fails('asked again a moment later, WeChat issued another token', '稍后再次获取，得到了另一个 token', FOREIGN, FOREIGN_ZH)
+      alive: passes('the token works, and a second request returns the same one', 'token 有效，再次获取仍是同一个'),
+      dead: fails('the token was invalid immediately', 'token 刚获取就已失效', FOREIGN, FOREIGN_ZH),
+      replaced: fails('a moment later WeChat issued a different token', '稍后再次获取，得到了另一个 token', FOREIGN, FOREIGN_ZH)
     },
     async look (patient) {
       if (!hasAccount(patient)) return 'unused'
@@ -119,7 +119,7 @@ export const accountChecks = [
     sentences: {
       unused: UNUSED,
       stable: passes('tokens are fetched as stable_token', '使用 stable_token'),
-      plain: warns('tokenMode is plain: each fetch ends the tokens that other systems hold', 'tokenMode 为 plain：每次获取都会使其他系统的 token 失效', 'Leave tokenMode out, unless all systems of this account share one store.', '除非该公众号的所有系统共用同一缓存，否则请省略 tokenMode。')
+      plain: warns('tokenMode is plain: each fetch invalidates the tokens of other systems', 'tokenMode 为 plain：每次获取都会使其他系统的 token 失效', 'Leave tokenMode out, unless all systems of this account share one store.', '除非该公众号的所有系统共用同一缓存，否则请省略 tokenMode。')
     },
     look: ({ options: { appSecret, tokenMode } }) => appSecret === undefined ? 'unused' : tokenMode === 'plain' ? 'plain' : 'stable'
   }),
@@ -130,11 +130,11 @@ export const accountChecks = [
     sentences: {
       unused: UNUSED,
       ...REFUSALS,
-      none: skips('no token lies in Redis yet', 'Redis 中还没有 token'),
+      none: skips('there is no token in Redis yet', 'Redis 中还没有 token'),
       unreadable: fails('the token in Redis was not written with this encryptionKey', 'Redis 中的 token 不是用这个 encryptionKey 写入的', 'All processes need the same encryptionKey; different accounts need different databases or appIds.', '所有进程须使用相同的 encryptionKey。'),
-      alive: passes('the token that the fleet shares works', '各进程共用的 token 有效'),
-      dead: fails('the token that the fleet shares is dead', '各进程共用的 token 已失效', FOREIGN, FOREIGN_ZH),
-      deadPlain: fails('the token that the fleet shares is dead: another system fetches tokens at /cgi-bin/token', '各进程共用的 token 已失效：另有系统在调用 /cgi-bin/token', 'Each such fetch ends the one before it. Leave tokenMode out here and there (stable_token), or share one store.', '每次调用都会使之前的失效。请两边都改用 stable_token（省略 tokenMode），或共用同一缓存。')
+      alive: passes('the shared token works', '各进程共用的 token 有效'),
+      dead: fails('the shared token is invalid', '各进程共用的 token 已失效', FOREIGN, FOREIGN_ZH),
+      deadPlain: fails('the shared token is invalid: another system fetches tokens from /cgi-bin/token', '各进程共用的 token 已失效：另有系统在调用 /cgi-bin/token', 'Each such fetch invalidates the previous token. Leave tokenMode out in both systems (stable_token), or share one store.', '每次调用都会使之前的失效。请两边都改用 stable_token（省略 tokenMode），或共用同一缓存。')
     },
     async look (patient) {
       const { appId, redis, encryptionKey } = patient.options
@@ -173,9 +173,9 @@ export const accountChecks = [
       unused: UNUSED,
       ...REFUSALS,
       enough: passes('{remain} of {limit} calls of {path} are left today', '{path} 今日还可调用 {remain}/{limit} 次'),
-      scarce: warns('only {remain} of {limit} calls of {path} are left today', '{path} 今日只剩 {remain}/{limit} 次', 'Some system fetches too often: share one token and one ticket among all processes (option redis).', '有系统获取过于频繁：请让所有进程共用 token 与 ticket（redis 选项）。'),
-      gone: fails('no calls of {path} are left today', '{path} 今日的调用次数已用完', 'Share one token and one ticket among all processes (option redis), and clear the quota in the console.', '请让所有进程共用 token 与 ticket（redis 选项），并在后台清零额度。'),
-      untold: skips('WeChat tells no quota for this account', '微信没有返回该账号的额度')
+      scarce: warns('only {remain} of {limit} calls of {path} are left today', '{path} 今日只剩 {remain}/{limit} 次', 'A system fetches too often: share one token and one ticket between all processes (option redis).', '有系统获取过于频繁：请让所有进程共用 token 与 ticket（redis 选项）。'),
+      gone: fails('no calls of {path} are left today', '{path} 今日的调用次数已用完', 'Share one token and one ticket between all processes (option redis), and clear the quota in the console.', '请让所有进程共用 token 与 ticket（redis 选项），并在后台清零额度。'),
+      untold: skips('WeChat reports no quota for this account', '微信没有返回该账号的额度')
     },
     async look (patient) {
       if (!hasAccount(patient)) return 'unused'
@@ -189,7 +189,7 @@ export const accountChecks = [
         if (!least) return 'untold'
         return { outcome: least.remain <= 0 ? 'gone' : least.remain < least.limit / 10 ? 'scarce' : 'enough', values: least }
       } catch (error) {
-        // 76022: this account cannot ask for that path.
+        // 76022: this account cannot query the quota of that path.
         return (error as WechatApiError).wechatCode === '76022' || (error as WechatApiError).wechatCode === '48001' ? 'untold' : refused(error)
       }
     }
@@ -200,8 +200,8 @@ export const accountChecks = [
     sentences: {
       unused: UNUSED,
       ...REFUSALS,
-      known: passes('WeChat tells the {count} addresses that its calls come from', '微信返回了 {count} 个回调出口 IP'),
-      none: warns('WeChat tells no addresses that its calls come from', '微信没有返回回调出口 IP', 'If a firewall lets only known addresses in, it has to know WeChat Pay\'s, which are in its documentation.', '若防火墙只放行已知 IP，请按微信支付文档登记其回调 IP。')
+      known: passes('WeChat listed the {count} addresses that its calls come from', '微信返回了 {count} 个回调出口 IP'),
+      none: warns('WeChat did not list the addresses that its calls come from', '微信没有返回回调出口 IP', 'If your firewall uses an allowlist, add WeChat Pay\'s addresses, which are in its documentation.', '若防火墙只放行已知 IP，请按微信支付文档登记其回调 IP。')
     },
     async look (patient) {
       if (!hasAccount(patient)) return 'unused'
@@ -218,20 +218,20 @@ export const accountChecks = [
     needs: ['account.app-id', 'server.origin'],
     online: true,
     sentences: {
-      unused: skips('origin is not given', '未提供 origin'),
-      // Visitors' browsers go there, not this server.
-      lost: skips('the authorize page does not answer to this server ({problem})', '授权页对本服务器没有响应（{problem}）'),
-      allowed: passes('the authorize page takes visitors back to {host}', '授权页允许回跳到 {host}'),
+      unused: skips('origin is not set', '未提供 origin'),
+      // Only visitors' browsers need to reach that page, not this server.
+      lost: skips('this server cannot reach the authorize page ({problem})', '授权页对本服务器没有响应（{problem}）'),
+      allowed: passes('the authorize page redirects visitors back to {host}', '授权页允许回跳到 {host}'),
       domain: fails('{host} is not the account\'s web-page authorization domain (10003)', '{host} 不是公众号的网页授权域名（10003）', 'Enter it in mp.weixin.qq.com, Settings & Development, Function settings (网页授权域名), without scheme and port.', '请在公众平台「设置与开发 - 功能设置」填写网页授权域名（不带协议和端口）。'),
-      scope: fails('the account may not use this scope (10005)', '公众号没有该 scope 的权限（10005）', 'Only a verified service account has web-page authorization.', '只有已认证的服务号才有网页授权。'),
-      appId: fails('the authorize page knows no such appId ({code})', '授权页不认识这个 appId（{code}）', 'Copy it from mp.weixin.qq.com, Settings & Development, Basic configuration.', '请从公众平台「设置与开发 - 基本配置」复制。'),
-      untold: skips('WeChat tells it inside WeChat only: open the page on a phone', '只有在微信内才看得出：请用手机打开页面确认')
+      scope: fails('the account is not allowed to use this scope (10005)', '公众号没有该 scope 的权限（10005）', 'Only a verified service account has web-page authorization.', '只有已认证的服务号才有网页授权。'),
+      appId: fails('the authorize page does not know this appId ({code})', '授权页不认识这个 appId（{code}）', 'Copy it from mp.weixin.qq.com, Settings & Development, Basic configuration.', '请从公众平台「设置与开发 - 基本配置」复制。'),
+      untold: skips('WeChat shows this only inside WeChat: open the page on a phone', '只有在微信内才看得出：请用手机打开页面确认')
     },
     async look (patient) {
       const { options: { appId, appSecret, endpoints, http, origin, prefix = '/wechat' } } = patient
       if (origin === undefined || !hasAccount(patient)) return 'unused'
       const oauth = createOAuth({ appId: appId as string, appSecret: appSecret as string, ...(endpoints && { endpoints }) })
-      // This scope asks the visitor: no code is made for a look at the page.
+      // With this scope WeChat asks the visitor first: no code is issued.
       const url = new URL(oauth.authorizeUrl({ redirectUri: `${origin.replace(/\/+$/, '')}${prefix}/oauth/callback`, scope: 'snsapi_userinfo', state: 'doctor' }))
       url.hash = ''
       const page = await hit(url, { ca: http?.ca, headers: { 'user-agent': 'Mozilla/5.0 (Linux; Android 14) MicroMessenger/8.0.50', accept: 'text/html' } })
@@ -241,13 +241,13 @@ export const accountChecks = [
       if (code === '10003') return { outcome: 'domain', values: { host }, wechatCode: code }
       if (code === '10005') return { outcome: 'scope', wechatCode: code }
       if (code !== undefined) return { outcome: 'appId', values: { code }, wechatCode: code }
-      // The real page shows the same to everybody outside WeChat: its silence proves nothing.
+      // The real page looks the same to everyone outside WeChat: it proves nothing.
       return isWechats(url) || page.status !== 200 ? 'untold' : { outcome: 'allowed', values: { host } }
     }
   }),
 
   check('account.page-domain', {
-    sentences: { untold: skips('no call tells the JS interface safe domain: config:ok in the page does', '没有接口能查询 JS 接口安全域名：页面里出现 config:ok 即正确') },
+    sentences: { untold: skips('no call returns the JS interface safe domain: look for config:ok in the page', '没有接口能查询 JS 接口安全域名：页面里出现 config:ok 即正确') },
     look: () => 'untold'
   })
 ]

@@ -1,4 +1,4 @@
-/** This server as WeChat and browsers see it: `notifyUrl` and `origin`. Asked from here, which the internet may see otherwise. */
+/** This server as WeChat and browsers see it: `notifyUrl` and `origin`. Tested from this machine; from the internet the result may differ. */
 import { PROBE_HEADER, PROBE_STATUS } from '../pay/notify-probe.ts'
 import { check, fails, passes, skips, warns } from './check.ts'
 import type { Finding } from './check.ts'
@@ -10,26 +10,26 @@ import { isWechats } from './server.ts'
 
 const NONE = skips('not configured', '未配置')
 
-/** Days before its end that a server's certificate should have been renewed by itself. */
+/** Days before expiry by which automatic renewal should have happened. */
 const RENEWAL = 14
 
 const originOf = ({ options: { origin } }: Patient): URL | undefined => origin === undefined ? undefined : new URL(origin)
-/** What is wrong with a machine is said once. */
+/** A problem with one host is reported once. */
 const sameMachine = (patient: Patient) => originOf(patient)?.host === notifyUrlOf(patient)?.host
 
 const goesToWechat = ({ endpoints }: Patient) => isWechats(new URL(endpoints.pay))
 
 const tlsSentences = (name: string) => ({
   none: NONE,
-  same: skips('the same host as notifyUrl\'s', '与 notifyUrl 同一主机'),
+  same: skips('the same host as in notifyUrl', '与 notifyUrl 同一主机'),
   genuine: passes(`${name}: the certificate is complete and trusted, until {end} ({issuer})`, `${name} 的证书链完整可信，有效期至 {end}（{issuer}）`),
-  expired: fails(`${name}: the certificate has expired on {end}`, `${name} 的证书已于 {end} 过期`, 'Renew it, and find out why that did not happen by itself.', '请续期，并检查为何没有自动续期。'),
-  early: fails(`${name}: the certificate is valid from {begin} on`, `${name} 的证书自 {begin} 起才有效`, 'Is this machine\'s clock right?', '请检查本机时间是否正确。'),
-  soon: warns(`${name}: the certificate expires on {end}, in {days} days`, `${name} 的证书将于 {end} 过期（还剩 {days} 天）`, 'It should have been renewed by itself by now: look at what renews it.', '此时应已自动续期，请检查续期任务。'),
-  incomplete: fails(`${name}: the certificate chain is not complete`, `${name} 的证书链不完整`, 'Serve the intermediate certificates, too (fullchain.pem). Browsers find them by themselves, WeChat does not.', '请同时部署中间证书（fullchain.pem）。浏览器会自行补全，微信不会。'),
-  name: fails(`${name}: the certificate is of another host`, `${name} 的证书不属于该域名`, 'Issue one for this very host name.', '请为该域名签发证书。'),
+  expired: fails(`${name}: the certificate expired on {end}`, `${name} 的证书已于 {end} 过期`, 'Renew it, and find out why it was not renewed automatically.', '请续期，并检查为何没有自动续期。'),
+  early: fails(`${name}: the certificate is only valid from {begin}`, `${name} 的证书自 {begin} 起才有效`, 'Check this machine\'s clock.', '请检查本机时间是否正确。'),
+  soon: warns(`${name}: the certificate expires on {end}, in {days} days`, `${name} 的证书将于 {end} 过期（还剩 {days} 天）`, 'It should have been renewed automatically by now: check the renewal.', '此时应已自动续期，请检查续期任务。'),
+  incomplete: fails(`${name}: the certificate chain is incomplete`, `${name} 的证书链不完整`, 'Serve the intermediate certificates, too (fullchain.pem). Browsers find missing ones, WeChat does not.', '请同时部署中间证书（fullchain.pem）。浏览器会自行补全，微信不会。'),
+  name: fails(`${name}: the certificate is for another host`, `${name} 的证书不属于该域名`, 'Get one for this host name.', '请为该域名签发证书。'),
   untrusted: fails(`${name}: the certificate is not trusted ({problem}); its issuer is {issuer}`, `${name} 的证书不受信任（{problem}），签发者：{issuer}`, 'WeChat trusts public authorities only.', '微信只信任公共 CA 签发的证书。'),
-  broken: fails(`${name}: no TLS connection ({problem})`, `${name} 无法建立 TLS 连接（{problem}）`, 'Does TLS listen on this port?', '该端口是否启用了 TLS？')
+  broken: fails(`${name}: no TLS connection ({problem})`, `${name} 无法建立 TLS 连接（{problem}）`, 'Check that this port uses TLS.', '该端口是否启用了 TLS？')
 })
 
 async function tls (url: URL | undefined, patient: Patient): Promise<Finding<'none' | 'genuine' | 'expired' | 'early' | 'soon' | 'incomplete' | 'name' | 'untrusted' | 'broken'>> {
@@ -40,7 +40,7 @@ async function tls (url: URL | undefined, patient: Patient): Promise<Finding<'no
   const life = lifeOf({ validFrom: view.validFrom, validTo: view.validTo }, '', RENEWAL)
   if (life.outcome === 'expired' || life.outcome === 'early') return { outcome: life.outcome, values: life.values ?? {} }
   if (problem === 'ERR_TLS_CERT_ALTNAME_INVALID') return { outcome: 'name' }
-  // A root that nobody knows looks the same as a missing link, but for its being its own issuer.
+  // An unknown root looks the same as a missing intermediate, except that it is its own issuer.
   if (problem === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' || problem === 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY') return { outcome: 'incomplete' }
   if (problem) return { outcome: 'untrusted', values: { problem, issuer } }
   return { outcome: life.outcome === 'soon' ? 'soon' : 'genuine', values: { ...life.values, issuer } }
@@ -53,9 +53,9 @@ async function reachable (url: URL): Promise<string | undefined> {
 
 const addressSentences = (name: string) => ({
   https: passes(`${name} is an https address`, `${name} 是 https 地址`),
-  malformed: fails(`${name} is no absolute URL`, `${name} 不是完整的 URL`, 'Such as https://shop.example.com/wechat/notify.', '例如 https://shop.example.com/wechat/notify。'),
-  http: fails(`${name} is not https`, `${name} 不是 https`, 'WeChat Pay and browsers in WeChat want https.', '微信支付与微信内的浏览器都要求 https。'),
-  private: fails(`${name} leads to {host}, which the internet does not reach`, `${name} 指向 {host}，公网无法到达`, 'Use the public name.', '请使用公网域名。')
+  malformed: fails(`${name} is not an absolute URL`, `${name} 不是完整的 URL`, 'Use a URL such as https://shop.example.com/wechat/notify.', '例如 https://shop.example.com/wechat/notify。'),
+  http: fails(`${name} is not https`, `${name} 不是 https`, 'WeChat Pay and WeChat\'s browser require https.', '微信支付与微信内的浏览器都要求 https。'),
+  private: fails(`${name} points to {host}, which is not reachable from the internet`, `${name} 指向 {host}，公网无法到达`, 'Use the public host name.', '请使用公网域名。')
 })
 
 export const ownServerChecks = [
@@ -63,8 +63,8 @@ export const ownServerChecks = [
     needs: ['server.endpoints'],
     sentences: {
       none: NONE,
-      missing: fails('merchant.notifyUrl is missing', '缺少 merchant.notifyUrl', 'Orders need it: https://<your host>/wechat/notify.', '下单必填：https://<你的域名>/wechat/notify。'),
-      query: fails('merchant.notifyUrl has a query or a fragment', 'merchant.notifyUrl 带有查询串或片段', 'WeChat Pay refuses it: leave everything from ? on away.', '微信支付不接受，请去掉 ? 及其后的部分。'),
+      missing: fails('merchant.notifyUrl is missing', '缺少 merchant.notifyUrl', 'It is required for orders: https://<your host>/wechat/notify.', '下单必填：https://<你的域名>/wechat/notify。'),
+      query: fails('merchant.notifyUrl has a query or a fragment', 'merchant.notifyUrl 带有查询串或片段', 'WeChat Pay refuses it: remove ? or # and everything after it.', '微信支付不接受，请去掉 ? 及其后的部分。'),
       ...addressSentences('merchant.notifyUrl')
     },
     look (patient) {
@@ -85,7 +85,7 @@ export const ownServerChecks = [
     sentences: {
       none: NONE,
       open: passes('notifyUrl can be reached from here', '从本机可以连通 notifyUrl'),
-      closed: fails('notifyUrl cannot be reached from here ({problem})', '从本机无法连通 notifyUrl（{problem}）', 'Does its name lead to this server, and does the proxy before it run? Asked from here; the internet may see it otherwise.', '请检查域名解析与前置代理。这是从本机查看的结果，公网情况可能不同。')
+      closed: fails('notifyUrl cannot be reached from here ({problem})', '从本机无法连通 notifyUrl（{problem}）', 'Check that the name points to this server and that the proxy in front of it is running. Tested from this machine; from the internet the result may differ.', '请检查域名解析与前置代理。这是从本机查看的结果，公网情况可能不同。')
     },
     async look (patient) {
       const url = notifyUrlOf(patient)
@@ -108,12 +108,12 @@ export const ownServerChecks = [
     sentences: {
       none: NONE,
       there: passes('the notify route answers, in {ms} ms', '回调路由有响应，耗时 {ms} 毫秒'),
-      absent: fails('nobody answers at notifyUrl\'s path (HTTP {status})', 'notifyUrl 的路径不存在（HTTP {status}）', 'Does the path fit prefix (default /wechat/notify), and what the proxy before it strips or adds?', '请核对 prefix（默认 /wechat/notify）以及前置代理对路径的增删。'),
-      redirect: fails('notifyUrl is redirected (HTTP {status})', 'notifyUrl 被重定向（HTTP {status}）', 'WeChat follows no redirect: give the final address, with https and the right trailing slash.', '微信不会跟随跳转：请填写最终地址（https、末尾斜杠一致）。'),
-      accepted: fails('somebody answers success to a forged notification (HTTP {status})', '伪造的回调得到了成功答复（HTTP {status}）', 'That is not the notify route: a catch-all route or a page answers there, and WeChat would take payments as handled.', '响应的不是回调路由，而是兜底路由或页面：微信会误以为支付已处理。'),
-      blocked: fails('something before the server turns notifications away (HTTP {status})', '回调在到达服务前被拦截（HTTP {status}）', 'A firewall (WAF), an address filter, a login or a preHandler: let POST through to this path.', '可能是 WAF、IP 过滤、登录校验或 preHandler：请放行该路径的 POST。'),
-      gateway: fails('the proxy before the server has no answer from it (HTTP {status})', '前置代理没有得到服务的响应（HTTP {status}）', 'Does the server run, and does the proxy lead to its port?', '请确认服务已启动，且代理指向正确的端口。'),
-      lost: fails('no answer at notifyUrl ({problem})', 'notifyUrl 没有响应（{problem}）', 'The connection stands, but nobody answers in time: WeChat waits five seconds.', '连接已建立，但没有及时响应：微信最多等五秒。')
+      absent: fails('there is no route at notifyUrl\'s path (HTTP {status})', 'notifyUrl 的路径不存在（HTTP {status}）', 'Check that the path matches prefix (default /wechat/notify), and what the proxy strips or adds.', '请核对 prefix（默认 /wechat/notify）以及前置代理对路径的增删。'),
+      redirect: fails('notifyUrl is redirected (HTTP {status})', 'notifyUrl 被重定向（HTTP {status}）', 'WeChat does not follow redirects: use the final URL, with https and the right trailing slash.', '微信不会跟随跳转：请填写最终地址（https、末尾斜杠一致）。'),
+      accepted: fails('a forged notification was answered with success (HTTP {status})', '伪造的回调得到了成功答复（HTTP {status}）', 'That is not the notify route: a catch-all route or a page answers there, and WeChat would treat payments as handled.', '响应的不是回调路由，而是兜底路由或页面：微信会误以为支付已处理。'),
+      blocked: fails('something in front of the server rejects notifications (HTTP {status})', '回调在到达服务前被拦截（HTTP {status}）', 'Check the firewall (WAF), address filters, logins and preHandlers: POST to this path must get through.', '可能是 WAF、IP 过滤、登录校验或 preHandler：请放行该路径的 POST。'),
+      gateway: fails('the proxy gets no answer from the server (HTTP {status})', '前置代理没有得到服务的响应（HTTP {status}）', 'Check that the server is running and that the proxy uses its port.', '请确认服务已启动，且代理指向正确的端口。'),
+      lost: fails('no answer at notifyUrl ({problem})', 'notifyUrl 没有响应（{problem}）', 'The connection works, but there is no answer in time: WeChat waits five seconds.', '连接已建立，但没有及时响应：微信最多等五秒。')
     },
     async look (patient) {
       if (!notifyUrlOf(patient)) return 'none'
@@ -126,7 +126,7 @@ export const ownServerChecks = [
       if (status >= 300 && status < 400) return { outcome: 'redirect', values }
       if (status < 300) return { outcome: 'accepted', values }
       if (status >= 500) return { outcome: 'gateway', values }
-      // Ours refuses in WeChat's own words; what it misses, the next check says.
+      // Our own route refuses in WeChat's format; the next check says what is missing.
       const isOurs = (status === 400 || status === 401 || status === 413) && /^(?:\{"code":"FAIL"|<xml><return_code>)/.test(answer.body) && !/html/.test(String(headers['content-type']))
       return { outcome: isOurs ? 'there' : 'blocked', values }
     }
@@ -138,9 +138,9 @@ export const ownServerChecks = [
     sentences: {
       none: NONE,
       unchanged: passes('a body of {length} bytes arrives unchanged', '{length} 字节的请求体原样到达'),
-      changed: fails('{length} bytes were sent, and {arrived} others arrived', '发送 {length} 字节，到达的内容不同（{arrived} 字节）', 'A proxy or a filter changes bodies, and no signature will fit: have it pass this path\'s bodies as they are.', '代理或过滤器改动了请求体，验签必然失败：请让该路径的请求体原样通过。'),
-      empty: fails('{length} bytes were sent, and the server received none', '发送 {length} 字节，服务端收到的请求体为空', 'Something before the notify route reads the body: a proxy, or a hook or parser of the application.', '请求体在到达回调路由前被读取：可能是代理，或应用中的钩子、解析器。'),
-      unheard: warns('the server did not take the probe for one of this merchant\'s', '服务端没有认出这是本商户的探测请求', 'A proxy may drop the header {header}; or the running server has other keys, or an older version of this package.', '可能是代理丢弃了 {header} 头；或运行中的服务使用了其他密钥，或本包版本较旧。')
+      changed: fails('{length} bytes were sent, but {arrived} different bytes arrived', '发送 {length} 字节，到达的内容不同（{arrived} 字节）', 'A proxy or a filter changes bodies, so no signature can be verified: let it pass bodies to this path unchanged.', '代理或过滤器改动了请求体，验签必然失败：请让该路径的请求体原样通过。'),
+      empty: fails('{length} bytes were sent, but the server received none', '发送 {length} 字节，服务端收到的请求体为空', 'Something reads the body before the notify route: a proxy, or a hook or parser of your application.', '请求体在到达回调路由前被读取：可能是代理，或应用中的钩子、解析器。'),
+      unheard: warns('the server did not recognize the probe as this merchant\'s', '服务端没有认出这是本商户的探测请求', 'A proxy may drop the header {header}, or the running server has different keys or an older version of this package.', '可能是代理丢弃了 {header} 头；或运行中的服务使用了其他密钥，或本包版本较旧。')
     },
     async look (patient) {
       if (!notifyUrlOf(patient)) return 'none'
@@ -157,9 +157,9 @@ export const ownServerChecks = [
     online: true,
     sentences: {
       none: NONE,
-      unheard: skips('the server did not say what arrived', '服务端没有返回收到的内容'),
-      there: passes('the headers that a notification needs arrive', '回调所需的请求头都能到达'),
-      lost: fails('on the way {names} was lost', '途中丢失了请求头 {names}', 'A proxy drops headers that it does not know: let Wechatpay-* and Content-Type through.', '代理丢弃了不认识的请求头：请放行 Wechatpay-* 与 Content-Type。')
+      unheard: skips('the server did not report what arrived', '服务端没有返回收到的内容'),
+      there: passes('the headers of notifications arrive', '回调所需的请求头都能到达'),
+      lost: fails('{names} got lost on the way', '途中丢失了请求头 {names}', 'A proxy drops unknown headers: let Wechatpay-* and Content-Type through.', '代理丢弃了不认识的请求头：请放行 Wechatpay-* 与 Content-Type。')
     },
     async look (patient) {
       const report = await usualReport(patient)
@@ -174,10 +174,10 @@ export const ownServerChecks = [
     online: true,
     sentences: {
       none: NONE,
-      unheard: skips('the server did not say what arrived', '服务端没有返回收到的内容'),
+      unheard: skips('the server did not report what arrived', '服务端没有返回收到的内容'),
       wide: passes('a body of {length} bytes arrives, too', '{length} 字节的请求体也能到达'),
-      narrow: fails('a body of {length} bytes is turned away (HTTP {status})', '{length} 字节的请求体被拒（HTTP {status}）', 'Notifications of combined orders and with coupons are larger than others: let 64 kB through (nginx: client_max_body_size 64k).', '合单与带优惠券的回调更大，请放行 64 kB（nginx：client_max_body_size 64k）。'),
-      changed: fails('of {length} bytes {arrived} arrived, or others', '发送 {length} 字节，到达 {arrived} 字节或内容不同', 'A proxy cuts or changes large bodies: have it pass 64 kB as they are.', '代理截断或改动了较大的请求体，请让 64 kB 以内原样通过。')
+      narrow: fails('a body of {length} bytes is rejected (HTTP {status})', '{length} 字节的请求体被拒（HTTP {status}）', 'Notifications of combined orders and with coupons are larger than others: let 64 kB through (nginx: client_max_body_size 64k).', '合单与带优惠券的回调更大，请放行 64 kB（nginx：client_max_body_size 64k）。'),
+      changed: fails('{length} bytes were sent, but {arrived} or different bytes arrived', '发送 {length} 字节，到达 {arrived} 字节或内容不同', 'A proxy truncates or changes large bodies: let it pass 64 kB unchanged.', '代理截断或改动了较大的请求体，请让 64 kB 以内原样通过。')
     },
     async look (patient) {
       if (!notifyUrlOf(patient)) return 'none'
@@ -193,8 +193,8 @@ export const ownServerChecks = [
     needs: ['server.endpoints'],
     sentences: {
       none: NONE,
-      missing: fails('origin is missing, and onLogin needs it', '缺少 origin，而 onLogin 需要它', 'Where browsers reach this server, such as https://shop.example.com.', '填写浏览器访问本服务的地址，例如 https://shop.example.com。'),
-      path: fails('origin is more than scheme and host', 'origin 不只是协议加域名', 'Leave path and query out: https://shop.example.com.', '请去掉路径与查询串：https://shop.example.com。'),
+      missing: fails('origin is missing; onLogin requires it', '缺少 origin，而 onLogin 需要它', 'Set it to the URL where browsers reach this server, such as https://shop.example.com.', '填写浏览器访问本服务的地址，例如 https://shop.example.com。'),
+      path: fails('origin has more than scheme and host', 'origin 不只是协议加域名', 'Remove path and query: https://shop.example.com.', '请去掉路径与查询串：https://shop.example.com。'),
       ...addressSentences('origin')
     },
     look (patient) {
@@ -213,9 +213,9 @@ export const ownServerChecks = [
     online: true,
     sentences: {
       none: NONE,
-      same: skips('the same host as notifyUrl\'s', '与 notifyUrl 同一主机'),
+      same: skips('the same host as in notifyUrl', '与 notifyUrl 同一主机'),
       open: passes('origin can be reached from here', '从本机可以连通 origin'),
-      closed: fails('origin cannot be reached from here ({problem})', '从本机无法连通 origin（{problem}）', 'Does its name lead to this server, and does the proxy before it run? Asked from here; the internet may see it otherwise.', '请检查域名解析与前置代理。这是从本机查看的结果，公网情况可能不同。')
+      closed: fails('origin cannot be reached from here ({problem})', '从本机无法连通 origin（{problem}）', 'Check that the name points to this server and that the proxy in front of it is running. Tested from this machine; from the internet the result may differ.', '请检查域名解析与前置代理。这是从本机查看的结果，公网情况可能不同。')
     },
     async look (patient) {
       const url = originOf(patient)

@@ -1,4 +1,4 @@
-/** Who is examined: the options of `app.register(wechatPay, …)`, and what the checks have learned together. */
+/** What is checked: the options of `app.register(wechatPay, …)`, and state that the checks share. */
 import type { OAuthScope } from '../official-account/oauth.ts'
 import { createHttp } from '../http/http.ts'
 import type { ClientCertificate, Http, HttpOptions } from '../http/http.ts'
@@ -10,7 +10,7 @@ import type { Lang } from './check.ts'
 
 type Handler = (...args: never[]) => unknown
 
-/** The options of `app.register(wechatPay, …)`, as far as they can be examined. All are optional: what is not there is not looked at. */
+/** The options of `app.register(wechatPay, …)` that can be checked. All are optional: a missing one is not checked. */
 export interface DiagnoseOptions {
   appId?: string
   appSecret?: string
@@ -35,23 +35,23 @@ export interface DiagnoseOptions {
   unfinished?: Handler
 }
 
-/** How to examine, and what the options do not tell. */
+/** Settings of the doctor, and facts that the options do not contain. */
 export interface DiagnoseSettings {
-  /** Only what can be seen without the network. */
+  /** Run only checks that do not need the network. */
   offline?: boolean
   /** Language of messages and advice. Default `en`. */
   lang?: Lang
-  /** Key files by what they are called in messages, to look at who may read them. */
+  /** Key files by their name in messages, to check their permissions. */
   files?: Readonly<Record<string, string>>
-  /** Milliseconds between SIGTERM and the end, as your process manager grants them. */
+  /** Milliseconds that your process manager allows between SIGTERM and SIGKILL. */
   shutdownTime?: number
-  /** How many processes share the account. Default: what NODE_APP_INSTANCE and WEB_CONCURRENCY tell. */
+  /** How many processes share the account. Default: from NODE_APP_INSTANCE and WEB_CONCURRENCY. */
   processes?: number
-  /** PEM: authorities besides the usual ones that vouch for `notifyUrl` and `origin`. Only for a staging machine: WeChat trusts none of them. */
+  /** PEM: further authorities to trust for `notifyUrl` and `origin`. Only for staging: WeChat does not trust them. */
   ca?: string | readonly string[]
   /** Default `process.env`. */
   env?: Readonly<Record<string, string | undefined>>
-  /** Hears of each check that is done. */
+  /** Called for each finished check. */
   onProgress?: (progress: { done: number, total: number, id: string }) => void
 }
 
@@ -59,16 +59,16 @@ export interface Patient {
   options: DiagnoseOptions
   settings: DiagnoseSettings
   env: Readonly<Record<string, string | undefined>>
-  /** Undefined while `endpoints` is malformed, of which `server.endpoints` tells. */
+  /** Undefined if `endpoints` is malformed, which `server.endpoints` reports. */
   endpoints: Required<Endpoints>
   endpointsProblem: unknown
-  /** The way out that WeChat is asked by. */
+  /** The HTTP client for WeChat. */
   http: Http
-  /** The same, showing the merchant's client certificate. */
+  /** The same, with the merchant's client certificate. */
   httpWith (certificate: ClientCertificate): Http
-  /** Made once, however many checks ask for it. */
+  /** Created once, shared by all checks. */
   fact<T> (name: string, learn: () => Promise<T>): Promise<T>
-  /** Keeps a value out of everything that is said. */
+  /** Redacts a value from all output. */
   hide (secret: unknown): void
   secrets: ReadonlySet<string>
 }
@@ -88,7 +88,7 @@ export function createPatient (options: DiagnoseOptions, settings: DiagnoseSetti
     if (Array.isArray(secret)) return secret.forEach(hide)
     const text = secret instanceof Uint8Array ? Buffer.from(secret).toString() : secret
     if (typeof text !== 'string') return
-    // Of a PEM text each line by itself: parsers quote lines. Shorter ones would blank out ordinary words; no secret of WeChat's is that short.
+    // Each line of a PEM text separately, because parsers quote lines. Shorter values would blank out ordinary words; no WeChat secret is that short.
     for (const line of text.split(/\s*\n\s*/)) if (line.length >= 8 && !line.startsWith('-----')) secrets.add(line)
   }
 

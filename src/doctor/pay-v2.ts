@@ -18,7 +18,7 @@ import { merchantRefusedByV3 } from './pay-v3.ts'
 
 interface Answer {
   status: number
-  /** Undefined for what is not XML of WeChat's shape. */
+  /** Undefined if it is not XML in WeChat's format. */
   fields: Fields | undefined
   code: string
   said: string
@@ -28,7 +28,7 @@ const hasV2 = ({ options: { merchant } }: Patient) => merchant?.v2 !== undefined
 
 function merchantOf ({ options: { merchant }, endpoints }: Patient): CheckedV2 {
   const { notifyUrl: _notAskedFor, v3: _otherVersion, v2, ...rest } = merchant as NonNullable<typeof merchant>
-  // Without its certificate, which has checks of its own and is shown by one call only.
+  // Without the certificate, which has its own checks and is used by one call only.
   const { pfx: _pfx, cert: _cert, key: _key, ...signing } = v2 as NonNullable<typeof v2>
   return checkMerchant({ ...rest, v2: signing }, endpoints.pay).v2 as CheckedV2
 }
@@ -63,7 +63,7 @@ const orderQuery = (patient: Patient, signType: SignType) => patient.fact(`v2 or
   }, signType)
 })
 
-/** WeChat Pay's words, if it knows no such merchant; undefined for any other answer, and for none. */
+/** WeChat Pay's message if it does not know the merchant; undefined for any other answer, and for none. */
 async function merchantRefusedByV2 (patient: Patient): Promise<string | undefined> {
   const answer = hasV2(patient) ? await orderQuery(patient, usual(patient)).catch(() => undefined) : undefined
   if (!answer) return undefined
@@ -75,9 +75,9 @@ const usual = ({ options: { merchant } }: Patient): SignType => merchant?.v2?.si
 const other = (patient: Patient): SignType => usual(patient) === 'MD5' ? 'HMAC-SHA256' : 'MD5'
 
 const OTHERS = {
-  refused: fails('WeChat Pay refused: {code} {said}', '微信支付拒绝：{code} {said}', 'Look the code up in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
-  foreign: fails('answered with HTTP {status} and something else than WeChat Pay\'s XML', '回复为 HTTP {status}，且不是微信支付的 XML', 'A proxy or a firewall answers in its place.', '可能是中间的代理或防火墙代答。'),
-  lost: fails('no usable answer ({problem})', '没有得到可用的回复（{problem}）', 'Run it again. If it stays: something between answers in WeChat Pay\'s place, or cuts connections.', '请重试；若仍如此，中间可能有设备代答或切断了连接。')
+  refused: fails('WeChat Pay refused: {code} {said}', '微信支付拒绝：{code} {said}', 'Look up the code in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
+  foreign: fails('answered with HTTP {status}, but not with WeChat Pay\'s XML', '回复为 HTTP {status}，且不是微信支付的 XML', 'A proxy or a firewall answers instead of WeChat Pay.', '可能是中间的代理或防火墙代答。'),
+  lost: fails('no usable answer ({problem})', '没有得到可用的回复（{problem}）', 'Run it again. If the problem persists, something in between answers instead of WeChat Pay or cuts connections.', '请重试；若仍如此，中间可能有设备代答或切断了连接。')
 }
 
 const lost = (error: unknown): Finding<'lost'> => ({ outcome: 'lost', values: { problem: error instanceof WechatNetworkError ? error.reason : (error as Error).message } })
@@ -97,12 +97,12 @@ export const payV2Checks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      accepted: passes('WeChat Pay does not object to the mchId', '微信支付认可该商户号'),
-      unknown: fails('WeChat Pay knows no such merchant: {said}', '微信支付不认识该商户号：{said}', 'Compare merchant.mchId with pay.weixin.qq.com, Account centre.', '请在商户平台「账户中心」核对 merchant.mchId。')
+      accepted: passes('WeChat Pay accepts the mchId', '微信支付认可该商户号'),
+      unknown: fails('WeChat Pay does not know this merchant: {said}', '微信支付不认识该商户号：{said}', 'Compare merchant.mchId with pay.weixin.qq.com, Account centre.', '请在商户平台「账户中心」核对 merchant.mchId。')
     },
     async look (patient) {
       if (!patient.options.merchant) return 'unused'
-      // By whichever version can ask; what is wrong with its keys is said elsewhere.
+      // With either version; problems with its keys are reported elsewhere.
       const [v2, v3] = await Promise.all([merchantRefusedByV2(patient), merchantRefusedByV3(patient)])
       const said = v2 ?? v3
       return said === undefined ? 'accepted' : { outcome: 'unknown', values: { said } }
@@ -128,7 +128,7 @@ export const payV2Checks = [
     needs: ['v2.reply', 'account.app-id'],
     online: true,
     sentences: {
-      unused: skips('only v2 tells it without an order: the first order shows whether appId is bound to the merchant', '只有 v2 能在不下单时看出：首次下单即可确认 appId 与商户号是否已绑定'),
+      unused: skips('only v2 can check this without an order: the first order shows whether appId is bound to the merchant', '只有 v2 能在不下单时看出：首次下单即可确认 appId 与商户号是否已绑定'),
       bound: passes('appId is bound to the merchant', 'appId 已与商户号绑定'),
       unbound: fails('appId is not bound to the merchant: {said}', 'appId 未与商户号绑定：{said}', 'Bind it in pay.weixin.qq.com (Product centre, AppID), and confirm it in mp.weixin.qq.com.', '请在商户平台「产品中心 - AppID 账号管理」发起绑定，并在公众平台确认。')
     },
@@ -147,7 +147,7 @@ export const payV2Checks = [
       unused: UNUSED,
       ...OTHERS,
       accepted: passes('WeChat Pay accepts the {type} signature', '微信支付接受 {type} 签名'),
-      wrong: fails('WeChat Pay refuses the {type} signature', '{type} 签名被拒', 'merchant.v2.apiKey is another key: set it anew in pay.weixin.qq.com, Account centre, API security (API key, v2). It is not the APIv3 key.', 'merchant.v2.apiKey 不对：请在商户平台「账户中心 - API 安全」重新设置 APIv2 密钥（与 APIv3 密钥不同）。')
+      wrong: fails('WeChat Pay refuses the {type} signature', '{type} 签名被拒', 'merchant.v2.apiKey is a different key: set it again in pay.weixin.qq.com, Account centre, API security (API key, v2). It is not the APIv3 key.', 'merchant.v2.apiKey 不对：请在商户平台「账户中心 - API 安全」重新设置 APIv2 密钥（与 APIv3 密钥不同）。')
     },
     async look (patient) {
       if (!hasV2(patient)) return 'unused'
@@ -165,7 +165,7 @@ export const payV2Checks = [
       unused: UNUSED,
       ...OTHERS,
       accepted: passes('WeChat Pay accepts the {type} signature, too', '微信支付也接受 {type} 签名'),
-      wrong: warns('WeChat Pay refuses the {type} signature', '{type} 签名被拒', 'Orders are signed otherwise, but some calls know only this one: ask WeChat Pay\'s support.', '下单用的是另一种签名，但部分接口只接受这一种，请联系微信支付客服。')
+      wrong: warns('WeChat Pay refuses the {type} signature', '{type} 签名被拒', 'Orders use the other signature type, but some calls accept only this one: ask WeChat Pay\'s support.', '下单用的是另一种签名，但部分接口只接受这一种，请联系微信支付客服。')
     },
     async look (patient) {
       if (!hasV2(patient)) return 'unused'
@@ -186,7 +186,7 @@ export const payV2Checks = [
     sentences: {
       unused: UNUSED,
       verified: passes('answers are verified with apiKey', '已用 apiKey 验证回复'),
-      false: fails('the answer\'s signature is missing or wrong', '回复缺少签名或验签失败', 'Something between changes answers: look at proxies in the way.', '中间设备改动了回复，请检查代理。')
+      false: fails('the answer\'s signature is missing or wrong', '回复缺少签名或验签失败', 'Something in between changes answers: check proxies.', '中间设备改动了回复，请检查代理。')
     },
     async look (patient) {
       if (!hasV2(patient)) return 'unused'
@@ -200,10 +200,10 @@ export const payV2Checks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      none: skips('no client certificate is configured: v2\'s refunds and reversals need one', '未配置客户端证书：v2 的退款与撤销需要它'),
+      none: skips('no client certificate is configured: v2 refunds and reversals require one', '未配置客户端证书：v2 的退款与撤销需要它'),
       ...OTHERS,
       accepted: passes('WeChat Pay accepts the client certificate', '微信支付接受客户端证书'),
-      wrong: fails('WeChat Pay does not accept the client certificate: {said}', '微信支付不接受该客户端证书：{said}', 'It was replaced, or is another merchant\'s: download it again in pay.weixin.qq.com, Account centre, API security.', '证书可能已更换，或属于其他商户号：请在商户平台「账户中心 - API 安全」重新下载。')
+      wrong: fails('WeChat Pay does not accept the client certificate: {said}', '微信支付不接受该客户端证书：{said}', 'It was replaced, or belongs to another merchant: download it again from pay.weixin.qq.com, Account centre, API security.', '证书可能已更换，或属于其他商户号：请在商户平台「账户中心 - API 安全」重新下载。')
     },
     async look (patient) {
       if (!hasV2(patient)) return 'unused'
@@ -211,11 +211,11 @@ export const payV2Checks = [
       if (!shown) return 'none'
       const path = '/mmpaymkttransfers/gettransferinfo'
       try {
-        // Asks about a transfer that cannot exist; like all of its kind it is signed with MD5.
+        // Queries a transfer that cannot exist; like all calls of this kind it is signed with MD5.
         const answer = await ask(patient, path, { appid: patient.options.appId ?? '', mch_id: merchantOf(patient).mchId, partner_trade_no: `DOCTOR${nonce().slice(0, 20)}` }, 'MD5', patient.httpWith(shown))
         const { status, fields, code, said } = answer
         if (!fields) return status === 400 ? { outcome: 'wrong', values: { said: `HTTP ${status}` } } : refusedBy(answer)
-        // Whatever else it says of the question: a certificate that it does not accept it names.
+        // Any other error is fine: a refused certificate has its own error.
         return /^(?:CA|CERT)_ERROR$/.test(code) || /证书/.test(said) ? { outcome: 'wrong', values: { said }, ...(code && { wechatCode: code }) } : 'accepted'
       } catch (error) {
         return lost(error)
@@ -226,8 +226,8 @@ export const payV2Checks = [
   check('v2.sandbox', {
     sentences: {
       unused: UNUSED,
-      off: passes('payments are real ones', '使用正式环境'),
-      on: warns('merchant.v2.sandbox is on: no order can really be paid', 'merchant.v2.sandbox 已开启：订单无法真正支付', 'Leave it out to go live.', '上线前请去掉。')
+      off: passes('payments are real', '使用正式环境'),
+      on: warns('merchant.v2.sandbox is on: orders cannot really be paid', 'merchant.v2.sandbox 已开启：订单无法真正支付', 'Remove it to go live.', '上线前请去掉。')
     },
     look: ({ options: { merchant } }) => !merchant?.v2 ? 'unused' : merchant.v2.sandbox ? 'on' : 'off'
   })

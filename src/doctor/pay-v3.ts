@@ -1,4 +1,4 @@
-/** WeChat Pay APIv3: questions about numbers that cannot exist, and who signs the answers. */
+/** WeChat Pay APIv3: queries of numbers that cannot exist, and the signatures of the answers. */
 import { X509Certificate } from 'node:crypto'
 import { pathOf } from '../http/http.ts'
 import type { HttpReply } from '../http/http.ts'
@@ -19,7 +19,7 @@ interface Answer {
   status: number
   headers: HttpReply['headers']
   bytes: Buffer
-  /** Undefined for what is not JSON. */
+  /** Undefined if it is not JSON. */
   json: Record<string, unknown> | undefined
   code: string
   said: string
@@ -29,12 +29,12 @@ interface Answer {
 const hasV3 = ({ options: { merchant } }: Patient) => merchant?.v3 !== undefined
 
 function merchantOf ({ options: { merchant }, endpoints }: Patient): CheckedV3 {
-  // Only this version's: what is wrong with the other one, its own checks say.
+  // Only this version's keys: the other version has its own checks.
   const { notifyUrl: _notAskedFor, v2: _otherVersion, ...rest } = merchant as NonNullable<typeof merchant>
   return checkMerchant(rest, endpoints.pay).v3 as CheckedV3
 }
 
-/** A number that no order has: made up anew each time. */
+/** A random number that no order has. */
 const impossible = () => `DOCTOR-${nonce().slice(0, 20)}`
 
 async function ask (patient: Patient, path: string, query: Record<string, string> = {}): Promise<Answer> {
@@ -57,11 +57,11 @@ async function ask (patient: Patient, path: string, query: Record<string, string
   return { status, headers, bytes, json, code: String(json?.code ?? '').replace(/[^\w-]/g, ''), said: String(json?.message ?? ''), requestId: headers['request-id'] }
 }
 
-/** What went wrong with a call, where nothing more is known of it. */
+/** A failed call without a more specific result. */
 const OTHERS = {
-  refused: fails('WeChat Pay refused: {code} {said}', '微信支付拒绝：{code} {said}', 'Look the code up in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
-  foreign: fails('answered with HTTP {status} and no JSON: that is not WeChat Pay', '回复为 HTTP {status} 且不是 JSON：对端不是微信支付', 'A proxy or a firewall answers in its place.', '可能是中间的代理或防火墙代答。'),
-  lost: fails('no usable answer ({problem})', '没有得到可用的回复（{problem}）', 'Run it again. If it stays: something between answers in WeChat Pay\'s place, or cuts connections.', '请重试；若仍如此，中间可能有设备代答或切断了连接。')
+  refused: fails('WeChat Pay refused: {code} {said}', '微信支付拒绝：{code} {said}', 'Look up the code in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
+  foreign: fails('answered with HTTP {status}, but not with JSON: that is not WeChat Pay', '回复为 HTTP {status} 且不是 JSON：对端不是微信支付', 'A proxy or a firewall answers instead of WeChat Pay.', '可能是中间的代理或防火墙代答。'),
+  lost: fails('no usable answer ({problem})', '没有得到可用的回复（{problem}）', 'Run it again. If the problem persists, something in between answers instead of WeChat Pay or cuts connections.', '请重试；若仍如此，中间可能有设备代答或切断了连接。')
 }
 
 const lost = (error: unknown): Finding<'lost'> => ({ outcome: 'lost', values: { problem: error instanceof WechatNetworkError ? error.reason : (error as Error).message } })
@@ -85,7 +85,7 @@ const orderQuery = (patient: Patient) => patient.fact('v3 order query', async ()
 
 const certificateList = (patient: Patient) => patient.fact('v3 certificates', async () => await ask(patient, '/v3/certificates'))
 
-/** WeChat Pay's words, if it knows no such merchant; undefined for any other answer, and for none. */
+/** WeChat Pay's message if it does not know the merchant; undefined for any other answer, and for none. */
 export async function merchantRefusedByV3 (patient: Patient): Promise<string | undefined> {
   const answer = hasV3(patient) ? await orderQuery(patient).catch(() => undefined) : undefined
   return answer && (answer.code === 'MCH_NOT_EXISTS' || (answer.code === 'SIGN_ERROR' && /商户号/.test(answer.said))) ? answer.said : undefined
@@ -94,7 +94,7 @@ export async function merchantRefusedByV3 (patient: Patient): Promise<string | u
 interface Offered { serial_no?: string, expire_time?: string, encrypt_certificate?: EncryptedResource }
 const offeredIn = ({ json }: Answer): Offered[] => Array.isArray(json?.data) ? json.data as Offered[] : []
 
-/** Platform certificates that this merchant's key opens, by serial number. */
+/** Platform certificates that this merchant's key decrypts, by serial number. */
 function opened (offered: readonly Offered[], keys: readonly string[]): Map<string, X509Certificate> {
   const found = new Map<string, X509Certificate>()
   for (const { encrypt_certificate: encrypted } of offered) {
@@ -115,7 +115,7 @@ const chinaDay = (daysAgo: number) => new Date(Date.now() + 8 * 3600_000 - daysA
 
 const ANSWERED = { needs: ['v3.query'], online: true } as const
 
-/** A question whose right answer is that there is no such thing. */
+/** A query whose correct answer is "not found". */
 async function permitted (patient: Patient, path: string, query: Record<string, string>): Promise<'unused' | 'permitted' | Finding<'refused' | 'foreign' | 'lost'>> {
   if (!hasV3(patient)) return 'unused'
   try {
@@ -135,10 +135,10 @@ export const payV3Checks = [
       unused: UNUSED,
       ...OTHERS,
       accepted: passes('WeChat Pay accepts this merchant\'s signature', '微信支付接受商户签名'),
-      serial: fails('WeChat Pay does not know this serial number as the merchant\'s', '微信支付不认识该商户证书序列号', 'The certificate was replaced, or merchant.v3.serialNo is another\'s: compare it in pay.weixin.qq.com, Account centre, API security.', '证书可能已更换，或 merchant.v3.serialNo 不对：请在商户平台「账户中心 - API 安全」核对。'),
-      key: fails('WeChat Pay refuses the signature: the private key does not belong to the serial number', '签名被拒：私钥与证书序列号不配套', 'apiclient_key.pem is of another certificate than merchant.v3.serialNo: take both from the same download.', 'apiclient_key.pem 与 merchant.v3.serialNo 不是同一张证书，请使用同一套文件。'),
-      timestamp: fails('WeChat Pay refuses the time in the signature', '签名中的时间被拒', 'This clock is more than five minutes off: have NTP keep it.', '本机时间偏差超过五分钟，请启用 NTP 校时。'),
-      sign: fails('WeChat Pay refuses the signature: {said}', '签名被拒：{said}', 'Something between may have changed the Authorization header or the address.', '中间设备可能改动了 Authorization 头或请求地址。')
+      serial: fails('WeChat Pay does not know this serial number as the merchant\'s', '微信支付不认识该商户证书序列号', 'The certificate was replaced, or merchant.v3.serialNo belongs to another one: compare it in pay.weixin.qq.com, Account centre, API security.', '证书可能已更换，或 merchant.v3.serialNo 不对：请在商户平台「账户中心 - API 安全」核对。'),
+      key: fails('WeChat Pay refuses the signature: the private key does not belong to the serial number', '签名被拒：私钥与证书序列号不配套', 'apiclient_key.pem belongs to a different certificate than merchant.v3.serialNo: take both from the same download.', 'apiclient_key.pem 与 merchant.v3.serialNo 不是同一张证书，请使用同一套文件。'),
+      timestamp: fails('WeChat Pay refuses the time in the signature', '签名中的时间被拒', 'This machine\'s clock is more than five minutes off: synchronize it (NTP).', '本机时间偏差超过五分钟，请启用 NTP 校时。'),
+      sign: fails('WeChat Pay refuses the signature: {said}', '签名被拒：{said}', 'Something in between may have changed the Authorization header or the URL.', '中间设备可能改动了 Authorization 头或请求地址。')
     },
     async look (patient) {
       if (!hasV3(patient)) return 'unused'
@@ -162,7 +162,7 @@ export const payV3Checks = [
     sentences: {
       unused: UNUSED,
       ...OTHERS,
-      absent: passes('an order that cannot exist does not exist', '查询不存在的订单，得到了预期的答复')
+      absent: passes('a query of an unknown order is answered correctly', '查询不存在的订单，得到了预期的答复')
     },
     async look (patient) {
       if (!hasV3(patient)) return 'unused'
@@ -176,12 +176,12 @@ export const payV3Checks = [
     sentences: {
       unused: UNUSED,
       ...OTHERS,
-      publicKey: passes('WeChat Pay\'s public key is all that this merchant has', '该商户只使用微信支付公钥'),
-      missing: fails('this merchant has no platform certificates: WeChat Pay\'s public key is needed', '该商户没有平台证书，必须使用微信支付公钥', 'Download pub_key.pem in pay.weixin.qq.com, Account centre, API security, and give it as publicKey with its publicKeyId.', '请在商户平台「账户中心 - API 安全」下载 pub_key.pem，连同公钥 ID 填入 publicKey 与 publicKeyId。'),
-      certificates: passes('{count} platform certificates, the last until {end}', '{count} 张平台证书，最晚有效期至 {end}'),
-      soon: warns('the last platform certificate ends on {end}', '最后一张平台证书将于 {end} 到期', 'WeChat Pay issues no more of them: move to its public key (pay.weixin.qq.com, Account centre, API security).', '微信支付正停止更新平台证书，请切换到微信支付公钥（商户平台「账户中心 - API 安全」）。'),
-      begun: passes('the switch is under way: platform certificates and the public key are both there, and the public key signs the answers', '正在切换：平台证书与公钥并存，回复已由公钥签名'),
-      waiting: passes('the switch is prepared: the public key is there, but platform certificates still sign the answers', '已配置公钥，但回复仍由平台证书签名：尚未点击「开始更换」')
+      publicKey: passes('this merchant uses WeChat Pay\'s public key only', '该商户只使用微信支付公钥'),
+      missing: fails('this merchant has no platform certificates: WeChat Pay\'s public key is required', '该商户没有平台证书，必须使用微信支付公钥', 'Download pub_key.pem from pay.weixin.qq.com, Account centre, API security, and set it as publicKey with its publicKeyId.', '请在商户平台「账户中心 - API 安全」下载 pub_key.pem，连同公钥 ID 填入 publicKey 与 publicKeyId。'),
+      certificates: passes('{count} platform certificates, the last one valid until {end}', '{count} 张平台证书，最晚有效期至 {end}'),
+      soon: warns('the last platform certificate expires on {end}', '最后一张平台证书将于 {end} 到期', 'WeChat Pay no longer issues them: switch to its public key (pay.weixin.qq.com, Account centre, API security).', '微信支付正停止更新平台证书，请切换到微信支付公钥（商户平台「账户中心 - API 安全」）。'),
+      begun: passes('the switch is in progress: platform certificates and the public key both exist, and the public key signs the answers', '正在切换：平台证书与公钥并存，回复已由公钥签名'),
+      waiting: passes('the switch is prepared: the public key exists, but platform certificates still sign the answers', '已配置公钥，但回复仍由平台证书签名：尚未点击「开始更换」')
     },
     async look (patient) {
       if (!hasV3(patient)) return 'unused'
@@ -211,9 +211,9 @@ export const payV3Checks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      untold: skips('WeChat Pay sends this merchant nothing encrypted but notifications: the first one proves apiV3Key', '该商户只有回调是加密的：收到第一条回调时才能验证 apiV3Key'),
-      proven: passes('a certificate that WeChat Pay encrypted opens with apiV3Key', '微信支付加密的证书可用 apiV3Key 解开'),
-      wrong: fails('what WeChat Pay encrypted does not open with apiV3Key', 'apiV3Key 解不开微信支付加密的内容', 'It is another key: set it anew in pay.weixin.qq.com, Account centre, API security (APIv3 key). No notification can be read before.', '密钥不对：请在商户平台「账户中心 - API 安全」重新设置 APIv3 密钥；在此之前回调都无法解密。')
+      untold: skips('apiV3Key cannot be checked before the first notification: WeChat Pay sends this merchant nothing else that is encrypted', '该商户只有回调是加密的：收到第一条回调时才能验证 apiV3Key'),
+      proven: passes('apiV3Key decrypts WeChat Pay\'s certificates', '微信支付加密的证书可用 apiV3Key 解开'),
+      wrong: fails('apiV3Key does not decrypt WeChat Pay\'s certificates', 'apiV3Key 解不开微信支付加密的内容', 'It is a different key: set it again in pay.weixin.qq.com, Account centre, API security (APIv3 key). No notification can be read before.', '密钥不对：请在商户平台「账户中心 - API 安全」重新设置 APIv3 密钥；在此之前回调都无法解密。')
     },
     async look (patient) {
       if (!hasV3(patient)) return 'unused'
@@ -230,9 +230,9 @@ export const payV3Checks = [
       unused: UNUSED,
       publicKey: passes('answers are verified with WeChat Pay\'s public key', '已用微信支付公钥验证回复'),
       certificate: passes('answers are verified with platform certificate {serial}', '已用平台证书 {serial} 验证回复'),
-      unsigned: fails('WeChat Pay\'s answer is not signed', '微信支付的回复没有签名', 'Something between drops the headers Wechatpay-Signature and so on.', '中间设备可能丢弃了 Wechatpay-Signature 等响应头。'),
+      unsigned: fails('WeChat Pay\'s answer is not signed', '微信支付的回复没有签名', 'Something in between drops the Wechatpay-* headers.', '中间设备可能丢弃了 Wechatpay-Signature 等响应头。'),
       unknown: fails('the answer is signed with {serial}, which is not configured', '回复由 {serial} 签名，但未配置该密钥', 'Set merchant.v3.publicKeyId and publicKey to WeChat Pay\'s public key of that id (pay.weixin.qq.com, Account centre, API security).', '请把该 ID 对应的微信支付公钥填入 merchant.v3.publicKeyId 与 publicKey（商户平台「账户中心 - API 安全」）。'),
-      false: fails('the answer\'s signature does not fit: {serial} is another key, or the answer was changed on its way', '回复验签失败：{serial} 对应的密钥不对，或回复在途中被改动', 'Does merchant.v3.publicKey belong to publicKeyId? Download both again. Else a proxy changes bodies.', '请确认 merchant.v3.publicKey 与 publicKeyId 配套（重新下载）；否则可能是代理改动了内容。')
+      false: fails('the answer\'s signature is invalid: {serial} is a different key, or the answer was changed on the way', '回复验签失败：{serial} 对应的密钥不对，或回复在途中被改动', 'Download publicKey and publicKeyId again: they may not belong together. Otherwise a proxy changes bodies.', '请确认 merchant.v3.publicKey 与 publicKeyId 配套（重新下载）；否则可能是代理改动了内容。')
     },
     async look (patient) {
       if (!hasV3(patient)) return 'unused'
@@ -250,18 +250,18 @@ export const payV3Checks = [
 
   check('v3.refunds', {
     ...ANSWERED,
-    sentences: { unused: UNUSED, ...OTHERS, permitted: passes('refunds can be asked about', '可以查询退款') },
+    sentences: { unused: UNUSED, ...OTHERS, permitted: passes('refunds can be queried', '可以查询退款') },
     look: async patient => await permitted(patient, `/v3/refund/domestic/refunds/${impossible()}`, {})
   }),
 
   check('v3.bills', {
     ...ANSWERED,
-    sentences: { unused: UNUSED, ...OTHERS, permitted: passes('bills can be asked for', '可以获取账单') },
+    sentences: { unused: UNUSED, ...OTHERS, permitted: passes('bills can be requested', '可以获取账单') },
     look: async patient => await permitted(patient, '/v3/bill/tradebill', { bill_date: chinaDay(2), bill_type: 'ALL' })
   }),
 
   check('v3.ways', {
-    sentences: { unused: UNUSED, untold: skips('which ways to pay are open cannot be asked without an order: pay one fen each way', '支付产品是否开通，不下单无法得知：请各支付一分钱确认') },
+    sentences: { unused: UNUSED, untold: skips('the enabled ways to pay cannot be checked without an order: pay one fen with each', '支付产品是否开通，不下单无法得知：请各支付一分钱确认') },
     look: patient => hasV3(patient) ? 'untold' : 'unused'
   })
 ]

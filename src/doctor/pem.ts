@@ -1,4 +1,4 @@
-/** What a PEM text is, said in both languages, and how long a certificate lives. */
+/** Describes a PEM text in both languages, and a certificate's validity. */
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { Both, Finding } from './check.ts'
@@ -13,10 +13,10 @@ const KINDS: ReadonlyArray<readonly [RegExp, Kind]> = [
   [/BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED/, kind('encrypted', 'an encrypted private key', '加密的私钥')],
   [/BEGIN (?:RSA )?PRIVATE KEY/, kind('private key', 'a private key', '私钥')],
   [/BEGIN (?:RSA )?PUBLIC KEY/, kind('public key', 'a public key', '公钥')],
-  [/^[^\n]{1,300}\.(?:pem|p12|key|crt|cer)\s*$/i, kind('file', 'the name of a file, not what it holds', '文件名，而不是文件内容')]
+  [/^[^\n]{1,300}\.(?:pem|p12|key|crt|cer)\s*$/i, kind('file', 'a file name, not the file\'s content', '文件名，而不是文件内容')]
 ]
-const PLATFORM = kind('platform certificate', 'a certificate of WeChat Pay\'s (a platform certificate)', '微信支付平台证书')
-const MERCHANT = kind('merchant certificate', 'a certificate of a merchant\'s (apiclient_cert.pem)', '商户证书（apiclient_cert.pem）')
+const PLATFORM = kind('platform certificate', 'a WeChat Pay certificate (platform certificate)', '微信支付平台证书')
+const MERCHANT = kind('merchant certificate', 'a merchant\'s certificate (apiclient_cert.pem)', '商户证书（apiclient_cert.pem）')
 const NO_PEM = kind('none', 'not PEM (it has no BEGIN line)', '不是 PEM（没有 BEGIN 行）')
 
 export function kindOf (pem: string): Kind {
@@ -30,12 +30,12 @@ export function kindOf (pem: string): Kind {
   return found
 }
 
-/** The host's own signer (KMS, HSM) instead of a key. */
+/** A signer (KMS, HSM) instead of a key. */
 export const isSigner = (value: unknown): boolean => typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && 'sign' in value
 
 export const pemOf = (value: unknown): string => value instanceof Uint8Array ? Buffer.from(value).toString() : typeof value === 'string' ? value : ''
 
-/** Undefined for what does not open. */
+/** Undefined if it cannot be read. */
 export const privateKeyIn = (pem: string, passphrase?: string): KeyObject | undefined => opened(() => createPrivateKey({ key: pem, passphrase }))
 /** Of a public key, or the public half of a private one. */
 export const publicKeyIn = (pem: string): KeyObject | undefined => opened(() => createPublicKey(pem))
@@ -49,7 +49,7 @@ function opened (open: () => KeyObject): KeyObject | undefined {
 }
 
 const DAY = 86_400_000
-/** Days before its end that a merchant's certificate is worth a word. */
+/** Days before expiry from which to warn about a merchant's certificate. */
 const NOTICE = 30
 
 export function lifeOf ({ validFrom, validTo }: Pick<X509Certificate, 'validFrom' | 'validTo'>, name: string, notice = NOTICE): Finding<'fits' | 'expired' | 'early' | 'soon'> {

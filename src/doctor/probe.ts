@@ -1,4 +1,4 @@
-/** What is sent to the notify route to see what arrives: of the size and bytes of a real notification, and signed as a probe. */
+/** The probe for the notify route: with the size and bytes of a real notification, signed as a probe. */
 import { randomBytes } from 'node:crypto'
 import { digestOf, PROBE_HEADER, PROBE_STATUS, readProbeAnswer, signProbe } from '../pay/notify-probe.ts'
 import type { ProbeReport } from '../pay/notify-probe.ts'
@@ -8,10 +8,10 @@ import type { Hit } from './reach.ts'
 
 export const notifyUrlOf = ({ options: { merchant } }: Patient): URL | undefined => merchant?.notifyUrl === undefined ? undefined : new URL(merchant.notifyUrl)
 
-/** Which version's notifications come, where the merchant has both. */
+/** The version of the probe, if the merchant has both. */
 const isV2 = ({ options: { version, merchant } }: Patient): boolean => !merchant?.v3 || (version === 'v2' && merchant.v2 !== undefined)
 
-/** As WeChat sends it; `size`: of the whole body. */
+/** In WeChat's format; `size`: of the whole body. */
 function v2Notification (size: number): Buffer {
   const document = (attach: string) => Buffer.from(`<xml><appid><![CDATA[wechat-doctor]]></appid>\n<attach><![CDATA[支付${attach}]]></attach>\n<fee_type><![CDATA[CNY]]></fee_type>\n<return_code><![CDATA[SUCCESS]]></return_code>\n<total_fee>1</total_fee>\n</xml>`)
   return document(randomBytes(size).toString('base64').slice(0, size - document('').length))
@@ -29,7 +29,7 @@ function v3Notification (size: number): Buffer {
   return envelope(randomBytes(size).toString('base64').slice(0, size - envelope('').length))
 }
 
-/** With a signature that is made up. */
+/** With a fake signature. */
 const headersOf = (patient: Patient): Record<string, string> => ({
   'user-agent': 'Mozilla/4.0',
   accept: '*/*',
@@ -45,10 +45,10 @@ const headersOf = (patient: Patient): Record<string, string> => ({
       })
 })
 
-/** Those without which a notification is not understood. */
+/** Headers that a notification requires. */
 export const neededHeaders = (patient: Patient): string[] => Object.keys(headersOf(patient)).filter(name => /^(?:content-type|wechatpay-.*)$/.test(name))
 
-/** An address of the documentation's: whoever believes it believes anybody. */
+/** A documentation address (RFC 5737): a server that believes it believes any forged header. */
 export const MADE_UP_ADDRESS = '203.0.113.77'
 
 export interface Probed {
@@ -57,7 +57,7 @@ export interface Probed {
   sent: { digest: string, length: number }
 }
 
-/** Bytes: of a usual notification, and of the largest that the route takes. */
+/** Bytes: of a typical notification, and of the largest that the route accepts. */
 export const USUAL = 2000
 export const LARGE = 60_000
 
@@ -78,6 +78,6 @@ export async function probed (patient: Patient, size: number): Promise<Probed> {
   })
 }
 
-/** The report of the usual probe, for what else it tells. */
+/** The report of the typical probe, for further checks. */
 export const usualReport = async (patient: Patient): Promise<ProbeReport | undefined> =>
   notifyUrlOf(patient) && (await probed(patient, USUAL)).report

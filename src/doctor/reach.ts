@@ -1,4 +1,4 @@
-/** Looking at another machine from here, step by step: name, connection, TLS, HTTP. Bare of the package's own client, whose errors say less. */
+/** Tests another host step by step: name, connection, TLS, HTTP. Does not use the package's own client, whose errors are less specific. */
 import { X509Certificate } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { request as requestHttp } from 'node:http'
@@ -8,9 +8,9 @@ import { connect as connectTcp, isIP } from 'node:net'
 import { connect as connectTls, rootCertificates } from 'node:tls'
 import type { DetailedPeerCertificate } from 'node:tls'
 
-/** Milliseconds for one step. */
+/** Milliseconds per step. */
 const PATIENCE = 10_000
-/** Bytes of an answer that are looked at. */
+/** Maximum bytes to read of an answer. */
 const MOST = 64 * 1024
 
 export type Authorities = string | readonly string[] | undefined
@@ -19,7 +19,7 @@ const codeOf = (error: unknown): string => String((error as { code?: unknown }).
 
 const hostOf = ({ hostname }: URL) => hostname.replace(/^\[|\]$/g, '')
 const portOf = ({ port, protocol }: URL) => Number(port || (protocol === 'https:' ? 443 : 80))
-/** WeChat's authorities and ours, or undefined for the usual ones. */
+/** Configured authorities, or undefined for the usual ones. */
 const trusted = (ca: Authorities) => ca === undefined ? {} : { ca: [...rootCertificates, ...[ca].flat()] }
 
 export async function addressesOf (url: URL): Promise<{ addresses: Array<{ address: string, family: number }> } | { problem: string }> {
@@ -31,7 +31,7 @@ export async function addressesOf (url: URL): Promise<{ addresses: Array<{ addre
   }
 }
 
-/** Undefined if somebody answers there; else the system's code. */
+/** Undefined if the connection succeeds; otherwise the system's error code. */
 export async function connectionProblem (url: URL, host = hostOf(url)): Promise<string | undefined> {
   return await new Promise(resolve => {
     const socket = connectTcp({ host, port: portOf(url), timeout: PATIENCE })
@@ -43,24 +43,24 @@ export async function connectionProblem (url: URL, host = hostOf(url)): Promise<
   })
 }
 
-/** Node.js tries all addresses of a name and throws what each of them said. */
+/** Node.js tries all addresses of a name and throws an error with all their errors. */
 const aggregated = (error: Error) => codeOf((error as AggregateError).errors?.[0] ?? error)
 
 export interface TlsView {
-  /** OpenSSL's code, such as UNABLE_TO_VERIFY_LEAF_SIGNATURE; or the system's, if there was no handshake. */
+  /** OpenSSL's code, such as UNABLE_TO_VERIFY_LEAF_SIGNATURE, or the system's if there was no handshake. */
   problem?: string
-  /** Who issued the certificate, or the topmost one that came with it. */
+  /** The issuer of the certificate, or of the last one in the chain. */
   issuer: string
   validFrom: string
   validTo: string
-  /** Whether it leads to an authority that Node.js comes with. */
+  /** Whether the chain ends at an authority that Node.js includes. */
   isPublic: boolean
 }
 
 export async function tlsView (url: URL, ca?: Authorities): Promise<TlsView> {
   return await new Promise(resolve => {
     const host = hostOf(url)
-    // Looked at, not used: what is wrong with it is what is asked for, and nothing is sent.
+    // Not verified here, because the check reports what is wrong; nothing is sent.
     const socket = connectTls({ host, port: portOf(url), ...(!isIP(host) && { servername: host }), rejectUnauthorized: false, timeout: PATIENCE, ...trusted(ca) })
     const end = (problem: string | undefined) => {
       const chain = chainOf(socket.getPeerCertificate(true))
@@ -91,7 +91,7 @@ const nameOf = ({ O, CN }: { O?: string | string[], CN?: string | string[] }): s
 
 let known: { certificates: Set<string>, names: Set<string> } | undefined
 
-/** One of those that Node.js comes with, or issued by one of their names: roots are renewed, and chains are cut short. */
+/** An authority that Node.js includes, or a certificate issued under one's name: roots are renewed, and chains may be incomplete. */
 function isKnown ({ raw }: DetailedPeerCertificate): boolean {
   known ??= { certificates: new Set(rootCertificates.map(bytesOf)), names: new Set(rootCertificates.map(pem => new X509Certificate(pem).subject)) }
   return known.certificates.has(raw.toString('base64')) || known.names.has(new X509Certificate(raw).issuer)
@@ -125,7 +125,7 @@ export async function hit (url: URL, { method = 'GET', headers = {}, body, ca }:
   })
 }
 
-/** An address that the internet does not lead to. */
+/** Whether an address is not reachable from the internet. */
 export function isPrivate (url: URL): boolean {
   const host = hostOf(url)
   return /^(?:localhost|.*\.(?:local|internal|localhost|lan))$|^(?:127|10)\.|^192\.168\.|^169\.254\.|^172\.(?:1[6-9]|2\d|3[01])\.|^100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|^(?:::1|f[cd].*:.*|fe80:.*)$/i.test(host)

@@ -1,4 +1,4 @@
-/** What the processes share: is Redis there, quick, and does it keep what it is given? */
+/** The shared store: checks that Redis is reachable and fast, and keeps its data. */
 import { randomUUID } from 'node:crypto'
 import cluster from 'node:cluster'
 import { accountKey } from '../store/key.ts'
@@ -10,33 +10,33 @@ import type { Patient } from './patient.ts'
 /** Milliseconds. */
 const PATIENCE = 5000
 const SLOW = 50
-/** Seconds that Redis' clock may be off before it is odd. */
+/** Seconds that Redis's clock may differ. */
 const ODD = 30
 
 const keyOf = ({ options: { appId = 'doctor' } }: Patient) => accountKey(appId, 'doctor')
 
-/** On the node that holds the account's keys: a Cluster asks it by the key. */
+/** On the node with the account's keys: a Cluster selects it by the key. */
 export async function ask (patient: Patient, source: string, key = keyOf(patient)): Promise<unknown> {
   const { redis } = patient.options
-  if (!redis) throw new Error('there is no redis')
+  if (!redis) throw new Error('redis is not set')
   return await within(PATIENCE, () => scriptRunner(redis)(script(source), [key], []), () => new Error('no answer in time'))
 }
 
-/** Redis puts commands and their arguments into its errors: the first word is what matters. */
+/** Redis puts commands and their arguments into its errors: only the first word is safe. */
 const problemOf = (error: unknown): string => /^(?:[A-Z]{3,}|no answer in time)/.exec((error as Error).message)?.[0] ?? String((error as { code?: unknown }).code ?? (error as Error).name)
 
 const infoOf = (patient: Patient) => patient.fact('redis info', async () => {
-  // Each section by itself: older versions take one only.
+  // One section per call: older versions accept only one.
   const text = (await Promise.all(['server', 'memory', 'persistence', 'replication', 'cluster'].map(async section => String(await ask(patient, `return redis.call('INFO', '${section}')`))))).join('\n')
   return Object.fromEntries(text.split(/\r?\n/).map(line => line.split(':')).filter(pair => pair.length > 1).map(([name, ...rest]) => [name, rest.join(':')])) as Record<string, string | undefined>
 })
 
-/** How many processes there are, as far as the environment tells. */
+/** The number of processes, if the environment says it. */
 function processesOf ({ settings: { processes }, env: { NODE_APP_INSTANCE: instance, WEB_CONCURRENCY: concurrency } }: Patient): number {
   return processes ?? Math.max(cluster.isWorker || instance !== undefined ? 2 : 1, Number(concurrency) || 1)
 }
 
-/** All that the shared store needs, in one go: the one thing that is written is a key of the doctor's own, and it is gone at once. */
+/** All commands that the shared store needs, in one script. It writes only a key of the doctor's own and deletes it at once. */
 const LOCK = `
 redis.call('SET', KEYS[1], '1', 'NX', 'PX', 2000)
 redis.call('GET', KEYS[1])
@@ -51,8 +51,8 @@ export const redisChecks = [
   check('redis.processes', {
     sentences: {
       shared: passes('all processes share one Redis', '所有进程共用一个 Redis'),
-      alone: passes('one process needs no Redis', '单进程不需要 Redis'),
-      apart: fails('several processes, but no redis: they end each other\'s tokens, and each handles notifications anew', '多进程但未配置 redis：各进程会互相顶掉 token，并重复处理回调', 'Give option redis (app.redis of @fastify/redis): docs/redis.md.', '请配置 redis 选项（@fastify/redis 的 app.redis），见 docs/zh-CN/redis.md。')
+      alone: passes('a single process needs no Redis', '单进程不需要 Redis'),
+      apart: fails('several processes, but no redis: they invalidate each other\'s tokens, and each handles notifications again', '多进程但未配置 redis：各进程会互相顶掉 token，并重复处理回调', 'Set the option redis (app.redis of @fastify/redis): docs/redis.md.', '请配置 redis 选项（@fastify/redis 的 app.redis），见 docs/zh-CN/redis.md。')
     },
     look: patient => patient.options.redis ? 'shared' : processesOf(patient) > 1 ? 'apart' : 'alone'
   }),
@@ -62,7 +62,7 @@ export const redisChecks = [
     sentences: {
       unused: UNUSED,
       there: passes('Redis answers', 'Redis 有响应'),
-      away: fails('Redis does not answer ({problem})', 'Redis 没有响应（{problem}）', 'Address, password (NOAUTH, WRONGPASS), TLS, or a client of one node for a cluster (MOVED).', '请检查地址、密码（NOAUTH、WRONGPASS）、TLS；集群须使用 Cluster 客户端（MOVED）。')
+      away: fails('Redis does not answer ({problem})', 'Redis 没有响应（{problem}）', 'Check address, password (NOAUTH, WRONGPASS) and TLS; for a cluster, use a cluster client (MOVED).', '请检查地址、密码（NOAUTH、WRONGPASS）、TLS；集群须使用 Cluster 客户端（MOVED）。')
     },
     async look (patient) {
       if (!patient.options.redis) return 'unused'
@@ -80,8 +80,8 @@ export const redisChecks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      work: passes('a lock can be taken and freed', '可以加锁与释放锁'),
-      refused: fails('a lock could not be taken ({problem})', '无法加锁（{problem}）', 'READONLY: this is a replica. NOPERM: the user lacks commands (EVAL, GET, SET, DEL, PEXPIRE, PTTL, INCR). OOM: the memory is full.', 'READONLY：连到了从节点；NOPERM：用户缺少命令权限（EVAL、GET、SET、DEL、PEXPIRE、PTTL、INCR）；OOM：内存已满。')
+      work: passes('a lock can be acquired and released', '可以加锁与释放锁'),
+      refused: fails('a lock cannot be acquired ({problem})', '无法加锁（{problem}）', 'READONLY: this is a replica. NOPERM: the user lacks commands (EVAL, GET, SET, DEL, PEXPIRE, PTTL, INCR). OOM: the memory is full.', 'READONLY：连到了从节点；NOPERM：用户缺少命令权限（EVAL、GET、SET、DEL、PEXPIRE、PTTL、INCR）；OOM：内存已满。')
     },
     async look (patient) {
       if (!patient.options.redis) return 'unused'
@@ -98,9 +98,9 @@ export const redisChecks = [
     ...READY,
     sentences: {
       unused: UNUSED,
-      untold: skips('INFO is not allowed to this user', '该用户无权执行 INFO'),
+      untold: skips('this user may not run INFO', '该用户无权执行 INFO'),
       fits: passes('Redis {version}', 'Redis {version}'),
-      old: warns('Redis {version} is past its end of life', 'Redis {version} 已停止维护', 'Move to 7 or later.', '请升级到 7 或更高版本。')
+      old: warns('Redis {version} is past its end of life', 'Redis {version} 已停止维护', 'Upgrade to 7 or later.', '请升级到 7 或更高版本。')
     },
     async look (patient) {
       if (!patient.options.redis) return 'unused'
@@ -115,11 +115,11 @@ export const redisChecks = [
     sentences: {
       unused: UNUSED,
       quick: passes('Redis answers in {ms} ms', 'Redis 响应耗时 {ms} 毫秒'),
-      slow: warns('Redis takes {ms} ms for an answer', 'Redis 响应耗时 {ms} 毫秒', 'It should stand in the same data centre; above 2000 ms it counts as away.', 'Redis 应与服务在同一机房；超过 2000 毫秒视为不可用。')
+      slow: warns('Redis takes {ms} ms to answer', 'Redis 响应耗时 {ms} 毫秒', 'It should be in the same data centre; above 2000 ms it counts as unavailable.', 'Redis 应与服务在同一机房；超过 2000 毫秒视为不可用。')
     },
     async look (patient) {
       if (!patient.options.redis) return 'unused'
-      // The best of some: others may have met a busy moment of this process itself.
+      // The best of several: this process itself may have been busy during the others.
       let best = Infinity
       for (let tries = 0; tries < 10 && best > SLOW; tries++) {
         const start = performance.now()
@@ -135,9 +135,9 @@ export const redisChecks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      untold: skips('INFO is not allowed to this user', '该用户无权执行 INFO'),
+      untold: skips('this user may not run INFO', '该用户无权执行 INFO'),
       keeps: passes('Redis evicts nothing ({policy})', 'Redis 不会逐出数据（{policy}）'),
-      evicts: fails('with maxmemory-policy {policy} Redis drops locks and handled notifications when its memory is full', 'maxmemory-policy 为 {policy}：内存满时会丢弃锁与已处理的回调记录', 'Set maxmemory-policy noeviction, or use a Redis of its own: a lost mark is a payment handled twice.', '请设为 noeviction，或使用独立的 Redis：记录丢失会导致同一支付被处理两次。')
+      evicts: fails('with maxmemory-policy {policy} Redis evicts locks and records of handled notifications when its memory is full', 'maxmemory-policy 为 {policy}：内存满时会丢弃锁与已处理的回调记录', 'Set maxmemory-policy noeviction, or use a separate Redis: after an eviction a payment may be handled twice.', '请设为 noeviction，或使用独立的 Redis：记录丢失会导致同一支付被处理两次。')
     },
     async look (patient) {
       if (!patient.options.redis) return 'unused'
@@ -153,8 +153,8 @@ export const redisChecks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      free: passes('memory is left', '内存充足'),
-      full: warns('Redis uses {percent} % of its maxmemory', 'Redis 已使用 maxmemory 的 {percent}%', 'With noeviction it will refuse writes: give it more, or find what fills it.', '在 noeviction 下写满后会拒绝写入：请扩容或清理。')
+      free: passes('memory is available', '内存充足'),
+      full: warns('Redis uses {percent} % of its maxmemory', 'Redis 已使用 maxmemory 的 {percent}%', 'With noeviction it will refuse writes: add memory, or find out what fills it.', '在 noeviction 下写满后会拒绝写入：请扩容或清理。')
     },
     async look (patient) {
       if (!patient.options.redis) return 'unused'
@@ -169,11 +169,11 @@ export const redisChecks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      untold: skips('INFO is not allowed to this user', '该用户无权执行 INFO'),
-      unsure: skips('CONFIG is not allowed to this user, and INFO does not tell whether snapshots are planned', '该用户无权执行 CONFIG，而 INFO 看不出是否启用了快照'),
-      kept: passes('what lies in Redis outlives a restart ({how})', 'Redis 重启后数据仍在（{how}）'),
-      gone: warns('a restart of Redis forgets which notifications were handled', 'Redis 重启后会忘记哪些回调已处理', 'appendonly yes; and use idempotencyKey in onPayment, which protects you in any case.', '请设置 appendonly yes；并在 onPayment 中使用 idempotencyKey，任何情况下都能防重。'),
-      failing: fails('Redis cannot write to its disk ({what})', 'Redis 无法写盘（{what}）', 'Look at its log and at the disk: Redis refuses writes while it cannot save.', '请查看 Redis 日志与磁盘：无法保存时 Redis 会拒绝写入。')
+      untold: skips('this user may not run INFO', '该用户无权执行 INFO'),
+      unsure: skips('this user may not run CONFIG, and INFO does not say whether snapshots are scheduled', '该用户无权执行 CONFIG，而 INFO 看不出是否启用了快照'),
+      kept: passes('data survives a restart of Redis ({how})', 'Redis 重启后数据仍在（{how}）'),
+      gone: warns('a restart of Redis loses the records of handled notifications', 'Redis 重启后会忘记哪些回调已处理', 'Set appendonly yes, and use idempotencyKey in onPayment, which protects you in any case.', '请设置 appendonly yes；并在 onPayment 中使用 idempotencyKey，任何情况下都能防重。'),
+      failing: fails('Redis cannot write to its disk ({what})', 'Redis 无法写盘（{what}）', 'Check its log and the disk: Redis refuses writes while it cannot save.', '请查看 Redis 日志与磁盘：无法保存时 Redis 会拒绝写入。')
     },
     async look (patient) {
       if (!patient.options.redis) return 'unused'
@@ -182,7 +182,7 @@ export const redisChecks = [
       if (info.aof_enabled === '1') return info.aof_last_write_status === 'err' ? { outcome: 'failing', values: { what: 'AOF' } } : { outcome: 'kept', values: { how: 'AOF' } }
       if (info.rdb_last_bgsave_status === 'err') return { outcome: 'failing', values: { what: 'RDB' } }
       if (Number(info.connected_slaves) > 0) return { outcome: 'kept', values: { how: 'replica' } }
-      // INFO does not tell whether snapshots are planned.
+      // INFO does not say whether snapshots are scheduled.
       const planned = await hasSnapshots(patient)
       return planned === undefined ? 'unsure' : planned ? { outcome: 'kept', values: { how: 'RDB' } } : 'gone'
     }
@@ -193,8 +193,8 @@ export const redisChecks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      master: passes('it is the master', '连接的是主节点'),
-      replica: fails('the client is connected to a replica', '客户端连接的是从节点', 'Connect to the master, by Sentinel or by the service\'s primary address.', '请连接主节点（Sentinel 或云服务的主地址）。')
+      master: passes('the client is connected to the primary', '连接的是主节点'),
+      replica: fails('the client is connected to a replica', '客户端连接的是从节点', 'Connect to the primary, through Sentinel or with the service\'s primary address.', '请连接主节点（Sentinel 或云服务的主地址）。')
     },
     async look (patient) {
       if (!patient.options.redis) return 'unused'
@@ -208,10 +208,10 @@ export const redisChecks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      single: passes('it is no cluster', '不是集群'),
-      untold: skips('CLUSTER INFO is not allowed to this client', '该客户端无法执行 CLUSTER INFO'),
+      single: passes('this is not a cluster', '不是集群'),
+      untold: skips('this client may not run CLUSTER INFO', '该客户端无法执行 CLUSTER INFO'),
       whole: passes('all {slots} slots of the cluster are served', '集群的 {slots} 个槽全部可用'),
-      torn: fails('the cluster is not whole: {state}, {slots} of 16384 slots are served', '集群不完整：{state}，仅 {slots}/16384 个槽可用', 'redis-cli --cluster check, and --cluster fix.', '请执行 redis-cli --cluster check 与 --cluster fix。')
+      torn: fails('the cluster is incomplete: {state}, {slots} of 16384 slots are served', '集群不完整：{state}，仅 {slots}/16384 个槽可用', 'Run redis-cli --cluster check, and --cluster fix.', '请执行 redis-cli --cluster check 与 --cluster fix。')
     },
     async look (patient) {
       if (!patient.options.redis) return 'unused'
@@ -230,8 +230,8 @@ export const redisChecks = [
     ...READY,
     sentences: {
       unused: UNUSED,
-      right: passes('Redis\' clock and this one differ by {seconds} s', 'Redis 与本机的时间相差 {seconds} 秒'),
-      odd: warns('Redis\' clock and this one differ by {seconds} s', 'Redis 与本机的时间相差 {seconds} 秒', 'Nothing here depends on it, but logs will not fit together: have NTP keep both.', '功能不受影响，但日志时间对不上：请让两边都用 NTP 校时。')
+      right: passes('Redis\'s clock and this machine\'s differ by {seconds} s', 'Redis 与本机的时间相差 {seconds} 秒'),
+      odd: warns('Redis\'s clock and this machine\'s differ by {seconds} s', 'Redis 与本机的时间相差 {seconds} 秒', 'Nothing here depends on it, but timestamps in logs will differ: synchronize both clocks (NTP).', '功能不受影响，但日志时间对不上：请让两边都用 NTP 校时。')
     },
     async look (patient) {
       if (!patient.options.redis) return 'unused'
@@ -242,13 +242,13 @@ export const redisChecks = [
   })
 ]
 
-/** What a Lua script met is named behind the script's own words. */
+/** The error of a Lua script: Redis puts the actual error code after the script's own message. */
 const rootOf = (error: unknown): string | undefined => {
   const { message } = error as Error
   return /can't run this command/.test(message) ? 'NOPERM' : /\b(?:READONLY|NOPERM|OOM|MISCONF|MOVED|CLUSTERDOWN|NOREPLICAS)\b/.exec(message)?.[0]
 }
 
-/** Undefined where this client cannot ask, or may not. */
+/** Undefined if this client cannot run the command, or may not. */
 async function hasSnapshots ({ options: { redis } }: Patient): Promise<boolean | undefined> {
   const { config } = redis as { config?: (what: string, name: string) => Promise<unknown> }
   const answer = await config?.call(redis, 'GET', 'save').catch(() => undefined)

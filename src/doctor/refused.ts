@@ -1,12 +1,12 @@
-/** A typed error as a finding: WeChat's code, its request id, and its advice in both languages. */
+/** Converts a typed error to a result: WeChat's code, request id, and advice in both languages. */
 import { WechatApiError, WechatNetworkError } from '../errors.ts'
 import { fails } from './check.ts'
 import type { Both, Finding } from './check.ts'
 
-/** Sentences of every check that asks WeChat. */
+/** Results shared by all checks that call WeChat. */
 export const REFUSALS = {
-  refused: fails('WeChat refused: {code} {said}', '微信拒绝：{code} {said}', 'Look the code up in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
-  lost: fails('no usable answer ({problem})', '没有得到可用的回复（{problem}）', 'Run it again. If it stays: something between answers in WeChat\'s place, or cuts connections.', '请重试；若仍如此，中间可能有设备代答或切断了连接。')
+  refused: fails('WeChat refused: {code} {said}', '微信拒绝：{code} {said}', 'Look up the code in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
+  lost: fails('no usable answer ({problem})', '没有得到可用的回复（{problem}）', 'Run it again. If the problem persists, something in between answers instead of WeChat or cuts connections.', '请重试；若仍如此，中间可能有设备代答或切断了连接。')
 }
 
 export function refused<Outcome extends string = 'refused'> (error: unknown, outcome?: Outcome): Finding<Outcome | 'refused' | 'lost'> {

@@ -1,4 +1,4 @@
-/** The way from this server to WeChat: names, connections, TLS, proxies between, and the clock. */
+/** From this server to WeChat: names, connections, TLS, proxies, and the clock. */
 import { WechatNetworkError } from '../errors.ts'
 import { resolveEndpoints } from '../options.ts'
 import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
@@ -10,7 +10,7 @@ const REAL = resolveEndpoints()
 const WECHAT_HOSTS = new Set(Object.values(REAL).map(base => new URL(base).host))
 export const isWechats = (url: URL) => WECHAT_HOSTS.has(url.host)
 
-/** WeChat's hosts that these options call; the stand-by may fail without harm. */
+/** The WeChat hosts that these options use; the backup host is optional. */
 function hostsOf ({ options: { appSecret, merchant }, endpoints }: Patient): Array<{ url: URL, isStandBy: boolean }> {
   const bases = [...(appSecret ? [endpoints.api] : []), ...(merchant ? [endpoints.pay, endpoints.payBackup] : [])]
   const seen = new Set<string>()
@@ -18,19 +18,19 @@ function hostsOf ({ options: { appSecret, merchant }, endpoints }: Patient): Arr
     .filter(({ url: { host } }) => !seen.has(host) && seen.add(host))
 }
 
-/** Through a dispatcher of the host's own: what lies behind it cannot be looked at from here. */
+/** Through the application's own dispatcher or a proxy: what is behind it cannot be checked from here. */
 const goesAround = ({ options: { http } }: Patient): boolean => http?.dispatcher !== undefined || http?.proxy !== undefined
 
-const AROUND = skips('calls go through http.proxy or http.dispatcher: what lies behind it cannot be looked at from here', '请求经由 http.proxy 或 http.dispatcher，无法从这里查看其后的情况')
+const AROUND = skips('calls go through http.proxy or http.dispatcher: what is behind it cannot be checked from here', '请求经由 http.proxy 或 http.dispatcher，无法从这里查看其后的情况')
 
 const PROXY_NAMES = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'] as const
 
-/** Whether the environment's proxy is meant for this host, too. */
+/** Whether the environment's proxy applies to this host. */
 function isProxied ({ hostname }: URL, noProxy = ''): boolean {
   return !noProxy.split(/[\s,]+/).filter(Boolean).some(entry => entry === '*' || `.${hostname}`.endsWith(`.${entry.replace(/^\*?\.|:\d+$/g, '')}`))
 }
 
-/** WeChat's answer to a call without any credential: a refusal, with its clock and whatever proxies have added. */
+/** WeChat's answer to a call without credentials: a refusal with WeChat's Date, and headers that proxies added. */
 async function refusal (patient: Patient): Promise<Readonly<Record<string, string>>> {
   const { options: { merchant }, endpoints, http } = patient
   return await patient.fact('refusal', async () => {
@@ -40,7 +40,7 @@ async function refusal (patient: Patient): Promise<Readonly<Record<string, strin
   })
 }
 
-/** Seconds: of APIv3 in either direction, and what is worth a word. */
+/** Seconds: APIv3's limit in either direction, and the threshold for a warning. */
 const WINDOW = 300
 const ODD = 30
 
@@ -48,9 +48,9 @@ export const serverChecks = [
   check('server.endpoints', {
     sentences: {
       wechat: passes('calls go to WeChat itself', '请求发往真实微信'),
-      own: passes('calls go to endpoints of yours', '请求发往自定义 endpoints'),
-      malformed: fails('endpoints holds something else than absolute http(s) base URLs', 'endpoints 中有不合法的地址', 'Leave endpoints out in production; the emulator prints its own.', '生产环境请省略 endpoints；模拟器会给出自己的地址。'),
-      production: fails('NODE_ENV is production, but endpoints.{name} leads to {host}', 'NODE_ENV 为 production，但 endpoints.{name} 指向 {host}', 'Leave endpoints out in production.', '生产环境请省略 endpoints。')
+      own: passes('calls go to your own endpoints', '请求发往自定义 endpoints'),
+      malformed: fails('endpoints has a value that is not an absolute http(s) base URL', 'endpoints 中有不合法的地址', 'Remove endpoints in production; the emulator prints its own.', '生产环境请省略 endpoints；模拟器会给出自己的地址。'),
+      production: fails('NODE_ENV is production, but endpoints.{name} points to {host}', 'NODE_ENV 为 production，但 endpoints.{name} 指向 {host}', 'Remove endpoints in production.', '生产环境请省略 endpoints。')
     },
     look ({ endpoints, endpointsProblem, env }) {
       if (endpointsProblem) return 'malformed'
@@ -63,7 +63,7 @@ export const serverChecks = [
   check('server.tls-verification', {
     sentences: {
       on: passes('certificates are verified in this process', '本进程会校验证书'),
-      off: warns('NODE_TLS_REJECT_UNAUTHORIZED=0: whatever else this process calls is not verified', 'NODE_TLS_REJECT_UNAUTHORIZED=0：本进程的其他 HTTPS 请求不校验证书', 'Remove it, and give the authority that you need as http.ca or in NODE_EXTRA_CA_CERTS. Calls to WeChat are verified in spite of it.', '请去掉它，改用 http.ca 或 NODE_EXTRA_CA_CERTS 提供所需的 CA；对微信的请求不受它影响，始终校验。')
+      off: warns('NODE_TLS_REJECT_UNAUTHORIZED=0: this process does not verify other connections', 'NODE_TLS_REJECT_UNAUTHORIZED=0：本进程的其他 HTTPS 请求不校验证书', 'Remove it, and set the authority you need as http.ca or in NODE_EXTRA_CA_CERTS. Calls to WeChat are still verified.', '请去掉它，改用 http.ca 或 NODE_EXTRA_CA_CERTS 提供所需的 CA；对微信的请求不受它影响，始终校验。')
     },
     look: ({ env }) => env.NODE_TLS_REJECT_UNAUTHORIZED === '0' ? 'off' : 'on'
   }),
@@ -71,9 +71,9 @@ export const serverChecks = [
   check('server.proxy', {
     needs: ['server.endpoints'],
     sentences: {
-      none: passes('no proxy is set', '未设置代理'),
+      none: passes('no proxy is configured', '未设置代理'),
       own: passes('calls go through http.dispatcher', '请求经由 http.dispatcher'),
-      unused: warns('{name} is set, but calls to WeChat go out directly', '设置了 {name}，但对微信的请求仍直接发出', 'If this machine gets out only through the proxy, give it as http.dispatcher (undici\'s ProxyAgent); else name WeChat\'s hosts in NO_PROXY.', '若本机只能经代理出网，请用 http.dispatcher（undici 的 ProxyAgent）；否则请把微信域名写入 NO_PROXY。')
+      unused: warns('{name} is set, but calls to WeChat go out directly', '设置了 {name}，但对微信的请求仍直接发出', 'If this machine reaches the internet only through the proxy, set http.proxy; otherwise add WeChat\'s hosts to NO_PROXY.', '若本机只能经代理出网，请设置 http.proxy；否则请把微信域名写入 NO_PROXY。')
     },
     look (patient) {
       if (goesAround(patient)) return 'own'
@@ -90,8 +90,8 @@ export const serverChecks = [
     sentences: {
       unused: UNUSED,
       around: AROUND,
-      found: passes('{count} of WeChat\'s names lead somewhere', '{count} 个微信域名解析正常'),
-      lost: fails('{host} has no address ({problem})', '{host} 无法解析（{problem}）', 'Look at this machine\'s resolver (/etc/resolv.conf, the container\'s DNS).', '请检查本机 DNS（/etc/resolv.conf 或容器的 DNS 设置）。')
+      found: passes('{count} WeChat host names resolve', '{count} 个微信域名解析正常'),
+      lost: fails('{host} does not resolve ({problem})', '{host} 无法解析（{problem}）', 'Check this machine\'s resolver (/etc/resolv.conf, the container\'s DNS).', '请检查本机 DNS（/etc/resolv.conf 或容器的 DNS 设置）。')
     },
     async look (patient) {
       if (goesAround(patient)) return 'around'
@@ -109,9 +109,9 @@ export const serverChecks = [
     sentences: {
       unused: UNUSED,
       around: AROUND,
-      open: passes('{count} of WeChat\'s hosts can be reached', '{count} 个微信域名可以连通'),
-      closed: fails('{host} cannot be reached ({problem})', '{host} 无法连通（{problem}）', 'A firewall, or the way out of this network: ports 443 of api.weixin.qq.com and api.mch.weixin.qq.com have to be open.', '请检查防火墙与出网策略：须放行 api.weixin.qq.com 与 api.mch.weixin.qq.com 的 443 端口。'),
-      standBy: warns('{host} cannot be reached ({problem}): it is WeChat Pay\'s stand-by', '备用域名 {host} 无法连通（{problem}）', 'Open port 443 to it, too: calls go there while the first host does not answer.', '请一并放行其 443 端口：主域名无响应时会切换过去。')
+      open: passes('{count} WeChat hosts can be reached', '{count} 个微信域名可以连通'),
+      closed: fails('{host} cannot be reached ({problem})', '{host} 无法连通（{problem}）', 'Check the firewall and the network: port 443 of api.weixin.qq.com and api.mch.weixin.qq.com must be reachable.', '请检查防火墙与出网策略：须放行 api.weixin.qq.com 与 api.mch.weixin.qq.com 的 443 端口。'),
+      standBy: warns('WeChat Pay\'s backup host {host} cannot be reached ({problem})', '备用域名 {host} 无法连通（{problem}）', 'Open port 443 to it, too: calls go there if the first host does not answer.', '请一并放行其 443 端口：主域名无响应时会切换过去。')
     },
     async look (patient) {
       if (goesAround(patient)) return 'around'
@@ -130,9 +130,9 @@ export const serverChecks = [
     sentences: {
       unused: UNUSED,
       around: AROUND,
-      one: passes('all names lead to addresses of one family', '域名只有一类地址'),
-      both: passes('IPv4 and IPv6 both lead to WeChat', 'IPv4 与 IPv6 都可到达微信'),
-      broken: warns('{host} has an IPv{family} address, but cannot be reached there ({problem})', '{host} 有 IPv{family} 地址，但无法连通（{problem}）', 'Every new connection loses time with it. Mend IPv{family} on this machine, or turn it off. Mind the white list: WeChat sees the address that the connection really takes.', '每次新建连接都会因此变慢。请修复或关闭本机的 IPv{family}；同时注意白名单：微信看到的是实际使用的地址。')
+      one: passes('all names have addresses of one family only', '域名只有一类地址'),
+      both: passes('WeChat can be reached over IPv4 and IPv6', 'IPv4 与 IPv6 都可到达微信'),
+      broken: warns('{host} has an IPv{family} address, but cannot be reached there ({problem})', '{host} 有 IPv{family} 地址，但无法连通（{problem}）', 'This delays every new connection. Fix or disable IPv{family} on this machine. Keep the IP whitelist in mind: WeChat sees the address that the connection actually uses.', '每次新建连接都会因此变慢。请修复或关闭本机的 IPv{family}；同时注意白名单：微信看到的是实际使用的地址。')
     },
     async look (patient) {
       if (goesAround(patient)) return 'around'
@@ -159,10 +159,10 @@ export const serverChecks = [
     sentences: {
       unused: skips('no endpoint is https', '没有 https 的 endpoint'),
       around: AROUND,
-      genuine: passes('certificates are verified; their authority is {issuer}', '证书校验通过，签发机构：{issuer}'),
-      opened: warns('{host} shows a certificate of {issuer}, which is no public authority: something between opens the connection', '{host} 出示的证书由 {issuer} 签发，并非公共 CA：中间有设备在解密流量', 'A company\'s proxy reads and may change what you send to WeChat. Have WeChat\'s hosts excepted from it.', '公司代理可以读取甚至改动发往微信的内容，请将微信域名加入其例外名单。'),
-      untrusted: fails('{host} shows a certificate that is not trusted ({problem}); its issuer is {issuer}', '{host} 的证书不受信任（{problem}），签发者：{issuer}', 'If {issuer} is your company\'s proxy: have WeChat\'s hosts excepted from it, or give its authority as http.ca. Else somebody is in the way.', '若 {issuer} 是公司代理：请将微信域名加入例外，或把其 CA 填入 http.ca；否则可能有人劫持连接。'),
-      broken: fails('no TLS connection to {host} ({problem})', '无法与 {host} 建立 TLS 连接（{problem}）', 'A firewall that looks into TLS, or a proxy that speaks plain HTTP on this port.', '可能是防火墙拦截了 TLS，或该端口上是明文 HTTP 代理。')
+      genuine: passes('certificates are valid, issued by {issuer}', '证书校验通过，签发机构：{issuer}'),
+      opened: warns('{host} presents a certificate of {issuer}, which is not a public authority: something intercepts the connection', '{host} 出示的证书由 {issuer} 签发，并非公共 CA：中间有设备在解密流量', 'A company proxy can read and change what you send to WeChat. Exclude WeChat\'s hosts from interception.', '公司代理可以读取甚至改动发往微信的内容，请将微信域名加入其例外名单。'),
+      untrusted: fails('{host} presents a certificate that is not trusted ({problem}), issued by {issuer}', '{host} 的证书不受信任（{problem}），签发者：{issuer}', 'If {issuer} is your company\'s proxy, exclude WeChat\'s hosts from interception, or set its authority as http.ca. Otherwise someone is intercepting the connection.', '若 {issuer} 是公司代理：请将微信域名加入例外，或把其 CA 填入 http.ca；否则可能有人劫持连接。'),
+      broken: fails('no TLS connection to {host} ({problem})', '无法与 {host} 建立 TLS 连接（{problem}）', 'Check for a firewall that inspects TLS, or a proxy that uses plain HTTP on this port.', '可能是防火墙拦截了 TLS，或该端口上是明文 HTTP 代理。')
     },
     async look (patient) {
       if (goesAround(patient)) return 'around'
@@ -183,11 +183,11 @@ export const serverChecks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      right: passes('this clock and WeChat\'s differ by {seconds} s', '本机与微信的时间相差 {seconds} 秒'),
-      wrong: fails('this clock is {seconds} s {way} WeChat\'s; APIv3 allows 300', '本机时间比微信{way} {seconds} 秒，APIv3 只允许相差 300 秒', 'Have NTP keep it (timedatectl set-ntp true); in a container it is the clock of the machine below.', '请启用 NTP 校时（timedatectl set-ntp true）；容器使用宿主机的时间。'),
-      odd: warns('this clock is {seconds} s {way} WeChat\'s', '本机时间比微信{way} {seconds} 秒', 'Have NTP keep it (timedatectl set-ntp true) before it is minutes.', '请启用 NTP 校时（timedatectl set-ntp true），以免继续偏离。'),
+      right: passes('this machine\'s clock and WeChat\'s differ by {seconds} s', '本机与微信的时间相差 {seconds} 秒'),
+      wrong: fails('this machine\'s clock is {seconds} s {way} WeChat\'s; APIv3 allows 300', '本机时间比微信{way} {seconds} 秒，APIv3 只允许相差 300 秒', 'Synchronize it with NTP (timedatectl set-ntp true); a container uses its host\'s clock.', '请启用 NTP 校时（timedatectl set-ntp true）；容器使用宿主机的时间。'),
+      odd: warns('this machine\'s clock is {seconds} s {way} WeChat\'s', '本机时间比微信{way} {seconds} 秒', 'Synchronize it with NTP (timedatectl set-ntp true) before the difference grows.', '请启用 NTP 校时（timedatectl set-ntp true），以免继续偏离。'),
       silent: skips('the answer has no Date', '回复中没有 Date 头'),
-      lost: fails('no usable answer to a call without credentials ({problem})', '不带凭证的请求没有得到可用的回复（{problem}）', 'The connection stands, but WeChat is not behind it: look at proxies and firewalls in the way.', '连接已建立，但对端不像微信：请检查中间的代理与防火墙。')
+      lost: fails('no usable answer to a call without credentials ({problem})', '不带凭证的请求没有得到可用的回复（{problem}）', 'The connection works, but WeChat does not answer: check proxies and firewalls.', '连接已建立，但对端不像微信：请检查中间的代理与防火墙。')
     },
     async look (patient) {
       if (hostsOf(patient).length === 0) return 'unused'
@@ -210,8 +210,8 @@ export const serverChecks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      nobody: passes('no proxy has left its name in WeChat\'s answers', '微信的回复中没有代理的痕迹'),
-      proxy: warns('a proxy is in the way: WeChat\'s answer has the header {name}', '中间有代理：微信的回复带有 {name} 头', 'Be sure that it neither caches nor changes bodies: signatures are over each byte.', '请确认它不缓存也不改动内容：签名精确到每个字节。')
+      nobody: passes('WeChat\'s answers have no proxy headers', '微信的回复中没有代理的痕迹'),
+      proxy: warns('there is a proxy: WeChat\'s answer has the header {name}', '中间有代理：微信的回复带有 {name} 头', 'Make sure that it neither caches nor changes bodies: signatures cover every byte.', '请确认它不缓存也不改动内容：签名精确到每个字节。')
     },
     async look (patient) {
       if (hostsOf(patient).length === 0) return 'unused'

@@ -1,10 +1,10 @@
-/** undici's agents, made for WeChat: one TLS context for all sockets, sessions resumed, through a proxy where one is configured. */
+/** undici agents for WeChat: one TLS context for all sockets, resumed sessions, and a proxy if one is configured. */
 import { createSecureContext, rootCertificates } from 'node:tls'
 import type { SecureContext, TLSSocket } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import type { Connecting } from './options.ts'
 
-// Loaded by the first call: importing it takes longer than all else of the package together.
+// Loaded by the first call: importing undici takes longer than the rest of the package together.
 let loaded: Promise<typeof import('undici')> | undefined
 export async function undici (): Promise<typeof import('undici')> {
   loaded ??= import('undici')
@@ -15,18 +15,18 @@ export async function undici (): Promise<typeof import('undici')> {
 const CONNECT_TIMEOUT = 3000
 
 /**
- * WeChat Pay closes what has been idle for 8 s, and says so in each answer: `Keep-Alive: timeout=8` stands in the example
- * of its page on verifying answers (签名验证, 2019), and in answers that merchants published in 2021, 2023 and 2024. We
- * close two seconds before the server would, so that no order is written into a socket that is just being closed; after
- * four seconds where it says nothing.
+ * WeChat Pay closes connections that were idle for 8 s and says so in each answer: `Keep-Alive: timeout=8` is in the example
+ * of its page on verifying answers (签名验证, 2019) and in answers that merchants published in 2021, 2023 and 2024. We
+ * close two seconds earlier, so that no order is written to a socket that the server is closing; after
+ * four seconds if the server does not announce a timeout.
  */
 const KEEP_ALIVE = { keepAliveTimeout: 4000, keepAliveTimeoutThreshold: 2000, keepAliveMaxTimeout: 600_000 }
 
-/** Without an own authority or certificate there is one for the whole process. */
+/** Shared by the whole process when neither `ca` nor a client certificate is configured. */
 let usual: SecureContext | undefined
 
 function secureContextOf ({ ca, certificate }: Connecting): SecureContext {
-  // All the usual authorities are read for each context: made once, not for each socket.
+  // Creating a context parses all the usual authorities: do it once, not for each socket.
   if (ca.length > 0) return createSecureContext({ ca: [...rootCertificates, ...ca], ...certificate })
   if (certificate) return createSecureContext(certificate)
   usual ??= createSecureContext()
@@ -36,14 +36,14 @@ function secureContextOf ({ ca, certificate }: Connecting): SecureContext {
 export async function createAgent (connecting: Connecting): Promise<Dispatcher> {
   const { Agent, EnvHttpProxyAgent, Pool, ProxyAgent, buildConnector } = await undici()
   const { connections, proxy, env } = connecting
-  // rejectUnauthorized is named so that NODE_TLS_REJECT_UNAUTHORIZED=0 in somebody's shell cannot switch it off.
+  // rejectUnauthorized is explicit, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment cannot disable it.
   const tls = { secureContext: secureContextOf(connecting), rejectUnauthorized: true, timeout: CONNECT_TIMEOUT }
-  // undici remembers sessions by weak references, which the next garbage collection clears.
+  // undici keeps sessions in weak references, which the next garbage collection clears.
   const sessions = new Map<string, Buffer>()
   const connect: ReturnType<typeof buildConnector> = (options, callback) => {
     const host = `${options.servername || options.hostname}:${options.port}`
     const socket = buildConnector({ ...tls, maxCachedSessions: 0, session: sessions.get(host) })(options, callback) as unknown as TLSSocket
-    // A ticket for the next socket; one that cannot be resumed costs a whole handshake and is replaced.
+    // For the next socket. A session that cannot be resumed costs a full handshake and is replaced.
     return socket.on('session', session => { sessions.set(host, session) }) as never
   }
 
@@ -52,13 +52,13 @@ export async function createAgent (connecting: Connecting): Promise<Dispatcher> 
 
   const through = {
     ...direct,
-    // To WeChat, inside the tunnel: the merchant's certificate is shown here, and only here.
+    // TLS to WeChat inside the tunnel: only here is the merchant's certificate presented.
     requestTls: tls,
     proxyTls: { secureContext: connecting.certificate ? secureContextOf({ ...connecting, certificate: undefined }) : tls.secureContext, rejectUnauthorized: true, timeout: CONNECT_TIMEOUT },
-    // A proxy that takes the connection and never answers.
+    // For a proxy that accepts the connection and never answers.
     clientFactory: (origin: URL, options: object) => new Pool(origin, { ...options, headersTimeout: CONNECT_TIMEOUT })
   }
   if (proxy) return new ProxyAgent({ ...through, uri: proxy.uri, ...(proxy.token !== undefined && { token: proxy.token }) })
-  // NO_PROXY it reads itself, for each call.
+  // EnvHttpProxyAgent reads NO_PROXY itself, for each call.
   return new EnvHttpProxyAgent({ ...through, httpProxy: env?.httpProxy?.href ?? '', httpsProxy: env?.httpsProxy?.href ?? '' })
 }

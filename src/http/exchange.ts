@@ -1,4 +1,4 @@
-/** One request and its answer: its turn in line, the time it may take, and whether anything of it was sent. */
+/** One request and its answer: its place in the queue, its time limit, and whether any of it was sent. */
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { HttpReply } from './http.ts'
@@ -9,27 +9,27 @@ import type { Outlet } from './outlet.ts'
 export type Head = Omit<HttpReply, 'body'>
 
 export interface Asked {
-  /** What the call is called in errors. */
+  /** The call's name in errors. */
   name: string
   method: Dispatcher.HttpMethod
   origin: string
   path: string
   body: string | Uint8Array | null
-  /** Made once it is this call's turn, so that a signature's timestamp is young. */
+  /** Called when it is this call's turn, so that a signature's timestamp is fresh. */
   headers (): Promise<Record<string, string>>
 }
 
-/** What becomes of the answer, for which `done` is called once. */
+/** Receives the answer; `done` is called once. */
 interface Receiver<T> {
   head (head: Head, controller: Dispatcher.DispatchController, done: (result: T) => void): void
   data (chunk: Buffer, controller: Dispatcher.DispatchController, done: (result: T) => void): void
   end (done: (result: T) => void): void
-  /** After `done`; a failure before it is the call's. */
+  /** Called for failures after `done`; earlier ones reject the call. */
   failed (error: Error): void
 }
 
 export interface Whole extends Head {
-  /** Undefined if there was more of it than allowed. */
+  /** Undefined if it was larger than allowed. */
   body: Buffer | undefined
 }
 
@@ -48,16 +48,16 @@ export async function exchangeWhole (outlet: Outlet, asked: Asked, timeout: numb
       controller.abort(new Error('too large'))
     },
     end (done) { done({ ...head, body: chunks.length === 1 ? chunks[0] as Buffer : Buffer.concat(chunks) }) },
-    failed () { /* nobody waits any more */ }
+    failed () { /* the caller already has its result */ }
   })
 }
 
 export interface Flowing extends Head {
-  /** Destroy it, or leave its loop, and the connection is closed. */
+  /** Destroying it, or leaving its loop, closes the connection. */
   body: Readable
 }
 
-/** The answer's head within `timeout` milliseconds; each wait for more of its body may take as long again. @throws WechatNetworkError */
+/** Resolves with the answer's head within `timeout` milliseconds; each chunk of the body may take as long again. @throws WechatNetworkError */
 export async function exchangeFlowing (outlet: Outlet, asked: Asked, timeout: number): Promise<Flowing> {
   let body: Readable
   let ended = false
@@ -66,11 +66,11 @@ export async function exchangeFlowing (outlet: Outlet, asked: Asked, timeout: nu
       body = new Readable({
         read () { controller.resume() },
         destroy (error, closed) {
-          if (!ended) controller.abort(error ?? new Error('nobody reads on'))
+          if (!ended) controller.abort(error ?? new Error('the reader stopped'))
           closed(error)
         }
       })
-      // Whoever reads it hears of the error; where nobody does, it must not end the process.
+      // A reader gets the error anyway; without a reader it must not end the process.
       body.on('error', () => {})
       done({ ...head, body })
     },
@@ -81,22 +81,22 @@ export async function exchangeFlowing (outlet: Outlet, asked: Asked, timeout: nu
     },
     failed (error) {
       ended = true
-      // The end of a call that was given up in line is nobody's concern.
+      // `body` is undefined if the call was given up in the queue.
       body?.destroy(asNetworkError(asked.name, error, true))
     }
   })
 }
 
-/** What a call may spend of its time in line. */
+/** The share of its time that a call may spend in the queue. */
 const LAST_TURN = 0.8
 
 function exchange<T> ({ dispatcher, foreign, lineTo }: Outlet, asked: Asked, timeout: number, bodyTimeout: number, receiver: Receiver<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    /** Settled: for whoever waits it is over, though the socket may not know yet. */
+    /** Settled: over for the caller, even if the socket is still busy. */
     let over = false
-    /** Undici has it, and will say how it ended. */
+    /** Handed to undici, which will report how it ended. */
     let handed = false
-    /** Undici has begun to write it: from now on WeChat may act. */
+    /** undici has started to write it: from now on WeChat may act. */
     let sent = false
     let controller: Dispatcher.DispatchController | undefined
     const lastTurn = performance.now() + timeout * LAST_TURN
@@ -113,11 +113,11 @@ function exchange<T> ({ dispatcher, foreign, lineTo }: Outlet, asked: Asked, tim
     const fail = (error: unknown) => {
       if (over) return
       settle()
-      // Another's dispatcher need not tell when it begins to send.
+      // A custom dispatcher may not report when it starts to send.
       reject(asNetworkError(asked.name, error, sent || (foreign && handed && !neverConnected(error))))
     }
 
-    // One timer for all: a signal for each call costs several times as much.
+    // A plain timer: an AbortSignal for each call costs several times as much.
     const timer = setTimeout(() => {
       fail(TIMED_OUT)
       if (!handed) leave()
@@ -126,7 +126,7 @@ function exchange<T> ({ dispatcher, foreign, lineTo }: Outlet, asked: Asked, tim
 
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart (current) {
-        // Its time was over while the connection was being made: nothing is written.
+        // Timed out while connecting: write nothing.
         if (over) return current.abort(TIMED_OUT)
         controller = current
         sent = true
@@ -155,13 +155,13 @@ function exchange<T> ({ dispatcher, foreign, lineTo }: Outlet, asked: Asked, tim
       dispatcher.dispatch({ method, origin, path, headers, body, headersTimeout: 0, bodyTimeout }, handler)
     }
 
-    // The turn may come in the middle of another call's end: undici shall have finished that first, and whoever watches sees this call's own context.
+    // The turn may come while another call is ending. Through a promise, undici finishes that call first, and this call keeps its own async context.
     let take!: () => void
     const turn = new Promise<void>(resolve => { take = resolve })
     const leave = lineTo(asked.origin).enter(() => { take() })
     turn.then(async () => {
       if (over) return
-      // Too late to hear the answer: better not sent than of unknown outcome.
+      // Too late to get the answer in time: not sending is better than an unknown outcome.
       if (performance.now() > lastTurn) throw TIMED_OUT
       await go()
     }).catch((error: unknown) => {

@@ -1,20 +1,20 @@
-/** What went wrong on the way, in our own words. */
+/** Turns a connection failure into a WechatNetworkError. */
 import { WechatNetworkError } from '../errors.ts'
 
-/** What a call is given up with when its time is over. */
-export const TIMED_OUT = Object.assign(new Error('the time is over'), { name: 'TimeoutError' })
+/** The error of a call that exceeds its time. */
+export const TIMED_OUT = Object.assign(new Error('timed out'), { name: 'TimeoutError' })
 
-/** The server would not have our certificate: the handshake failed, though the request may be on its way behind it. */
+/** The server refused our certificate. The handshake failed, although the request may already have been written after it. */
 const CERTIFICATE_REFUSED = /_ALERT_(?:\w*CERTIFICATE\w*|UNKNOWN_CA)$/
 const CERTIFICATE = /CERT|TLS|SSL|UNABLE_TO/
 const UNREACHED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
 
-/** Whether a call through a dispatcher that is not ours failed before it was sent, as far as its code can tell. */
+/** For a custom dispatcher: whether the error's code shows that the call failed before it was sent. */
 export const neverConnected = (error: unknown): boolean => UNREACHED.has(codeOf(error)) || CERTIFICATE.test(codeOf(error))
 
-/** Only the code is kept: the original error may hold the URL, and with it a secret. */
+/** Keeps only the code: the original error may contain the URL, and with it a secret. */
 export function asNetworkError (name: string, error: unknown, sent: boolean): WechatNetworkError {
-  // What a proxy answers to CONNECT, undici has in words only. 407: it wants other credentials, and will the next time.
+  // undici reports a proxy's answer to CONNECT only in the message. 4xx, such as 407 (wrong credentials), does not pass by itself.
   const refusal = /^Proxy response \((\d{3})\)/.exec(String((error as Error | undefined)?.message))?.[1]
   if (refusal !== undefined) return new WechatNetworkError(name, `PROXY_${refusal}`, 'not_sent', Number(refusal) >= 500)
   const reason = codeOf(error)

@@ -1,6 +1,6 @@
-/** Which of WeChat's hosts to ask first: one that has just failed waits at the end of the row for a while. */
+/** The order in which to try WeChat's hosts: one that has just failed is tried last for a while. */
 
-/** Milliseconds a host that failed is asked last. */
+/** Milliseconds that a failed host is tried last. */
 const AVOIDED_FOR = 30_000
 
 export function createHosts () {
@@ -8,7 +8,7 @@ export function createHosts () {
   const avoided = (base: string) => performance.now() - (failedAt.get(base) ?? -Infinity) < AVOIDED_FOR
 
   return {
-    /** The given order, with the hosts that failed lately behind the others. */
+    /** Keeps the given order, but moves recently failed hosts to the end. */
     healthyFirst: (bases: readonly string[]) => [...bases.filter(base => !avoided(base)), ...bases.filter(avoided)],
     failed: (base: string) => { failedAt.set(base, performance.now()) },
     answered: (base: string) => { failedAt.delete(base) }

@@ -1,4 +1,4 @@
-/** The one way out to WeChat: time-outs, bounded repeats where a repeat is safe, bounded replies, bounded and verified connections. */
+/** The HTTP client for WeChat: timeouts, retries where a repeat is safe, limited reply sizes, a limited number of verified connections. */
 import type { Readable } from 'node:stream'
 import { callChannel, traced } from '../diagnostics.ts'
 import type { CallTrace } from '../diagnostics.ts'
@@ -15,20 +15,20 @@ import { retry } from './retry.ts'
 export type { ClientCertificate, HttpOptions }
 
 export interface HttpRequest {
-  /** What the call is called in errors: never a URL, since WeChat's URLs hold secrets. */
+  /** The call's name in errors: never a URL, because WeChat's URLs contain secrets. */
   name: string
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  /** Base URLs, the stand-by after the first; each holds scheme and host. */
+  /** Base URLs (scheme and host), the backup host second. */
   bases: readonly string[]
   path: string
   query?: Readonly<Record<string, string>>
   headers?: Readonly<Record<string, string>>
-  /** More headers, made anew for each attempt at each host: a signature must not be sent twice. */
+  /** Further headers, created for each attempt at each host: a signature must not be sent twice. */
   freshHeaders?: (base: string) => Promise<Readonly<Record<string, string>>>
   body?: string | Uint8Array
-  /** True if WeChat acts at most once however often this very request arrives. */
+  /** True if WeChat acts at most once, however often this request arrives. */
   repeatable: boolean
-  /** Most bytes a reply may have. Default 1 MiB. */
+  /** Maximum size of a reply in bytes. Default 1 MiB. */
   maxBytes?: number
 }
 
@@ -39,28 +39,28 @@ export interface HttpReply {
 }
 
 export interface HttpStreamReply extends Omit<HttpReply, 'body'> {
-  /** As it arrives; an error in the middle is a WechatNetworkError. Leaving its loop, or destroying it, closes the connection. */
+  /** Streams as it arrives; a failure on the way is a WechatNetworkError. Leaving its loop, or destroying it, closes the connection. */
   body: Readable
 }
 
 export interface Http {
   (call: HttpRequest): Promise<HttpReply>
-  /** For answers too large to hold: `timeout` then bounds each wait for more, not the whole. */
+  /** For answers too large for memory: `timeout` then limits each wait for the next chunk, not the whole. */
   stream (call: HttpRequest): Promise<HttpStreamReply>
-  /** Ends the connections, as far as no other client shares them; resolves when they are closed. Calls after it connect for themselves alone. */
+  /** Closes the connections that no other client shares; resolves when they are closed. Later calls open their own connections. */
   disconnect (): Promise<void>
 }
 
-/** `certificate`: shown to WeChat on every call. @throws WechatConfigError naming the option that does not fit */
+/** `certificate`: presented to WeChat on every call. @throws WechatConfigError naming the wrong option */
 export function createHttp (options: HttpOptions = {}, certificate?: ClientCertificate): Http {
   const checked = checkHttp(options, certificate)
   const { timeout, retries } = checked
   const hosts = createHosts()
-  /** Taken by the first call: a client that makes none opens nothing. */
+  /** Acquired by the first call: a client without calls opens nothing. */
   let kept: Lease | undefined
   let disconnected = false
   let running = 0
-  /** Calls it once no call is under way. */
+  /** Called once no call is in progress. */
   let quiet: (() => void) | undefined
 
   async function through<T> (work: (outlet: Outlet) => Promise<T>): Promise<T> {
@@ -78,7 +78,7 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
     disconnected = true
     const end = performance.now() + timeout
     if (running > 0) {
-      // What waits in line has its turn first; what hangs has its time-out.
+      // Queued calls get their turn first; hanging ones end with their timeout.
       const timer = setTimeout(() => { quiet?.() }, timeout)
       await new Promise<void>(resolve => { quiet = resolve })
       clearTimeout(timer)
@@ -86,7 +86,7 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
     await kept?.release(Math.max(0, end - performance.now()))
   }
 
-  /** One host after the other, the healthy ones first. */
+  /** Tries one host after the other, healthy ones first. */
   async function anyHost<T extends { status: number }> (call: HttpRequest, attempt: (base: string) => Promise<T>): Promise<T> {
     const bases = hosts.healthyFirst(call.bases)
     const trace: CallTrace = { name: call.name, method: call.method, host: partsOf(bases[0] as string).host, attempts: 0 }
@@ -138,7 +138,7 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
 
 interface BaseParts { origin: string, host: string, pathname: string }
 
-/** Read once: there are two or three of them, and a call asks for them twice. */
+/** Parsed once per base URL: there are only two or three, and each call needs them twice. */
 const basesRead = new Map<string, BaseParts>()
 
 function partsOf (base: string): BaseParts {
@@ -146,7 +146,7 @@ function partsOf (base: string): BaseParts {
   if (read) return read
   const { origin, host, pathname } = new URL(base)
   const parts = { origin, host, pathname: pathname.replace(/\/$/, '') }
-  // Tests may come with very many.
+  // Tests may use very many.
   if (basesRead.size >= 100) basesRead.clear()
   basesRead.set(base, parts)
   return parts
@@ -164,18 +164,18 @@ function asked (call: HttpRequest, base: string): Asked {
   }
 }
 
-/** Path and query, the way they are sent. */
+/** Path and query as they are sent. */
 export const pathOf = ({ path, query }: Pick<HttpRequest, 'path' | 'query'>): string => query ? `${path}?${new URLSearchParams(query)}` : path
 
-/** @throws WechatNetworkError or WechatReplyError for an answer that cannot be WeChat's own */
+/** @throws WechatNetworkError or WechatReplyError for an answer that cannot be WeChat's */
 function refuseForeign (call: HttpRequest, { status, headers }: Head): void {
   if (status >= 500 && !isJson(headers)) throw new WechatNetworkError(call.name, `HTTP ${status}`, 'unknown')
-  // Redirects are never followed: they would carry our credentials to a host of somebody else's choice.
+  // Never follow redirects: they would send our credentials to a host that someone else chose.
   if (status >= 300 && status < 400) throw new WechatReplyError(call.name, `answered with a redirect (HTTP ${status})`)
   if (headers['content-encoding'] && headers['content-encoding'] !== 'identity') {
-    throw new WechatReplyError(call.name, 'the answer is compressed, which was not asked for')
+    throw new WechatReplyError(call.name, 'the answer is compressed although that was not requested')
   }
 }
 
-/** A 5xx in JSON is WeChat Pay's own word, with a code; in HTML it is a gateway's. */
+/** A 5xx in JSON is WeChat Pay's own, with a code; one in HTML is a gateway's. */
 const isJson = (headers: Head['headers']) => String(headers['content-type']).startsWith('application/json')

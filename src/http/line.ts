@@ -1,15 +1,15 @@
-/** At most so many at a time; the others wait in line, first come, first served. */
+/** A limit on concurrent calls; the others wait in a queue, first come, first served. */
 
 export interface Line {
-  /** Calls `turn` when it is yours: at once, or once there is room. Returns what leaves the line, or gives the place free; once, however often it is called. */
+  /** Calls `turn` at once, or when a place becomes free. Returns a function that leaves the queue or frees the place; calling it again does nothing. */
   enter (turn: () => void): () => void
 }
 
 export function createLine (most: number): Line {
   let inside = 0
-  /** Places whose socket is free, but not before the next turn of the event loop: so undici has it. */
+  /** Places that become free in the next turn of the event loop, which is when undici reuses their socket. */
   let resting = 0
-  // In the order of arrival; leaving from the middle costs nothing.
+  // In order of arrival; removing from the middle is cheap.
   const waiting = new Set<() => void>()
 
   function next (): void {
@@ -29,9 +29,9 @@ export function createLine (most: number): Line {
   return {
     enter (turn) {
       let left = false
-      // A caller may wait twice with the same function.
+      // A new object: a caller may wait twice with the same function.
       const own = () => turn()
-      // Whoever waits for a socket that rests spares us a new one.
+      // Waiting for a socket that is about to be free is cheaper than a new one.
       if (inside + resting < most && waiting.size >= resting) {
         inside++
         own()
@@ -42,7 +42,7 @@ export function createLine (most: number): Line {
         if (waiting.delete(own)) return
         inside--
         resting++
-        // Behind the immediate in which undici takes the socket back.
+        // Runs after the immediate in which undici takes the socket back.
         queueMicrotask(() => { setImmediate(rested) })
       }
     }

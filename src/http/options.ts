@@ -1,62 +1,62 @@
-/** The options of the way out, checked. */
+/** The `http` options, checked. */
 import type { Dispatcher } from 'undici'
 import { WechatConfigError } from '../errors.ts'
 
 export interface HttpOptions {
-  /** Milliseconds one attempt may take, from its place in line to the last byte. Default 5000. */
+  /** Milliseconds for one attempt, from entering the queue to the last byte. Default 5000. */
   timeout?: number
-  /** How often a call that is safe to repeat is repeated. Default 1. */
+  /** How often to retry a call that is safe to repeat. Default 1. */
   retries?: number
-  /** Most sockets to one host at a time, shared by all accounts of the process that connect alike; further calls wait in line. Default 64. */
+  /** Maximum number of sockets per host, shared by all accounts of the process with the same connection options; further calls wait in a queue. Default 64. */
   connections?: number
   /**
-   * The proxy on the way out: an http(s) URL, with user and password where it wants them; calls with the merchant's
-   * certificate pass it, too. `env`: as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say. Default: none, whatever the environment says.
+   * The proxy for calls to WeChat: an http(s) URL, with user and password if needed; calls with the merchant's
+   * certificate use it, too. `env`: follow HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Default: no proxy; the environment is ignored.
    */
   proxy?: string | 'env'
-  /** An undici dispatcher (undici 7 or later) that all calls go through. Not beside `ca`, `proxy` or a client certificate: those belong to connections that it makes itself. */
+  /** Your own undici dispatcher (undici 7 or later) for all calls. Not together with `ca`, `proxy` or a client certificate: it makes its own connections. */
   dispatcher?: Dispatcher
-  /** More certificate authorities (PEM) to trust besides the usual ones: the emulator's, or a company proxy's. */
+  /** Certificate authorities (PEM) to trust in addition to the usual ones: the emulator's, or a company proxy's. */
   ca?: string | readonly string[]
 }
 
-/** What a client shows of itself in mutual TLS. */
+/** A client certificate for mutual TLS. */
 export type ClientCertificate =
   | { pfx: Buffer, passphrase: string }
   | { cert: string | Buffer, key: string | Buffer, passphrase?: string }
 
-/** A proxy's address without its credentials, the header that holds them, and the whole. */
+/** A proxy's address without credentials, the header with the credentials, and the full URL. */
 export interface Proxy { uri: string, token?: string, href: string }
 
-/** What decides which connections a call may use: two clients of whom all of this is equal share them. */
+/** Decides which connections a call may use: clients for which all of this is equal share them. */
 export interface Connecting {
   connections: number
   ca: readonly string[]
   certificate: ClientCertificate | undefined
   proxy: Proxy | undefined
-  /** As the environment was when the client was made. */
+  /** The environment's proxies when the client was created. */
   env: { httpProxy: Proxy | undefined, httpsProxy: Proxy | undefined } | undefined
 }
 
 export interface CheckedHttp {
   timeout: number
   retries: number
-  /** The host's own, instead of `connecting`. */
+  /** The application's own dispatcher, instead of `connecting`. */
   dispatcher: Dispatcher | undefined
   connecting: Connecting
 }
 
-/** Measured in bench/pool.ts: more sockets cost processor and bring no more answers. */
+/** Measured in bench/pool.ts: more sockets cost CPU time without more throughput. */
 const CONNECTIONS = 64
 
-/** @throws WechatConfigError naming the option, never its value: a proxy's URL holds a password */
+/** @throws WechatConfigError naming the option, never its value: a proxy's URL contains a password */
 export function checkHttp ({ timeout = 5000, retries = 1, connections = CONNECTIONS, proxy, dispatcher, ca }: HttpOptions = {}, certificate?: ClientCertificate): CheckedHttp {
   if (!Number.isInteger(connections) || connections < 1) throw new WechatConfigError('http.connections', 'must be a whole number from 1')
   if (dispatcher) {
     if (typeof dispatcher.dispatch !== 'function') throw new WechatConfigError('http.dispatcher', 'must be a dispatcher of undici')
-    if (proxy !== undefined) throw new WechatConfigError('http.dispatcher', 'and http.proxy are two ways out: leave one out')
-    if (ca !== undefined) throw new WechatConfigError('http.dispatcher', 'makes its own connections and would not know http.ca: for a proxy use http.proxy, or give the dispatcher the authority and leave http.ca out')
-    if (certificate) throw new WechatConfigError('http.dispatcher', 'makes its own connections and would not show the merchant\'s certificate: for a proxy use http.proxy')
+    if (proxy !== undefined) throw new WechatConfigError('http.dispatcher', 'cannot be combined with http.proxy: leave one of them out')
+    if (ca !== undefined) throw new WechatConfigError('http.dispatcher', 'makes its own connections and would ignore http.ca: for a proxy use http.proxy, or configure the authority in the dispatcher and leave http.ca out')
+    if (certificate) throw new WechatConfigError('http.dispatcher', 'makes its own connections and would not present the merchant\'s certificate: for a proxy use http.proxy')
   }
   return {
     timeout,

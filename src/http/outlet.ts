@@ -1,4 +1,4 @@
-/** Connections are shared by all clients of the process that connect alike, and end when the last of them does. */
+/** Connections shared by all clients of the process with the same connection options; closed when the last client closes. */
 import { createHash } from 'node:crypto'
 import type { Dispatcher } from 'undici'
 import { createAgent } from './agent.ts'
@@ -8,16 +8,16 @@ import type { CheckedHttp, Connecting } from './options.ts'
 
 export interface Outlet {
   dispatcher: Dispatcher
-  /** The host's own dispatcher: what it does between us and the socket, we do not know. */
+  /** True for the application's own dispatcher, which may not report when it starts to send. */
   foreign: boolean
-  /** Where calls to this host wait for a connection. */
+  /** The queue of calls to this host. */
   lineTo (origin: string): Line
 }
 
 /** An outlet in use. */
 export interface Lease {
   outlet: Promise<Outlet>
-  /** Once. The connections end if nobody else uses them: idle ones now, the others after their call, or after `patience` milliseconds. */
+  /** Call it once. If no other client uses the connections, idle ones are closed now, the others after their call or after `patience` milliseconds. */
   release (patience: number): Promise<void>
 }
 
@@ -25,7 +25,7 @@ interface Shared { outlet: Promise<Outlet>, users: number }
 
 const all = new Map<string, Shared>()
 
-/** Another certificate, authority or proxy is another outlet: a connection that has shown one merchant's certificate never carries another's calls. */
+/** A different certificate, authority or proxy means a different outlet: a connection that presented one merchant's certificate never carries another's calls. */
 const keyOf = (connecting: Connecting) => createHash('sha256').update(JSON.stringify(connecting)).digest('hex')
 
 export function lease ({ dispatcher, connecting }: CheckedHttp): Lease {

@@ -26,8 +26,8 @@ export interface AccountOptions {
 }
 
 /**
- * Gives the access_token instead of WeChat's token call: a central token server, or the Open Platform. `force`: the one
- * given last is dead, give another. Caching, sharing among processes, early renewal and the handling of 40001 stay here.
+ * Provides the access_token instead of WeChat's token call: from a central token server or the Open Platform. `force`: WeChat
+ * rejected the last one, return a new one. Caching, sharing between processes, early renewal and the handling of 40001 stay here.
  */
 export type TokenProvider = (call: { force: boolean }) => Promise<{ accessToken: string, /** Seconds. */ expiresIn: number }>
 
@@ -40,9 +40,9 @@ export interface AccessTokenOptions extends Omit<AccountOptions, 'appSecret'> {
   tokenProvider?: TokenProvider
   /** Default: WeChat's ticket call, with the access_token. */
   ticketProvider?: TicketProvider
-  /** `stable` (default): calls of several systems do not kill each other's tokens. `plain`: the older endpoint. */
+  /** `stable` (default): several systems can fetch tokens without invalidating each other's. `plain`: the older endpoint. */
   tokenMode?: 'stable' | 'plain'
-  /** What is shared by all processes. Default: the memory of this one. */
+  /** Shared by all processes. Default: this process's memory. */
   store?: Store
   clock?: Clock
   log?: Log
@@ -57,21 +57,21 @@ export interface TokenRequest {
 
 export interface WechatToken {
   readonly appId: string
-  /** The access_token; from memory while it lives. */
+  /** The access_token; from memory while it is valid. */
   get (): Promise<string>
   /** A ticket for signing pages: `jsapi`, or another type such as `wx_card`. */
   ticket (type?: string): Promise<string>
-  /** Forgets this token, if it is still the one in use. */
+  /** Drops this token if it is still the one in use. */
   invalidate (token: string): Promise<void>
   /**
-   * Any call of api.weixin.qq.com with the token added; repeated once with a new one after 40001, 40014 or 42001.
+   * Calls any api.weixin.qq.com endpoint with the token added; retried once with a new token after 40001, 40014 or 42001.
    * @throws WechatApiError with WeChat's errcode; WechatNetworkError; WechatReplyError
    */
   request<T extends object = JsonObject> (path: string, call?: TokenRequest): Promise<T>
-  /** The same for a call that answers with a picture (a QR code, a mini program code). */
+  /** The same for a call that returns an image (a QR code, a mini program code). */
   download (path: string, call?: TokenRequest): Promise<Buffer>
   status (): CredentialStatus
-  /** Without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
+  /** Call it without Fastify, at the end of a script or worker: closes connections to WeChat that no other client of the process uses. */
   disconnect (): Promise<void>
 }
 
@@ -113,7 +113,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
 
   async function withToken<T> (path: string, call: (query: Record<string, string>) => Promise<T>, query: TokenRequest['query']): Promise<T> {
     if (!/^\/[a-z0-9]/i.test(path) || /[?#\\\s]/.test(path) || path.includes('..')) {
-      throw new WechatInputError('path', 'must be a plain path of api.weixin.qq.com; parameters go into query')
+      throw new WechatInputError('path', 'must be a path of api.weixin.qq.com; pass parameters in query')
     }
     return await withLiveToken(token, used => call({ ...query, access_token: used }))
   }
@@ -159,7 +159,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
   }
 }
 
-/** What a provider answers; what it throws is not ours to word, and may hold a secret. */
+/** Calls a provider. Its own error is not repeated: it may contain a secret. */
 async function given<T extends object> (option: string, ask: () => Promise<T>): Promise<T> {
   try {
     const answer = await ask()
@@ -168,5 +168,5 @@ async function given<T extends object> (option: string, ask: () => Promise<T>): 
     if (error instanceof WechatError) throw error
     throw new WechatError('WECHAT_PROVIDER', `${option} failed`, { statusCode: 503, retryable: true })
   }
-  throw new WechatError('WECHAT_PROVIDER', `${option} answered nothing usable`, { statusCode: 503 })
+  throw new WechatError('WECHAT_PROVIDER', `${option} returned nothing usable`, { statusCode: 503 })
 }

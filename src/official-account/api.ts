@@ -1,4 +1,4 @@
-/** One call to api.weixin.qq.com: JSON out, JSON back, the errcode in an HTTP 200 turned into a typed error. */
+/** One call to api.weixin.qq.com: JSON in, JSON out; an errcode in an HTTP 200 becomes a typed error. */
 import { redact, WechatApiError, WechatReplyError } from '../errors.ts'
 import type { Http } from '../http/http.ts'
 import { parseJson } from '../json.ts'
@@ -14,20 +14,20 @@ export interface ApiCall {
   method?: 'GET' | 'POST'
   query?: Readonly<Record<string, string>>
   json?: unknown
-  /** Values that must not appear in an error even if WeChat echoes them, besides the secret ones of `query`. */
+  /** Values that must not appear in an error even if WeChat echoes them, in addition to the secret ones of `query`. */
   secrets?: readonly string[]
-  /** May be repeated when the outcome is unknown. Default: GET only. */
+  /** Whether to retry if the outcome is unknown. Default: GET only. */
   repeatable?: boolean
 }
 
 export interface Api {
   /** @throws WechatApiError, WechatNetworkError, WechatReplyError */
   json (call: ApiCall): Promise<JsonObject>
-  /** For calls that answer with a picture: the bytes, or the typed error that came instead. */
+  /** For calls that return an image: the bytes, or the typed error that came instead. */
   bytes (call: ApiCall): Promise<Buffer>
 }
 
-/** A reply of "busy" (-1) or "too often in this minute" (45011) is worth another try. */
+/** Retry after "busy" (-1) and "too many calls in this minute" (45011). */
 const BUSY: RetryPolicy = { retries: 2, delay: 200, again: error => error instanceof WechatApiError && error.retryable }
 
 /** Parameters whose values must not appear in an error. */
@@ -42,13 +42,13 @@ export function createApi (http: Http, base: string): Api {
       bases: [base],
       path: call.path,
       repeatable: call.repeatable ?? method === 'GET',
-      // A picture is larger than any JSON answer.
+      // An image is larger than any JSON answer.
       maxBytes: 8 << 20,
       ...(call.query && { query: call.query }),
       ...(call.json !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(call.json) })
     })
     if (reply.status !== 200) throw new WechatReplyError(call.path, `answered with HTTP ${reply.status}`)
-    // WeChat sends JSON as text/plain too: what it says is told by its first byte.
+    // WeChat also sends JSON as text/plain: the first byte shows what it is.
     return { body: reply.body, isJson: reply.body[0] === 0x7b }
   }
 

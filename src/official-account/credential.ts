@@ -1,6 +1,6 @@
 /**
- * A value that WeChat issues for a while and that all processes of an account must share: the access_token, a ticket.
- * A hot read touches memory only; a cold one costs one call to WeChat, however many callers and processes wait for it.
+ * A value that WeChat issues for a limited time and that all processes of an account must share: the access_token, a ticket.
+ * A cached read uses memory only; an uncached one costs one call to WeChat, however many callers and processes wait for it.
  */
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
@@ -13,42 +13,42 @@ import type { Issued } from './issuer.ts'
 import { createFailureCache } from './failure-cache.ts'
 
 export interface CredentialParts {
-  /** What it is called in errors and logs: access_token, jsapi_ticket. */
+  /** Its name in errors and logs: access_token, jsapi_ticket. */
   name: string
   /** Its key in the store. */
   key: string
   store: Store
   clock: Clock
   log: Log
-  /** What WeChat is asked with: its failures of this secret concern nobody who has another. */
+  /** The secret in the request: a failure caused by it concerns only processes with the same secret. */
   secret?: string | undefined
-  /** Asks WeChat. `force` when WeChat keeps answering a value that is known to be dead. */
+  /** Fetches a value from WeChat. `force`: WeChat keeps returning a value that is known to be invalid. */
   issue (force: boolean): Promise<Issued>
-  /** Milliseconds a caller without a value waits at most. Default 15000. */
+  /** Maximum milliseconds that a caller without a value waits. Default 15000. */
   waitTimeout?: number
 }
 
 export interface CredentialStatus {
-  /** Whole seconds the value in this process has left; 0 if there is none. */
+  /** Remaining lifetime of this process's value in whole seconds; 0 if there is none. */
   expiresIn: number
-  /** False while the shared store does not answer and this process looks after itself. */
+  /** False while the shared store does not answer and this process works without it. */
   storeReachable: boolean
-  /** WeChat's code (or ours) of the last failure that is still being waited out. */
+  /** WeChat's code (or ours) of the last failure that is still cached. */
   failing?: string
 }
 
 export interface Credential {
   get (): Promise<string>
-  /** Forgets this value, here and in the store, if it is still the one in use. */
+  /** Drops this value, here and in the store, if it is still the one in use. */
   invalidate (value: string): Promise<void>
   status (): CredentialStatus
 }
 
-/** The old value is renewed this long before it ends (less for short-lived ones), a little different in each process. */
+/** How long before its expiry a value is renewed (less for short-lived ones), with jitter per process. */
 const AHEAD = 240_000
-/** How long a refresher that stops renewing its lease keeps the others waiting. */
+/** How long a refresher that stops renewing its lease blocks the others. */
 const LEASE = 3000
-/** Without a store, at most one fetch in this time: each may kill what another process holds. */
+/** Without the store, at most one fetch in this time: each may invalidate another process's value. */
 const FETCH_ALONE_GAP = 60_000
 
 interface Current { promise: Promise<string>, value: string, until: number, refreshAt: number, shared: boolean }
@@ -74,15 +74,17 @@ export function createCredential (parts: CredentialParts): Credential {
     return value
   }
 
-  /** One value for this process, whoever fetches it. `minTtl`: how much life a stored one must have to be good enough. */
+  /** Gets a value for this process, fetched by this or another process. `minTtl`: minimum lifetime of a stored value. */
   async function obtain (minTtl: number): Promise<string> {
     const deadline = clock.now() + waitTimeout
     const owner = randomUUID()
+    // Until the store has forgotten the dead value, it would be given to us once more.
+    await dropping?.done
     for (;;) {
       const turn = (await ask(() => store.acquire(key, owner, LEASE, minTtl)))?.answer
       if (!turn) return await fetchAlone()
       if (turn.state === 'done' && isToken(turn.value)) return adopt(turn.value, turn.ttl, true)
-      // Rubbish at our key: make way for the next one.
+      // Invalid data at our key: delete it, so that the next value can be written.
       if (turn.state === 'done') await ask(() => store.delete(key, turn.value))
       if (turn.state === 'acquired') {
         const stop = clock.every(LEASE / 3, () => { ask(() => store.renew(key, owner, LEASE)) })
@@ -91,7 +93,7 @@ export function createCredential (parts: CredentialParts): Credential {
       if (clock.now() > deadline) {
         throw new WechatError('WECHAT_TOKEN_TIMEOUT', `no ${name} within ${waitTimeout} ms: another process is fetching it`, { statusCode: 503, fault: 'wechat', retryable: true })
       }
-      // Those who wait look for the value, not for the lock, and not all at the same moment.
+      // Waiters poll for the value, not the lock, and with jitter.
       await clock.sleep(30 + 90 * Math.random())
     }
   }
@@ -102,7 +104,7 @@ export function createCredential (parts: CredentialParts): Credential {
       const issued = await issuer.live()
       const written = await ask(() => store.complete(key, owner, issued.value, issued.ttl))
       if (written?.answer === false) {
-        // We came too late: whoever took over has, or will have, a newer one.
+        // The lease was lost: the process that took over has, or will have, a newer value.
         const newer = (await ask(() => store.read(key)))?.answer
         if (newer && isToken(newer.value)) return adopt(newer.value, newer.ttl, true)
       }
@@ -115,7 +117,7 @@ export function createCredential (parts: CredentialParts): Credential {
     }
   }
 
-  /** Redis is away: whoever has a live value keeps it; else one fetch a minute, since it may kill another process's token. */
+  /** Redis is unavailable: keep a valid value; otherwise fetch at most once a minute, since that may invalidate another process's token. */
   async function fetchAlone (): Promise<string> {
     if (current && clock.now() < current.until) return current.value
     if (clock.now() - fetchedAloneAt < FETCH_ALONE_GAP) {
@@ -126,7 +128,7 @@ export function createCredential (parts: CredentialParts): Credential {
       fetchedAloneAt = clock.now()
       return adopt(issued.value, issued.ttl, false)
     } catch (error) {
-      // WeChat may have issued one although its answer was lost: that counts.
+      // WeChat may have issued a value even if its answer was lost, so this attempt counts.
       if ((error as { outcome?: string }).outcome === 'unknown') fetchedAloneAt = clock.now()
       await failures.remember(error, false)
       throw error
@@ -138,21 +140,21 @@ export function createCredential (parts: CredentialParts): Credential {
     return inFlight
   }
 
-  /** Nobody waits for this one: the value at hand is still good. */
+  /** In the background: the current value is still valid. */
   function refreshBehind (held: Current): void {
     held.refreshAt = clock.now() + Math.min(30_000, (held.until - clock.now()) / 4)
-    // A little more than ours has left: the same value, read back, must not count as a new one.
+    // Require a little more than our value has left, so that the same value read back does not count as new.
     const minTtl = (held.until - clock.now()) * 1.1 + 50
     refresh(minTtl).catch((error: unknown) => {
-      log.warn({ err: error }, `${name}: early refresh failed, the old value is still served`)
+      log.warn({ err: error }, `${name}: early refresh failed, the old value stays in use`)
     })
   }
 
-  /** A value fetched while the store was away becomes everybody's, or gives way to theirs. */
+  /** Shares a value that was fetched while the store was unavailable, or replaces it with the shared one. */
   async function share (held: Current): Promise<void> {
     const owner = randomUUID()
     const turn = (await ask(() => store.acquire(key, owner, LEASE)))?.answer
-    // Meanwhile somebody may have seen it fail: then it is nothing to share.
+    // A caller may have seen it fail meanwhile: then do not share it.
     const left = current === held ? held.until - clock.now() : 0
     if (turn?.state === 'acquired' && left > 0) held.shared = (await ask(() => store.complete(key, owner, held.value, left)))?.answer === true
     else if (turn?.state === 'acquired') await ask(() => store.release(key, owner))
@@ -175,7 +177,7 @@ export function createCredential (parts: CredentialParts): Credential {
     },
 
     async invalidate (value) {
-      // A hundred callers may report the same value: it is deleted once.
+      // Many callers may report the same value: delete it once.
       if (current?.value === value || dropping?.value !== value) {
         if (current?.value === value) current = undefined
         dropping = { value, done: ask(() => store.delete(key, value, issuer.tombstone(value))) }

@@ -1,4 +1,4 @@
-/** WeChat's refusals, kept for a short while so that callers do not turn them into a flood. */
+/** Caches WeChat's failures for a short time, so that callers do not flood WeChat with calls that fail. */
 import { createHmac } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { WechatApiError, WechatError } from '../errors.ts'
@@ -6,22 +6,22 @@ import type { StoreGuard } from '../store/guard.ts'
 import type { Store } from '../store/store.ts'
 import { errorCode } from './error-codes.ts'
 
-/** Milliseconds each kind of failure is waited out. */
+/** How long to cache each kind of failure, in milliseconds. */
 const QUOTA_FOR = 60_000
 const REFUSED_FOR = 10_000
 const FAULT_FOR = 1000
 
-/** Verdicts on the account, the same from every machine: worth telling the other processes. */
+/** Errors about the account: the same on every machine, so they are shared with the other processes. */
 const ACCOUNT_VERDICTS = new Set(['45009', '40013', '50004', '50007'])
-/** Verdicts on the secret: worth telling those who have the same one. */
+/** Errors about the secret: shared with processes that have the same one. */
 const SECRET_VERDICTS = new Set(['40125', '40243'])
 
 export interface FailureCacheParts {
-  /** What was refused, in errors. */
+  /** The value's name in errors. */
   name: string
-  /** Where the processes tell each other. */
+  /** The store's key for shared failures. */
   key: string
-  /** What WeChat is asked with. */
+  /** The secret in the request. */
   secret: string | undefined
   store: Store
   guard: StoreGuard
@@ -29,16 +29,16 @@ export interface FailureCacheParts {
 }
 
 export interface FailureCache {
-  /** The failure that is still being waited out. */
+  /** The cached failure, if it has not expired. */
   current (): WechatError | undefined
   remember (error: unknown, tellOthers: boolean): Promise<void>
-  /** @throws WechatApiError if another process was refused a moment ago, and this one would be, too */
+  /** @throws WechatApiError if another process got a failure a moment ago that applies to this one, too */
   check (): Promise<void>
   clear (): void
 }
 
 export function createFailureCache ({ name, key, secret, store, guard, clock }: FailureCacheParts): FailureCache {
-  // One process that was left with an old secret must not silence those who have the right one.
+  // A process with an old secret must not block those with the right one.
   const secretKey = secret === undefined ? undefined : `${key}:${markOf(secret)}`
   let failure: { error: WechatError, until: number } | undefined
 
@@ -80,14 +80,14 @@ function waitFor (error: WechatError): number {
   return error instanceof WechatApiError && !error.retryable ? REFUSED_FOR : FAULT_FOR
 }
 
-/** Undefined for whatever none of our processes wrote. */
+/** Undefined for anything that our processes did not write. */
 function verdictIn (note: string, verdicts: ReadonlySet<string>): { wechatCode: string, wechatMessage: string } | undefined {
   try {
     const { wechatCode, wechatMessage = '' } = JSON.parse(note)
     if (verdicts.has(wechatCode) && typeof wechatMessage === 'string') return { wechatCode, wechatMessage }
-  } catch { /* rubbish at our key */ }
+  } catch { /* invalid data at our key */ }
   return undefined
 }
 
-/** The same for the same secret, and telling nothing of it: 64 bits of an HMAC under it. */
+/** Identifies a secret without revealing it: 64 bits of an HMAC under it. */
 const markOf = (secret: string) => createHmac('sha256', secret).update('fastify-wechat-pay verdict').digest().subarray(0, 8).toString('base64url')

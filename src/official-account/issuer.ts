@@ -1,4 +1,4 @@
-/** One usable value from WeChat: checked, and never one that the processes have already seen fail. */
+/** Fetches a usable value from WeChat: checked, and never one that a process has already seen fail. */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { tokenChannel, traced } from '../diagnostics.ts'
@@ -25,28 +25,28 @@ export interface IssuerParts {
   store: Store
   guard: StoreGuard
   clock: Pick<Clock, 'now'>
-  /** Asks WeChat. `force` when WeChat keeps answering a value that is known to be dead. */
+  /** Fetches a value from WeChat. `force`: WeChat keeps returning a value that is known to be invalid. */
   issue (force: boolean): Promise<Issued>
 }
 
 export interface Issuer {
-  /** For all processes, by the one whose turn it is. @throws WechatError `WECHAT_TOKEN_CONTESTED` while another system wins a race of fetching */
+  /** For all processes, called by the holder of the lease. @throws WechatError `WECHAT_TOKEN_CONTESTED` while another system keeps replacing the value */
   live (): Promise<Usable>
-  /** Without a look at what the others know. */
+  /** Without the shared store. */
   blind (): Promise<Usable>
-  /** What is left at the store about a value that failed. */
+  /** The record that replaces a failed value in the store. */
   tombstone (value: string): { key: string, value: string, ttl: number }
 }
 
-/** A value is not used in its last milliseconds: a call made with it must still arrive in time. */
+/** Milliseconds before expiry in which a value is no longer used, so that a call made with it arrives in time. */
 const MARGIN = 10_000
 /** Seconds. */
 const MAX_LIFETIME = 86_400
-/** Renewals that are due to a dead value, not to its age: somebody else fetches too. */
+/** Renewals because a value was rejected, not because of its age: many of them mean that another system fetches, too. */
 const CONTEST = { limit: 3, window: 20_000 }
 /** WeChat's own limits of force_refresh: 20 a day, 30 seconds apart. */
 const FORCE = { gap: 30_000, limit: 20, window: 86_400_000 }
-/** How long a value that failed is remembered, to know it again should WeChat answer it once more. */
+/** How long to remember a failed value, in case WeChat returns it again. */
 const DEAD_FOR = 240_000
 
 export function createIssuer ({ name, key, store, guard, clock, issue }: IssuerParts): Issuer {
@@ -62,18 +62,18 @@ export function createIssuer ({ name, key, store, guard, clock, issue }: IssuerP
   }
 
   async function fetched (force: boolean): Promise<Usable> {
-    // Life counts from before the request: WeChat's clock started somewhere between then and the answer.
+    // Count the lifetime from before the request: WeChat's clock started somewhere between then and the answer.
     const asked = clock.now()
     const { value, expiresIn } = await issue(force)
-    if (!isToken(value)) throw new WechatReplyError(name, 'WeChat answered without a usable value')
+    if (!isToken(value)) throw new WechatReplyError(name, 'WeChat\'s answer has no usable value')
     if (typeof expiresIn !== 'number' || !Number.isInteger(expiresIn) || expiresIn <= 0 || expiresIn > MAX_LIFETIME) {
-      throw new WechatReplyError(name, 'WeChat answered with an unusable expires_in')
+      throw new WechatReplyError(name, 'WeChat\'s answer has an invalid expires_in')
     }
     const life = expiresIn * 1000
     return { value, ttl: Math.max(1, life - Math.min(MARGIN, life / 20) - (clock.now() - asked)) }
   }
 
-  /** How often, by all processes; as if for the first time while the store is away. */
+  /** How often, across all processes; 1 while the store is unavailable. */
   async function counted (what: string, window: number): Promise<number> {
     return (await guard.ask(() => store.increment(`${key}:${what}`, window)))?.answer ?? 1
   }

@@ -8,11 +8,11 @@ export interface JssdkConfigOptions {
   jsApiList?: string[]
   /** Open tags the page will use. */
   openTagList?: string[]
-  /** Makes WeChat show the outcome of each call; for development. */
+  /** Makes WeChat show the result of each call; for development. */
   debug?: boolean
 }
 
-/** What a page hands to `wx.config`. */
+/** The argument of `wx.config`. */
 export interface JssdkConfig {
   appId: string
   /** Seconds since 1970. */
@@ -32,12 +32,12 @@ export interface JssdkSignInput {
   url: string
 }
 
-/** The signature itself, lower-case hex: names and order are WeChat's, values go in as they are. */
+/** The signature, lower-case hex. Names and order are WeChat's; values are not encoded. */
 export function signJssdk ({ jsapi_ticket: ticket, noncestr, timestamp, url }: JssdkSignInput): string {
   return digest('sha1', `jsapi_ticket=${ticket}&noncestr=${noncestr}&timestamp=${timestamp}&url=${url}`)
 }
 
-/** The whole argument of `wx.config` for a page. `url` is signed byte for byte, only its fragment is cut. */
+/** The complete argument of `wx.config` for a page. `url` is signed byte for byte, without its fragment. */
 export function jssdkConfig (appId: string, ticket: string, url: string, { jsApiList = ['chooseWXPay'], openTagList, debug }: JssdkConfigOptions = {}): JssdkConfig {
   const timestamp = Math.floor(Date.now() / 1000)
   const nonceStr = nonce()
@@ -53,18 +53,18 @@ export function jssdkConfig (appId: string, ticket: string, url: string, { jsApi
   }
 }
 
-/** @throws WechatInputError for what is no text */
+/** @throws WechatInputError if `url` is not a string */
 export function withoutFragment (url: string): string {
-  if (typeof url !== 'string') throw new WechatInputError('url', 'must be the address of the page')
+  if (typeof url !== 'string') throw new WechatInputError('url', 'must be the URL of the page')
   const hash = url.indexOf('#')
   return hash === -1 ? url : url.slice(0, hash)
 }
 
 /**
- * The host (with its port, if any) of a page's URL, in lower case; undefined for anything that a browser would not show
- * as the address of a page, or would read differently from us.
+ * The host (and port, if any) of a page's URL, in lower case; undefined for anything that a browser would not show
+ * as a page's URL, or would parse differently.
  */
 export function pageHost (url: string): string | undefined {
-  // No user name, back-slash, blank, control character or trailing dot gets through; nothing is normalized.
+  // Rejects user names, backslashes, blanks, control characters and trailing dots; normalizes nothing.
   return /^https?:\/\/([a-z0-9.-]*[a-z0-9]|\[[0-9a-f:.]+\])(:\d{1,5})?(?=[/?#]|$)[^\\\x00-\x20\x7f?#]*(?:[?#][^\x00-\x20\x7f]*)?$/i.exec(url)?.slice(1, 3).join('').toLowerCase()
 }

@@ -1,4 +1,4 @@
-/** Web-page authorization: who the visitor of a page inside WeChat is. WeChat's documentation "Web authorization". */
+/** Web-page authorization: identifies the visitor of a page inside WeChat. WeChat's documentation "Web authorization". */
 import { WechatInputError, WechatReplyError } from '../errors.ts'
 import { createHttp } from '../http/http.ts'
 import { checkCoreOptions } from '../option-shapes.ts'
@@ -28,7 +28,7 @@ export interface OAuthTokens {
   expiresIn: number
   scope: string
   unionid?: string
-  /** A virtual account of WeChat's "snapshot page" mode: not a person. */
+  /** A virtual account of WeChat's "snapshot page" mode, not a real user. */
   isSnapshotUser: boolean
 }
 
@@ -47,15 +47,15 @@ export interface OAuthUserinfo {
 export interface WechatOAuth {
   /** The URL to send the visitor to. @throws WechatInputError */
   authorizeUrl (options: AuthorizeUrlOptions): string
-  /** Redeems a one-time code. @throws WechatApiError 40029, 40163, 42003 (403); WechatInputError; WechatReplyError */
+  /** Exchanges a one-time code. @throws WechatApiError 40029, 40163, 42003 (403); WechatInputError; WechatReplyError */
   exchange (code: string): Promise<OAuthTokens>
-  /** New tokens for a refresh_token of the last 30 days. */
+  /** Exchanges a refresh_token (valid for 30 days) for new tokens. */
   refresh (refreshToken: string): Promise<OAuthTokens>
   /** Name and picture; needs `snsapi_userinfo`. */
   userinfo (accessToken: string, openid: string): Promise<OAuthUserinfo>
   /** Whether the visitor's access_token still works. */
   check (accessToken: string, openid: string): Promise<boolean>
-  /** Without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
+  /** Call it without Fastify, at the end of a script or worker: closes connections to WeChat that no other client of the process uses. */
   disconnect (): Promise<void>
 }
 
@@ -89,7 +89,7 @@ export function createOAuth (options: OAuthAccountOptions): WechatOAuth {
   const http = createHttp(options.http)
   const api = createApi(http, endpoints.api)
 
-  /** The visitor's tokens, from WeChat or by way of the platform. Not repeatable: a code works once, and a repeat of a call that got through would only say "been used". */
+  /** The visitor's tokens, from WeChat or by way of the platform. Not repeatable: a code works once, and repeating a call that got through only returns "been used". */
   const asked = async (call: 'access_token' | 'refresh_token', query: Record<string, string>) => asTokens(component
     ? await component.get(`/sns/oauth2/component/${call}`, query)
     : await api.json({ path: `/sns/oauth2/${call}`, query: { ...query, ...(call === 'access_token' && { secret }) }, repeatable: call === 'refresh_token' }))
@@ -103,13 +103,13 @@ export function createOAuth (options: OAuthAccountOptions): WechatOAuth {
       if (!URL.canParse(redirectUri) || !/^https?:\/\//.test(redirectUri)) throw new WechatInputError('redirectUri', 'must be an absolute http(s) URL')
       if (scope !== 'snsapi_base' && scope !== 'snsapi_userinfo') throw new WechatInputError('scope', 'must be snsapi_base or snsapi_userinfo')
       if (typeof state !== 'string' || !/^[0-9A-Za-z]{1,128}$/.test(state)) throw new WechatInputError('state', 'must be 1 to 128 letters and digits')
-      // WeChat insists on this very order and on the fragment.
+      // WeChat requires exactly this order and the fragment.
       return `${endpoints.open}/connect/oauth2/authorize?appid=${encodeURIComponent(appid)}&redirect_uri=${encodeURIComponent(redirectUri)}` +
         `&response_type=code&scope=${scope}&state=${state}${forcePopup ? '&forcePopup=true' : ''}${component ? `&component_appid=${encodeURIComponent(component.appId)}` : ''}#wechat_redirect`
     },
 
     async exchange (code) {
-      if (!isCode(code)) throw new WechatInputError('code', 'is not a code of WeChat\'s')
+      if (!isCode(code)) throw new WechatInputError('code', 'is not a WeChat code')
       return await asked('access_token', { appid, code, grant_type: 'authorization_code' })
     },
 
@@ -156,7 +156,7 @@ function checkText (field: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') throw new WechatInputError(field, 'must be a text')
 }
 
-/** WeChat's codes are short words of letters, digits, `-` and `_`; what is not, is not worth a call. */
+/** WeChat's codes are short and consist of letters, digits, `-` and `_`; anything else is refused without a call. */
 export function isCode (code: unknown): code is string {
   return typeof code === 'string' && /^[0-9A-Za-z_-]{1,128}$/.test(code)
 }
@@ -164,7 +164,7 @@ export function isCode (code: unknown): code is string {
 function asTokens (answer: JsonObject): OAuthTokens {
   const { openid, access_token: accessToken, refresh_token: refreshToken, scope, unionid } = answer
   if (typeof openid !== 'string' || !OPENID.test(openid) || typeof accessToken !== 'string' || accessToken === '') {
-    throw new WechatReplyError('web authorization', 'WeChat answered without a usable openid')
+    throw new WechatReplyError('web authorization', 'WeChat\'s answer has no usable openid')
   }
   return {
     openid,

@@ -1,18 +1,18 @@
-/** The day's bills as typed rows: WeChat Pay documentation, "Download trade bill" and "Download fund flow bill" (v2 and v3 send the same text). */
+/** A day's bills as typed rows: WeChat Pay documentation, "Download trade bill" and "Download fund flow bill" (v2 and v3 send the same text). */
 import { WechatInputError, WechatReplyError } from '../errors.ts'
 import { readTable } from './bill-table.ts'
 import type { BillSource, TableRow } from './bill-table.ts'
 import { fromChinaTime, toChinaDay } from './china-time.ts'
 import { yuanToFen, yuanToMilliFen } from './money.ts'
 
-/** Rows as they arrive; once the last has been read, and found to add up, `summary` holds the closing line. */
+/** Yields rows as they arrive. Once the last row is read and the sums are verified, `summary` has the closing line. */
 export interface Bill<Row> extends AsyncIterable<Row> {
   /** WeChat's closing line, by WeChat's own column names, amounts in yuan. Undefined until all rows have been read. */
   readonly summary: Readonly<Record<string, string>> | undefined
 }
 
 export interface TradeBillRow {
-  /** When it was paid; in a refund's row, when the refund was asked for. */
+  /** When it was paid; in a refund's row, when the refund was requested. */
   at: Date
   appId: string
   mchId: string
@@ -29,26 +29,26 @@ export interface TradeBillRow {
   currency: string
   /** Integer fen: the order's amount; 0 in a refund's row. */
   amount: number
-  /** Integer fen: what will be settled, coupons of the merchant's taken off. */
+  /** Integer fen: the amount to be settled, without the merchant's own coupons. */
   settlementAmount: number
   /** Integer fen. */
   couponAmount: number
   refund?: {
     refundId: string
     outRefundNo: string
-    /** Integer fen: what was asked to be given back. */
+    /** Integer fen: the requested refund. */
     amount: number
-    /** Integer fen: what it takes off the settlement. */
+    /** Integer fen: what the refund deducts from the settlement. */
     settlementAmount: number
-    /** ORIGINAL: to where it came from. BALANCE: to the payer's balance. */
+    /** ORIGINAL: to the original account. BALANCE: to the payer's balance. */
     type: string
     state: string
   }
   description: string
   attach: string
-  /** Integer 0.00001 yuan (a thousandth of a fen), negative where it is given back. */
+  /** Integer 0.00001 yuan (a thousandth of a fen), negative if it is returned. */
   feeMilliFen: number
-  /** As WeChat writes it: `0.60%`. */
+  /** In WeChat's format: `0.60%`. */
   rate: string
   /** WeChat's own columns, as received. */
   raw: TableRow
@@ -56,7 +56,7 @@ export interface TradeBillRow {
 
 export interface FundFlowBillRow {
   at: Date
-  /** WeChat's number of the business behind it: a transactionId, a refundId … */
+  /** WeChat's number of the underlying transaction: a transactionId, a refundId … */
   transactionId: string
   /** WeChat's number of this movement. */
   flowId: string
@@ -65,7 +65,7 @@ export interface FundFlowBillRow {
   direction: 'in' | 'out'
   /** Integer fen. */
   amount: number
-  /** Integer fen: what the account held after it. */
+  /** Integer fen: the account's balance afterwards. */
   balance: number
   applicant: string
   note: string
@@ -74,7 +74,7 @@ export interface FundFlowBillRow {
 }
 
 export interface TradeBillRequest {
-  /** The day in China: `yyyy-MM-dd`, or any moment of it. Ready after 10:00 (China time) of the next day, kept for three months. */
+  /** The day in China: `yyyy-MM-dd`, or any moment of that day. Available after 10:00 (China time) of the next day, for three months. */
   date: string | Date
   /** Default ALL. */
   type?: 'ALL' | 'SUCCESS' | 'REFUND'
@@ -90,15 +90,15 @@ export interface FundFlowBillRequest {
 export function checkBillDate (date: unknown): string {
   const day = date instanceof Date && !Number.isNaN(date.getTime()) ? toChinaDay(date) : date
   if (typeof day !== 'string' || !fromChinaTime(`${day} 00:00:00`)) throw new WechatInputError('date', 'must be a Date or yyyy-MM-dd')
-  if (day >= toChinaDay(new Date())) throw new WechatInputError('date', 'must be a day that is over in China: the bill is made on the next morning')
+  if (day >= toChinaDay(new Date())) throw new WechatInputError('date', 'must be a day that is over in China: WeChat creates the bill on the next morning')
   return day
 }
 
-/** @throws (while it is read) WechatReplyError when a row makes no sense or the rows do not add up to the summary */
+/** @throws (while it is read) WechatReplyError if a row is invalid or the rows do not add up to the summary */
 export const tradeBill = (source: BillSource): Bill<TradeBillRow> => billOf(source, asTrade, TRADE_TOTALS, '总交易单数')
 export const fundFlowBill = (source: BillSource): Bill<FundFlowBillRow> => billOf(source, asFlow, [], '资金流水总笔数')
 
-/** A column whose values add up to a number of the closing line; older bills name some otherwise. */
+/** A column whose sum is in the closing line; older bills have other names for some. */
 type Total = readonly [column: string, ...totals: string[]]
 
 const TRADE_TOTALS: readonly Total[] = [
@@ -134,7 +134,7 @@ function billOf<Row> (source: BillSource, typed: (row: TableRow, source: BillSou
         yield typed(value, source)
       }
     } finally {
-      // Whoever leaves the loop, or a row that we refuse: nobody reads on, so the connection ends too.
+      // If the caller leaves the loop, or a row is refused, close the connection as well.
       await table.return(NOBODY)
     }
   }
@@ -142,37 +142,37 @@ function billOf<Row> (source: BillSource, typed: (row: TableRow, source: BillSou
   return { [Symbol.asyncIterator]: rows, get summary () { return summary } }
 }
 
-/** What a table that is not read to its end returns. */
+/** The return value of a table that is not read to its end. */
 const NOBODY: TableRow = {}
 
 function checkTotals (name: string, summary: TableRow, rows: number, sums: ReadonlyMap<string, number>, totals: readonly Total[], count: string): void {
-  if (Number(summary[count]) !== rows) throw new WechatReplyError(name, `the bill has ${rows} rows and says ${summary[count] ?? 'nothing'}`)
+  if (Number(summary[count]) !== rows) throw new WechatReplyError(name, `the bill has ${rows} rows, but its summary says ${summary[count] ?? 'nothing'}`)
   for (const [column, ...names] of totals) {
     const said = names.map(total => summary[total]).find(total => total !== undefined)
     if (said === undefined || !sums.has(column)) continue
-    // Fees are rounded in the closing line, amounts are whole fen.
+    // The closing line rounds fees; amounts are whole fen.
     if (Math.abs(milliFen(name, said) - (sums.get(column) as number)) >= 1000) throw new WechatReplyError(name, `the bill's ${column} does not add up to its total`)
   }
 }
 
 function milliFen (name: string, cell: string): number {
   const amount = yuanToMilliFen(cell)
-  if (amount === undefined) throw new WechatReplyError(name, 'the bill holds an amount that is none')
+  if (amount === undefined) throw new WechatReplyError(name, 'the bill has an invalid amount')
   return amount
 }
 
-/** The first of these columns that the bill has; '' if it has none. */
+/** The first of these columns that exists in the bill; '' if none does. */
 const cellOf = (row: TableRow, ...columns: string[]) => columns.map(column => row[column]).find(cell => cell !== undefined) ?? ''
 
 function fenOf (name: string, cell: string): number {
   const fen = yuanToFen(cell === '' ? '0' : cell)
-  if (fen === undefined) throw new WechatReplyError(name, 'the bill holds an amount that is not whole fen')
+  if (fen === undefined) throw new WechatReplyError(name, 'the bill has an amount that is not whole fen')
   return fen
 }
 
 function timeOf (name: string, cell: string): Date {
   const at = fromChinaTime(cell)
-  if (!at) throw new WechatReplyError(name, 'the bill holds a time that is none')
+  if (!at) throw new WechatReplyError(name, 'the bill has an invalid time')
   return at
 }
 
@@ -216,7 +216,7 @@ function asTrade (row: TableRow, { name }: BillSource): TradeBillRow {
 
 function asFlow (row: TableRow, { name }: BillSource): FundFlowBillRow {
   const direction = cellOf(row, '收支类型')
-  if (direction !== '收入' && direction !== '支出') throw new WechatReplyError(name, 'the bill holds a movement that goes neither in nor out')
+  if (direction !== '收入' && direction !== '支出') throw new WechatReplyError(name, 'the bill has a movement that is neither income nor expense')
   return {
     at: timeOf(name, cellOf(row, '记账时间')),
     transactionId: cellOf(row, '微信支付业务单号'),

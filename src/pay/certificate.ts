@@ -1,4 +1,4 @@
-/** The merchant's client certificate (apiclient_cert), which refunds and other calls that move money out must show. */
+/** The merchant's client certificate (apiclient_cert), required for refunds and other calls that pay money out. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { WechatConfigError } from '../errors.ts'
@@ -7,17 +7,17 @@ import type { ClientCertificate } from '../http/http.ts'
 export interface CertificateOptions {
   /** apiclient_cert.p12 as bytes. */
   pfx?: Uint8Array
-  /** Of `pfx`; default the mchId, as WeChat issues it. Of `key`, if that is encrypted. */
+  /** For `pfx`: default the mchId, as issued by WeChat. For `key`, if it is encrypted. */
   passphrase?: string
   /** apiclient_cert.pem and apiclient_key.pem, instead of `pfx`. */
   cert?: string | Uint8Array
   key?: string | Uint8Array
 }
 
-/** Opened and found to fit together. Undefined if none is given. @throws WechatConfigError saying what is wrong with it */
+/** Opens the certificate and checks that its parts match. Undefined if none is set. @throws WechatConfigError saying what is wrong */
 export function checkCertificate ({ pfx, passphrase, cert, key }: CertificateOptions, option: string, mchId: string): ClientCertificate | undefined {
   if (pfx === undefined && cert === undefined && key === undefined) return undefined
-  if (pfx !== undefined && (cert !== undefined || key !== undefined)) throw new WechatConfigError(`${option}.pfx`, 'and cert with key are two ways of giving the same: leave one out')
+  if (pfx !== undefined && (cert !== undefined || key !== undefined)) throw new WechatConfigError(`${option}.pfx`, 'cannot be combined with cert and key: leave one of them out')
   if (pfx !== undefined) {
     const certificate = { pfx: Buffer.from(pfx), passphrase: passphrase ?? mchId }
     open(certificate, problem => { throw new WechatConfigError(`${option}.pfx`, pfxProblem(problem)) })
@@ -28,16 +28,16 @@ export function checkCertificate ({ pfx, passphrase, cert, key }: CertificateOpt
   }
   const certificate = { cert: text(cert), key: text(key), ...(passphrase !== undefined && { passphrase }) }
   open(certificate, problem => { throw new WechatConfigError(`${option}.${/mismatch|decrypt|decoder/i.test(problem) ? 'key' : 'cert'}`, pemProblem(problem)) })
-  // OpenSSL lets a key of another kind pass: it would fail at the first refund.
+  // OpenSSL accepts a key of another type, which would fail at the first refund.
   const privateKey = createPrivateKey({ key: certificate.key, passphrase })
   if (!opened(certificate).checkPrivateKey(privateKey)) throw new WechatConfigError(`${option}.key`, pemProblem('mismatch'))
   return certificate
 }
 
-/** Opening one takes milliseconds, and `checkCertificate` has done it. */
+/** Avoids opening it again, which takes milliseconds: `checkCertificate` has done it. */
 const known = new WeakMap<ClientCertificate, X509Certificate>()
 
-/** What it says of itself. */
+/** The certificate's data. */
 export function opened (certificate: ClientCertificate): X509Certificate {
   let found = known.get(certificate)
   if (!found) {
@@ -48,7 +48,7 @@ export function opened (certificate: ClientCertificate): X509Certificate {
   return found
 }
 
-/** @throws WechatConfigError if it is past its time: then nothing is worth sending */
+/** @throws WechatConfigError if it has expired: then no call can succeed */
 export function refuseExpired (validTo: string, option: string): void {
   if (new Date(validTo).getTime() > Date.now()) return
   throw new WechatConfigError(option, `has expired on ${validTo}: issue a new API certificate in WeChat Pay's console (Account centre, API security)`)
@@ -58,7 +58,7 @@ function open (certificate: ClientCertificate, refuse: (problem: string) => neve
   try {
     opened(certificate)
   } catch (error) {
-    // OpenSSL's words: they name no key and no pass phrase.
+    // OpenSSL's message: it contains neither key nor pass phrase.
     refuse((error as Error).message)
   }
 }
@@ -69,12 +69,12 @@ function pfxProblem (problem: string): string {
       '"openssl pkcs12 -legacy -in apiclient_cert.p12 -nodes -out all.pem" and then "openssl pkcs12 -export -in all.pem -out new.p12" ' +
       '(same pass phrase), or give apiclient_cert.pem and apiclient_key.pem as cert and key'
   }
-  return /mac verify|password|decrypt/i.test(problem) ? 'does not open with this pass phrase (default: the mchId)' : 'is not a PKCS#12 file (apiclient_cert.p12)'
+  return /mac verify|password|decrypt/i.test(problem) ? 'cannot be opened with this pass phrase (default: the mchId)' : 'is not a PKCS#12 file (apiclient_cert.p12)'
 }
 
 function pemProblem (problem: string): string {
   if (/mismatch/i.test(problem)) return 'does not belong to the certificate in cert'
-  if (/decrypt/i.test(problem)) return 'is encrypted and does not open with this pass phrase'
+  if (/decrypt/i.test(problem)) return 'is encrypted and cannot be opened with this pass phrase'
   return 'is not PEM (apiclient_cert.pem and apiclient_key.pem)'
 }
 

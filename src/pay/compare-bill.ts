@@ -1,38 +1,38 @@
-/** A day's bill against the host's own records, in one pass over both: what is missing on either side, and what differs. */
+/** Compares a day's bill with your own records in one pass over both: finds what is missing on either side, and what differs. */
 import { WechatError } from '../errors.ts'
 import type { Bill, TradeBillRow } from './bill.ts'
 
-/** What the host has of the day: a payment, or with `outRefundNo` a refund. */
+/** A record of yours: a payment, or with `outRefundNo` a refund. */
 export interface BookEntry {
   outTradeNo: string
   outRefundNo?: string
   /** Integer fen: of the payment, or of the refund. */
   amount: number
-  /** When it was paid, or the refund asked for. */
+  /** When it was paid, or the refund was requested. */
   at: Date
 }
 
 export type Difference =
-  /** In WeChat's bill, and not in the host's books. */
+  /** In WeChat's bill, but not in your records. */
   | { kind: 'missing here', row: TradeBillRow }
-  /** In the host's books, and not in WeChat's bill. */
+  /** In your records, but not in WeChat's bill. */
   | { kind: 'missing there', entry: BookEntry }
   | { kind: 'other amount', row: TradeBillRow, entry: BookEntry }
-  /** A payment that was reversed, or a refund that failed, where the host believes otherwise. */
+  /** A reversed payment or a failed refund that your records list as done. */
   | { kind: 'other state', row: TradeBillRow, entry: BookEntry }
 
 export interface Comparison extends AsyncIterable<Difference> {
-  /** How many rows fitted; complete once the loop is over. */
+  /** How many rows matched; final once the loop is over. */
   readonly matched: number
 }
 
-/** Most entries of one side that wait for the other. */
+/** Maximum number of unmatched entries kept in memory. */
 const MOST_WAITING = 1_000_000
 
 /**
- * Both sides are read side by side, the earlier one first, so that what belongs together meets soon: with entries in the
- * order of time (ORDER BY paid_at) memory stays small, however long the day.
- * @throws (while it is read) WechatError `WECHAT_COMPARE` if a million entries wait for their other half: they are not in order
+ * Reads both sides in parallel, earlier entries first, so that matching entries meet soon. With entries in
+ * chronological order (ORDER BY paid_at) memory use stays small, however many there are.
+ * @throws (while it is read) WechatError `WECHAT_COMPARE` if a million entries are unmatched: they are not in order
  */
 export function compareBill (bill: Bill<TradeBillRow> | AsyncIterable<TradeBillRow>, entries: AsyncIterable<BookEntry> | Iterable<BookEntry>, mostWaiting = MOST_WAITING): Comparison {
   let matched = 0
@@ -50,7 +50,7 @@ export function compareBill (bill: Bill<TradeBillRow> | AsyncIterable<TradeBillR
           ? meet(rows.current as TradeBillRow, waitingEntries.get(rowKey(rows.current as TradeBillRow)))
           : meetEntry(books.current as BookEntry)
         if (difference) yield difference
-        if (waitingRows.size + waitingEntries.size > mostWaiting) throw new WechatError('WECHAT_COMPARE', `more than ${mostWaiting} entries wait for their other half: give them in the order of time`)
+        if (waitingRows.size + waitingEntries.size > mostWaiting) throw new WechatError('WECHAT_COMPARE', `more than ${mostWaiting} entries are unmatched: sort the books by time`)
         await (isRow ? rows : books).step()
       }
       for (const row of waitingRows.values()) yield { kind: 'missing here', row }
@@ -85,7 +85,7 @@ export function compareBill (bill: Bill<TradeBillRow> | AsyncIterable<TradeBillR
 const rowKey = ({ outTradeNo, refund }: TradeBillRow) => refund ? `refund ${refund.outRefundNo}` : `payment ${outTradeNo}`
 const entryKey = ({ outTradeNo, outRefundNo }: BookEntry) => outRefundNo === undefined ? `payment ${outTradeNo}` : `refund ${outRefundNo}`
 
-/** One item at a time of whatever can be iterated. */
+/** Reads one item at a time from any iterable. */
 function reader<T> (items: AsyncIterable<T> | Iterable<T>) {
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
   const state = {

@@ -12,28 +12,28 @@ import { isRemote } from './v3/sign.ts'
 import type { RemoteKey, SigningKey } from './v3/sign.ts'
 
 export interface MerchantV2 extends CertificateOptions {
-  /** The 32-character API key (v2) set in WeChat Pay's console. While it is changed, a list: the first signs, all are understood. */
+  /** The 32-character API key (v2) set in WeChat Pay's console. While you change it, a list: the first signs, all are accepted. */
   apiKey: string | readonly string[]
-  /** Signs orders, and so the notifications about them. Default MD5, as at WeChat; HMAC-SHA256 is the better one. */
+  /** The signature type of orders, and so of their notifications. Default MD5, as at WeChat; HMAC-SHA256 is better. */
   signType?: SignType
-  /** WeChat's official sandbox instead of the real thing: v2 only, and today only pay by code works there. */
+  /** Use WeChat's official sandbox: v2 only, and at present only pay by code works there. */
   sandbox?: boolean
 }
 
 export interface MerchantV3 {
-  /** apiclient_key.pem: the merchant's private key, PEM; or a key that stays in a KMS or HSM and signs there. */
+  /** apiclient_key.pem: the merchant's private key, PEM; or a signer that uses a key in a KMS or HSM. */
   privateKey: string | Uint8Array | RemoteKey
-  /** The serial number of the merchant's API certificate, hex; or give `certificate`, which holds it. */
+  /** The serial number of the merchant's API certificate, hex; or set `certificate`, which contains it. */
   serialNo?: string
-  /** apiclient_cert.pem, PEM: holds the serial number, and says when it ends. */
+  /** apiclient_cert.pem, PEM: contains the serial number and the expiry date. */
   certificate?: string | Uint8Array
-  /** The 32-character APIv3 key set in WeChat Pay's console. While it is changed, a list: all are understood. */
+  /** The 32-character APIv3 key set in WeChat Pay's console. While you change it, a list: all are accepted. */
   apiV3Key: string | readonly string[]
   /** `PUB_KEY_ID_…`, with `publicKey`. Merchants since autumn 2024 have only these; older ones may have platform certificates instead. */
   publicKeyId?: string
   /** pub_key.pem: WeChat Pay's public key, PEM. */
   publicKey?: string | Uint8Array
-  /** Instead of the two above while WeChat Pay's public key is changed: the first is asked for, all are understood. */
+  /** Instead of the two above while WeChat Pay's public key changes: WeChat is asked to use the first; all are accepted. */
   publicKeys?: ReadonlyArray<{ id: string, key: string | Uint8Array }>
 }
 
@@ -41,32 +41,32 @@ export interface Merchant {
   mchId: string
   /** Absolute http(s) URL, without query, where WeChat sends notifications. Needed to place orders. */
   notifyUrl?: string
-  /** Further appIds bound to this merchant (mini program, app): `order.appId` chooses among them, and what is about any of them is ours. */
+  /** Further appIds bound to this merchant (mini program, app): `order.appId` selects one; messages about any of them are accepted. */
   appIds?: readonly string[]
-  /** Service provider mode: the merchant that the money is for. */
+  /** Service provider mode: the merchant that receives the money. */
   subMchId?: string
-  /** Service provider mode: that merchant's own appId, if openids are taken from it. */
+  /** Service provider mode: that merchant's own appId, if openids belong to it. */
   subAppId?: string
   v2?: MerchantV2
   v3?: MerchantV3
 }
 
-/** For whom a call is made. */
+/** The account and merchant of a call. */
 export interface MerchantIds {
   mchId: string
   subMchId: string | undefined
   subAppId: string | undefined
-  /** Bound to the merchant beside the account's own. */
+  /** Bound to the merchant in addition to the account's own. */
   appIds: readonly string[]
 }
 
-/** Whether an appId is the account's, or another of its merchant's. */
+/** Whether an appId is the account's, or another one of its merchant. */
 export const isOwnAppId = (given: unknown, appId: string, { appIds }: Pick<MerchantIds, 'appIds'>): boolean => given === appId || appIds.includes(given as string)
 
 export interface CheckedV2 extends MerchantIds {
   /** Signs. */
   apiKey: string
-  /** Understood, the one that signs first. */
+  /** Accepted keys; the first one signs. */
   apiKeys: readonly string[]
   signType: SignType
   certificate: ClientCertificate | undefined
@@ -75,18 +75,18 @@ export interface CheckedV2 extends MerchantIds {
 
 export interface CheckedV3 extends MerchantIds {
   serialNo: string
-  /** When the merchant's certificate ends, if it was given. */
+  /** When the merchant's certificate expires, if it is set. */
   validTo: Date | undefined
   privateKey: SigningKey
-  /** Understood, the newest first. */
+  /** Accepted keys, the newest first. */
   apiV3Keys: readonly string[]
-  /** By id, the one that WeChat is asked to sign with first. */
+  /** By id; WeChat is asked to sign with the first one. */
   publicKeys: ReadonlyMap<string, KeyObject>
   publicKeyId: string | undefined
   publicKey: KeyObject | undefined
 }
 
-/** A merchant whose options have been checked; has v2, v3 or both. */
+/** A merchant with checked options; has v2, v3 or both. */
 export interface CheckedMerchant extends MerchantIds {
   notifyUrl: string | undefined
   v2: CheckedV2 | undefined
@@ -111,12 +111,12 @@ export function checkMerchant (merchant: Merchant | undefined, payEndpoint: stri
   }
 }
 
-/** For whom a call is made, of a merchant whose other options are checked. @throws WechatConfigError */
+/** Checks the account and sub-merchant of calls; the merchant's other options are already checked. @throws WechatConfigError */
 export function checkIds (mchId: string, { subMchId, subAppId, appIds = [] }: Pick<Merchant, 'subMchId' | 'subAppId' | 'appIds'>): MerchantIds {
   if (subMchId !== undefined) requireId('merchant.subMchId', subMchId, MCH_ID)
   if (subAppId !== undefined) {
     requireId('merchant.subAppId', subAppId)
-    if (subMchId === undefined) throw new WechatConfigError('merchant.subAppId', 'belongs to a merchant.subMchId, which is missing')
+    if (subMchId === undefined) throw new WechatConfigError('merchant.subAppId', 'needs merchant.subMchId, which is missing')
   }
   return { mchId, subMchId, subAppId, appIds: appIds.map((id, at) => requireId(`merchant.appIds.${at}`, id)) }
 }
@@ -132,7 +132,7 @@ function checkV3 (v3: MerchantV3, ids: MerchantIds, payEndpoint: string): Checke
   const apiV3Keys = secrets('merchant.v3.apiV3Key', v3.apiV3Key, payEndpoint)
   const certificate = v3.certificate === undefined ? undefined : readCertificate('merchant.v3.certificate', v3.certificate, isRemote(privateKey) ? undefined : privateKey)
   const serialNo = v3.serialNo ?? (isRemote(privateKey) ? privateKey.serialNo : undefined) ?? certificate?.serialNumber
-  if (serialNo?.startsWith('PUB_KEY_ID_')) throw new WechatConfigError('merchant.v3.serialNo', 'must be the serial number of the merchant\'s certificate and is the id of WeChat Pay\'s public key: that belongs into merchant.v3.publicKeyId')
+  if (serialNo?.startsWith('PUB_KEY_ID_')) throw new WechatConfigError('merchant.v3.serialNo', 'must be the serial number of the merchant\'s certificate, but is the id of WeChat Pay\'s public key: put that into merchant.v3.publicKeyId')
   requireId('merchant.v3.serialNo', serialNo, /^[0-9A-F]{8,64}$/i)
   const publicKeys = publicKeysOf(v3)
   const [publicKeyId, publicKey] = [...publicKeys][0] ?? []
@@ -144,14 +144,14 @@ function publicKeysOf ({ publicKeyId, publicKey, publicKeys }: MerchantV3): Map<
     if ((publicKeyId === undefined) !== (publicKey === undefined)) throw new WechatConfigError(`merchant.v3.${publicKeyId === undefined ? 'publicKeyId' : 'publicKey'}`, 'is missing: publicKeyId and publicKey belong together')
     return new Map(publicKeyId === undefined ? [] : [[publicKeyIdOf('merchant.v3.publicKeyId', publicKeyId), readPublicKey('merchant.v3.publicKey', publicKey)]])
   }
-  if (publicKeyId !== undefined || publicKey !== undefined) throw new WechatConfigError('merchant.v3.publicKeys', 'stands in the place of publicKeyId and publicKey: give one or the other')
+  if (publicKeyId !== undefined || publicKey !== undefined) throw new WechatConfigError('merchant.v3.publicKeys', 'replaces publicKeyId and publicKey: set one or the other')
   if (!Array.isArray(publicKeys) || publicKeys.length === 0) throw new WechatConfigError('merchant.v3.publicKeys', 'must be a list of { id, key }')
   return new Map(publicKeys.map(({ id, key }, at) => [publicKeyIdOf(`merchant.v3.publicKeys.${at}.id`, id), readPublicKey(`merchant.v3.publicKeys.${at}.key`, key)]))
 }
 
 const publicKeyIdOf = (option: string, id: unknown) => requireId(option, id, /^PUB_KEY_ID_[0-9A-Za-z]{1,64}$/)
 
-/** One secret of 32 characters, or several while it is changed. */
+/** One secret of 32 characters, or several during a change. */
 function secrets (option: string, value: unknown, endpoint: string): string[] {
   if (!Array.isArray(value)) return [requireSecret(option, value, 32, endpoint)]
   if (value.length === 0) throw new WechatConfigError(option, 'is required')

@@ -1,19 +1,19 @@
-/** Pay by code, to one clear end, by whichever version: WeChat Pay documentation, "Code payment". */
+/** Pay by code with a definite result, for both versions: WeChat Pay documentation, "Code payment". */
 import type { Clock } from '../clock.ts'
 import { WechatError, WechatReplyError } from '../errors.ts'
 import type { MicropayOrder, Payment, UnpaidOrder } from './order.ts'
 import type { PayByCode, PayVersion } from './version.ts'
 
-/** Milliseconds between two looks at an order whose payer is typing the password, and how long we go on looking. */
+/** Milliseconds between two queries while the payer types the password, and in total. */
 const PAUSE = 5000
 const PATIENCE = 30_000
-/** How often a reversal is tried that WeChat asks to repeat. */
+/** How often to retry a reversal that WeChat asks to repeat. */
 const REVERSALS = 5
 
 /**
- * Takes the money, or makes sure that it is not taken: a payer who is slow is waited for, and then the order is reversed.
- * @throws WechatApiError (AUTHCODEEXPIRE, NOTENOUGH …) when it was refused; WechatNetworkError or WechatReplyError with an
- * unknown outcome only if even reversing it failed: then reverse or query it later
+ * Takes the money, or makes sure that it is not taken: waits for a slow payer, then reverses the order.
+ * @throws WechatApiError (AUTHCODEEXPIRE, NOTENOUGH …) if it was refused; WechatNetworkError or WechatReplyError with an
+ * unknown outcome only if the reversal failed, too: then reverse or query it later
  */
 export async function micropay (order: MicropayOrder, { payByCode, query }: Pick<PayVersion, 'payByCode' | 'query'>, clock: Clock): Promise<Payment | UnpaidOrder> {
   const payment = await payByCode.take(order)
@@ -21,17 +21,17 @@ export async function micropay (order: MicropayOrder, { payByCode, query }: Pick
   return await watched(order, query, clock) ?? await reversed(order, payByCode, clock)
 }
 
-/** What became of it while we looked; undefined if nothing has. */
+/** The result, if the order reached one while we polled; otherwise undefined. */
 async function watched ({ outTradeNo }: MicropayOrder, query: PayVersion['query'], clock: Clock): Promise<Payment | UnpaidOrder | undefined> {
   for (const end = clock.now() + PATIENCE; clock.now() < end;) {
     await clock.sleep(PAUSE)
-    // A query that fails says nothing: the next one may.
+    // A failed query proves nothing: keep polling.
     const seen = await query({ outTradeNo }).catch(() => undefined)
     if (seen && seen.state !== 'USERPAYING' && seen.state !== 'NOTPAY') return seen
   }
 }
 
-/** The order is at an end and the money, if it moved, goes back. */
+/** Ends the order; money that moved is returned. */
 async function reversed ({ outTradeNo }: MicropayOrder, { reverse }: PayByCode, clock: Clock): Promise<UnpaidOrder> {
   let last: unknown
   for (let tries = 0; tries < REVERSALS; tries++) {

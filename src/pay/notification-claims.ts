@@ -1,4 +1,4 @@
-/** What a notification says of itself before anything is proven: good for choosing whose keys are tried, and for nothing else. */
+/** What a notification claims before it is verified: used only to select whose keys to try. */
 import type { AccountOptions } from '../account.ts'
 import { isOwnAppId } from './merchant.ts'
 import type { Headers } from './v3/message.ts'
@@ -6,7 +6,7 @@ import { decryptResource } from './v3/resource.ts'
 import type { EncryptedResource } from './v3/resource.ts'
 import { readXml } from './v2/xml.ts'
 
-/** Unproven: anybody can write these. */
+/** Unverified: anyone can write these. */
 export interface NotificationClaims {
   version: 'v2' | 'v3'
   /** v3: `Wechatpay-Serial`, a certificate's serial number or a `PUB_KEY_ID_…`. */
@@ -28,7 +28,7 @@ export function claimsOf (headers: Headers, body: Uint8Array): NotificationClaim
   }
 }
 
-/** The returned function tells whether it is worth trying an account's keys: cheap, and no proof. */
+/** The returned function says whether to try an account's keys: cheap, and no proof. */
 export function mayBelong (claims: NotificationClaims, body: Uint8Array): (options: AccountOptions) => boolean {
   if (claims.version === 'v2') {
     return ({ appId, merchant }) => merchant?.v2 !== undefined && claims.mchId === merchant.mchId && isOwnAppId(claims.appId, appId, { appIds: [], ...merchant }) &&

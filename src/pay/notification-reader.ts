@@ -1,4 +1,4 @@
-/** Which version a message is of is told by what it proves, not by what it claims. */
+/** Reads notifications of both versions. A message's version is decided by verification, not by what it claims. */
 import { WechatNotificationError } from '../errors.ts'
 import type { CheckedMerchant } from './merchant.ts'
 import { readV2Notification } from './v2/notification.ts'
@@ -11,10 +11,10 @@ import type { PlatformKeys } from './v3/platform-keys.ts'
 /** A genuine message of either version. */
 export type Notification = (V2Notification & { version: 'v2' }) | (V3Notification & { version: 'v3' })
 
-/** Decides only how a refusal is worded. */
+/** Only for the format of a refusal. */
 export const claimsV3 = ({ headers }: { headers: Headers }): boolean => headers['wechatpay-signature'] !== undefined
 
-/** The returned function throws WechatNotificationError for whatever neither version vouches for. */
+/** The returned function throws WechatNotificationError if neither version can verify the message. */
 export function createNotificationReader (appId: string, { v2, v3 }: CheckedMerchant, keys: PlatformKeys | undefined) {
   return async (headers: Headers, body: Uint8Array): Promise<Notification> => {
     const v3First = v3 && keys && claimsV3({ headers })
@@ -22,7 +22,7 @@ export function createNotificationReader (appId: string, { v2, v3 }: CheckedMerc
       if (v3First) return { version: 'v3', ...await readV3Notification(headers, body, appId, v3, keys.keyFor) }
     } catch (error) {
       if (!(error instanceof WechatNotificationError) || !v2 || body[0] !== 0x3c) throw error
-      // Somebody has put v3's headers around v2's document; it may still be genuine, and proves it or not.
+      // A v2 document with v3 headers may still be genuine: verify it as v2.
       return { version: 'v2', ...v2Or(error) }
     }
     if (!v2) throw new WechatNotificationError('it is not signed', 401)

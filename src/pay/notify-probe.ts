@@ -1,32 +1,32 @@
 /**
- * A probe of the notify URL: did what was sent arrive unchanged? Whoever holds a key of the merchant's may ask; the
- * server answers what came, always as a refusal, and no handler ever sees it. Others get the refusal that they always get.
+ * A probe of the notify URL: checks whether a request arrives unchanged. Only the owner of the merchant's key can send one. The
+ * server reports what arrived, always as a refusal, and no handler sees it. All other requests get the usual refusal.
  */
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 
 export const PROBE_HEADER = 'wechat-doctor-probe'
-/** Neither "handled" (200, 204) nor a status that proxies like to answer in their own words. */
+/** Neither "handled" (200, 204) nor a status that proxies often replace. */
 export const PROBE_STATUS = 422
-/** Seconds that a probe's time may be away from now. */
+/** Seconds that a probe's time may differ from now. */
 const WINDOW = 300
 
-/** What the server has received. */
+/** What the server received. */
 export interface ProbeReport {
   /** SHA-256 of the body, hex. */
   digest: string
   /** Bytes. */
   length: number
-  /** Names of the headers that came, without values. */
+  /** Names of the received headers, without values. */
   headers: string[]
-  /** Who asked, as Fastify's `trustProxy` reads it. */
+  /** The client's address according to Fastify's `trustProxy`. */
   ip: string
-  /** Whose connection it was. */
+  /** The address of the connection's other end. */
   peer: string
   protocol: string
   host: string
 }
 
-/** What is looked at of a FastifyRequest. */
+/** The parts of a FastifyRequest in use here. */
 interface Asked {
   headers: Readonly<Record<string, unknown>>
   body: unknown
@@ -36,13 +36,13 @@ interface Asked {
   socket: { remoteAddress?: string | undefined }
 }
 
-/** A merchant, whose keys may be lists while they are being changed. */
+/** A merchant, whose keys may be lists during a change. */
 interface ProbeKeys {
   v2?: { apiKey: string | readonly string[] } | undefined
   v3?: { apiV3Key: string | readonly string[] } | undefined
 }
 
-/** Derived, so that neither a probe nor its answer says anything about the key itself. */
+/** Derived, so that neither a probe nor its answer reveals the key. */
 const keysOf = ({ v2, v3 }: ProbeKeys): Buffer[] => [v3?.apiV3Key ?? [], v2?.apiKey ?? []].flat()
   .filter(key => typeof key === 'string' && key !== '')
   .map(key => Buffer.from(hkdfSync('sha256', key, '', 'fastify-wechat-pay notify probe', 32)))
@@ -54,13 +54,13 @@ export const digestOf = (body: Uint8Array): string => createHash('sha256').updat
 
 const HEADER = /^((\d{10})\.[0-9a-f]{64})((?:\.[0-9a-f]{64}){1,8})$/
 
-/** The header's value: time, digest, and a proof by each key, of which one has to be the server's. */
+/** The header's value: time, digest, and one signature per key, of which one must be made with the server's key. */
 export function signProbe (merchant: ProbeKeys, body: Uint8Array): string {
   const said = `${Math.floor(Date.now() / 1000)}.${digestOf(body)}`
   return [said, ...keysOf(merchant).map(key => macOf(key, 'probe', said))].join('.')
 }
 
-/** The returned function answers what to send, or undefined for anything that is not a probe of this merchant's. */
+/** The returned function returns the report to send, or undefined for anything that is not this merchant's probe. */
 export function createProbeAnswer (merchant: ProbeKeys) {
   const keys = keysOf(merchant)
   return ({ headers, body, ip, protocol, host, socket }: Asked): string | undefined => {
@@ -75,7 +75,7 @@ export function createProbeAnswer (merchant: ProbeKeys) {
   }
 }
 
-/** The server's report, if this is its answer to this very probe. */
+/** The server's report, if this is the answer to this probe. */
 export function readProbeAnswer (merchant: ProbeKeys, probe: string, answer: string): ProbeReport | undefined {
   try {
     const { report, mac } = JSON.parse(answer) as { report: string, mac: string }

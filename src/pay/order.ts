@@ -1,10 +1,10 @@
-/** An order and a payment as the host sees them: the same for v2 and v3. Money is integer fen, ids are strings. */
+/** Orders and payments in your application: the same for v2 and v3. Money is integer fen, ids are strings. */
 import { isIP } from 'node:net'
 import { WechatInputError } from '../errors.ts'
 import { OPENID } from '../official-account/oauth.ts'
 
 export interface Order {
-  /** The merchant's number of the order, one per order for ever: 1 to 32 of `0-9 A-Z a-z _ - | * @`. (APIv3 wants 6 or more, and no `@`.) */
+  /** The merchant's number of the order, never reused: 1 to 32 of `0-9 A-Z a-z _ - | * @`. (APIv3 requires 6 or more, and no `@`.) */
   outTradeNo: string
   /** Where it is paid: one of `merchant.appIds`. Default: the account's own. */
   appId?: string
@@ -12,32 +12,32 @@ export interface Order {
   description: string
   /** Integer fen. */
   amount: number
-  /** Comes back with the payment: at most 127 bytes of UTF-8. */
+  /** Returned with the payment: at most 127 bytes of UTF-8. */
   attach?: string
   /** After this moment the order cannot be paid. Default: seven days. */
   expiresAt?: Date
   /** The payer's IP address. The pay route fills it in from the request; H5 orders need it. */
   clientIp?: string
-  /** The terminal or shop that sells, at most 32 characters. */
+  /** The terminal or store, at most 32 characters. */
   deviceInfo?: string
-  /** Marks the order for a coupon campaign, at most 32 characters. */
+  /** Tag for a coupon campaign, at most 32 characters. */
   goodsTag?: string
-  /** Refuse credit cards, in v2: the same as `limitPay: ['no_credit']`. */
+  /** v2: refuse credit cards, like `limitPay: ['no_credit']`. */
   noCredit?: boolean
-  /** Ways to pay that are refused. v2 knows `no_credit` alone; APIv3 offers these only to some merchants. */
+  /** Means of payment to exclude. v2 knows only `no_credit`; APIv3 offers these only to some merchants. */
   limitPay?: LimitPay[]
-  /** What is bought: for coupons that belong to single goods. */
+  /** The items: for coupons on single items. */
   detail?: OrderDetail
-  /** The shop that sells. APIv3 takes it only together with `clientIp`. */
+  /** The store. APIv3 accepts it only together with `clientIp`. */
   storeInfo?: StoreInfo
   /** Keep the money frozen for profit sharing. */
   profitSharing?: boolean
-  /** Show the payer the entrance to an electronic invoice. */
+  /** Show the payer the electronic invoice entry. */
   supportFapiao?: boolean
   /**
-   * WeChat's own further fields that have no name here, by WeChat's names in the version that places the order:
+   * Further WeChat fields that have no name here, under WeChat's names in the version that places the order:
    * `{ settle_info: { subsidy_amount: 10 } }` in APIv3, `{ version: '1.0' }` in v2 (texts and numbers only). Fields
-   * that the order, the account or the signature already say are refused.
+   * that the order, the account or the signature already set are refused.
    */
   extra?: Readonly<Record<string, unknown>>
 }
@@ -51,71 +51,71 @@ export interface OrderDetail {
   receiptId?: string
   /** One or more. */
   goods: Array<{
-    /** The merchant's number of the article, at most 32 characters. */
+    /** The merchant's id of the item, at most 32 characters. */
     id: string
-    /** WeChat Pay's number of the article. */
+    /** WeChat Pay's id of the item. */
     wechatId?: string
     name?: string
     /** 1 or more. */
     quantity: number
-    /** Integer fen: what one of them costs. */
+    /** Integer fen: the price of one item. */
     price: number
   }>
 }
 
 export interface StoreInfo {
-  /** The merchant's own number of the shop, at most 32 characters. */
+  /** The merchant's id of the store, at most 32 characters. */
   id: string
   name?: string
-  /** Six digits: the code of its district in China. */
+  /** Six digits: the code of the store's district in China. */
   areaCode?: string
   address?: string
-  /** WeChat Pay's number of the place. Used by APIv3's pay by code alone, instead of `id`. */
+  /** WeChat Pay's id of the place. Used only by APIv3's pay by code, instead of `id`. */
   placeId?: string
 }
 
 export interface JsapiOrder extends Order {
-  /** Who pays: the visitor's openid under the order's appId (in service provider mode: under `merchant.subAppId`, if that is given). */
+  /** The payer's openid under the order's appId (in service provider mode: under `merchant.subAppId`, if set). */
   openid: string
 }
 
 export interface NativeOrder extends Order {
-  /** The merchant's number of the article, at most 32 characters. Default: the order's number. */
+  /** The merchant's id of the product, at most 32 characters. Default: the order's number. */
   productId?: string
 }
 
 export interface H5Order extends Order {
   clientIp: string
-  /** Where the browser goes when the payer comes back from WeChat; its host is registered with WeChat Pay. */
+  /** Where the browser goes when the payer returns from WeChat; its host must be registered with WeChat Pay. */
   redirectUrl?: string
-  /** What kind of page or app asks. Default: a web page. */
+  /** The kind of page or app that starts the payment. Default: a web page. */
   scene?: { type: 'Wap', wapUrl?: string, wapName?: string } | { type: 'IOS', appName: string, bundleId: string } | { type: 'Android', appName: string, packageName: string }
 }
 
 export interface MicropayOrder extends Order {
-  /** What the scanner read from the payer's phone: 18 digits that begin with 10 to 15. */
+  /** The code scanned from the payer's phone: 18 digits that start with 10 to 15. */
   authCode: string
 }
 
 export type OrderState = 'SUCCESS' | 'REFUND' | 'NOTPAY' | 'CLOSED' | 'REVOKED' | 'USERPAYING' | 'PAYERROR'
 
-/** An order that was paid: from a notification or a query alike. */
+/** A paid order, from a notification or a query. */
 export interface Payment {
   outTradeNo: string
   transactionId: string
-  /** `REFUND` if some of it has been given back since. */
+  /** `REFUND` if some of it has been refunded since. */
   state: 'SUCCESS' | 'REFUND'
   /** Integer fen: the order's amount. */
   amount: number
-  /** Integer fen: what the payer gave after coupons. */
+  /** Integer fen: what the payer paid after coupons. */
   payerAmount: number
-  /** Three letters, CNY as a rule. */
+  /** Three letters, usually CNY. */
   currency: string
   /** Who paid, under `appId`. */
   openid: string
   appId: string
   mchId: string
-  /** In service provider mode: for whom the money is, and who paid under their appid. */
+  /** Service provider mode: the merchant who receives the money, and the payer's openid under that merchant's appid. */
   subMchId?: string
   subAppId?: string
   subOpenid?: string
@@ -156,11 +156,11 @@ export function checkAmount (value: unknown, field = 'amount'): number {
   return value
 }
 
-/** Text that arrives at WeChat as it is, or not at all. */
+/** Accepts only text that WeChat receives unchanged. */
 export function checkText (field: string, value: unknown, maxBytes: number): string {
-  if (typeof value !== 'string' || value === '') throw new WechatInputError(field, 'must be a text')
-  // Lone surrogates would become question marks, control characters cannot be written in XML.
-  if (!value.isWellFormed() || /[\0-\x1f\x7f\ufffe\uffff]/.test(value)) throw new WechatInputError(field, 'holds a character that cannot be sent')
+  if (typeof value !== 'string' || value === '') throw new WechatInputError(field, 'must be a string')
+  // Lone surrogates would become question marks; control characters are invalid in XML.
+  if (!value.isWellFormed() || /[\0-\x1f\x7f\ufffe\uffff]/.test(value)) throw new WechatInputError(field, 'contains a character that cannot be sent')
   if (Buffer.byteLength(value) > maxBytes) throw new WechatInputError(field, `is longer than ${maxBytes} bytes`)
   return value
 }
@@ -189,12 +189,12 @@ export function checkOrder<T extends Order> (order: T): T {
 const LIMITS: ReadonlySet<string> = new Set(['no_balance', 'no_credit', 'no_debit', 'balance_only'] satisfies LimitPay[])
 
 function checkDetail (detail: OrderDetail): void {
-  if (detail === null || typeof detail !== 'object' || !Array.isArray(detail.goods) || detail.goods.length === 0) throw new WechatInputError('detail.goods', 'must be a list of one or more')
+  if (detail === null || typeof detail !== 'object' || !Array.isArray(detail.goods) || detail.goods.length === 0) throw new WechatInputError('detail.goods', 'must be a list with at least one item')
   if (detail.costPrice !== undefined) checkAmount(detail.costPrice, 'detail.costPrice')
   if (detail.receiptId !== undefined) checkText('detail.receiptId', detail.receiptId, 32)
   detail.goods.forEach((article, at) => {
     const field = `detail.goods.${at}`
-    if (article === null || typeof article !== 'object') throw new WechatInputError(field, 'must be an article')
+    if (article === null || typeof article !== 'object') throw new WechatInputError(field, 'must be an object { id, quantity, price }')
     const { id, wechatId, name, quantity, price } = article
     checkText(`${field}.id`, id, 32)
     if (wechatId !== undefined) checkText(`${field}.wechatId`, wechatId, 32)
@@ -212,18 +212,18 @@ function checkStore (store: StoreInfo): void {
   }
 }
 
-/** Plain data by names as WeChat writes them: what is signed and compared is exactly this. */
+/** Accepts plain data with names in WeChat's style, because exactly this is signed and compared. */
 function checkExtra (field: string, value: unknown): void {
   if (value === null || typeof value !== 'object' || Array.isArray(value) || ![Object.prototype, null].includes(Object.getPrototypeOf(value) as null)) throw new WechatInputError(field, 'must be a plain object')
   for (const [name, member] of Object.entries(value)) {
-    if (!/^[a-z][a-z0-9_]{0,63}$/.test(name)) throw new WechatInputError(field, 'holds a name that is none of WeChat\'s: letters, digits and underscores')
+    if (!/^[a-z][a-z0-9_]{0,63}$/.test(name)) throw new WechatInputError(field, 'has an invalid name: use letters, digits and underscores')
     checkPlain(`${field}.${name}`, member)
   }
 }
 
 function checkPlain (field: string, value: unknown): void {
-  // The list of names bounds no depth: a circle would never end.
-  if (field.length > 512) throw new WechatInputError('extra', 'is too deep')
+  // The check of names does not limit the depth: a cycle would never end.
+  if (field.length > 512) throw new WechatInputError('extra', 'is nested too deeply')
   if (typeof value === 'string') {
     if (value !== '') checkText(field, value, 6000)
   } else if (typeof value === 'number') {
@@ -240,7 +240,7 @@ export function checkTransactionId (value: unknown): string {
   return value
 }
 
-/** The digits that a payer's phone shows at the till. */
+/** The digits of the payment code on the payer's phone. */
 export function checkAuthCode (value: unknown): string {
   if (typeof value !== 'string' || !/^1[0-5]\d{16}$/.test(value)) throw new WechatInputError('authCode', 'must be the 18 digits of a payment code')
   return value
@@ -251,7 +251,7 @@ export function checkOpenid (value: unknown): string {
   return value
 }
 
-/** The page or app that an H5 payment starts from; how its address and its name are called differs from version to version. */
+/** The page or app that an H5 payment starts from; the field names for its URL and name differ between versions. */
 export function h5Info ({ scene = { type: 'Wap' } }: H5Order, wapUrl: string, wapName: string): Record<string, string> {
   const { type, ...rest } = scene
   const names = { wapUrl, wapName, appName: 'app_name', bundleId: 'bundle_id', packageName: 'package_name' }

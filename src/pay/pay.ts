@@ -1,4 +1,4 @@
-/** Payments behind one face, whichever version places the orders. */
+/** One interface for payments, independent of the version that places the orders. */
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
 import { WechatApiError, WechatConfigError, WechatInputError } from '../errors.ts'
@@ -39,16 +39,16 @@ export interface PayOptions {
   merchant: Merchant
   endpoints?: Endpoints
   http?: HttpOptions
-  /** Which version places the orders, where `merchant` has both. Default v3. */
+  /** Which version places orders, if `merchant` has both. Default v3. */
   version?: 'v2' | 'v3'
-  /** What is shared by all processes: platform certificates, and which amounts were refunded under which number. Default: the memory of this one. */
+  /** Shared by all processes: platform certificates, and which amounts were refunded under which number. Default: this process's memory. */
   store?: Store
   clock?: Clock
 }
 
 export interface WechatPay {
   /**
-   * Places the order and signs what the page needs. The same order again answers the same payment.
+   * Places the order and signs the page's parameters. Placing the same order again returns the same payment.
    * @throws WechatInputError before any call; WechatApiError (ORDERPAID, ORDERCLOSED, INVALID_REQUEST …);
    * WechatNetworkError or WechatReplyError with an unknown outcome: repeat with the SAME order
    */
@@ -57,25 +57,25 @@ export interface WechatPay {
   miniProgram (order: JsapiOrder): Promise<MiniProgramParams>
   /** The same for WeChat's SDK in an app. */
   app (order: Order): Promise<AppParams>
-  /** The text of a QR code that the payer scans; `qr` draws it too, with the package `qrcode`, which the host installs. */
+  /** The text of a QR code that the payer scans; with `qr` also the image (install the package `qrcode`). */
   native (order: NativeOrder, options?: { qr?: undefined }): Promise<{ codeUrl: string }>
   native (order: NativeOrder, options: { qr: 'svg' }): Promise<{ codeUrl: string, qr: string }>
   native (order: NativeOrder, options: { qr: 'png' }): Promise<{ codeUrl: string, qr: Buffer }>
-  /** The address that a phone's browser is sent to, within five minutes. */
+  /** The URL to redirect a phone's browser to, within five minutes. */
   h5 (order: H5Order): Promise<{ h5Url: string }>
   /**
-   * Pay by code: takes up to half a minute, and ends with a payment, or with an order of which no money was taken
-   * (REVOKED, PAYERROR, CLOSED). In v2 it needs the client certificate, which reverses an order that fails half-way.
+   * Pay by code: takes up to half a minute, and returns a payment, or an order for which no money was taken
+   * (REVOKED, PAYERROR, CLOSED). v2 requires the client certificate, to reverse an order that fails halfway.
    * @throws WechatApiError AUTHCODEEXPIRE, NOTENOUGH …: refused, use a new number for the next try
    */
   micropay (order: MicropayOrder): Promise<Payment | UnpaidOrder>
-  /** What has become of an order. @throws WechatApiError ORDERNOTEXIST (404) */
+  /** The current state of an order. @throws WechatApiError ORDERNOTEXIST (404) */
   query (which: { outTradeNo: string } | { transactionId: string }): Promise<Payment | UnpaidOrder>
-  /** Ends an unpaid order; closing it twice is fine. @throws WechatApiError ORDERPAID (409) */
+  /** Closes an unpaid order; closing it twice is fine. @throws WechatApiError ORDERPAID (409) */
   close (outTradeNo: string): Promise<void>
   /**
-   * Gives money back. The same `outRefundNo` again is the same refund; after an unknown outcome repeat it unchanged.
-   * @throws WechatInputError (409) if it was used here with another amount; WechatApiError NOTENOUGH, TRADE_OVERDUE …
+   * Refunds an order. The same `outRefundNo` again is the same refund; after an unknown outcome repeat it unchanged.
+   * @throws WechatInputError (409) if it was used with a different amount; WechatApiError NOTENOUGH, TRADE_OVERDUE …
    */
   refund (refund: RefundRequest): Promise<Refund>
   /** @throws WechatApiError REFUNDNOTEXIST (404) */
@@ -84,15 +84,15 @@ export interface WechatPay {
   tradeBill (request: TradeBillRequest): Bill<TradeBillRow>
   /** A day's movements of one of the merchant's accounts. */
   fundFlowBill (request: FundFlowBillRequest): Bill<FundFlowBillRow>
-  /** Service provider mode: the same for another of the provider's merchants, over the same connections. Cheap enough for each request. */
+  /** Service provider mode: the same client for another sub-merchant, over the same connections. Cheap enough to call per request. */
   forSubMerchant (merchant: Pick<Merchant, 'subMchId' | 'subAppId'> & { subMchId: string }): WechatPay
-  /** What runs out, and when. Asks nobody: WeChat Pay's certificates are listed once they were needed, the merchant's if they were given. */
+  /** Certificates and their expiry, without any call: WeChat Pay's are listed once they were needed, the merchant's if they are set. */
   status (): { mchId: string, certificates: CertificateStatus[] }
-  /** Without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
+  /** Call it without Fastify, at the end of a script or worker: closes connections to WeChat that no other client of the process uses. */
   disconnect (): Promise<void>
-  /** Everything else of v2. @throws WechatConfigError where `merchant.v2` is missing */
+  /** All other v2 calls. @throws WechatConfigError if `merchant.v2` is missing */
   readonly v2: V2
-  /** Everything else of v3. @throws WechatConfigError where `merchant.v3` is missing */
+  /** All other v3 calls. @throws WechatConfigError if `merchant.v3` is missing */
   readonly v3: V3
 }
 
@@ -117,7 +117,7 @@ export function createPay (options: PayOptions): WechatPay {
   }, checkIds(merchant.mchId, merchant))
 }
 
-/** What is read, checked and opened once, whichever of a provider's merchants the calls are for. */
+/** Parsed, checked and opened once for all sub-merchants of a provider. */
 interface Shared {
   appId: string
   notifyUrl: string
@@ -129,7 +129,7 @@ interface Shared {
   coalesce: Coalesce
 }
 
-/** Cheap: a service provider's server does it for each request. */
+/** Must be cheap: a service provider's server calls it for each request. */
 function payFor (shared: Shared, ids: MerchantIds): WechatPay {
   const { appId, notifyUrl, store, clock, v2: keysV2, v3: keysV3 } = shared
   const v2 = keysV2 && lazy(() => withV2(keysV2, appId))
@@ -154,10 +154,10 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     return (shared.placing === 'v2' ? withV2(keysV2 as NonNullable<typeof keysV2>, other) : withV3(keysV3 as NonNullable<typeof keysV3>, other)).pay
   }
 
-  /** What places this order: another appId of the merchant's is another place to pay. @throws WechatInputError */
+  /** The client that places this order: each appId of the merchant has its own. @throws WechatInputError */
   function versionFor ({ appId: wanted = appId }: Order): PayVersion {
     if (wanted === appId) return version
-    if (!ids.appIds.includes(wanted)) throw new WechatInputError('appId', 'is none of merchant.appIds')
+    if (!ids.appIds.includes(wanted)) throw new WechatInputError('appId', 'is not in merchant.appIds')
     let other = others.get(wanted)
     if (!other) others.set(wanted, other = placingUnder(wanted))
     return other
@@ -169,7 +169,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     return value
   }
 
-  /** Who can be asked about an order of this number: what v2 placed may bear one that v3 does not take. */
+  /** The version to query for this number: v2 orders may have numbers that v3 does not accept. */
   function versionOf (number: unknown): PayVersion {
     const able = typeof number === 'string' && [version, v2?.().pay, v3?.().pay].find(pay => pay?.outTradeNo.pattern.test(number))
     if (!able) checkNumber(number)
@@ -181,7 +181,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     return placeChecked(placing)
   }
 
-  /** Ten calls at once for one order are one call to WeChat. */
+  /** Concurrent calls for the same order become one call to WeChat. */
   function placeChecked (placing: Placing): Promise<string> {
     checkNumber(placing.order.outTradeNo)
     return coalesce(keyOf(placing.way, placing.order, ORDER_FIELDS), () => versionFor(placing.order).place(placing))
@@ -245,7 +245,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
       return await coalesce(keyOf('refund', refund, REFUND_FIELDS), async () => {
         const forget = await refunds.same(refund)
         return await version.refund(refund).catch(async (error: unknown) => {
-          // Refused for good: nothing was given back, and the number is free for an amount that fits.
+          // Definitely refused: nothing was refunded, and the number may be used for a correct amount.
           if (error instanceof WechatApiError && !error.retryable) await forget()
           throw error
         })
@@ -265,7 +265,7 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
     },
 
     forSubMerchant (sub) {
-      // Left out, the money would be for whichever merchant the options name.
+      // Without it, the money would go to the merchant in the options.
       if (checkObject('forSubMerchant', sub, '{ subMchId }').subMchId === undefined) throw new WechatInputError('subMchId', 'is missing')
       return payFor(shared, checkIds(ids.mchId, { ...sub, appIds: ids.appIds }))
     },
@@ -292,7 +292,7 @@ function checkObject<T> (call: string, value: T, form: string): T {
   return value
 }
 
-/** Made when it is first asked for: most merchants never do. */
+/** Created on first use: most merchants never need it. */
 function lazy<T> (make: () => T): () => T {
   let made: T | undefined
   return () => {
@@ -313,16 +313,16 @@ function placingVersion (wanted: unknown, { v2, v3 }: CheckedMerchant): 'v2' | '
   return chosen
 }
 
-/** What makes two orders the same; a host's own record may hold more, and not all of it can be written down. */
+/** The fields that make two orders the same; your own record may have more fields, and not all can be serialized. */
 const ORDER_FIELDS = ['appId', 'outTradeNo', 'description', 'amount', 'attach', 'expiresAt', 'clientIp', 'deviceInfo', 'goodsTag', 'noCredit', 'limitPay', 'detail', 'storeInfo', 'profitSharing', 'supportFapiao', 'extra', 'openid', 'productId', 'authCode', 'scene']
 const REFUND_FIELDS = ['outRefundNo', 'outTradeNo', 'transactionId', 'amount', 'total', 'reason', 'notifyUrl', 'fromBalance']
 
-/** All that is in these fields, however deep. */
+/** All contents of these fields, at any depth. */
 function keyOf (what: string, record: object, fields: readonly string[]): string {
   return JSON.stringify([what, ...fields.map(name => (record as Record<string, unknown>)[name])])
 }
 
-/** Whoever asks for the same while it is under way gets the same answer. */
+/** Concurrent callers with the same key share one result. */
 type Coalesce = <T>(key: string, work: () => Promise<T>) => Promise<T>
 
 function createCoalesce (): Coalesce {

@@ -1,4 +1,4 @@
-/** Draws a QR code with the package `qrcode`, which hosts that want pictures install themselves. */
+/** Draws a QR code with the optional package `qrcode`, which the application installs if it needs images. */
 import { WechatConfigError } from '../errors.ts'
 
 interface QrCode {
@@ -6,9 +6,9 @@ interface QrCode {
   toBuffer (text: string, options: { type: 'png', margin: number, width: number }): Promise<Buffer>
 }
 
-/** @throws WechatConfigError where `qrcode` is not installed */
+/** @throws WechatConfigError if `qrcode` is not installed */
 export async function qrCode (text: string, kind: 'svg' | 'png'): Promise<string | Buffer> {
-  // Not a literal: the compiler shall not look for a package that need not be there.
+  // Not a literal, so that the compiler does not look for an optional package.
   const name = 'qrcode'
   const { default: draw } = await import(name).catch(() => {
     throw new WechatConfigError('qr', 'needs the package qrcode: npm install qrcode')

@@ -1,4 +1,4 @@
-/** Which amounts were refunded under which number, so that a number is not used for two refunds by mistake. */
+/** Remembers which amounts were refunded under which number, so that a number is not used for two refunds by mistake. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WechatInputError } from '../errors.ts'
@@ -7,18 +7,18 @@ import type { Store } from '../store/store.ts'
 import type { MerchantIds } from './merchant.ts'
 import type { RefundRequest } from './refund.ts'
 
-/** A week: WeChat itself remembers for good, and refuses in its own words. */
+/** A week. WeChat itself remembers permanently, and refuses with its own error. */
 const REMEMBER = 7 * 86_400_000
-/** How often a look finds another process just writing; each is over in milliseconds. */
+/** How often to retry while another process is writing; each write takes milliseconds. */
 const LOOKS = 20
-/** Whose number names the order (t: WeChat's, o: ours), that number, amount and total. */
+/** The kind of order number (t: WeChat's, o: ours), the number, amount and total. */
 const WRITTEN = /^[to]:[^:]+:\d+:\d+$/
 
-/** Whoever is told to take a new number while the first refund may have happened gives the money back twice. */
-const OTHER = 'was used for another refund (order, amount or total differ): repeat that one unchanged, or query it; until its outcome is known, a new number may give the money back twice'
+/** The message must not suggest a new number while the first refund may have happened: that would refund twice. */
+const OTHER = 'was used for another refund (order, amount or total differ): repeat that one unchanged, or query it; until its outcome is known, a new number may refund the money twice'
 
 export function createRefundIdempotency (store: Store, { mchId, subMchId }: MerchantIds) {
-  /** What is remembered under the key from now on, and whether it is new. */
+  /** What is now stored under the key, and whether it is new. */
   async function remember (key: string, meant: string): Promise<{ value: string, isNew: boolean }> {
     const owner = randomUUID()
     try {
@@ -29,18 +29,18 @@ export function createRefundIdempotency (store: Store, { mchId, subMchId }: Merc
         else if (turn.state === 'acquired') return { value: meant, isNew: await store.complete(key, owner, meant, REMEMBER) }
         else await sleep(10 + 20 * Math.random())
       }
-    } catch { /* A store that is away keeps no refund from the payer: WeChat compares, too. */ }
+    } catch { /* An unavailable store must not block a refund: WeChat compares the amounts, too. */ }
     return { value: meant, isNew: false }
   }
 
   return {
-    /** Answers a function that forgets it again. @throws WechatInputError (409) if this number stands for another refund */
+    /** Returns a function that deletes the record again. @throws WechatInputError (409) if this number belongs to another refund */
     async same (refund: RefundRequest): Promise<() => Promise<void>> {
       const order = 'transactionId' in refund ? `t:${refund.transactionId}` : `o:${refund.outTradeNo}`
       const meant = `${order}:${refund.amount}:${refund.total}`
       const key = accountKey(mchId, `refund:${subMchId ?? ''}:${refund.outRefundNo}`)
       const { value, isNew } = await remember(key, meant)
-      // Named by our number here and by WeChat's there: only the amounts can be compared.
+      // One refund names the order by our number, the other by WeChat's: only the amounts can be compared.
       const [kind, , ...amounts] = value.split(':')
       const fits = value === meant || (kind !== meant[0] && amounts.join(':') === `${refund.amount}:${refund.total}`)
       if (!fits) throw new WechatInputError('outRefundNo', OTHER, 409)

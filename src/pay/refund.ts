@@ -1,20 +1,20 @@
-/** A refund as the host sees it: the same for v2 and v3. Money is integer fen, ids are strings. */
+/** Refunds in your application: the same for v2 and v3. Money is integer fen, ids are strings. */
 import { WechatInputError } from '../errors.ts'
 import { checkAmount, checkOutTradeNo, checkText, checkTransactionId } from './order.ts'
 
 interface RefundRequestBase {
   /**
    * The merchant's number of this refund, 1 to 64 of `0-9 A-Z a-z _ - | * @`. The same number again is the same refund;
-   * a new one gives money back a second time.
+   * a new number refunds the money a second time.
    */
   outRefundNo: string
-  /** Integer fen: what goes back. */
+  /** Integer fen: the amount to refund. */
   amount: number
-  /** Integer fen: what the order was placed for. */
+  /** Integer fen: the order's amount. */
   total: number
   /** What the payer reads: at most 80 bytes of UTF-8. */
   reason?: string
-  /** Where WeChat tells the outcome. Default: the merchant's `notifyUrl`. */
+  /** Where WeChat sends the result. Default: the merchant's `notifyUrl`. */
   notifyUrl?: string
   /** Take it from the available balance instead of the money not yet settled. */
   fromBalance?: boolean
@@ -30,15 +30,15 @@ export interface Refund {
   refundId: string
   outTradeNo: string
   transactionId: string
-  /** ABNORMAL: the payer's bank would not take it; settle it in WeChat Pay's console. */
+  /** ABNORMAL: the payer's bank refused it; resolve it in WeChat Pay's console. */
   state: RefundState
   /** Integer fen. */
   amount: number
   /** Integer fen: the order's amount. */
   total: number
-  /** Integer fen that the payer gets back, without coupons; undefined where WeChat does not say. */
+  /** Integer fen that the payer gets back, without coupons; undefined if WeChat does not say. */
   payerAmount?: number
-  /** Whose account it went to, in WeChat's words; '' if it does not say. */
+  /** The receiving account, as WeChat describes it; '' if it does not say. */
   receivedBy: string
   /** When it arrived. */
   succeededAt?: Date

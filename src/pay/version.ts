@@ -1,4 +1,4 @@
-/** What pay.ts asks of v2 and of v3, so that nothing above them knows which one places the orders. */
+/** The interface between pay.ts and the two versions: code above it does not know which version places the orders. */
 import type { BillSource } from './bill-table.ts'
 import type { H5Order, JsapiOrder, MicropayOrder, NativeOrder, Order, Payment, UnpaidOrder } from './order.ts'
 import type { Refund, RefundRequest } from './refund.ts'
@@ -6,7 +6,7 @@ import type { Refund, RefundRequest } from './refund.ts'
 /** Accepted by `wx.chooseWXPay` (reads `timestamp`) and by `WeixinJSBridge` (reads `timeStamp`) alike. */
 export interface JsapiParams {
   appId: string
-  /** Seconds since 1970, as a string; twice, since WeChat's two entrances spell it differently. */
+  /** Seconds since 1970, as a string; twice, because WeChat's two APIs spell it differently. */
   timeStamp: string
   timestamp: string
   nonceStr: string
@@ -16,7 +16,7 @@ export interface JsapiParams {
   paySign: string
 }
 
-/** For `wx.requestPayment`: a mini program gets no `appId`, though it is signed. */
+/** For `wx.requestPayment`: no `appId` here, although it is signed. */
 export type MiniProgramParams = Omit<JsapiParams, 'appId' | 'timestamp'>
 
 /** For WeChat's SDK in an app (PayReq). */
@@ -31,25 +31,25 @@ export interface AppParams {
   sign: string
 }
 
-/** An order, checked, with the way it will be paid. */
+/** A checked order with its way to pay. */
 export type Placing =
   | { way: 'JSAPI', order: JsapiOrder }
   | { way: 'APP', order: Order }
   | { way: 'NATIVE', order: NativeOrder }
   | { way: 'H5', order: H5Order }
 
-/** The two calls that pay by code is made of. */
+/** The two calls of pay by code. */
 export interface PayByCode {
-  /** Undefined while it is open whether the money has moved. @throws WechatApiError when it was refused for good */
+  /** Undefined while it is unknown whether the money has moved. @throws WechatApiError if it was definitely refused */
   take (order: MicropayOrder): Promise<Payment | undefined>
-  /** The order is at an end, and money that moved goes back. NOTPAY: it had never arrived. */
+  /** Ends the order; money that moved is returned. NOTPAY: the order never arrived. */
   reverse (outTradeNo: string): Promise<UnpaidOrder>
 }
 
 export interface PayVersion {
-  /** What an order's number may look like here, and in words. */
+  /** The format of an order number, as a pattern and in words. */
   outTradeNo: { pattern: RegExp, words: string }
-  /** Places the order: a prepay_id (JSAPI, APP), a code_url (NATIVE) or a page's address (H5). The same order again is the same order. */
+  /** Places the order: a prepay_id (JSAPI, APP), a code_url (NATIVE) or a page's URL (H5). Placing the same order again returns the same order. */
   place (placing: Placing): Promise<string>
   jsapiParams (prepayId: string): Promise<JsapiParams>
   appParams (prepayId: string): Promise<AppParams>

@@ -1,7 +1,7 @@
 /**
  * Values encrypted before they leave the process, for a Redis that others can read: AES-256-GCM, written as
- * `v1.` + base64url(nonce, ciphertext, tag), bound to the name they lie under. Locks, counters and marks of what was
- * done hold no secret and stay plain: a change of the key must not make anything happen twice.
+ * `v1.` + base64url(nonce, ciphertext, tag), bound to their key's name. Locks, counters and records of completed work
+ * contain no secrets and stay plain: changing the encryption key must not make anything happen twice.
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto'
 import { WechatConfigError } from '../errors.ts'
@@ -13,7 +13,7 @@ const NONCE = 12
 const TAG = 16
 
 /**
- * A value that was not written with this key is no value.
+ * A value that was not written with this key counts as missing.
  * @throws WechatConfigError unless `key` is 32 bytes, or their hex or base64
  */
 export function createEncryptedStore (store: Store, key: string | Uint8Array): Store {
@@ -22,7 +22,7 @@ export function createEncryptedStore (store: Store, key: string | Uint8Array): S
   const cipherKey = derive('encrypt')
   const nonceKey = derive('nonce')
 
-  /** The nonce follows from name and value: equal values look equal, which is what compare-and-drop needs, and no nonce ever serves two texts. */
+  /** The nonce is derived from name and value: equal values encrypt equally, which compare-and-delete needs, and no nonce is used for two texts. */
   function seal (name: string, value: string): string {
     const nonce = createHmac('sha256', nonceKey).update(`${name.length}:${name}${value}`).digest().subarray(0, NONCE)
     const cipher = createCipheriv('aes-256-gcm', cipherKey, nonce, { authTagLength: TAG }).setAAD(Buffer.from(name))
@@ -44,7 +44,7 @@ export function createEncryptedStore (store: Store, key: string | Uint8Array): S
   return createReadableStore(store, {
     write: (name, value) => isMark(name) ? plain.write(name, value) : seal(name, value),
     read (name, stored) {
-      // Marks, too: earlier versions sealed them.
+      // Records of completed work, too: earlier versions encrypted them.
       if (looksSealed(stored)) return open(name, stored)
       return isMark(name) ? plain.read(name, stored) : undefined
     }

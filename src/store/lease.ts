@@ -1,12 +1,12 @@
-/** A lease that is kept while work goes on, through a store that fails now and then. */
+/** Keeps a lease while work runs, even if the store fails now and then. */
 import type { Store } from './store.ts'
 
 /** Milliseconds after a failed renewal until the next try. */
 const RETRY = 250
 
 /**
- * Renews the owner's lease three times in its span. One that was lost (the store restarted empty, or stood still for
- * longer than the lease) is taken again if nobody else holds it. The returned function ends that; nothing waits for its timer.
+ * Renews the owner's lease three times within its duration. A lost lease (the store restarted empty, or froze for
+ * longer than the lease) is acquired again if nobody else holds it. The returned function stops this; the timer does not keep the process alive.
  */
 export function keepLease (store: Pick<Store, 'renew' | 'acquire'>, key: string, owner: string, lease: number): () => void {
   let ended = false
@@ -14,7 +14,7 @@ export function keepLease (store: Pick<Store, 'renew' | 'acquire'>, key: string,
 
   async function renew (): Promise<void> {
     const held = await store.renew(key, owner, lease)
-    // Not after the end: nobody would free it.
+    // Do not acquire it after the end: nobody would release it.
     if (!held && !ended) await store.acquire(key, owner, lease)
   }
   function beat (pause: number): void {

@@ -4,10 +4,10 @@ import type { Store } from './store.ts'
 
 interface Entry { value: string, until: number }
 
-/** How many entries are kept before the ones that are past their time are swept out. */
+/** Number of entries above which expired ones are removed. */
 const SWEEP_AT = 1024
 
-/** What lives for a while, by name. */
+/** A map with expiring entries. */
 function createTimed (clock: Pick<Clock, 'now'>) {
   const entries = new Map<string, Entry>()
   let sweepAt = SWEEP_AT
@@ -31,7 +31,7 @@ function createTimed (clock: Pick<Clock, 'now'>) {
   }
 }
 
-/** The embedded default: serves one process. */
+/** The default store, for a single process. */
 export function createMemoryStore (clock: Pick<Clock, 'now'> = systemClock): Store {
   const { live, write, delete: forget } = createTimed(clock)
   const leases = createTimed(clock)

@@ -1,33 +1,33 @@
-/** Notes that have to reach a shared store however long it is away: kept in this process until they are written. */
+/** Records that must reach a shared store, however long it is unavailable: kept in this process until they are written. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../log.ts'
 import type { Store } from './store.ts'
 
-/** Milliseconds from a failed try to the next. */
+/** Milliseconds from a failed attempt to the next. */
 const RETRY = 250
-/** How many are kept: some twenty megabytes. */
+/** Maximum number of records: about twenty megabytes. */
 const MOST = 100_000
-/** How many are written at a time, once the store has answered. */
+/** How many are written concurrently once the store has answered. */
 const BATCH = 100
-/** Milliseconds that the last try may take. */
+/** Milliseconds that the last attempt may take. */
 const LAST_TRY = 2500
 
 export interface Outbox {
-  /** Whether the note is here: not written yet, and not past its time. */
+  /** Whether the record is here: not written yet and not expired. */
   has (key: string): boolean
-  /** Keeps the note, writes it, and forgets it once it is written. Resolves after the first try, whatever came of it. */
+  /** Keeps the record, writes it, and drops it once it is written. Resolves after the first attempt, whether or not it succeeded. */
   put (key: string, value: string, ttl: number, write?: () => Promise<unknown>): Promise<void>
-  /** Tries now what is kept; never throws. */
+  /** Tries to write what is kept now; never throws. */
   flush (): Promise<void>
-  /** Tries once more, for a bounded time; what is left after that is lost. */
+  /** Tries once more, for a limited time; what is left after that is lost. */
   close (): Promise<void>
 }
 
 interface Entry { value: string, until: number }
 
-/** `what`: the notes, for the log. */
+/** `what`: what the records are, for the log. */
 export function createOutbox (store: Pick<Store, 'set'>, log: Log, what: string): Outbox {
-  // In the order in which they came; until: by performance.now().
+  // In insertion order; `until` is a performance.now() time.
   const kept = new Map<string, Entry>()
   let flushing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
@@ -49,7 +49,7 @@ export function createOutbox (store: Pick<Store, 'set'>, log: Log, what: string)
   }
 
   async function writeAll (): Promise<void> {
-    // One first: while the store is away, each try may lie in its client's queue.
+    // Try one first: while the store is unavailable, each attempt may wait in the client's queue.
     for (let size = 1; kept.size > 0; size = BATCH) {
       await Promise.all(first(size, kept).map(async ([key, entry]) => {
         const left = entry.until - performance.now()
@@ -62,7 +62,7 @@ export function createOutbox (store: Pick<Store, 'set'>, log: Log, what: string)
   }
 
   async function flush (): Promise<void> {
-    // What is on its way for the first time needs no help.
+    // A first attempt in progress needs no retry.
     if (failing) await (flushing ??= writeAll().catch(failed).finally(() => { flushing = undefined }))
   }
 
@@ -76,10 +76,10 @@ export function createOutbox (store: Pick<Store, 'set'>, log: Log, what: string)
       kept.set(key, entry)
       for (const [oldest] of first(kept.size - MOST, kept)) {
         kept.delete(oldest)
-        if (!overflowing) log.error({ kept: MOST }, `fastify-wechat-pay: too many ${what} to keep: the oldest are forgotten`)
+        if (!overflowing) log.error({ kept: MOST }, `fastify-wechat-pay: too many ${what} to keep: the oldest are dropped`)
         overflowing = true
       }
-      // Known to be away: the next flush writes it, and nobody waits for that.
+      // The store is known to be unavailable: the next flush writes it; do not wait.
       if (failing && !closed) return
       try {
         await write()
@@ -91,7 +91,7 @@ export function createOutbox (store: Pick<Store, 'set'>, log: Log, what: string)
     flush,
     async close () {
       if (kept.size > 0) {
-        // Also what is on its way for the first time.
+        // Includes first attempts in progress.
         failing = true
         const ending = new AbortController()
         await Promise.race([flush(), sleep(LAST_TRY, undefined, { signal: ending.signal }).catch(() => {})])

@@ -1,27 +1,27 @@
 /**
- * What counts as a value is decided here and nowhere else. One that was written with another key, or plain where values
- * are sealed, or sealed where they are plain, is no value: nobody gets to see it, and whoever takes its turn overwrites it.
+ * The only place that decides what counts as a value. A value that was written with another key, or is plain where values
+ * are encrypted, or encrypted where they are plain, counts as missing: no caller sees it, and the next lease holder overwrites it.
  */
 import type { Store } from './store.ts'
 
-/** How values are written below. */
+/** How values are encoded in the underlying store. */
 export interface Format {
   write (key: string, value: string): string
-  /** Undefined for what this format did not write. */
+  /** Undefined for a text that this format did not write. */
   read (key: string, stored: string): string | undefined
 }
 
-/** Before a sealed value: see encrypted.ts. */
+/** Prefix of an encrypted value: see encrypted.ts. */
 export const SEALED = 'v1.'
 /** Nonce and tag alone are 38 characters. */
 const LOOKS_SEALED = /^v1\.[\w-]{38,}$/
-/** A plain value that looks sealed is told apart by this. */
+/** Prefix of a plain value that looks encrypted. */
 const QUOTE = 'plain:'
 const LOOKS_QUOTED = /^(?:plain:)+v1\.[\w-]{38,}$/
 
 export const looksSealed = (stored: string): boolean => LOOKS_SEALED.test(stored)
 
-/** As it is. A token of another make may look sealed by chance; it shall still come back. */
+/** Stores values unchanged. A provider's token may look encrypted by chance; it must still be readable. */
 export const plain: Format = {
   write: (_key, value) => looksSealed(value) || LOOKS_QUOTED.test(value) ? QUOTE + value : value,
   read (_key, stored) {
@@ -31,7 +31,7 @@ export const plain: Format = {
 }
 
 export function createReadableStore (store: Store, { write, read }: Format): Store {
-  // A layer that reads in its own way must see what this store's own format hides.
+  // A layer with its own format must see values that this store's format would hide.
   const bare = store.bare ?? store
   return {
     ...bare,
@@ -47,7 +47,7 @@ export function createReadableStore (store: Store, { write, read }: Format): Sto
         if (turn.state !== 'done') return turn
         const value = read(key, turn.value)
         if (value !== undefined) return { ...turn, value }
-        // Only if it is still there: another process may have written a good one meanwhile.
+        // Only if it is unchanged: another process may have written a valid value meanwhile.
         await bare.delete(key, turn.value)
       }
     },

@@ -1,8 +1,8 @@
-/** The clients that a host may bring, told apart by what they offer: neither package is imported. */
+/** Redis clients that the application may pass, recognized by their methods: neither package is imported. */
 import { createHash } from 'node:crypto'
 import { WechatConfigError } from '../errors.ts'
 
-/** What is used of an ioredis (or iovalkey) client or cluster, such as `app.redis` of @fastify/redis. */
+/** The methods used of an ioredis (or iovalkey) client or cluster, such as `app.redis` of @fastify/redis. */
 export interface IoredisClient {
   evalsha (sha1: string, keyCount: number, ...args: string[]): Promise<unknown>
   eval (script: string, keyCount: number, ...args: string[]): Promise<unknown>
@@ -10,7 +10,7 @@ export interface IoredisClient {
 
 interface ScriptArguments { keys: string[], arguments: string[] }
 
-/** What is used of a client, cluster, pool or sentinel of the package `redis` (node-redis, 4 and later), which the host has connected. */
+/** The methods used of a connected client, cluster, pool or sentinel of the package `redis` (node-redis 4 or later). */
 export interface NodeRedisClient {
   evalSha (sha1: string, options: ScriptArguments): Promise<unknown>
   eval (script: string, options: ScriptArguments): Promise<unknown>
@@ -25,8 +25,8 @@ export const script = (source: string): Script => ({ source, sha1: createHash('s
 export type RunScript = (script: Script, keys: string[], args: string[]) => Promise<unknown>
 
 /**
- * Runs a script by its digest; sends it only to a server that does not know it yet.
- * @throws WechatConfigError if `redis` is no client
+ * Runs a script by its digest; sends the script only to a server that does not have it yet.
+ * @throws WechatConfigError if `redis` is not a client
  */
 export function scriptRunner (redis: RedisClient): RunScript {
   const { byDigest, bySource } = callsOf(redis)
@@ -58,7 +58,7 @@ function callsOf (redis: unknown): { byDigest: Call, bySource: Call } {
   throw new WechatConfigError('redis', `must be a client of ioredis or of the package redis (node-redis), and is ${described(redis)}`)
 }
 
-/** Clients that speak over HTTP have these methods in a third form: they are no event emitters. */
+/** HTTP-based clients have these methods with another signature; they are recognized because they are not event emitters. */
 const offers = (redis: unknown, ...methods: string[]) =>
   typeof redis === 'object' && redis !== null && ['on', 'eval', ...methods].every(name => typeof (redis as Record<string, unknown>)[name] === 'function')
 
@@ -66,13 +66,13 @@ const isNodeRedis = (redis: unknown): redis is NodeRedisClient => offers(redis, 
 const isIoredis = (redis: unknown): redis is IoredisClient => offers(redis, 'evalsha')
 
 function described (redis: unknown): string {
-  if (typeof redis === 'string') return 'a text: make a client of the URL, such as new Redis(url)'
+  if (typeof redis === 'string') return 'a string: create a client with the URL, such as new Redis(url)'
   if (typeof redis === 'function') return 'a function: call it and pass the client'
-  if (typeof redis !== 'object' || redis === null) return redis === null ? 'null: leave the option out to go without' : `a ${typeof redis}`
+  if (typeof redis !== 'object' || redis === null) return redis === null ? 'null: leave the option out to run without Redis' : `a ${typeof redis}`
   if (typeof (redis as { then?: unknown }).then === 'function') return 'a promise: await it'
   const names = Object.keys(redis).filter(name => [isIoredis, isNodeRedis].some(is => is((redis as Record<string, unknown>)[name])))
   return names.length > 0
-    ? `an object that holds clients under names (@fastify/redis with namespace): pass one of them, app.redis.${names.join(' or app.redis.')}`
+    ? `an object with named clients (@fastify/redis with namespace): pass one of them, app.redis.${names.join(' or app.redis.')}`
     : 'an object without eval and evalsha (or evalSha)'
 }
 

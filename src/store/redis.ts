@@ -6,11 +6,11 @@ import type { Store } from './store.ts'
 
 export type { RedisClient } from './redis-client.ts'
 
-/** Milliseconds a command may take: the clients alone would keep it waiting for as long as Redis is away. */
+/** Milliseconds a command may take: the clients themselves would queue it for as long as Redis is unavailable. */
 const TIMEOUT = 2000
 
-// Each script starts from the same two keys: the value and, beside it in the same hash slot, its lock.
-// A value of another type, or one that never expires, is not ours: as good as none, and overwritten by the next write.
+// Each script gets the same two keys: the value and, in the same hash slot, its lock.
+// A value of another type or without expiry is not ours: it counts as missing, and the next write overwrites it.
 const READ = `
 local ok, value = pcall(redis.call, 'GET', KEYS[1])
 local ttl = redis.call('PTTL', KEYS[1])
@@ -22,7 +22,7 @@ if not ok or holder ~= ARGV[1] then return 0 end
 `
 
 const READ_IT = script(`${READ} if value then return {value, ttl} end return false`)
-// Nor is a lock of another type or without an end ours; one that lives longer than any lease here is cut down to it.
+// A lock of another type or without expiry is not ours either; one with a longer TTL than the lease is shortened to it.
 const TAKE = script(`${READ}
   if value and ttl > tonumber(ARGV[3]) then return {value, ttl} end
   if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
@@ -53,13 +53,13 @@ const ROOTS = /\b(?:READONLY|OOM|NOPERM|MISCONF|CLUSTERDOWN|NOREPLICAS)\b/
 
 function storeError (error: unknown): WechatError {
   const { message, name, constructor } = error instanceof Error ? error : new Error()
-  // Redis puts commands and their arguments, tokens among them, into its errors: one word is what matters, which Redis 6 hides in the text.
+  // Redis puts commands and their arguments, including tokens, into its errors. Keep only the error code, which Redis 6 hides in the text.
   const word = ROOTS.exec(message) ?? /^(?:[A-Z]{3,}|no answer in time)/.exec(message)
   const reason = word?.[0] ?? (name === 'Error' ? constructor.name : name)
   return new WechatError('WECHAT_STORE', `the shared store failed (${reason})`, { statusCode: 503, fault: 'network', retryable: true })
 }
 
-/** One promise and one timer for each call: Promise.race and finally would cost ten times as much. */
+/** One promise and one timer per call: Promise.race and finally would cost ten times as much. */
 function inTime<T> (answer: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => { reject(storeError(new Error('no answer in time'))) }, ms)
@@ -77,18 +77,18 @@ function inTime<T> (answer: Promise<T>, ms: number): Promise<T> {
 }
 
 /**
- * Shared by any number of processes and machines, on the host's own client; life-times are measured by Redis alone.
+ * Shared by any number of processes and machines, with the application's own client. Only Redis measures lifetimes.
  * Every method throws WechatError `WECHAT_STORE` when Redis does not answer in time or refuses.
- * @throws WechatConfigError if `redis` is no client
+ * @throws WechatConfigError if `redis` is not a client
  */
 export function createRedisStore (redis: RedisClient, timeout = TIMEOUT): Store {
   const runScript = scriptRunner(redis)
   const runOn = (script: Script, keys: string[], ...args: Array<string | number>) => inTime(runScript(script, keys, args.map(String)), timeout)
   const run = (script: Script, key: string, ...args: Array<string | number>) => runOn(script, [key, `${key}:lock`], ...args)
-  // Some clients are told to give numbers as texts, or texts as bytes.
+  // Some clients are configured to return numbers as strings, or strings as bytes.
   const found = ([value, ttl]: unknown[]) => ({ value: String(value), ttl: Number(ttl) })
   const isYes = (reply: unknown) => Number(reply) === 1
-  // PX takes whole milliseconds, and none below one.
+  // PX takes whole milliseconds, at least one.
   const whole = (ms: number) => Math.max(1, Math.floor(ms))
 
   return createReadableStore({

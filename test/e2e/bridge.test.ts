@@ -24,7 +24,7 @@ const ready = fetch('/wechat/jssdk?url=' + encodeURIComponent(location.href.spli
 const ask = (name, params = {}) => ready.then(() => new Promise(resolve => wx[name]({ ...params, success: resolve, fail: resolve, cancel: resolve })))
 </script></body>`
 
-t.test('sharing, scanning, a place, a transfer', { skip, timeout: 110_000 }, async t => {
+t.test('sharing, scanning, a place, a transfer', { skip }, async t => {
   const emulator = await testEmulator(t)
   const app = Fastify()
   t.teardown(() => app.close())

@@ -37,7 +37,7 @@ async function logIn (page: Page, origin: string, language = 'zh') {
   await page.waitForSelector('#buy')
 }
 
-t.test('in a browser', { skip, timeout: 110_000 }, async t => {
+t.test('in a browser', { skip }, async t => {
   const { visitor } = await startBrowser(t)
 
   t.test('config accepted, paid, and the order page turns to paid by the notification', async t => {
@@ -74,7 +74,7 @@ t.test('in a browser', { skip, timeout: 110_000 }, async t => {
     t.ok(await page.isVisible('#outcome[data-state=waiting]'))
     await picture(page, '6-waiting')
     open = true
-    await page.waitForSelector('#outcome[data-state=paid]', { timeout: 20_000 })
+    await page.waitForSelector('#outcome[data-state=paid]')
   })
 
   t.test('cancelled at the cashier', async t => {

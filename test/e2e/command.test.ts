@@ -4,11 +4,12 @@ import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { createPay } from '../../src/index.ts'
+import { createPay, signV2 } from '../../src/index.ts'
 import { OPENID } from '../helpers/account.ts'
 import { command } from '../helpers/command.ts'
+import { xml } from '../helpers/notification.ts'
 
-t.test('verbs and exec find the emulator that holds the folder', { timeout: 110_000 }, async t => {
+t.test('verbs and exec find the emulator that holds the folder', async t => {
   const data = join(t.testdir({}), 'kept')
   const emulator = command(['--port', '0', '--data', data])
   t.teardown(emulator.stop)
@@ -37,6 +38,12 @@ t.test('verbs and exec find the emulator that holds the folder', { timeout: 110_
   t.equal(await does('faults', 'clear'), 'no faults')
   t.match(await does('trigger', 'payment', '--to', notifyUrl, '--number', 'VERBS-003'), 'payment of VERBS-003: accepted, HTTP 204')
   t.match(JSON.parse(await does('trigger', 'refund', '--to', notifyUrl, '--json')), { about: 'refund', accepted: true })
+  const order = { appid: config.appId, mch_id: config.merchant.mchId, nonce_str: 'n', body: 'x' }
+  const signature = signV2(order, config.merchant.v2?.apiKey as string, 'MD5').toLowerCase()
+  await fetch(`${origin}/pay/unifiedorder`, { method: 'POST', body: xml({ ...order, sign: signature }) })
+  const explanation = await does('explain', 'latest')
+  t.match(explanation, new RegExp(`^v2, MD5[^]*signature received: ${signature}[^]*text to sign:\nappid=${config.appId}&body=x&mch_id=[^]*mistake: The signature is right, but in lower case`))
+  t.equal(await does('explain'), explanation, 'the latest, if none is named')
   await tail.says(/→ POST \/v3\/pay\/transactions\/jsapi 200 VERBS-001/)
   await tail.says(/← notification payment VERBS-001, attempt 1: accepted, HTTP 204/)
   await tail.says(/← notification payment VERBS-003, attempt 1: accepted, HTTP 204/)
@@ -51,6 +58,8 @@ t.test('verbs and exec find the emulator that holds the folder', { timeout: 110_
     [['--data', data, '--port', '0'], /is in use by another emulator/],
     [['pay', 'NONE', '--data', data], /no such number/],
     [['pay', '--data', data], /pay wants one order/],
+    [['explain', 'a', 'b', '--data', data], /explain wants one call/],
+    [['explain', 'none', '--data', data], /no such call/],
     [['health', '--url', 'http://127.0.0.1:1'], /no emulator answers at http:\/\/127\.0\.0\.1:1/],
     [['pay', 'X', '--data', join(data, 'none')], /no emulator is running on/],
     [['health', '--data', data, '--account', 'third'], /has no account third/]

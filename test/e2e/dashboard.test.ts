@@ -14,7 +14,7 @@ async function until (holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!await holds()) await new Promise(resolve => setTimeout(resolve, 20))
 }
 
-t.test('in a browser', { skip, timeout: 110_000 }, async t => {
+t.test('in a browser', { skip }, async t => {
   const { visitor } = await startBrowser(t)
   const emulator = await testEmulator(t, { accounts: [{ name: 'second' }] })
   const app = Fastify()
@@ -118,7 +118,7 @@ const TABLES = {
   serviceOrders: { out_order_no: 'SERVICE-1', order_id: '15646', service_id: '1', service_introduction: '充电宝', openid: OPENID, state: 'DOING', description: 'USER_CONFIRM', payments: [], discounts: [], total_amount: 300, collection: 'none', paid_type: 'NEWTON', paid_time: '', transaction_id: '', time_range: {}, attach: '', notify_url: '', package: '', reason: '' }
 }
 
-t.test('every area, found by search, page by page, in both languages, on a phone', { skip, timeout: 110_000 }, async t => {
+t.test('every area, found by search, page by page, in both languages, on a phone', { skip }, async t => {
   const { visitor } = await startBrowser(t)
   const data = join(t.testdir({}), 'kept')
   const first = await createEmulator({ data })

@@ -8,7 +8,7 @@ import { freePort } from '../helpers/redis.ts'
 
 const KEY = 'an-admin-key-for-tests-0123456789'
 
-t.test('two shops are added, bought in, changed and removed', { skip, timeout: 110_000 }, async t => {
+t.test('two shops are added, bought in, changed and removed', { skip }, async t => {
   const emulator = await testEmulator(t, { timeScale: 0.02, accounts: [{ name: 'tea' }, { name: 'coffee' }] })
   const port = await freePort()
   const origin = `http://localhost:${port}`

@@ -14,6 +14,8 @@ export async function startBrowser (t: { teardown (end: () => unknown): unknown 
   return {
     async visitor (locale = 'zh-CN'): Promise<Page> {
       const context = await browser.newContext({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, locale })
+      // The test's own time-out ends what hangs for ever: a page may take long on a busy machine.
+      context.setDefaultTimeout(0)
       // WeChat's script reports to its own host now and then: answered here, since nothing may leave this machine.
       await context.route(url => !/^(?:localhost|127\.0\.0\.1)$/.test(url.hostname), route => route.fulfill({ status: 204 }))
       return await context.newPage()

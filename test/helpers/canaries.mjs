@@ -1,5 +1,5 @@
 /**
- * E1 through the whole run: `tap --node-arg=--import=./test/helpers/canaries.mjs`. The tests' secrets are their canaries.
+ * E1 through the whole run: `npm test -- --import ./test/helpers/canaries.mjs`. The tests' secrets are their canaries.
  * In every test file it looks at each reply, each error and each log call, at every level, of each host's application.
  */
 import { subscribe } from 'node:diagnostics_channel'

@@ -29,7 +29,7 @@ export function command (args: readonly string[], { env = {}, cwd = root }: { en
       for (;;) {
         const found = what.exec(said.out) ?? what.exec(said.err)
         if (found) return found[1] ?? found[0]
-        if (child.exitCode !== null) throw new Error(`${args.join(' ')} ended with ${child.exitCode}: ${said.out}${said.err}`)
+        if ((child.exitCode ?? child.signalCode) !== null) throw new Error(`${args.join(' ')} ended with ${child.exitCode ?? child.signalCode}: ${said.out}${said.err}`)
         await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended])
       }
     },

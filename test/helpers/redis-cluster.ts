@@ -2,10 +2,10 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster } from 'ioredis'
 import type { Redis } from 'ioredis'
 import { freePort, startRedis } from './redis.ts'
+import { until } from './until.ts'
 
 const SLOTS = [[0, 5460], [5461, 10922], [10923, 16383]] as const
 const MASTERS = SLOTS.length
@@ -46,11 +46,3 @@ export async function startCluster (t: { teardown (end: () => unknown): unknown 
 }
 
 const role = async (redis: Redis) => (await redis.call('ROLE') as unknown[]).map(String)
-
-async function until (done: () => Promise<boolean>): Promise<void> {
-  for (let looks = 0; looks < 300; looks++) {
-    if (await done()) return
-    await sleep(50)
-  }
-  throw new Error('the cluster did not come about')
-}

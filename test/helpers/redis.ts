@@ -2,51 +2,53 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
+import { freePort } from './free-port.ts'
 import { need } from './needs.ts'
 
 export const { path, skip } = need('redis-server')
 
-export async function freePort (): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
-}
+export { freePort }
 
 /** `args`: more of redis-server's options. */
 export async function startRedis (args: readonly string[] = []) {
-  const at = await freePort()
+  let at = await freePort()
   let server: ChildProcess
   const clients: Array<{ disconnect (): unknown }> = []
 
   /** Resolves when it answers; while it still reads its file only if `loading`. */
   async function start (more: readonly string[] = [], loading = false) {
     server = spawn(path, ['--port', String(at), '--save', '', '--appendonly', 'no', '--loglevel', 'warning', ...args, ...more], { stdio: 'ignore' })
-    for (let tries = 0; tries < 200; tries++) {
+    while (server.exitCode === null) {
       const probe = new Redis({ port: at, lazyConnect: true, retryStrategy: () => null, enableReadyCheck: false })
       probe.on('error', () => {})
       try {
         await probe.connect()
-        await probe.ping()
+        // Whoever else has this port meanwhile, it is not ours.
+        if (!(await probe.info('server')).includes(`process_id:${server.pid}\r`)) break
+        if (!loading) await probe.ping()
         return
-      } catch (error) {
-        if (loading && String(error).includes('LOADING')) return
+      } catch {
         await sleep(25)
       } finally {
         probe.disconnect()
       }
     }
-    throw new Error('Redis did not start')
+    server.kill('SIGKILL')
+    throw new Error(`Redis did not start at port ${at}`)
   }
 
-  await start()
+  for (let left = 5; ; left--) {
+    try {
+      await start()
+      break
+    } catch (error) {
+      if (left === 0) throw error
+      at = await freePort()
+    }
+  }
   return {
     port: at,
     client (options: RedisOptions = {}): Redis {

@@ -8,6 +8,7 @@ import { wechatPay } from '../../plugins/wechat-pay.ts'
 import { OPENID } from '../helpers/account.ts'
 import { FAULTS, fakeServer, json } from '../helpers/fake-server.ts'
 import type { Answer } from '../helpers/fake-server.ts'
+import { patience } from '../helpers/patience.ts'
 
 const CANARY = {
   appSecret: 'canaryappsecret00canaryappsecret',
@@ -46,7 +47,7 @@ for (const version of ['v2', 'v3'] as const) {
       version,
       merchant: { mchId: account.mchId, notifyUrl: 'https://shop.test/n', v2: { apiKey: CANARY.apiKey }, v3: { ...messages.v3.merchant, privateKey: key } },
       endpoints: wechat.endpoints,
-      http: { retries: 0, timeout: 150 },
+      http: { retries: 0, timeout: patience(150) },
       onLogin: () => {},
       onPayment: () => { throw new Error('the host\'s own') },
       order: () => ({ outTradeNo: 'CN123456', description: '咖啡', amount: 100, openid: OPENID })

@@ -63,7 +63,7 @@ t.test('a file of options', async t => {
 t.test('could not look', async t => {
   const dir = t.testdir({ 'empty.mjs': 'export const other = 1', 'broken.mjs': 'throw new Error(\'no such vault\\nsecond line\')', 'text.mjs': 'export const options = \'text\'' })
   for (const [args, env, words] of [
-    [[], {}, /nothing to look at: set WECHAT_APP_ID/],
+    [[], {}, /nothing to check: set WECHAT_APP_ID/],
     [['--lang', 'fr'], {}, /--lang must be en or zh/],
     [['--colour'], {}, /--colour/],
     [['--config', join(dir, 'none.mjs')], {}, /cannot read .*none\.mjs/],
@@ -154,7 +154,7 @@ t.test('settings', { skip }, async t => {
   t.match((await readSettings([], { WECHAT_MCH_ID: '1900000109' }, false)).options, { appId: '', appSecret: '', merchant: { v3: { apiV3Key: '', privateKey: '' } } })
   await t.rejects(readSettings(['--config', join(dir, 'none.mjs')], {}, false), { message: /cannot read/ })
   await t.rejects(readSettings(['--lang', 'fr'], {}, false), { message: /--lang/ })
-  await t.rejects(readSettings([], {}, false), { message: /nothing to look at/ })
+  await t.rejects(readSettings([], {}, false), { message: /nothing to check/ })
 })
 
 t.test('text', t => {

@@ -243,7 +243,7 @@ t.test('transfers without being confirmed each: the receiver\'s leave', async t 
 })
 
 t.test('batches of transfers', async t => {
-  const { call, control, told, url, appId, sealed, named } = await stage(t)
+  const { call, control, told, url, appId, sealed, named } = await stage(t, { timeScale: 60 })
   const detail = (number: string, amount: number) => ({ out_detail_no: number, transfer_amount: amount, transfer_remark: 'x', openid: OPENID, user_name: sealed('李雷') })
   const batch = { appid: appId, out_batch_no: 'BATCH0001', batch_name: 'n', batch_remark: 'r', total_amount: 300, total_num: 2, transfer_detail_list: [detail('D00001', 100), detail('D00002', 200)], transfer_scene_id: '1000', notify_url: url }
   t.match(await call('POST', '/v3/transfer/batches', { ...batch, total_amount: 0.1 }, named), { status: 400, json: { code: 'PARAM_ERROR', detail: { location: 'body', value: 0.1 }, message: '无法将 JSON 输入源“/body/total_amount”映射到目标字段“转账总金额”中，此字段需要一个合法的 64 位有符号整数' } }, 'yansongda/pay 550')

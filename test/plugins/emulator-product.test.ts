@@ -164,7 +164,7 @@ t.test('as an HTTPS proxy: WeChat\'s hosts with certificates for their names, an
     const [reply, socket] = await once(request, 'connect')
     return { status: reply.statusCode as number, socket }
   }
-  for (const host of ['api.weixin.qq.com', 'open.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com']) {
+  for (const host of ['api.weixin.qq.com', 'open.weixin.qq.com', 'mp.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com']) {
     const { status, socket } = await open(`${host}:443`)
     t.equal(status, 200)
     const tls = tlsConnect({ socket, servername: host, ca: emulator.config.http.ca })
@@ -410,7 +410,7 @@ t.test('settings: flag before environment before file, each checked by name', as
     [['--port', 'x'], /^--port must be a port: a whole number from 0 to 65535$/], [['--port', ''], /--port must be a port/], [['--port', '99999'], /--port must be a port/], [['--secure-port', '1.5'], /--secure-port must be a port/],
     [['--time-scale', 'x'], '--time-scale must be a number'], [['exce', '--', 'npm'], 'there is no command exce: did you mean exec?'], [['npm', 'start'], 'there is no command npm'], [['--prot', '1'], 'there is no option --prot: did you mean --port?'],
     [['exec', 'npm', '--', 'npm'], /there is no use for npm here: the command comes after --/], [['--public-host', 'a,,b'], /--public-host must be a text/], [['--sub-merchant', 'x'], /--sub-merchant must be a merchant's number/], [['--seed', ''], '--seed must be a text'], [['--key-mode', 'x'], /--key-mode must be/],
-    [['exec'], /exec wants a command/], [['exec', '--'], /exec wants a command/], [['--wrong'], 'there is no option --wrong'],
+    [['exec'], /exec needs a command/], [['exec', '--'], /exec needs a command/], [['--wrong'], 'there is no option --wrong'],
     [['--config', join(dir, 'none.json')], /cannot read .*none\.json/], [['--config', join(dir, 'odd.json')], /there is no setting prot: did you mean port\?/], [['--config', join(dir, 'broken.json')], /is not JSON/],
     [['--config', join(dir, 'odd-account.json')], /accounts\[0\]: there is no setting appid: did you mean appId\?/], [['--config', join(dir, 'nameless.json')], /accounts\[0\] has no name/], [['--config', join(dir, 'list.json')], /must be an object/], [['--config', join(dir, 'no-list.json')], /accounts must be a list/]
   ] as const) t.throws(() => readSettings([...args], {}), { message })

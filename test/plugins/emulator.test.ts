@@ -11,6 +11,7 @@ import { readXml } from '../../src/pay/v2/xml.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
 import { fakeServer } from '../helpers/fake-server.ts'
 import { need } from '../helpers/needs.ts'
+import { patience } from '../helpers/patience.ts'
 
 type Emulator = Pick<Awaited<ReturnType<typeof createEmulator>>, 'app' | 'account'>
 const RID = / rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$/
@@ -269,7 +270,7 @@ t.test('E2 not in production, unless told twice; loopback; a plugin in any host'
 t.test('faults: before WeChat acts and after, for as many calls as said', async t => {
   const emulator = await testEmulator(t)
   const url = `${emulator.origin}/cgi-bin/getcallbackip`
-  const ask = async () => await fetch(url, { signal: AbortSignal.timeout(300) }).then(async reply => `${reply.status} ${(await reply.text()).slice(0, 6)}`, (error: Error) => error.name)
+  const ask = async () => await fetch(url, { signal: AbortSignal.timeout(patience(300)) }).then(async reply => `${reply.status} ${(await reply.text()).slice(0, 6)}`, (error: Error) => error.name)
   const healthy = await ask()
   t.match(healthy, /^200 {"errc/)
   const kinds: Array<[string, string]> = [['hang', 'TimeoutError'], ['reset', 'TypeError'], ['html', '200 <html>'], ['502', '502 <html>'], ['garbage', '200 \u0000\u0001{{{<']]

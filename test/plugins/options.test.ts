@@ -268,7 +268,8 @@ t.test('O1 the core\'s own functions', t => {
 t.test('O1 the emulator', async t => {
   for (const [options, message] of [
     [{ prot: 1 }, /option prot is unknown: did you mean port\?/], [{ port: '8788' }, /port must be a port/], [{ timescale: 1 }, /did you mean timeScale\?/], [{ keyMode: 'x' }, /keyMode must be 'public-key'/],
-    [{ accounts: [{ name: 'b', mchID: '1' }] }, /option accounts\[0\]\.mchID is unknown: did you mean accounts\[0\]\.mchId\?/], [{ now: 5 }, /now must be a function/], [{ subMerchants: [{ subMchid: '1' }] }, /subMerchants\[0\]\.subMchId/]
+    [{ accounts: [{ name: 'b', mchID: '1' }] }, /option accounts\[0\]\.mchID is unknown: did you mean accounts\[0\]\.mchId\?/], [{ now: 5 }, /now must be a function/], [{ subMerchants: [{ subMchid: '1' }] }, /subMerchants\[0\]\.subMchId/],
+    [{ component: 5 }, /component must be an object/], [{ component: { appID: 'x' } }, /did you mean component\.appId\?/]
   ] as const) await t.rejects(createEmulator(options as never), { message })
   const app = Fastify()
   app.register(emulator, { keymode: 'both' } as never)

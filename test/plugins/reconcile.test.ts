@@ -9,6 +9,7 @@ import { wechatPay } from '../../plugins/wechat-pay.ts'
 import { reconcileOrders } from '../../src/pay/reconcile.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/until.ts'
 
 async function stage (t: Test, options: Partial<ReconcileOptions> = {}, version: 'v2' | 'v3' = 'v3') {
   const emulator = await testEmulator(t)
@@ -112,6 +113,26 @@ t.test('WeChat away, too often, and a handler that fails: reported, and tried ag
   t.match(await working.app.wechatReconcile.run(), { paid: 1, open: 2, failed: 0 })
 })
 
+t.test('a database query or an onReport that hangs fails its run, and the next one can start', async t => {
+  let hangs: 'unfinished' | 'next' | 'onReport' | undefined
+  const never = () => new Promise<never>(() => {})
+  const { app, place, unfinished } = await stage(t, {
+    handlerTimeout: 40,
+    handlerLimit: 50,
+    unfinished: async () => {
+      if (hangs === 'unfinished') await never()
+      return hangs === 'next' ? (async function * () { yield * unfinished; await never() })() : unfinished
+    },
+    onReport: async () => { if (hangs === 'onReport') await never() }
+  })
+  await place('RC-hangs01')
+  for (hangs of ['unfinished', 'next'] as const) await t.rejects(app.wechatReconcile.run(), { code: 'WECHAT_RECONCILE_STALLED', message: /within 50 ms/ }, hangs)
+  hangs = 'onReport'
+  await t.rejects(app.wechatReconcile.run(), { message: 'onReport did not return within 50 ms' })
+  hangs = undefined
+  t.match(await app.wechatReconcile.run(), { orders: 1, open: 1 })
+})
+
 t.test('on a schedule, by one process of the fleet at a time', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
@@ -144,7 +165,7 @@ t.test('a Redis that forgets who is at it: the one that is takes its lease again
   await sleep(200)
   const admin = redis.client()
   await admin.flushall()
-  for (let looks = 0; looks < 200 && (await admin.keys('*:reconcile:*:lock')).length === 0; looks++) await sleep(50)
+  await until(async () => (await admin.keys('*:reconcile:*:lock')).length > 0)
   t.equal(await other.wechatReconcile.run(), undefined)
   t.ok(app.wechatReconcile.status().running)
   await app.close()

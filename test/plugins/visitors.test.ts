@@ -65,12 +65,12 @@ t.test('W1 what the visitor caused, and what the host says, is said as it is', a
   const soldOut = await host(t, (_seen, reply) => reply.end(), { options: { order: () => { throw Object.assign(new Error('sold out at 203.0.113.77'), { statusCode: 500 }) } } })
   t.match((await soldOut.app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { message: 'sold out at 203.0.113.77' })
   const setUp = await host(t, (_seen, reply) => reply.end(), { options: { order: () => ({ way: 'x' }) as never } })
-  t.same((await setUp.app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 500, code: 'WECHAT_CONFIG', error: 'Internal Server Error', message: 'this server is not set up for that' })
-  t.match(setUp.lines.join(''), /option order must give a way/)
+  t.same((await setUp.app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 500, code: 'WECHAT_CONFIG', error: 'Internal Server Error', message: 'this server is not configured for this' })
+  t.match(setUp.lines.join(''), /option order must return an order whose way/)
   const { app } = setUp
-  t.match((await app.inject('/wechat/jssdk')).json(), { statusCode: 400, message: 'url must be the address of the page, once' })
-  t.match((await app.inject('/wechat/jssdk?url=https://evil.test/')).json(), { statusCode: 403, message: 'this server does not sign that page' })
-  t.match((await app.inject('/wechat/oauth/callback?code=abc')).json(), { statusCode: 403, message: /this login was not begun in this browser/ })
+  t.match((await app.inject('/wechat/jssdk')).json(), { statusCode: 400, message: 'url must be the URL of the page, given once' })
+  t.match((await app.inject('/wechat/jssdk?url=https://evil.test/')).json(), { statusCode: 403, message: 'this server does not sign this page' })
+  t.match((await app.inject('/wechat/oauth/callback?code=abc')).json(), { statusCode: 403, message: /this login was not started in this browser/ })
 })
 
 t.test('W1 a host\'s own error handler, set before or after, in this scope or in another, gets the whole error', async t => {
@@ -96,9 +96,9 @@ t.test('W1 a host\'s own error handler, set before or after, in this scope or in
 
 t.test('errors of the store\'s and of timers are this server\'s business, too', t => {
   for (const [error, message] of [
-    [new WechatError('WECHAT_STORE', 'the shared store failed (10.0.0.5)', { statusCode: 503 }), 'this server cannot do that at the moment; please try again'],
+    [new WechatError('WECHAT_STORE', 'the shared store failed (10.0.0.5)', { statusCode: 503 }), 'this is not possible at the moment; please try again'],
     [new WechatError('SOLD_OUT', 'sold out', { statusCode: 503 }), 'sold out'],
-    [new WechatConfigError('x', 'is wrong'), 'this server is not set up for that'],
+    [new WechatConfigError('x', 'is wrong'), 'this server is not configured for this'],
     [new WechatApiError('x', { retryable: true, statusCode: 503 }), 'WeChat is busy; please try again'],
     [new Error('mine'), 'mine']
   ] as const) t.equal((forVisitors(error) as Error).message, message)

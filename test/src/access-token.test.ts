@@ -47,8 +47,8 @@ t.test('WeChat\'s replies in public', async t => {
   const server = await fakeServer(json({}))
   t.teardown(server.close)
   const replies: Array<[object, Record<string, unknown> & { code: string }]> = [
-    [{ errcode: 40164, errmsg: 'invalid ip 120.244.112.8 ipv6 ::ffff:120.244.112.8, not in whitelist rid: 5fa26c60-1a0ebdd5-32fd1cd0' }, { code: 'WECHAT_API', wechatCode: '40164', message: /120\.244\.112\.8/, advice: /^Add 120\.244\.112\.8 to .*white list/, adviceZh: /120\.244\.112\.8.*白名单/, requestId: '5fa26c60-1a0ebdd5-32fd1cd0', fault: 'caller', retryable: false }],
-    [{ errcode: 89503, errmsg: 'not approved' }, { code: 'WECHAT_API', wechatCode: '89503', advice: /administrator.*consent/, adviceZh: /管理员/ }],
+    [{ errcode: 40164, errmsg: 'invalid ip 120.244.112.8 ipv6 ::ffff:120.244.112.8, not in whitelist rid: 5fa26c60-1a0ebdd5-32fd1cd0' }, { code: 'WECHAT_API', wechatCode: '40164', message: /120\.244\.112\.8/, advice: /^Add 120\.244\.112\.8 to .*whitelist/, adviceZh: /120\.244\.112\.8.*白名单/, requestId: '5fa26c60-1a0ebdd5-32fd1cd0', fault: 'caller', retryable: false }],
+    [{ errcode: 89503, errmsg: 'not approved' }, { code: 'WECHAT_API', wechatCode: '89503', advice: /administrator.*confirm/, adviceZh: /管理员/ }],
     [{ errcode: 40013, errmsg: 'invalid appid, hints: [ req_id: zp1Bma0037uth6 ]' }, { code: 'WECHAT_API', wechatCode: '40013', requestId: 'zp1Bma0037uth6' }],
     [{ errcode: 45009, errmsg: 'reach max api daily quota limit' }, { code: 'WECHAT_API', wechatCode: '45009', requestId: undefined }],
     [{ errcode: 99999, errmsg: `line one\nline two ${appSecret}` }, { code: 'WECHAT_API', wechatCode: '99999', wechatMessage: 'line one line two ***' }],

@@ -43,7 +43,7 @@ t.test('v2', t => {
     { code: 'NOT_FOUND', path: TRANSFER, en: /no such/, zh: /查无/, more: { statusCode: 404 }, source: PAGES.transfer },
     { code: 'NOT_SHARE_ORDER', en: /profitSharing/, zh: /分账/, source: PAGES.sharing },
     { code: 'AMOUNT_OVERDUE', en: /left to share/, zh: /待分金额/, source: PAGES.sharing },
-    { code: 'SENDAMOUNT_LIMIT', path: REDPACK, en: /merchant has sent/, zh: /商户今日/, source: PAGES.redpack },
+    { code: 'SENDAMOUNT_LIMIT', path: REDPACK, en: /merchant has reached/, zh: /商户今日/, source: PAGES.redpack },
     { code: 'RCVDAMOUNT_LIMIT', path: REDPACK, en: /receiver/, zh: /该用户/, source: PAGES.redpack },
     { code: 'FATAL_ERROR', path: TRANSFER, en: /other parameters/, zh: /不同参数/, source: PAGES.transfer },
     { code: 'XML_ERROR', path: TRANSFER, en: /parameter/, zh: /参数/, source: PAGES.transfer },
@@ -74,13 +74,13 @@ t.test('Official Account', t => {
     { code: '40001', path: '/cgi-bin/token', en: /Check appSecret/, zh: /appSecret/, source: PAGES.global },
     { code: '40001', path: '/cgi-bin/stable_token', en: /Check appSecret/, zh: /appSecret/, source: PAGES.global },
     { code: '40001', path: '/cgi-bin/menu/get', en: /stable_token everywhere/, zh: /stable_token/, source: PAGES.global },
-    { code: '89501', en: /administrator.*consent/, zh: /管理员/, source: PAGES.token },
-    { code: '89503', en: /administrator.*consent/, zh: /管理员/, source: PAGES.token },
+    { code: '89501', en: /administrator.*confirm/, zh: /管理员/, source: PAGES.token },
+    { code: '89503', en: /administrator.*confirm/, zh: /管理员/, source: PAGES.token },
     { code: '89506', en: /refused.*hour/, zh: /拒绝/, source: PAGES.token },
     { code: '89507', en: /refused.*hour/, zh: /拒绝/, source: PAGES.token },
     { code: '40243', en: /frozen/, zh: /冻结/, source: PAGES.token },
-    { code: '61004', en: /white list/, zh: /白名单/, source: PAGES.shop },
-    { code: '50002', en: /limited/, zh: /受限/, source: PAGES.global },
+    { code: '61004', en: /whitelist/, zh: /白名单/, source: PAGES.shop },
+    { code: '50002', en: /restricted/, zh: /受限/, source: PAGES.global },
     { code: '40002', en: /grant_type/, zh: /grant_type/, source: PAGES.global },
     { code: '40003', en: /openid/, zh: /openid/, source: PAGES.global },
     { code: '40097', en: /argument/, zh: /参数/, source: PAGES.global },
@@ -90,7 +90,7 @@ t.test('Official Account', t => {
     { code: '42007', en: /password/, zh: /密码/, more: { statusCode: 403 }, source: PAGES.global },
     { code: '43002', en: /POST/, zh: /POST/, source: PAGES.global },
     { code: '47001', en: /JSON/, zh: /JSON/, source: PAGES.global },
-    { code: '48004', en: /closed this call/, zh: /封禁/, source: PAGES.global }
+    { code: '48004', en: /blocked this call/, zh: /封禁/, source: PAGES.global }
   ]
   for (const { code, path, en, zh, more, source } of rows) {
     t.match(errorCode(code, '', path), { fault: 'caller', advice: en, adviceZh: zh, ...more }, `${path ?? ''} ${code}: ${source}`)

@@ -97,6 +97,22 @@ t.test('invalidate drops only the value that failed', async t => {
   t.equal(seen.issued, 2)
 })
 
+t.test('a dead value is not taken from the store once more while it is being deleted there', async t => {
+  const store = createMemoryStore()
+  let goOn = () => {}
+  const held = new Promise<void>(resolve => { goOn = resolve })
+  const { token, seen } = setup({ store: { ...store, delete: async (...args) => { await held; return await store.delete(...args) } } })
+  const dead = await token.get()
+  const invalidated = token.invalidate(dead)
+  const meanwhile = token.get()
+  await settled()
+  goOn()
+  await invalidated
+  t.equal(await token.get(), 'token-2', 'for who saw it fail')
+  t.equal(await meanwhile, 'token-2', 'and for who came in between')
+  t.equal(seen.issued, 2)
+})
+
 t.test('a value that WeChat answers again although it is dead is forced out, within WeChat\'s limits', async t => {
   let value = 'token-1'
   const { token, seen, clock } = setup({ issue: (_count, force) => { if (force) value = `forced-${seen.forced}`; return { value, expiresIn: 7200 } } })

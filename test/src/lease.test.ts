@@ -3,8 +3,7 @@ import t from 'tap'
 import { keepLease } from '../../src/store/lease.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
-
-const until = async (done: () => boolean) => { for (let looks = 0; !done() && looks < 500; looks++) await sleep(10) }
+import { until } from '../helpers/until.ts'
 
 t.test('a renewal that fails is tried again, and the lease taken again if it was lost meanwhile', async t => {
   const shared = createMemoryStore()

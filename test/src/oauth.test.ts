@@ -2,6 +2,7 @@ import t from 'tap'
 import { createOAuth } from '../../src/official-account/oauth.ts'
 import { ACCOUNT, OPENID, testEmulator } from '../helpers/account.ts'
 import { FAULTS, fakeServer, json } from '../helpers/fake-server.ts'
+import { patience } from '../helpers/patience.ts'
 
 const { appId, appSecret } = ACCOUNT
 
@@ -58,7 +59,7 @@ t.test('L4 what is not a code is not sent', async t => {
 t.test('L8 answers without a usable user', async t => {
   const server = await fakeServer(json({}))
   t.teardown(server.close)
-  const oauth = createOAuth({ appId, appSecret, endpoints: server.endpoints, http: { timeout: 200 } })
+  const oauth = createOAuth({ appId, appSecret, endpoints: server.endpoints, http: { timeout: patience(200) } })
   for (const answer of [{}, { access_token: 'x' }, { openid: 5, access_token: 'x' }, { openid: 'a b', access_token: 'x' }, { openid: OPENID }, { openid: OPENID, access_token: '' }]) {
     server.become(json(answer))
     await t.rejects(oauth.exchange('code'), { code: 'WECHAT_REPLY' }, JSON.stringify(answer))

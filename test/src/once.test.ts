@@ -3,6 +3,7 @@ import t from 'tap'
 import { createOnce } from '../../src/once.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
+import { until } from '../helpers/until.ts'
 
 t.jobs = 4
 
@@ -45,7 +46,7 @@ t.test('N3 and in the very process where it hangs', async t => {
   hanging.catch(() => {})
   await sleep(200)
   let ran = false
-  await once('key', async () => { ran = true })
+  await until(() => once('key', async () => { ran = true }).then(() => true, () => false))
   t.ok(ran)
   await t.rejects(hanging, { code: 'WECHAT_TIMEOUT' })
 })
@@ -94,20 +95,21 @@ t.test('a lease that was lost is taken again while the work goes on', async t =>
   await t.rejects(one('key', async () => { await sleep(4000) }), { code: 'WECHAT_TIMEOUT' })
   await store.release('key', owners[0]!)
   owners = []
-  for (let looks = 0; owners.length === 0 && looks < 100; looks++) await sleep(20)
+  await until(() => owners.length > 0)
   t.equal(owners.length, 1, 'at the next renewal')
   await sleep(50)
   await t.rejects(other('key', async () => { t.fail('beside the other') }), { code: 'WECHAT_TIMEOUT' })
-  for (let looks = 0; !await store.read('key') && looks < 500; looks++) await sleep(20)
+  await until(() => store.read('key'))
   t.match(await store.read('key'), { value: '1' })
 })
 
 t.test('work that ends after its time is still remembered as done', async t => {
   const once = createOnce(createMemoryStore(), { timeout: 40, remember: 10_000 })
   let runs = 0
-  const work = async () => { runs++; await sleep(80) }
+  const ended = { is: false }
+  const work = async () => { runs++; await sleep(80); ended.is = true }
   await t.rejects(once('key', work), { code: 'WECHAT_TIMEOUT' })
-  await sleep(100)
+  await until(() => ended.is)
   await once('key', work)
   t.equal(runs, 1)
 })

@@ -3,6 +3,7 @@ import t from 'tap'
 import { createOutbox } from '../../src/store/outbox.ts'
 import { silent } from '../../src/log.ts'
 import { testLog } from '../helpers/account.ts'
+import { until } from '../helpers/until.ts'
 
 /** A store for notes that can be away. */
 function flaky () {
@@ -15,20 +16,18 @@ function flaky () {
   return { state, note }
 }
 
-const settled = async (done: () => boolean) => { for (let looks = 0; !done() && looks < 500; looks++) await sleep(10) }
-
 t.test('N20 what cannot be written is written as soon as the store is back, and said so once', async t => {
   const { state, note } = flaky()
   const { log, lines } = testLog()
   const box = createOutbox({ set: note }, log, 'successes')
   for (let at = 0; at < 500; at++) await box.put(`key ${at}`, '1', 60_000)
   t.equal(state.tries, 1, 'one try is enough to see that it is away')
-  await settled(() => state.tries > 3)
+  await until(() => state.tries > 3)
   t.ok(box.has('key 0') && box.has('key 499'))
   state.away = false
-  await settled(() => state.notes.size === 500)
+  await until(() => state.notes.size === 500)
   t.equal(state.notes.size, 500)
-  await settled(() => !box.has('key 499'))
+  await until(() => !box.has('key 499'))
   t.notOk(box.has('key 0') || box.has('key 499'), 'and kept no longer')
   const { ttl } = state.notes.get('key 0') ?? { ttl: 0 }
   t.ok(ttl > 50_000 && ttl < 60_000, 'for the rest of its time')
@@ -45,7 +44,7 @@ t.test('a note is forgotten when its time is over, and never written after', asy
   t.notOk(box.has('short'))
   state.away = false
   await box.flush()
-  await settled(() => state.notes.size > 0)
+  await until(() => state.notes.size > 0)
   t.same([...state.notes.keys()], ['long'])
 })
 

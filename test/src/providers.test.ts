@@ -69,12 +69,12 @@ t.test('a ticket provider', async t => {
 t.test('what a provider throws or answers amiss is a 503 without its words', async t => {
   const answers: Array<[() => unknown, RegExp]> = [
     [() => { throw new Error('canary: hunter2') }, /^tokenProvider failed$/],
-    [() => undefined, /^tokenProvider answered nothing usable$/],
-    [() => 'canary-token', /^tokenProvider answered nothing usable$/],
-    [() => ({ accessToken: '', expiresIn: 7200 }), /without a usable value/],
-    [() => ({ accessToken: 'a token', expiresIn: 7200 }), /without a usable value/],
-    [() => ({ accessToken: 'canary-token', expiresIn: '7200' }), /unusable expires_in/],
-    [() => ({ accessToken: 'canary-token', expiresIn: -1 }), /unusable expires_in/]
+    [() => undefined, /^tokenProvider returned nothing usable$/],
+    [() => 'canary-token', /^tokenProvider returned nothing usable$/],
+    [() => ({ accessToken: '', expiresIn: 7200 }), /no usable value/],
+    [() => ({ accessToken: 'a token', expiresIn: 7200 }), /no usable value/],
+    [() => ({ accessToken: 'canary-token', expiresIn: '7200' }), /invalid expires_in/],
+    [() => ({ accessToken: 'canary-token', expiresIn: -1 }), /invalid expires_in/]
   ]
   for (const [answer, message] of answers) {
     const token = createAccessToken({ appId, tokenProvider: async () => answer() as never })

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `wechat-emulator`: the emulator by itself, around another command, or what to do with a running one. */
+/** `wechat-emulator`: runs the emulator alone or around another command, or controls a running one. */
 import { join, resolve } from 'node:path'
 import type { Emulator } from '../server/emulator.ts'
 import { VERSION } from '../state/version.ts'
@@ -23,21 +23,21 @@ try {
 
 type Options = Settings['options']
 
-// Loaded where it is needed: `pay` and `health` are there at once.
+// Loaded on demand, so that `pay` and `health` start fast.
 async function createEmulator (options: Options): Promise<Emulator> {
   return await (await import('../server/emulator.ts')).createEmulator(options)
 }
 
 async function serve (options: Options): Promise<void> {
   const emulator = await createEmulator(options)
-  // What is under way then is not waited for.
+  // Does not wait for requests in progress.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { emulator.close().finally(() => process.exit()) })
   console.log(greeting(emulator, options))
 }
 
 async function use (settings: Settings, { name, words, flags }: NonNullable<Settings['verb']>): Promise<void> {
   const running = await findRunning(settings)
-  if (!running) throw new Error(`no emulator is running${settings.options.data === undefined ? ` at port ${settings.options.port}` : ` on ${settings.options.data}`}: start one with wechat-emulator, or say with --url where it is`)
+  if (!running) throw new Error(`no emulator is running${settings.options.data === undefined ? ` at port ${settings.options.port}` : ` on ${settings.options.data}`}: start one with wechat-emulator, or set its address with --url`)
   await VERBS[name]?.run(running, words, flags)
 }
 
@@ -46,8 +46,8 @@ async function run (settings: Settings, command: string[]): Promise<number> {
   const { execAgainst } = await import('./exec.ts')
   const running = await findRunning(settings)
   if (running) {
-    if (describing.length > 0) throw new Error(`an emulator is running at ${running.base} already, and --${describing[0]} is for a new one: leave it out, or start another with --port 0`)
-    console.error(`WeChat emulator: ${running.base}/_emulator/dashboard (running already)`)
+    if (describing.length > 0) throw new Error(`an emulator is already running at ${running.base}, and --${describing[0]} is for a new one: leave it out, or start another with --port 0`)
+    console.error(`WeChat emulator: ${running.base}/_emulator/dashboard (already running)`)
     return await execAgainst(running, command)
   }
   const emulator = await createEmulator(options)
@@ -61,7 +61,9 @@ async function run (settings: Settings, command: string[]): Promise<number> {
 }
 
 function greeting ({ origin, config, securePort }: Emulator, { data, accounts = [] }: Options): string {
-  const { appId, appSecret, merchant: { mchId, v2, v3 } } = config
+  const { appId, appSecret, merchant: { mchId, v2, v3 }, openPlatform } = config
+  const platform = openPlatform && `  platform       component_appid ${openPlatform.componentAppId}   secret ${openPlatform.componentAppSecret}
+                 token ${openPlatform.token}   EncodingAESKey ${openPlatform.encodingAesKey}\n`
   return `WeChat emulator on ${origin}
 
   dashboard      ${origin}/_emulator/dashboard
@@ -69,11 +71,11 @@ function greeting ({ origin, config, securePort }: Emulator, { data, accounts = 
   merchant       mchId ${mchId}   v2 API key ${v2.apiKey}
                  APIv3 key ${v3.apiV3Key}   serial_no ${v3.serialNo}
                  public key id ${v3.publicKeyId ?? '(platform certificates)'}
-  key files      ${data === undefined ? `in ${origin}/_emulator/config, or as files with --data DIR` : join(resolve(data), '{ca,apiclient_cert,apiclient_key,pub_key}.pem, apiclient_cert.p12')}${accounts.map(({ name }) => `\n  account ${name}  ${origin}/${name}/_emulator/config`).join('')}
+${platform ?? ''}  key files      ${data === undefined ? `in ${origin}/_emulator/config, or as files with --data DIR` : join(resolve(data), '{ca,apiclient_cert,apiclient_key,pub_key}.pem, apiclient_cert.p12')}${accounts.map(({ name }) => `\n  account ${name}  ${origin}/${name}/_emulator/config`).join('')}
 
-Made up, for this emulator only. To point an app at it:
+Generated for this emulator only. To connect an app:
 
-  this library   spread what ${origin}/_emulator/config answers into the plugins' options
+  this library   spread the JSON of ${origin}/_emulator/config into the plugins' options
   base URL       api and open: ${origin}   payments: ${config.endpoints.pay} (trust its CA)
   any app        wechat-emulator exec -- npm start   (or php, python3, go run, java …)
   any client     HTTPS_PROXY=${origin}, or a hosts entry for WeChat's hosts and --secure-port 443 (now ${securePort})

@@ -1,4 +1,4 @@
-/** `wechat-emulator exec -- COMMAND`: a program that knows only WeChat's hosts, in any language, run against the emulator. */
+/** `wechat-emulator exec -- COMMAND`: runs an unmodified program in any language against the emulator. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ import { writeFiles } from '../server/data.ts'
 import { startProxy } from './proxy.ts'
 import type { Running } from './running.ts'
 
-/** Runs it against that emulator, with key files in a folder that is removed at the end. Resolves to its exit code. */
+/** Runs the command against this emulator, with key files in a temporary folder. Resolves to its exit code. */
 export async function execAgainst ({ base, ask }: Running, command: string[]): Promise<number> {
   const config = await ask<EmulatorConfig>('GET', '/config')
   const { securePort = 0 } = await ask<{ securePort?: number }>('GET', '/health')
@@ -31,7 +31,7 @@ export async function execAgainst ({ base, ask }: Running, command: string[]): P
   }
 }
 
-/** Node adds these to its own; the user's are among them. */
+/** Node options, including the user's own. */
 function extraAuthorities (ca: string): string {
   const own = process.env.NODE_EXTRA_CA_CERTS
   return own ? `${readFileSync(own, 'utf8').trim()}\n${ca}` : ca
@@ -39,7 +39,7 @@ function extraAuthorities (ca: string): string {
 
 interface Place { config: EmulatorConfig, origin: string, host: string, securePort: number }
 
-/** What a program finds in its environment. `folder`: where the key files are; `proxy`: what leads WeChat's hosts to the emulator. */
+/** The program's environment variables. `folder`: the key files; `proxy`: diverts WeChat's hosts to the emulator. */
 export function environmentOf ({ config, origin, host, securePort }: Place, { folder, proxy }: { folder: string, proxy: string }, before: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const bundle = join(folder, 'ca-bundle.pem')
   const noProxy = [...new Set(['localhost', '127.0.0.1', '::1', host, ...(before.NO_PROXY ?? before.no_proxy ?? '').split(',').map(name => name.trim()).filter(Boolean)])].join(',')
@@ -55,14 +55,14 @@ export function environmentOf ({ config, origin, host, securePort }: Place, { fo
     REQUESTS_CA_BUNDLE: bundle,
     CURL_CA_BUNDLE: bundle,
     NODE_EXTRA_CA_CERTS: join(folder, 'extra-ca.pem'),
-    // An empty part stands for the folder that PHP was built with.
+    // An empty part means the folder that PHP was built with.
     PHP_INI_SCAN_DIR: `${before.PHP_INI_SCAN_DIR ?? ''}:${join(folder, 'php')}`,
     JAVA_TOOL_OPTIONS: `${before.JAVA_TOOL_OPTIONS ?? ''} ${Object.entries(java).map(([name, value]) => `-D${name}=${value}`).join(' ')}`.trim(),
     HTTPS_PROXY: proxy,
     https_proxy: proxy,
     NO_PROXY: noProxy,
     no_proxy: noProxy,
-    // Node's processes are led by their sockets, and keep the proxy that was set before.
+    // Node's processes are diverted at the socket level and keep the previous proxy.
     WECHAT_EMULATOR_PROXY_BEFORE: before.HTTPS_PROXY ?? before.https_proxy ?? ''
   }
 }
@@ -71,7 +71,7 @@ async function execute (command: string[], env: Record<string, string>): Promise
   const redirect = fileURLToPath(new URL('./static/redirect.js', import.meta.url))
   const options = `${process.env.NODE_OPTIONS ?? ''} --import ${JSON.stringify(redirect)}`.trim()
   const child = spawn(command[0] as string, command.slice(1), { stdio: 'inherit', env: { ...process.env, ...env, NODE_OPTIONS: options } })
-  // The terminal's Ctrl+C reaches both by itself, and a second one would be taken for impatience. Either way the command ends first.
+  // Ctrl+C in a terminal reaches both processes, and a second SIGINT would force the command to quit. In any case the command ends first.
   process.on('SIGINT', () => { if (!process.stdin.isTTY) child.kill('SIGINT') })
   process.on('SIGTERM', () => child.kill('SIGTERM'))
   return await new Promise((resolve, reject) => {

@@ -1,8 +1,18 @@
-/** How the command words what it shows. */
+/** Formats the command's output. */
+import type { Explanation } from '../explain/explanation.ts'
 import type { Delivery } from '../state/state.ts'
 
-/** What became of a notification, in a line. */
+/** A notification's result in one line. */
 export const outcome = ({ reply, error, accepted }: Pick<Delivery, 'reply' | 'error' | 'accepted'>): string =>
   `${accepted ? 'accepted' : 'not accepted'}, ${reply ? `HTTP ${reply.status}` : error ?? 'no answer'}`
 
 export const yuan = (amount: number): string => `¥${Math.floor(amount / 100)}.${String(amount % 100).padStart(2, '0')}`
+
+/** The text to sign beside the text that was signed, and the mistake: what a bug report needs. No secret is in it. */
+export const explained = ({ about, algorithm, expected, implied, signature, mistakes }: Explanation): string => [
+  `${about}, ${algorithm}`,
+  `signature received: ${signature}`,
+  `text to sign:\n${expected}`,
+  ...(implied === undefined ? [] : [`text that gives the signature received:\n${implied}`]),
+  ...(mistakes.length === 0 ? ['mistake: none of the usual ones'] : mistakes.map(({ en, zh }) => `mistake: ${en}\n${zh}`))
+].join('\n\n')

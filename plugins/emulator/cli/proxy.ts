@@ -1,4 +1,4 @@
-/** The proxy that `exec` gives its command: WeChat's hosts lead to the emulator, all others where they always do. */
+/** The proxy that `exec` sets for its command: WeChat's hosts go to the emulator, all others to their usual destination. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
@@ -9,10 +9,10 @@ export interface Target { host: string, port: number }
 
 const HOSTS = new Set<string>(WECHAT_HOSTS)
 
-/** `outer`: the proxy that was set before, for all other hosts. It listens on this machine only. */
+/** `outer`: the previously configured proxy, for all other hosts. Listens on this machine only. */
 export async function startProxy (emulator: Target, outer?: string): Promise<{ url: string, close (): void }> {
   const sockets = new Set<Socket>()
-  const server = createServer((_request, reply) => { reply.writeHead(400).end('This proxy of wechat-emulator exec takes CONNECT only.\n') })
+  const server = createServer((_request, reply) => { reply.writeHead(400).end('This proxy of wechat-emulator exec accepts only CONNECT.\n') })
   server.on('connect', (request, client: Socket, head) => {
     const [, name = '', port = ''] = /^\[?([^\]]*?)\]?:(\d+)$/.exec(request.url ?? '') ?? []
     const isWechat = HOSTS.has(name.toLowerCase()) && port === '443'

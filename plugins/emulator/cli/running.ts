@@ -1,4 +1,4 @@
-/** The emulator that runs already, wherever it was started from. */
+/** Finds a running emulator. */
 import { request } from 'undici'
 import { askHealth, readLock } from '../server/lock.ts'
 import type { Settings } from './settings.ts'
@@ -10,7 +10,7 @@ export interface Running {
   ask<T> (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T>
 }
 
-/** @throws Error where one was named, by its address, and is not there */
+/** @throws Error if an address was given and no emulator is there */
 export async function findRunning ({ url, account, options: { data, port = 0, host = '127.0.0.1' } }: Settings): Promise<Running | undefined> {
   const found = url === undefined ? await lookAround(data, port, host) : addressOf(url)
   if (found === undefined) return undefined
@@ -24,7 +24,7 @@ async function lookAround (data: string | undefined, port: number, host: string)
   const held = data === undefined ? undefined : readLock(data)
   if (held?.origin && await askHealth(held.origin) === held.id) return held.origin
   const here = `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
-  // Another folder's emulator is not the one that was asked for.
+  // Ignore an emulator with a different data folder.
   return data === undefined && port !== 0 && await isEmulator(here) ? here : undefined
 }
 
@@ -33,10 +33,10 @@ async function isEmulator (origin: string): Promise<boolean> {
   return id !== undefined && id !== 'silent'
 }
 
-/** With the path of an account, if there is one. */
+/** Including an account's path, if there is one. */
 function addressOf (url: string): string {
   const full = /^https?:\/\//.test(url) ? url : `http://${url}`
-  if (!URL.canParse(full)) throw new Error('--url must be an address such as http://127.0.0.1:8788')
+  if (!URL.canParse(full)) throw new Error('--url must be a URL such as http://127.0.0.1:8788')
   return new URL(full).origin + new URL(full).pathname.replace(/\/+$/, '')
 }
 
@@ -47,7 +47,7 @@ async function ask<T> (base: string, method: 'GET' | 'POST' | 'DELETE', path: st
   try {
     said = JSON.parse(text)
   } catch {
-    throw new Error(`${base} does not answer as an emulator does: HTTP ${reply.statusCode}`)
+    throw new Error(`${base} is not an emulator: HTTP ${reply.statusCode}`)
   }
   if (reply.statusCode !== 200) throw new Error((said as { message?: string }).message ?? `HTTP ${reply.statusCode}`)
   return said as T

@@ -1,4 +1,4 @@
-/** Calls and notifications, a line each, as they come. */
+/** Prints calls and notifications as they arrive, one line each. */
 import { request } from 'undici'
 import type { Call } from '../control/journal.ts'
 import type { Delivery } from '../state/state.ts'
@@ -7,11 +7,11 @@ import type { Running } from './running.ts'
 
 const isUnderWay = ({ reply, error }: Delivery) => reply === null && error === null
 
-/** Until the emulator ends, or this process. */
+/** Runs until the emulator or this process ends. */
 export async function tail ({ base, ask }: Running, _words: string[], { json }: { json?: string | boolean | undefined }): Promise<void> {
   let call = ''
   let told = ''
-  /** Shown before one that was sent earlier. */
+  /** Marks a notification that was sent before. */
   const shown = new Set<string>()
 
   async function show (quiet = false): Promise<void> {
@@ -35,6 +35,6 @@ export async function tail ({ base, ask }: Running, _words: string[], { json }: 
   if (statusCode !== 200) throw new Error(`no events at ${base}: HTTP ${statusCode}`)
   await show(true)
   console.error(`${base}: waiting for calls and notifications`)
-  // Changes that come while one look is under way are seen by the next.
+  // Changes during one poll are seen by the next.
   for await (const chunk of body) if (String(chunk).includes('change')) await show()
 }

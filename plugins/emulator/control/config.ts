@@ -1,6 +1,6 @@
-/** What an app has to know of an account here. */
+/** What an app needs to know about an account. */
 
-/** What `GET /_emulator/config` answers: ready to be spread into the plugins' options. */
+/** The answer of `GET /_emulator/config`, ready to spread into the plugins' options. */
 export interface EmulatorConfig {
   appId: string
   appSecret: string
@@ -10,7 +10,7 @@ export interface EmulatorConfig {
     v3: { serialNo: string, privateKey: string, apiV3Key: string, publicKeyId?: string, publicKey?: string }
   }
   endpoints: { api: string, open: string, mp: string, pay: string, payBackup: string }
-  /** What clients have to trust, since the emulator's payments are behind mutual TLS like WeChat's. */
+  /** The CA that clients must trust, because the emulator's payments are behind mutual TLS like WeChat's. */
   http: { ca: string }
   /** Of an emulator with a third-party platform (`component`). */
   openPlatform?: { componentAppId: string, componentAppSecret: string, token: string, encodingAesKey: string }

@@ -1,4 +1,4 @@
-/** The emulator's own interface: JSON under /_emulator. It plays the visitor and shows what WeChat knows. */
+/** The control interface: JSON under /_emulator. It acts as the visitor and shows WeChat's state. */
 import { isIP } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import { WECHAT_HOSTS } from '../keys/pki.ts'
@@ -25,20 +25,20 @@ import type { InspectParts } from './inspect.ts'
 const HOSTS = new Set<string>(WECHAT_HOSTS)
 
 /**
- * An address, a name without a dot, or one that no registry hands out: a page of the internet that has its own name lead
- * to this machine (DNS rebinding) must not read the keys. WeChat's own names come by a hosts entry.
+ * An IP address, a name without a dot, or one in a reserved domain: a website that points its own name
+ * to this machine (DNS rebinding) must not read the keys. WeChat's own names arrive through a hosts entry.
  */
 const isHere = (host: string) => HOSTS.has(host) || isIP(host.replace(/^\[|\]$/g, '')) !== 0 || !host.includes('.') || /\.(?:localhost|local|test|internal|lan)$/.test(host)
 
-/** What would have been right, where there is a list of it. */
+/** The allowed values, if there is a list. */
 function choicesOf ({ validation = [] }: FastifyError): string {
   const [first] = validation
   return first?.keyword === 'enum' ? `: ${(first.params.allowedValues as string[]).join(', ')}` : ''
 }
 
 /**
- * No page of another origin pays orders here, though it cannot read the answer: browsers say whose page it is in Origin,
- * and, where they leave that out, in Sec-Fetch-Site.
+ * Pages of other origins must not pay orders here, even if they cannot read the answer. Browsers send the origin in Origin
+ * or, if that is missing, Sec-Fetch-Site.
  */
 function isOwnPage ({ headers, host }: FastifyRequest): boolean {
   const { origin } = headers
@@ -48,14 +48,14 @@ function isOwnPage ({ headers, host }: FastifyRequest): boolean {
 }
 
 export interface ControlParts extends AccountParts, MerchantParts, MessageParts, OrderParts, RecordParts, FaultRoutesParts, InspectParts, OpenPlatformParts {
-  /** Names by which pages may reach it. */
+  /** Host names under which pages may reach it. */
   publicHosts: readonly string[]
 }
 
 export function control (app: FastifyInstance, state: State, parts: ControlParts): void {
   app.register(async scope => {
     scope.removeAllContentTypeParsers()
-    // Whatever the content type says: `curl -d` says that it sends a form.
+    // For any content type: `curl -d` claims to send a form.
     scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
       try {
         done(null, body === '' ? null : JSON.parse(body as string))
@@ -68,16 +68,16 @@ export function control (app: FastifyInstance, state: State, parts: ControlParts
       return reply.code(status).send({ code: status === 500 ? 'SYSTEMERROR' : 'PARAM_ERROR', message: error.message + choicesOf(error) })
     })
     scope.addHook('onRequest', async (request, reply) => {
-      if (!isHere(request.hostname) && !parts.publicHosts.includes(request.hostname)) return reply.code(403).send({ code: 'FORBIDDEN', message: `the emulator's own interface does not answer to ${request.hostname}: start it with --public-host ${request.hostname}` })
-      if (!isOwnPage(request)) return reply.code(403).send({ code: 'FORBIDDEN', message: 'the emulator\'s own interface is not for pages of other origins: call it from a program, or from the dashboard' })
+      if (!isHere(request.hostname) && !parts.publicHosts.includes(request.hostname)) return reply.code(403).send({ code: 'FORBIDDEN', message: `the control interface does not accept the host name ${request.hostname}: start the emulator with --public-host ${request.hostname}` })
+      if (!isOwnPage(request)) return reply.code(403).send({ code: 'FORBIDDEN', message: 'the control interface refuses pages of other origins: call it from a program, or from the dashboard' })
     })
-    // Fastify drops members that a schema does not know: here a name spelled wrong is said to be so.
+    // Fastify would drop unknown members: report a misspelt name instead.
     scope.addHook('preValidation', async request => {
       const { properties } = (request.routeOptions.schema?.body ?? {}) as { properties?: object }
       const odd = properties && Object.keys(request.body ?? {}).find(name => !(name in properties))
-      if (odd !== undefined) throw Object.assign(new Error(`there is no ${odd} here`), { statusCode: 400 })
+      if (odd !== undefined) throw Object.assign(new Error(`unknown member ${odd}`), { statusCode: 400 })
     })
-    // The dashboard by its shortest address.
+    // The shortest URL of the dashboard.
     scope.get('/', { schema: { querystring: {} } }, async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))
     compileLater(scope)
     accountRoutes(scope, state, parts)

@@ -1,4 +1,4 @@
-/** The account as environment variables: what `exec` sets, and what `/_emulator/config?format=env` answers. */
+/** The account as environment variables: for `exec`, and for `/_emulator/config?format=env`. */
 import type { EmulatorConfig } from './config.ts'
 
 export function environment ({ appId, appSecret, merchant: { mchId, v2, v3 }, endpoints, openPlatform }: EmulatorConfig): Record<string, string> {
@@ -21,6 +21,6 @@ export function environment ({ appId, appSecret, merchant: { mchId, v2, v3 }, en
   }
 }
 
-/** Quoted, so that `eval` reads each value as it is. */
+/** Quoted, so that `eval` reads each value unchanged. */
 export const shellVariables = (variables: Record<string, string>): string =>
   Object.entries(variables).map(([name, value]) => `export ${name}='${value.replaceAll('\'', '\'\\\'\'')}'\n`).join('')

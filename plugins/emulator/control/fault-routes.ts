@@ -1,4 +1,4 @@
-/** Bad days on command or by chance, and what was told to the merchant. */
+/** Control routes for faults, random faults and notifications. */
 import type { FastifyInstance } from 'fastify'
 import { createRandomFaults } from '../faults/random-faults.ts'
 import type { Fault, FaultOdds, Faults } from '../faults/faults.ts'
@@ -11,11 +11,11 @@ import { listOf, number, object, one, schema, text } from './schemas.ts'
 
 export interface FaultRoutesParts { notifier: Notifier, faults: Faults, notificationFaults: NotificationFaults, platform: OpenPlatform | undefined }
 
-/** A bad day by chance: how likely each fault of a call and each fault of a notification is, from 0 to 1. The same seed gives the same draws. */
+/** Random faults: the probability of each fault of calls and notifications, from 0 to 1. The same seed gives the same faults. */
 export interface Chaos { seed: number, calls?: FaultOdds, notifications?: NotificationFaultOdds }
 
-const ODDS = { type: 'object', additionalProperties: { type: 'number', minimum: 0, maximum: 1 }, description: 'Kinds and how likely they are.' }
-const TIMES = { type: 'integer', minimum: 1, description: 'How many it meets. Default 1.' }
+const ODDS = { type: 'object', additionalProperties: { type: 'number', minimum: 0, maximum: 1 }, description: 'Kinds and their probabilities.' }
+const TIMES = { type: 'integer', minimum: 1, description: 'How many calls or notifications. Default 1.' }
 
 export function faultRoutes (app: FastifyInstance, state: State, { notifier, faults, notificationFaults, platform }: FaultRoutesParts): void {
   const resend = async (id: string) => {
@@ -24,23 +24,23 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
   }
 
   app.get<{ Querystring: { after?: string } }>('/notifications', {
-    schema: schema({ tag: 'notifications', summary: 'Each attempt to tell the merchant, with its reply', query: { after: text('Only those that were sent after this id.') }, answer: listOf('Deliveries, the oldest first.') })
+    schema: schema({ tag: 'notifications', summary: 'Each attempt to notify the merchant, with its reply', query: { after: text('Only those sent after this id.') }, answer: listOf('Deliveries, oldest first.') })
   }, async ({ query: { after = '' } }) => state.deliveries.slice(orderOf(after)))
 
   app.post<{ Params: { id: string } }>('/notifications/:id/resend', {
-    schema: schema({ tag: 'notifications', summary: 'Send a notification once more', params: { id: text('Of the delivery.') }, answer: 'The new delivery.', refusals: [404] })
+    schema: schema({ tag: 'notifications', summary: 'Resend a notification', params: { id: text('The delivery\'s id.') }, answer: 'The new delivery.', refusals: [404] })
   }, async (request, reply) =>
     await resend(request.params.id) ?? reply.code(404).send({ code: 'NOT_FOUND', message: 'no such notification' }))
 
   app.post<{ Body: { url: string } }>('/probe', {
-    schema: schema({ tag: 'notifications', summary: 'A v3 notification with a signature that is false on purpose', body: object({ url: text('Where to.') }, ['url']), answer: 'The delivery.' })
+    schema: schema({ tag: 'notifications', summary: 'Send a v3 probe: a notification with a deliberately wrong signature', body: object({ url: text('The target URL.') }, ['url']), answer: 'The delivery.' })
   }, async request => await notifier.probe(request.body.url))
 
   app.post<{ Body: NotificationFault }>('/notifications/faults', {
     schema: schema({
       tag: 'trouble',
-      summary: 'What happens to the next notifications',
-      body: object({ kind: one(['drop', 'delay', 'hold', 'duplicate', 'concurrent', 'forge'], 'What happens.'), ms: number('Of delay: milliseconds. Default 1000.'), copies: { type: 'integer', minimum: 1, description: 'Default 3.' }, times: TIMES }, ['kind'])
+      summary: 'Add a fault for the next notifications',
+      body: object({ kind: one(['drop', 'delay', 'hold', 'duplicate', 'concurrent', 'forge'], 'The kind of fault.'), ms: number('For delay: milliseconds. Default 1000.'), copies: { type: 'integer', minimum: 1, description: 'Default 3.' }, times: TIMES }, ['kind'])
     })
   }, async request => {
     notificationFaults.add(request.body)
@@ -50,8 +50,8 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
   app.post<{ Body: Fault }>('/faults', {
     schema: schema({
       tag: 'trouble',
-      summary: 'The next calls meet a fault',
-      body: object({ path: text('The beginning of the calls\' paths. Default: any.'), kind: text('hang, reset, html, 502, garbage, slow, or one of WeChat\'s own codes.'), when: one(['before', 'after'], 'Whether WeChat has acted by then. Default before.'), times: TIMES, ms: number('Of slow: milliseconds. Default 1000.') }, ['kind'])
+      summary: 'Add a fault for the next calls',
+      body: object({ path: text('Only calls whose path starts with this. Default: any.'), kind: text('hang, reset, html, 502, garbage, slow, or one of WeChat\'s own codes.'), when: one(['before', 'after'], 'Before or after WeChat has acted. Default before.'), times: TIMES, ms: number('For slow: milliseconds. Default 1000.') }, ['kind'])
     })
   }, async request => {
     faults.add(request.body)
@@ -59,7 +59,7 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
   })
 
   app.post<{ Body: Chaos }>('/chaos', {
-    schema: schema({ tag: 'trouble', summary: 'A bad day by chance, until the faults are cleared', body: object({ seed: { type: 'number', description: 'The same seed gives the same draws.' }, calls: ODDS, notifications: ODDS }, ['seed']) })
+    schema: schema({ tag: 'trouble', summary: 'Random faults, until the faults are cleared', body: object({ seed: { type: 'number', description: 'The same seed gives the same faults.' }, calls: ODDS, notifications: ODDS }, ['seed']) })
   }, async request => {
     const { seed, calls = {}, notifications = {} } = request.body
     const draws = createRandomFaults(seed)
@@ -68,9 +68,9 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
     return { ok: true }
   })
 
-  app.get('/faults', { schema: schema({ tag: 'trouble', summary: 'What still waits for calls and notifications', answer: 'Faults and notificationFaults.' }) }, async () => ({ faults: faults.waiting(), notificationFaults: notificationFaults.waiting() }))
+  app.get('/faults', { schema: schema({ tag: 'trouble', summary: 'Active faults of calls and notifications', answer: 'Faults and notificationFaults.' }) }, async () => ({ faults: faults.waiting(), notificationFaults: notificationFaults.waiting() }))
 
-  app.delete('/faults', { schema: schema({ tag: 'trouble', summary: 'Removes all faults, also random ones' }) }, async () => {
+  app.delete('/faults', { schema: schema({ tag: 'trouble', summary: 'Remove all faults, including random ones' }) }, async () => {
     faults.clear()
     notificationFaults.clear()
     return { ok: true }

@@ -1,4 +1,4 @@
-/** What there is to see: each call with its verdict, the dashboard, and the news that keeps it live. */
+/** Control routes to inspect calls with their verdicts, the dashboard, and its live events. */
 import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Faults } from '../faults/faults.ts'
@@ -16,29 +16,29 @@ import { listOf, schema, text } from './schemas.ts'
 export interface InspectParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, notificationFaults: NotificationFaults, names: string[], platform: OpenPlatform | undefined }
 
 const asset = (name: string) => readFileSync(new URL(`./static/${name}`, import.meta.url))
-const CALL = { tag: 'calls', params: { id: text('Of the call; or latest, the last one whose signature was refused.') }, refusals: [404] } as const
+const CALL = { tag: 'calls', params: { id: text('The call\'s id; or latest: the last call whose signature was refused.') }, refusals: [404] } as const
 const NO_CALL = { code: 'NOT_FOUND', message: 'no such call' }
-/** Milliseconds that news is gathered before it is told. */
+/** Milliseconds to collect changes before an event is sent. */
 const GATHERED = 60
-/** Milliseconds between signs of life, so that nothing on the way hangs up. */
+/** Milliseconds between keep-alive comments, so that proxies keep the connection open. */
 const HEARTBEAT = 20_000
-/** How many of each it tells of. */
+/** How many records of each kind it returns. */
 const SHOWN = 200
 
 export function inspectRoutes (app: FastifyInstance, state: State, { account, pay, v3, journal, faults, notificationFaults, names, platform }: InspectParts): void {
-  app.get<{ Querystring: { after?: string } }>('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, the newest first', query: { after: text('Only those that came after this id.') }, answer: listOf('Calls, without their bodies.') }) }, async request => journal.list(request.query.after))
+  app.get<{ Querystring: { after?: string } }>('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, newest first', query: { after: text('Only calls after this id.') }, answer: listOf('Calls, without their bodies.') }) }, async request => journal.list(request.query.after))
 
-  app.get<{ Params: { id: string } }>('/calls/:id', { schema: schema({ ...CALL, summary: 'One call, with what was sent and answered', answer: 'The call.' }) }, async (request, reply) =>
+  app.get<{ Params: { id: string } }>('/calls/:id', { schema: schema({ ...CALL, summary: 'One call, with its request and answer', answer: 'The call.' }) }, async (request, reply) =>
     journal.find(request.params.id) ?? reply.code(404).send(NO_CALL))
 
-  app.get<{ Params: { id: string } }>('/explain/:id', { schema: schema({ ...CALL, summary: 'Why a signature was refused: the text expected beside the one implied, and the mistake', answer: 'The explanation.' }) }, async (request, reply) => {
+  app.get<{ Params: { id: string } }>('/explain/:id', { schema: schema({ ...CALL, summary: 'Why a signature was refused: the expected text, the signed text, and the mistake', answer: 'The explanation.' }) }, async (request, reply) => {
     const call = journal.find(request.params.id)
     if (!call) return reply.code(404).send(NO_CALL)
     return call.explanation ?? reply.code(404).send({ code: 'NOT_FOUND', message: 'that call was not refused for its signature' })
   })
 
   app.get<{ Querystring: { brief?: boolean } }>('/state', {
-    schema: schema({ tag: 'calls', summary: 'Account, clock, balance, counts and faults; and the last 200 orders, refunds, notifications and calls', query: { brief: { type: 'boolean', description: 'Without those.' } }, answer: 'All of it.' })
+    schema: schema({ tag: 'calls', summary: 'Account, clock, balance, counts and faults, and the last 200 orders, refunds, notifications and calls', query: { brief: { type: 'boolean', description: 'Without the orders, refunds, notifications and calls.' } }, answer: 'The state.' })
   }, async ({ query }) => ({
     appId: state.account.appId,
     mchId: state.account.mchId,
@@ -75,7 +75,7 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
   }
   state.events.on('change', onChange)
 
-  // Says that there is something new, not what: the page asks for the state then.
+  // Only signals a change; the page then fetches the state.
   app.get('/events', async (request, reply) => {
     reply.hijack()
     reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
@@ -94,7 +94,7 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
     clearTimeout(gathering)
   })
 
-  // Nothing from elsewhere, and nothing inline: what an app sent to WeChat is shown here, and must stay text.
+  // No external and no inline scripts: the page shows data that an app sent, which must stay text.
   const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
   for (const [path, name, type] of [['/dashboard.js', 'dashboard.js', 'text/javascript'], ['/words.js', 'words.js', 'text/javascript'], ['/open-platform.js', 'open-platform.js', 'text/javascript'], ['/dashboard.css', 'dashboard.css', 'text/css'], ['/dashboard', 'dashboard.html', 'text/html'], ['/openapi.json', 'openapi.json', 'application/json']] as const) {
     app.get(path, async (_request, reply) =>

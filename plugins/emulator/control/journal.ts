@@ -1,4 +1,4 @@
-/** Each call that reached this WeChat, what it was answered, and why it was refused. The last ones are kept, in memory only. */
+/** The journal of calls: requests, answers, and reasons of refusals. Only the last ones are kept, in memory. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Explanation } from '../explain/explanation.ts'
 import { jsonObject } from '../wechat/wire.ts'
@@ -9,37 +9,37 @@ export interface Call {
   /** ISO 8601. */
   at: string
   method: string
-  /** With its query; an AppSecret in it is cut out. */
+  /** With its query; an AppSecret in it is removed. */
   url: string
   /** HTTP status. */
   status: number
-  /** `broken`: a fault that was asked for. */
+  /** `broken`: a fault that you configured. */
   verdict: 'accepted' | 'refused' | 'broken'
-  /** WeChat's code and words for a refusal. */
+  /** WeChat's code and message of a refusal. */
   reason: string
   out_trade_no: string
   request: string
   reply: string
-  /** Of a refused signature. */
+  /** For a refused signature. */
   explanation?: Explanation
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Why this call's signature was refused; worked out when somebody asks. */
+    /** Why this call's signature was refused; computed on demand. */
     wechatExplanation?: (() => Explanation) | undefined
   }
 }
 
 /** How many calls are kept. */
 const KEPT = 500
-/** Characters of a body that are kept. */
+/** Maximum characters kept of a body. */
 const LONGEST = 8000
 
-/** This WeChat's own interface, which is no call of WeChat's. */
+/** The control interface, which is not a WeChat call. */
 export const isOwn = (url: string): boolean => /^(?:\/[\w-]+)?\/_emulator\b/.test(url)
 
-/** What WeChat's browser asks on behalf of a page. */
+/** Requests of the emulated WeChat browser for a page. */
 const isBridge = (url: string) => /\/_emulator\/bridge\//.test(url)
 
 const isCall = (url: string) => !isOwn(url) || isBridge(url)
@@ -56,7 +56,7 @@ export function journal (app: FastifyInstance, state: State) {
 
   app.addHook('onResponse', async (request, reply) => {
     if (isCall(request.url)) record(request, reply.statusCode)
-    // Whatever is asked of the emulator itself may have changed something, too.
+    // A control request may have changed the state, too.
     if (isCall(request.url) || request.method !== 'GET') state.events.emit('change')
   })
 
@@ -84,7 +84,7 @@ export function journal (app: FastifyInstance, state: State) {
   const whole = ({ explain, ...call }: typeof calls[number]): Call => ({ ...call, ...(explain && { explanation: explain() }) })
 
   return {
-    /** The newest first, without their bodies; all, or those after an id. */
+    /** Newest first, without bodies; all, or those after an id. */
     list: (after = '') => calls.filter(({ id }) => orderOf(id) > orderOf(after)).map(call => ({ ...whole(call), request: '', reply: '' })).reverse(),
     count: () => calls.length,
     find (id: string): Call | undefined {
@@ -94,12 +94,12 @@ export function journal (app: FastifyInstance, state: State) {
   }
 }
 
-/** Which order a call is about, as far as one can tell without knowing the call. */
+/** The order number in a call, found without knowing the call. */
 function numberIn (request: FastifyRequest, body: string): string {
   return /\/out-trade-no\/([^/?]+)/.exec(request.originalUrl)?.[1] ?? /<out_trade_no>(?:<!\[CDATA\[)?([^<\]]+)|"out_trade_no"\s*:\s*"([^"]+)"/.exec(body)?.slice(1).find(Boolean) ?? ''
 }
 
-/** WeChat's code and words, in whichever of its four ways it refused; '' if it did not. */
+/** WeChat's code and message, in any of its four error formats; '' if it is no refusal. */
 function refusalIn (reply: string, status: number): string {
   const element = (name: string) => new RegExp(`<${name}>(?:<!\\[CDATA\\[)?([^<\\]]*)`).exec(reply)?.[1] ?? ''
   if (reply.startsWith('<xml>')) {
@@ -110,14 +110,14 @@ function refusalIn (reply: string, status: number): string {
   if (said?.errcode) return `${said.errcode} ${said.errmsg}`
   if (/:(?!ok)/.test(String(said?.err_msg ?? ''))) return `${said?.err_msg} ${said?.err_desc ?? ''}`.trim()
   if (status >= 400) return said?.code ? `${said.code} ${said.message}` : `HTTP ${status}`
-  // The consent page is a page when it refuses, too.
+  // The consent page refuses with a page, too.
   return /错误码 · code (\d+)/.exec(reply)?.[0] ?? ''
 }
 
 /** Of `c17`, and of `n17`: 17. */
 export const orderOf = (id: string): number => Number(id.slice(1)) || 0
 
-/** Worked out when first asked for, and not again: the dashboard asks at each change. */
+/** Computed once on first use: the dashboard requests it at each change. */
 function lazily<T> (work: () => T): () => T {
   let made: T | undefined
   return () => {

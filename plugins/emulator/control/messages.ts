@@ -1,4 +1,4 @@
-/** What the app has sent to users, who does not want to hear of it, and what a mini program's page gets from its visitor. */
+/** Control routes for messages to users, subscriptions, and codes of a mini program's visitors. */
 import type { FastifyInstance } from 'fastify'
 import type { State } from '../state/state.ts'
 import type { MiniProgram } from '../wechat/mini-program.ts'
@@ -11,10 +11,10 @@ export function messageRoutes (app: FastifyInstance, state: State, { mini }: Mes
   const messages = state.memory.list<Message>('messages')
   const refusing = state.memory.table<true>('refusesMessages')
 
-  app.get('/messages', { schema: schema({ tag: 'account', summary: 'Messages that were sent to users: template, subscribed, customer service', answer: listOf('The oldest first.') }) }, async () => messages)
+  app.get('/messages', { schema: schema({ tag: 'account', summary: 'Messages sent to users: template, subscription, customer service', answer: listOf('Oldest first.') }) }, async () => messages)
 
   app.post<{ Body: { openid: string, accepts: boolean } }>('/messages/subscription', {
-    schema: schema({ tag: 'account', summary: 'A user accepts subscribed messages, or refuses them', body: object({ openid: text('Who.'), accepts: { type: 'boolean', description: 'Whether.' } }, ['openid', 'accepts']) })
+    schema: schema({ tag: 'account', summary: 'A user accepts or refuses subscription messages', body: object({ openid: text('Who.'), accepts: { type: 'boolean', description: 'Whether.' } }, ['openid', 'accepts']) })
   }, async ({ body }) => {
     if (body.accepts) refusing.delete(body.openid)
     else refusing.set(body.openid, true)

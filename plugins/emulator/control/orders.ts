@@ -1,4 +1,4 @@
-/** What visitors do with orders, and how refunds end. */
+/** Control routes for orders and refunds. */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Notifier } from '../notifications/notifier.ts'
 import { scan } from '../wechat/browser/scan.ts'
@@ -13,21 +13,21 @@ export interface OrderParts { pay: PayV2, v3: PayV3, notifier: Notifier }
 type Named = { Params: { number: string } }
 type OrderRoute = Named & { Querystring: { sub_mch_id?: string }, Body: { openid?: string } | null }
 
-const SUB = { sub_mch_id: text('Of a service provider\'s merchant.') }
-const PAYER = optional(object({ openid: text('Who pays; a known visitor. Default: the order\'s own, or the first.') }))
+const SUB = { sub_mch_id: text('A service provider\'s sub-merchant.') }
+const PAYER = optional(object({ openid: text('The payer, a known visitor. Default: the order\'s own, or the first.') }))
 const ORDER = { tag: 'orders', params: { number: text('out_trade_no') }, query: SUB, answer: 'The order.' } as const
 
-/** How a refund can end, in v2's words and in v3's. */
+/** Final states of a refund, in v2's and v3's names. */
 const ENDS = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'REFUNDCLOSE', CHANGE: 'CHANGE', CLOSED: 'REFUNDCLOSE', ABNORMAL: 'CHANGE' } as const satisfies Record<string, Refund['refund_status']>
 export type RefundEnd = keyof typeof ENDS
 
 export function orderRoutes (app: FastifyInstance, state: State, { pay: { orders, refunds }, v3, notifier }: OrderParts): void {
   const missing = (reply: FastifyReply, code: string) => reply.code(404).send({ code, message: 'no such number' })
 
-  app.get('/orders', { schema: schema({ tag: 'orders', summary: 'All orders', answer: listOf('Orders, the oldest first.') }) }, async () =>
+  app.get('/orders', { schema: schema({ tag: 'orders', summary: 'All orders', answer: listOf('Orders, oldest first.') }) }, async () =>
     [...state.orders.values()].map(order => orders.find(order.out_trade_no, order.sub_mch_id)))
 
-  app.get<OrderRoute>('/orders/:number', { schema: schema({ ...ORDER, summary: 'One order, with its life line', refusals: [404] }) }, async ({ params, query }, reply) =>
+  app.get<OrderRoute>('/orders/:number', { schema: schema({ ...ORDER, summary: 'One order, with its timeline', refusals: [404] }) }, async ({ params, query }, reply) =>
     orders.find(params.number, query.sub_mch_id) ?? missing(reply, 'ORDERNOTEXIST'))
 
   app.post<OrderRoute>('/orders/:number/pay', { schema: schema({ ...ORDER, summary: 'The visitor pays', body: PAYER, refusals: [404, 409] }) }, async ({ params, query, body }, reply) => {
@@ -38,7 +38,7 @@ export function orderRoutes (app: FastifyInstance, state: State, { pay: { orders
     return order
   })
 
-  app.post<OrderRoute>('/orders/:number/expire', { schema: schema({ ...ORDER, summary: 'The order\'s time is over', refusals: [404, 409] }) }, async ({ params, query }, reply) => {
+  app.post<OrderRoute>('/orders/:number/expire', { schema: schema({ ...ORDER, summary: 'The order expires', refusals: [404, 409] }) }, async ({ params, query }, reply) => {
     const order = orders.find(params.number, query.sub_mch_id)
     if (!order) return missing(reply, 'ORDERNOTEXIST')
     if (order.trade_state !== 'NOTPAY') return reply.code(409).send({ code: 'TRADE_STATE_ERROR', message: `the order is ${order.trade_state}` })
@@ -46,7 +46,7 @@ export function orderRoutes (app: FastifyInstance, state: State, { pay: { orders
     return orders.find(params.number, query.sub_mch_id)
   })
 
-  app.post<OrderRoute>('/orders/:number/cancel', { schema: schema({ ...ORDER, summary: 'The visitor turns back at the cashier', refusals: [404] }) }, async ({ params, query }, reply) => {
+  app.post<OrderRoute>('/orders/:number/cancel', { schema: schema({ ...ORDER, summary: 'The visitor cancels at the cashier', refusals: [404] }) }, async ({ params, query }, reply) => {
     const order = orders.find(params.number, query.sub_mch_id)
     if (!order) return missing(reply, 'ORDERNOTEXIST')
     orders.cancel(order)
@@ -54,7 +54,7 @@ export function orderRoutes (app: FastifyInstance, state: State, { pay: { orders
   })
 
   app.post<OrderRoute & { Body: { amount?: number } | null }>('/orders/:number/refund', {
-    schema: schema({ ...ORDER, summary: 'The merchant refunds in the web console', body: optional(object({ amount: { type: 'integer', minimum: 1, description: 'Fen. Default: what is left.' } })), answer: 'The refund.', refusals: [404, 409] })
+    schema: schema({ ...ORDER, summary: 'The merchant refunds in the web console', body: optional(object({ amount: { type: 'integer', minimum: 1, description: 'Fen. Default: the rest.' } })), answer: 'The refund.', refusals: [404, 409] })
   }, async ({ params, query, body }, reply) => {
     const order = orders.find(params.number, query.sub_mch_id)
     if (!order) return missing(reply, 'ORDERNOTEXIST')
@@ -64,10 +64,10 @@ export function orderRoutes (app: FastifyInstance, state: State, { pay: { orders
     return refunds.add(order, { number: `console${state.random.digits(20)}`, fee, reason: '商户平台退款', notifyUrl: order.notify_url, account: '', v3: order.sign_type === 'RSA' })
   })
 
-  app.get('/refunds', { schema: schema({ tag: 'orders', summary: 'All refunds', answer: listOf('Refunds, the oldest first.') }) }, async () => [...state.refunds.values()])
+  app.get('/refunds', { schema: schema({ tag: 'orders', summary: 'All refunds', answer: listOf('Refunds, oldest first.') }) }, async () => [...state.refunds.values()])
 
   app.post<Named & { Body: { status?: keyof typeof ENDS } | null }>('/refunds/:number/settle', {
-    schema: schema({ tag: 'orders', summary: 'A refund\'s end, sooner or other than it would come by itself', params: { number: text('out_refund_no') }, body: optional(object({ status: one(Object.keys(ENDS), 'In v2\'s words or APIv3\'s: REFUNDCLOSE is CLOSED, CHANGE is ABNORMAL. Default SUCCESS.') })), answer: 'The refund.', refusals: [404] })
+    schema: schema({ tag: 'orders', summary: 'Settle a refund now', params: { number: text('out_refund_no') }, body: optional(object({ status: one(Object.keys(ENDS), 'A v2 or APIv3 status: REFUNDCLOSE is CLOSED, CHANGE is ABNORMAL. Default SUCCESS.') })), answer: 'The refund.', refusals: [404] })
   }, async ({ params, body }, reply) => {
     const refund = state.refunds.get(params.number)
     if (!refund) return missing(reply, 'REFUNDNOTEXIST')
@@ -76,7 +76,7 @@ export function orderRoutes (app: FastifyInstance, state: State, { pay: { orders
   })
 
   app.post<{ Body: { behaviour?: AuthCodeBehaviour, openid?: string } | null }>('/auth-codes', {
-    schema: schema({ tag: 'orders', summary: 'The code that a payer shows at the till', body: optional(object({ behaviour: one(['pays', 'asks', 'poor', 'expired'], 'What happens when it is scanned. Default pays.'), openid: text('Who shows it.') })), answer: 'The code.' })
+    schema: schema({ tag: 'orders', summary: 'Create a payment code for pay by code', body: optional(object({ behaviour: one(['pays', 'asks', 'poor', 'expired'], 'What happens when it is scanned. Default pays.'), openid: text('The payer.') })), answer: 'The code.' })
   }, async ({ body }) => {
     const code = `1${state.random.below(6)}${state.random.digits(16)}`
     state.authCodes.set(code, { user: userOf(state, body?.openid), behaviour: body?.behaviour ?? 'pays', usedFor: '' })
@@ -84,14 +84,14 @@ export function orderRoutes (app: FastifyInstance, state: State, { pay: { orders
   })
 
   app.post<{ Body: { url: string, openid?: string } }>('/scan', {
-    schema: schema({ tag: 'orders', summary: 'A visitor scans a QR code of NATIVE payments', body: object({ url: text('What the code says.'), openid: text('Who scans it.') }, ['url']), answer: 'The order that it leads to.', refusals: [409] })
+    schema: schema({ tag: 'orders', summary: 'A visitor scans a QR code of NATIVE payments', body: object({ url: text('The text of the code.'), openid: text('The visitor who scans it.') }, ['url']), answer: 'The order of the code.', refusals: [409] })
   }, async ({ body }, reply) => {
     const outcome = await scan(body.url, state, orders, body.openid)
     return typeof outcome === 'string' ? reply.code(409).send({ code: 'CANNOT_PAY', message: outcome }) : outcome
   })
 
   app.post<Named & { Body: { openid?: string } | null }>('/combines/:number/pay', {
-    schema: schema({ tag: 'orders', summary: 'The visitor pays orders that were placed together', params: { number: text('combine_out_trade_no') }, body: PAYER, answer: listOf('Its orders.'), refusals: [404, 409] })
+    schema: schema({ tag: 'orders', summary: 'The visitor pays a combined order', params: { number: text('combine_out_trade_no') }, body: PAYER, answer: listOf('Its orders.'), refusals: [404, 409] })
   }, async ({ params, body }, reply) => {
     const parts: Order[] = v3.combined.partsOf(params.number)
     if (parts.length === 0) return missing(reply, 'ORDER_NOT_EXIST')

@@ -1,4 +1,4 @@
-/** What this WeChat remembers, by area, the newest first: searched and cut into pages here, so that a hundred thousand of them can be looked at. */
+/** Records by area, newest first: searched and paged on the server, so that it works with a hundred thousand of them. */
 import type { FastifyInstance } from 'fastify'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { Delivery, Order, Refund, State } from '../state/state.ts'
@@ -7,7 +7,7 @@ import { object, one, schema, text } from './schemas.ts'
 
 export interface RecordParts { pay: PayV2, journal: Journal }
 
-/** Which members of a table's rows are what a person looks for; `time`: milliseconds, `yyyyMMddHHmmss` in China, or ISO 8601. */
+/** The searchable fields of a table's rows; `time`: milliseconds, `yyyyMMddHHmmss` in China, or ISO 8601. */
 interface Columns { number: string, name?: string, amount?: string, state?: string, time?: string }
 
 /** A line for each table of the state's memory that an area shows. */
@@ -43,7 +43,7 @@ export const AREAS = ['orders', ...Object.keys(TABLES), ...Object.keys(LISTS), '
 
 type Row = Record<string, unknown>
 
-/** A row of any table, with what a person looks for. */
+/** A row of any table, with its searchable fields. */
 export interface Shown { key: string, table: string, number: string, name: string, amount?: number, state: string, at: string, record: Row }
 
 const PAGE = 50
@@ -52,9 +52,9 @@ export function recordRoutes (app: FastifyInstance, state: State, { pay, journal
   app.get<{ Params: { area: string }, Querystring: { search?: string, page?: number } }>('/records/:area', {
     schema: schema({
       tag: 'calls',
-      summary: 'What there is of one kind, the newest first, a page at a time',
-      params: { area: one(AREAS, 'Of what kind.') },
-      query: { search: text('Only those in which all of these words occur.'), page: { type: 'integer', minimum: 1, description: 'From 1, of 50 each. Default 1.' } },
+      summary: 'Records of one kind, newest first, paged',
+      params: { area: one(AREAS, 'The kind.') },
+      query: { search: text('Only records that contain all of these words.'), page: { type: 'integer', minimum: 1, description: 'From 1, of 50 each. Default 1.' } },
       answer: object({ total: { type: 'integer' }, page: { type: 'integer' }, pages: { type: 'integer' }, items: { type: 'array', items: { type: 'object', additionalProperties: true } } })
     })
   }, async ({ params: { area }, query: { search = '', page = 1 } }) => {
@@ -63,12 +63,12 @@ export function recordRoutes (app: FastifyInstance, state: State, { pay, journal
     const found = words.length === 0 ? all : all.filter(row => words.every(word => occurs(word, row)))
     const pages = Math.max(1, Math.ceil(found.length / PAGE))
     const at = Math.min(page, pages)
-    // The oldest first in memory.
+    // Oldest first in memory.
     const cut = found.slice(Math.max(0, found.length - at * PAGE), found.length - (at - 1) * PAGE).reverse()
     return { total: found.length, page: at, pages, items: shownOf(area, cut) }
   })
 
-  /** The oldest first. */
+  /** Oldest first. */
   function rowsOf (area: string): Row[] {
     if (area === 'orders') return [...state.orders.values()] as unknown as Row[]
     if (area === 'notifications') return state.deliveries as unknown as Row[]
@@ -95,7 +95,7 @@ export function recordRoutes (app: FastifyInstance, state: State, { pay, journal
   }
 }
 
-/** How many there are of each kind, without looking at them. */
+/** The number of records of each kind, without reading them. */
 export function countRecords (state: State, journal: Journal): Record<string, number> {
   const sum = (sizes: number[]) => sizes.reduce((total, size) => total + size, 0)
   return {
@@ -123,7 +123,7 @@ function isoTime (value: string | number): string {
   return Number.isNaN(date.getTime()) ? '' : date.toISOString()
 }
 
-/** In any text or number, however deep. `word`: lower case. */
+/** Searches all strings and numbers at any depth. `word`: lower case. */
 function occurs (word: string, value: unknown): boolean {
   if (typeof value === 'string') return value.toLowerCase().includes(word)
   if (typeof value === 'number') return String(value).includes(word)

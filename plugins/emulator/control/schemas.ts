@@ -1,4 +1,4 @@
-/** JSON Schemas of the control interface: they check what comes in, and are what its OpenAPI document is made of. */
+/** JSON Schemas of the control interface: they validate requests, and the OpenAPI document is generated from them. */
 import type { FastifySchema } from 'fastify'
 
 type Schema = Record<string, unknown>
@@ -7,14 +7,14 @@ export const text = (description: string): Schema => ({ type: 'string', descript
 export const number = (description: string, least = 0): Schema => ({ type: 'number', minimum: least, description })
 export const one = (values: readonly string[], description: string): Schema => ({ type: 'string', enum: values, description })
 
-/** Other members are refused: a name spelled wrong must not be taken for none. */
+/** Unknown members are refused: a misspelt name must not be ignored. */
 export const object = (properties: Readonly<Record<string, Schema>>, required: string[] = []): Schema =>
   ({ type: 'object', properties, required, additionalProperties: false })
 
-/** A body that may be left out. */
+/** An optional body. */
 export const optional = (schema: Schema): Schema => ({ ...schema, type: ['object', 'null'] })
 
-/** Said of an answer, which is sent whole. */
+/** Describes an answer; answers are not filtered. */
 const said = (description: string): Schema => ({ description, type: 'object', additionalProperties: true })
 export const listOf = (description: string): Schema => ({ description, type: 'array', items: { type: 'object', additionalProperties: true } })
 
@@ -26,9 +26,9 @@ interface Route {
   params?: Readonly<Record<string, Schema>>
   query?: Readonly<Record<string, Schema>>
   body?: Schema
-  /** Of the answer: words, or a schema. */
+  /** The answer: a description, or a schema. */
   answer?: string | Schema
-  /** The statuses of its refusals. */
+  /** The HTTP statuses of refusals. */
   refusals?: readonly number[]
 }
 

@@ -1,18 +1,18 @@
-/** Why a signature was refused: what was expected beside what must have been signed, and which mistake makes the difference. */
+/** Explains a refused signature: the expected text, the text that was probably signed, and the mistake. */
 import { mistake } from './mistakes.ts'
 import type { Mistake, MistakeId } from './mistakes.ts'
 
 export interface Explanation {
   about: 'v2' | 'v3' | 'jssdk' | 'paySign'
-  /** Of the signature that was expected: `MD5, upper-case hex`. */
+  /** The expected signature's algorithm: `MD5, upper-case hex`. */
   algorithm: string
-  /** The text to be signed; secrets are named in it, not shown. */
+  /** The text to sign; secrets are named, not shown. */
   expected: string
-  /** The text that makes the signature that came, where a usual mistake explains it. */
+  /** The text that produces the received signature, if a usual mistake explains it. */
   implied?: string
-  /** Where the two begin to differ. */
+  /** Where the two texts first differ. */
   difference?: Difference
-  /** As it came; '' where it was not for a signature that the call was refused. */
+  /** The received signature; '' if the call was refused for another reason. */
   signature: string
   mistakes: Mistake[]
 }
@@ -24,28 +24,28 @@ export interface Difference {
   implied: string
 }
 
-/** One way to arrive at a signature. `T` holds what a mistake can change. */
+/** One way to create a signature. `T` contains what a mistake can change. */
 export interface Mutation<T> {
   id: MistakeId
-  /** Undefined where it changes nothing. */
+  /** Undefined if it changes nothing. */
   change (recipe: T): T | undefined
 }
 
 export interface Search<T> {
   about: Explanation['about']
   algorithm: string
-  /** How it is done right. */
+  /** The correct way. */
   right: T
   mutations: ReadonlyArray<Mutation<T>>
   signature: string
   /** The text that a recipe signs, with its secrets named instead of shown. */
   show (recipe: T): string
   makes (recipe: T): boolean
-  /** What is known where no mistake fits. Default: nothing. */
+  /** What is known if no mistake matches. Default: nothing. */
   otherwise?: MistakeId
 }
 
-/** Tries each mistake, then each two of them together. */
+/** Tries each mistake, then each pair of mistakes. */
 export function explain<T> ({ about, algorithm, right, mutations, signature, show, makes, otherwise = 'unknown' }: Search<T>): Explanation {
   const expected = show(right)
   const base = { about, algorithm, expected, signature }
@@ -71,7 +71,7 @@ function search<T> (right: T, mutations: ReadonlyArray<Mutation<T>>, makes: (rec
   }
 }
 
-/** Characters shown on either side of the difference. */
+/** Characters shown on each side of the difference. */
 const AROUND = 24
 
 function firstDifference (expected: string, implied: string): Difference | undefined {

@@ -18,16 +18,16 @@ interface Recipe {
 export interface RefusedJssdk {
   nonce: string
   timestamp: string
-  /** The page's address, without its fragment. */
+  /** The page's URL, without its fragment. */
   url: string
-  /** The same as the browser has it. */
+  /** The same, as the browser has it. */
   address: string
   signature: string
-  /** A living jsapi_ticket; '' if none was ever issued. */
+  /** A valid jsapi_ticket; '' if none was ever issued. */
   ticket: string
-  /** What else may have been taken for it. */
+  /** Other values that may have been used instead. */
   others: Array<{ id: 'ticket-dead' | 'ticket-card' | 'ticket-token', value: string }>
-  /** Pages that asked before this one. */
+  /** Pages that called before this one. */
   earlierPages: string[]
 }
 
@@ -58,7 +58,7 @@ const NAMES = { 'ticket-dead': 'expired jsapi_ticket', 'ticket-card': 'wx_card t
 
 function text ({ names, nonce, timestamp, url, sorted }: Recipe, ticket: string): string {
   const pairs = [`${names[0]}=${ticket}`, `${names[1]}=${nonce}`, `${names[2]}=${timestamp}`, `${names[3]}=${url}`]
-  // The order in which most code has them at hand.
+  // The order in which most code has the values.
   return (sorted ? pairs : [pairs[1], pairs[0], pairs[2], pairs[3]]).join('&')
 }
 

@@ -1,4 +1,4 @@
-/** A refused paySign: what a page (WeixinJSBridge) or an app (PayReq) hands to the cashier. */
+/** A refused paySign: the parameters that a page (WeixinJSBridge) or an app (PayReq) passes to the cashier. */
 import type { KeyObject } from 'node:crypto'
 import type { Account, Order } from '../state/state.ts'
 import { explain } from './explanation.ts'
@@ -33,7 +33,7 @@ export function explainPaySign ({ said, order, account, merchantKey, isApp = fal
       account,
       apiKey: account.apiKey
     })
-  // What is claimed wrongly explains enough: the signature may then be right in itself.
+  // A wrong parameter is explanation enough: the signature itself may be right.
   return claims.length === 0 ? explanation : { ...explanation, mistakes: [...claims.map(mistake), ...explanation.mistakes.filter(({ id }) => id !== 'unknown' && id !== 'other-text')] }
 }
 

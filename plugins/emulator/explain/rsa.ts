@@ -1,4 +1,4 @@
-/** APIv3 signs lines. What an RSA signature tells to whoever has the public key: whether its key made it, and the digest of what it signed. */
+/** APIv3 signs lines. With the public key, an RSA signature reveals whether its key made it, and the digest of the signed text. */
 import { constants, createHash, publicDecrypt } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { Mutation } from './explanation.ts'

@@ -1,4 +1,4 @@
-/** A refused v2 signature: of a call, or of what a page hands to the cashier. */
+/** A refused v2 signature: of a call, or of a page's parameters. */
 import { createHash, createHmac } from 'node:crypto'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
 import type { Account } from '../state/state.ts'
@@ -7,7 +7,7 @@ import type { Explanation, Mutation } from './explanation.ts'
 
 interface Recipe {
   pairs: Array<[name: string, value: string]>
-  /** Its name is shown, its value is not. */
+  /** Only its name is shown, not its value. */
   key: { name: string, value: string } | undefined
   /** The HMAC's own key, where it is not `key`. */
   hmacKey?: string

@@ -1,4 +1,4 @@
-/** A request of v2 that was not read, or read as empty: no signature was looked at. */
+/** A v2 request that could not be read, or counts as empty: its signature was not checked. */
 import type { Explanation } from './explanation.ts'
 import { mistake } from './mistakes.ts'
 import type { MistakeId } from './mistakes.ts'

@@ -1,34 +1,34 @@
-/** WeChat's bad days, on command: each fault meets the next calls of a path, before WeChat acts or after. */
+/** Faults on demand: each applies to the next calls of a path, before or after WeChat acts. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { RandomFaults } from './random-faults.ts'
 import { isOwn } from '../control/journal.ts'
 
 export interface Fault {
-  /** The beginning of the calls' paths. Default: every call but the emulator's own. */
+  /** Only calls whose path starts with this. Default: every call except the emulator's own. */
   path?: string
   /**
-   * `hang`: no answer; `reset`: the connection is cut; `html`: a gateway's page with HTTP 200; `502`: the same with 502;
-   * `garbage`: no XML and no JSON; `slow`: answered after `ms`; or one of WeChat's own codes, such as SYSTEMERROR.
+   * `hang`: no answer; `reset`: the connection is reset; `html`: a gateway's page with HTTP 200; `502`: the same with 502;
+   * `garbage`: neither XML nor JSON; `slow`: answered after `ms`; or one of WeChat's own codes, such as SYSTEMERROR.
    */
   kind: 'hang' | 'reset' | 'html' | '502' | 'garbage' | 'slow' | (string & {})
-  /** Before WeChat has acted, or after: then the answer is lost, and not what it says. Default `before`. */
+  /** Before WeChat has acted, or after: then only the answer is lost. Default `before`. */
   when?: 'before' | 'after'
-  /** How many calls it meets. Default 1. */
+  /** How many calls it applies to. Default 1. */
   times?: number
-  /** Of `slow`: milliseconds. Default 1000. */
+  /** For `slow`: milliseconds. Default 1000. */
   ms?: number
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The fault that this call of the emulator meets. */
+    /** The fault that applies to this call. */
     wechatFault?: (Fault & { /** One of WeChat's own. */ code: string | undefined }) | undefined
   }
 }
 
 const OURS = new Set(['hang', 'reset', 'html', '502', 'garbage', 'slow'])
 
-/** How likely each fault of a call is, from 0 to 1. */
+/** The probability of each fault of calls, from 0 to 1. */
 export type FaultOdds = Partial<Record<Fault['kind'], number>>
 
 export function faults (app: FastifyInstance) {

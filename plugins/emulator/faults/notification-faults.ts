@@ -1,11 +1,11 @@
-/** What can happen to a notification on its way, on command or by chance with a seed. */
+/** Faults of notifications, on demand or at random with a seed. */
 
 import type { RandomFaults } from './random-faults.ts'
 
 export interface NotificationFault {
   /**
-   * `drop`: it never arrives, and counts as a failure; `delay`: by `ms`; `hold`: until another has overtaken it (or a
-   * second has passed); `duplicate`: `copies` one after another, though accepted; `concurrent`: `copies` at once;
+   * `drop`: it never arrives, and counts as failed; `delay`: by `ms`; `hold`: until another has overtaken it (or a
+   * second has passed); `duplicate`: `copies` one after another, even if accepted; `concurrent`: `copies` at once;
    * `forge`: its signature is wrong.
    */
   kind: 'drop' | 'delay' | 'hold' | 'duplicate' | 'concurrent' | 'forge'
@@ -13,11 +13,11 @@ export interface NotificationFault {
   ms?: number
   /** Default 3. */
   copies?: number
-  /** How many notifications it meets. Default 1. */
+  /** How many notifications it applies to. Default 1. */
   times?: number
 }
 
-/** How likely each fault of a notification is, from 0 to 1. */
+/** The probability of each fault of notifications, from 0 to 1. */
 export type NotificationFaultOdds = Partial<Record<NotificationFault['kind'], number>>
 
 export function createNotificationFaults () {
@@ -40,7 +40,7 @@ export function createNotificationFaults () {
       if (--first.times <= 0) waiting.shift()
       return first
     },
-    /** Resolves when another notification has gone past. */
+    /** Resolves when another notification has overtaken this one. */
     overtaken: () => new Promise<void>(resolve => {
       const go = () => {
         held.delete(go)

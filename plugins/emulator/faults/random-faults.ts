@@ -1,6 +1,6 @@
-/** Bad random with a seed: the same seed, the same bad day. */
+/** Random faults with a seed: the same seed gives the same faults. */
 
-/** Draws one of the named misfortunes by its odds (0 to 1), or none. */
+/** Draws one of the faults by its probability (0 to 1), or none. */
 export interface RandomFaults { draw (odds: Readonly<Record<string, number>>): string | undefined, below (limit: number): number }
 
 export function createRandomFaults (seed: number): RandomFaults {
@@ -17,7 +17,7 @@ export function createRandomFaults (seed: number): RandomFaults {
   }
 }
 
-/** Small, and good enough for bad days. */
+/** A small generator, good enough for faults. */
 function mulberry32 (seed: number): () => number {
   let state = seed >>> 0
   return () => {

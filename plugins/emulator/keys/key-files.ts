@@ -1,4 +1,4 @@
-/** The files that SDKs in any language want to read, under the names that WeChat gives them. */
+/** Key files for SDKs in any language, with WeChat's file names. */
 import type { Pki } from './pki.ts'
 import { keyStore } from './pkcs12.ts'
 import { pem } from './v3-keys.ts'
@@ -9,7 +9,7 @@ export function keyFiles ({ ca, merchant, v3 }: Pki, mchId: string, withCertific
     'ca.pem': ca,
     'apiclient_cert.pem': merchant.cert,
     'apiclient_key.pem': merchant.key,
-    // WeChat's own opens with the mchId, too.
+    // WeChat's own file also has the mchId as its password.
     'apiclient_cert.p12': keyStore(merchant, mchId),
     'pub_key.pem': pem(v3.wechat.publicKey),
     ...(withCertificates && { 'platform_cert.pem': v3.platform().at(-1)?.cert ?? '' })

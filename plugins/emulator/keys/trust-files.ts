@@ -1,4 +1,4 @@
-/** What clients in other languages trust, besides the emulator, is what they trust anyway: its authority is added to the usual ones. */
+/** Trust files for clients in other languages: the usual authorities plus the emulator's. */
 import { readFileSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
 import { trustStore } from './pkcs12.ts'

@@ -1,13 +1,13 @@
-/** Waits for a notification, and says what came instead where it never does. */
+/** Waits for a notification; if it does not arrive, the error says which ones did. */
 import { once } from 'node:events'
 import type { Delivery, State } from '../state/state.ts'
 
-/** How many notifications the sentence names. */
+/** How many notifications the error names. */
 const NAMED = 5
 
-/** One that was sent already, or the next one. `timeout`: milliseconds. @throws Error after that time */
+/** A notification that was already sent, or the next one. `timeout`: milliseconds. @throws Error after that time */
 export async function awaitDelivery (state: Pick<State, 'deliveries' | 'events'>, which: (delivery: Delivery) => boolean, timeout: number): Promise<Delivery> {
-  // Not AbortSignal.timeout: its timer does not keep a process alive that waits for nothing else.
+  // Not AbortSignal.timeout, whose timer does not keep the process alive.
   const late = new AbortController()
   const timer = timeout === Infinity ? undefined : setTimeout(() => late.abort(), timeout)
   try {

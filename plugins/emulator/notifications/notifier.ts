@@ -1,4 +1,4 @@
-/** Tells the merchant about payments and refunds, again and again on WeChat's schedule until it is accepted. */
+/** Notifies the merchant of payments and refunds, on WeChat's schedule, until a notification is accepted. */
 import type { FastifyBaseLogger } from 'fastify'
 import { request } from 'undici'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
@@ -23,10 +23,10 @@ const MINUTE = 60
 const SCHEDULE = [15, 15, 30, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 180 * MINUTE, 180 * MINUTE, 360 * MINUTE, 360 * MINUTE]
 /** Milliseconds the merchant has to answer. */
 const PATIENCE = 5000
-/** Milliseconds that the end of this WeChat waits for those that are under way. */
+/** Milliseconds to wait for running deliveries when the emulator stops. */
 const GRACE = 200
 
-/** What is told, and to whom. */
+/** A notification and its receiver. */
 type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string, v3: boolean }
 
 const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache' }
@@ -34,11 +34,11 @@ const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache'
 export function createNotifier (state: State, keys: V3Keys, notificationFaults: NotificationFaults, log: FastifyBaseLogger) {
   const turns = createAppointments(state)
   const underWay = new Set<Promise<void>>()
-  /** What still has to be told, which attempt comes next, and when the one before was. */
+  /** A pending notification, its next attempt, and the time of the previous one. */
   const pending = state.memory.table<{ news: News, number: number, since: number }>('pending')
   const signer = callbackSigner(state, keys)
   let closed = false
-  /** A merchant who takes long to answer does not keep this WeChat from ending. */
+  /** A slow merchant does not keep the emulator from stopping. */
   const ended = new AbortController()
 
   const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
@@ -67,7 +67,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     })
   }
 
-  /** Signed anew for each attempt: a timestamp lives five minutes. */
+  /** Signed for each attempt: a timestamp is valid for five minutes. */
   function headersOf ({ about, body, v3 }: News): Record<string, string> {
     if (!v3) return { ...HEADERS, 'content-type': 'text/xml' }
     // As in the dumps that were found: no Request-ID, no Signature-Type.
@@ -123,10 +123,10 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     pending.set(key, told)
     turns.make(key, told.since, (SCHEDULE[told.number - 2] ?? 0) * 1000 * state.timeScale, () => start(key, told.news, told.number))
   }
-  // What was not yet told when this WeChat was stopped.
+  // Notifications pending when the emulator was stopped.
   for (const [key, told] of pending) again(key, told)
 
-  /** One attempt, with the fault that waits for it, if any. True if it was accepted. */
+  /** One attempt, with the next fault, if any. True if it was accepted. */
   async function deliver (news: News, number: number): Promise<boolean> {
     const { kind, ms = 1000, copies = 3 } = notificationFaults.next() ?? {}
     if (kind === 'drop') return false
@@ -148,7 +148,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
       const v3 = order.sign_type === 'RSA'
       tell({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', paidJson(order)) : paymentXml(order) })
     },
-    /** Orders that were paid together are told of together. */
+    /** A combined order has a single notification. */
     combinedPaid (orders: Order[]): void {
       tell({ about: 'payment', ...about(orders[0] as Order), v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', combinedJson(orders)) })
     },
@@ -164,15 +164,15 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
       const body = v2Xml(signed({ state, signType: 'MD5', apiKey: state.account.apiKey, ...(sub && { sub: { sub_mch_id: sub, sub_appid: '' } }) }, values))
       tell({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: false, body })
     },
-    /** Anything else that v3 tells. */
+    /** Any other v3 event. */
     event ({ url, type, originalType, summary, content, out_trade_no: number = '' }: V3Event): void {
       tell({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: true, body: eventJson(type, originalType, summary, content) })
     },
-    /** A false signature, to see whether the merchant looks; not sent again. */
+    /** A deliberately wrong signature, to probe the merchant's verification; not resent. */
     async probe (url: string): Promise<Delivery> {
       return await attempt({ about: 'probe', out_trade_no: '', out_refund_no: '', url, v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', { probe: true }) }, 1)
     },
-    /** Sends once more what was sent before, byte for byte, outside the schedule; v3's headers are signed anew. */
+    /** Resends a notification byte for byte, outside the schedule; v3 headers are signed again. */
     async resend (id: string): Promise<Delivery | undefined> {
       const before = state.deliveries.find(delivery => delivery.id === id)
       return before && await attempt({ ...pick(before), body: before.request.body, v3: 'wechatpay-signature' in before.request.headers }, before.attempt)

@@ -22,7 +22,7 @@ export interface TestPayment {
   /** Integer fen. */
   amount: number
   openid?: string
-  /** Default: made up. */
+  /** Default: generated. */
   transactionId?: string
   attach?: string
   paidAt?: Date
@@ -39,19 +39,19 @@ export interface TestRefund {
   transactionId?: string
 }
 
-/** What `app.inject({ method: 'POST', url: '/wechat/notify', ...message })` takes. */
+/** For `app.inject({ method: 'POST', url: '/wechat/notify', ...message })`. */
 export interface TestMessage { headers: Record<string, string>, payload: string }
 
 export interface TestNotifications {
   v2: { payment (payment: TestPayment): TestMessage, refund (refund: TestRefund): TestMessage }
   v3: {
-    /** `merchant.v3` of a server that shall believe these messages: keys made up, the apiV3Key as given. */
+    /** `merchant.v3` for a server that accepts these messages: generated keys, and the given apiV3Key. */
     merchant: { serialNo: string, privateKey: string, apiV3Key: string, publicKeyId: string, publicKey: string }
     payment (payment: TestPayment): TestMessage
     refund (refund: TestRefund): TestMessage
     /** Any other event. */
     event (eventType: string, resource: object, eventId?: string): TestMessage
-    /** The same, with a signature that is false. */
+    /** The same message with a wrong signature. */
     forged (message: TestMessage): TestMessage
   }
 }

@@ -1,17 +1,17 @@
-/** Several accounts at one address: whose a call is, told by the ids in it, as WeChat tells it. */
+/** Several accounts at one address: calls are routed by the ids they contain, as at WeChat. */
 import type { IncomingMessage } from 'node:http'
 import type { State } from '../state/state.ts'
 
 export interface Side {
-  /** '' for the one that was there first; the others live under `/<name>`, too. */
+  /** '' for the first account; the others also have the path `/<name>`. */
   name: string
   state: State
 }
 
-/** @throws Error where two accounts could not be told apart */
+/** @throws Error if two accounts cannot be distinguished */
 export function checkSides (sides: readonly Side[]): void {
   for (const [index, { name, state: { account } }] of sides.entries()) {
-    if (index > 0 && !/^[\w-]+$/.test(name)) throw new Error('an account\'s name must be of letters, digits, _ and -')
+    if (index > 0 && !/^[\w-]+$/.test(name)) throw new Error('an account\'s name must consist of letters, digits, _ and -')
     for (const other of sides.slice(0, index)) {
       if (other.name === name) throw new Error(`two accounts are named ${name}`)
       if (other.state.account.appId === account.appId) throw new Error(`two accounts have the appId ${account.appId}`)

@@ -1,4 +1,4 @@
-/** What a test, or a person, does on WeChat's side: the control interface, typed. */
+/** The typed control interface: actions on WeChat's side. */
 import type { FastifyInstance } from 'fastify'
 import type { EmulatorConfig } from '../control/config.ts'
 import type { Chaos } from '../control/fault-routes.ts'
@@ -22,49 +22,49 @@ export interface EmulatorControls {
   readonly config: EmulatorConfig
   readonly account: Account
   order (outTradeNo: string): Order | undefined
-  /** The visitor pays; the notification is on its way. Throws if the order cannot be paid. */
+  /** The visitor pays; the notification is sent. Throws if the order cannot be paid. */
   pay (outTradeNo: string, payer?: { openid?: string, subMchId?: string }): Promise<Order>
   cancel (outTradeNo: string, payer?: { subMchId?: string }): Promise<Order>
-  /** The merchant refunds in the web console: what is left, or as many fen. */
+  /** The merchant refunds in the web console: the rest, or this many fen. */
   refundInConsole (outTradeNo: string, amount?: number): Promise<Refund>
-  /** A visitor scans a QR code: the order that it leads to. Throws if there is none. */
+  /** A visitor scans a QR code; returns its order. Throws if there is none. */
   scan (url: string, openid?: string): Promise<Order>
-  /** What a payer shows at the till. */
+  /** Creates a payment code for pay by code. */
   authCode (behaviour?: AuthCodeBehaviour, openid?: string): Promise<string>
   refunds (): Refund[]
-  /** Ends a refund, SUCCESS by default; in v2's words or in v3's. */
+  /** Settles a refund, SUCCESS by default; takes a v2 or v3 status. */
   settleRefund (outRefundNo: string, status?: RefundEnd): Promise<Refund>
-  /** The visitor pays orders that were placed together. */
+  /** The visitor pays a combined order. */
   payCombined (combineOutTradeNo: string): Promise<Order[]>
-  /** The receiver of a transfer confirms it. */
+  /** The receiver confirms a transfer. */
   confirmTransfer (outBillNo: string): Promise<void>
-  /** Which keys v3 is signed with from now on; of `both`, how far the switch is (`under-way`, and all callbacks by the public key, unless said otherwise). */
+  /** Sets the keys that sign v3 from now on; for `both`, the stage of the switch (default: `under-way`, with all callbacks signed with the public key). */
   setKeyMode (mode: KeyMode, change?: Partial<KeySwitch>): Promise<void>
-  /** A new platform certificate signs from now on; its serial number. */
+  /** Issues a new platform certificate, which signs from now on; returns its serial number. */
   rotateCertificate (): Promise<string>
-  /** A v3 notification with a signature that is false on purpose. */
+  /** Sends a v3 notification with a deliberately wrong signature. */
   probe (url: string): Promise<Delivery>
-  /** The next calls of this path meet a fault. */
+  /** Adds a fault for the next calls of a path. */
   fault (fault: Fault): Promise<void>
   clearFaults (): Promise<void>
-  /** What happens to the next notifications. */
+  /** Adds a fault for the next notifications. */
   notificationFault (fault: NotificationFault): Promise<void>
-  /** What may happen to any call and any notification, by chance, until `clearFaults()`. */
+  /** Random faults for all calls and notifications, until `clearFaults()`. */
   chaos (chaos: Chaos): Promise<void>
-  /** The calls that came, the newest first, each with its verdict. */
+  /** The received calls with their verdicts, newest first. */
   calls (): Promise<Call[]>
-  /** Why a signature was refused: that of a call, or the last one. Throws if none was. */
+  /** Explains a call's refused signature, or the last one. Throws if none was refused. */
   explain (callId?: string): Promise<Explanation>
   notifications (): Delivery[]
-  /** What the app has sent to users: template, subscribed and customer-service messages, the oldest first. */
+  /** Messages the app sent to users: template, subscription and customer-service messages, oldest first. */
   messages (): Message[]
-  /** A transfer comes into a state; `reason`: of FAIL. */
+  /** Sets the state of a transfer; `reason`: for FAIL. */
   settleTransfer (outBillNo: string, state: TransferState, reason?: string): Promise<void>
-  /** A payer complains about a paid order; its complaint_id. */
+  /** A payer complains about a paid order; returns the complaint_id. */
   complain (outTradeNo: string, complaint: NewComplaint): Promise<string>
   /**
-   * The next notification that this holds for, or one that has been sent already. Rejects after `timeout` milliseconds
-   * (default 10,000; Infinity: never) with an error that says which notifications came, and what they were answered.
+   * Resolves with the next notification that matches, or one that was already sent. Rejects after `timeout` milliseconds
+   * (default 10,000; Infinity: never) with an error that lists the notifications and their answers.
    */
   waitForNotification (which?: (delivery: Delivery) => boolean, options?: { timeout?: number }): Promise<Delivery>
   resend (id: string): Promise<Delivery>
@@ -83,11 +83,11 @@ export interface EmulatorControls {
   /** How the third-party platform stands: its URL, ticket and tokens, and each account's authorization. */
   component (): Promise<ComponentSummary>
   /**
-   * Moves this WeChat's calendar, in milliseconds (negative: back): bills, expiry, refunds, tokens and redelivery go by it.
-   * Answers, callbacks and the check of timestamps keep to the real time.
+   * Moves the emulator's clock, in milliseconds (negative: back): bills, expiry, refunds, tokens and redelivery follow it.
+   * Timestamps of answers and callbacks, and the check of yours, use the real time.
    */
   advance (ms: number): void
-  /** Back to the real date. */
+  /** Returns to the real date. */
   resetClock (): void
 }
 

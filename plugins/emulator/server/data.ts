@@ -1,4 +1,4 @@
-/** What `--data DIR` keeps: all that this WeChat knows, and its keys, so that it is the same one after a restart. */
+/** Stores the emulator's state and keys for `--data DIR`, so that they survive a restart. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Side } from './accounts.ts'
@@ -14,10 +14,10 @@ interface Saved {
   accounts: Record<string, { memory: MemorySnapshot, keys: SavedV3Keys }>
 }
 
-/** Milliseconds that changes are gathered before they are written. */
+/** Milliseconds to collect changes before they are written. */
 const GATHERED = 50
 
-/** @throws Error where the file is there but cannot be read */
+/** @throws Error if the file exists but cannot be read */
 export function readState (dir: string): Saved | undefined {
   let text: string
   try {
@@ -30,7 +30,7 @@ export function readState (dir: string): Saved | undefined {
     const saved = JSON.parse(text) as Saved
     if (saved.version === 1) return saved
   } catch { /* said below */ }
-  throw new Error(`${join(dir, 'state.json')} is not this emulator's: move it away to begin anew`)
+  throw new Error(`${join(dir, 'state.json')} is not an emulator's state: move it away to start with a new one`)
 }
 
 export interface Kept { authority: Authority, sides: ReadonlyArray<Side & { pki: Pki }> }

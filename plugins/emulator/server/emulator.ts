@@ -1,6 +1,6 @@
 /**
  * WeChat's side on your own machine: a Fastify plugin, and `createEmulator()` that starts one by itself.
- * It refuses what WeChat refuses, with WeChat's codes and words. For development and tests only.
+ * It refuses what WeChat refuses, with WeChat's codes and messages. For development and tests only.
  */
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -27,30 +27,30 @@ import type { StateOptions } from '../state/state.ts'
 
 export interface Emulator extends EmulatorControls {
   readonly app: FastifyInstance
-  /** Where TLS listens, for WeChat's own host names too. */
+  /** The TLS port, for WeChat's own host names, too. */
   readonly securePort: number
-  /** The controls of an account that `accounts` named. Throws if there is none. */
+  /** The controls of an account in `accounts`. Throws if there is none with this name. */
   named (name: string): EmulatorControls
   close (): Promise<void>
 }
 
 export interface CreateEmulatorOptions extends EmulatorOptions {
-  /** Default: any free one. */
+  /** Default: any free port. */
   port?: number
-  /** Where TLS listens. Default: any free one. */
+  /** The TLS port. Default: any free port. */
   securePort?: number
   /** Default 127.0.0.1: only this machine. */
   host?: string
-  /** Further names and addresses that it is reached by: its TLS certificate is good for them, and its own interface answers to them. */
+  /** Further host names and addresses: its TLS certificate includes them, and the control interface accepts them. */
   publicHost?: string | string[]
-  /** A folder in which everything is kept: the next emulator there is the same one. Default: nothing is kept. */
+  /** A folder for state and keys: the next emulator with this folder continues from there. Default: nothing is kept. */
   data?: string
-  /** More accounts, each with a merchant of its own: at the same address, told apart by their ids, and under `/<name>`. */
+  /** Further accounts, each with its own merchant, at the same address: calls are routed by their ids, or by the path `/<name>`. */
   accounts?: Array<StateOptions & { name: string }>
   logger?: FastifyServerOptions['logger']
 }
 
-/** Starts an emulator on a port of its own and hands out its controls. */
+/** Starts an emulator on its own port and returns its controls. */
 export async function createEmulator (options: CreateEmulatorOptions = {}): Promise<Emulator> {
   checkEmulatorOptions(options)
   refuseProduction(options.allowProduction)

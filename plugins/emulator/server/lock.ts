@@ -1,4 +1,4 @@
-/** One emulator for each `--data` folder: two would overwrite what the other has written. A dead process holds nothing. */
+/** Allows one emulator per `--data` folder: two would overwrite each other's state. A dead process's lock is released. */
 import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { request } from 'undici'

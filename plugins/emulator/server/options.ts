@@ -1,4 +1,4 @@
-/** Every option of the emulator: what it may be. One that its type has and this table lacks does not compile. */
+/** The type of every emulator option. An option missing in this table does not compile. */
 import { anything, checkOptions, flag, handler, integer, list, number, object, oneOf, shape, text } from '../../../src/shapes.ts'
 import type { Shape, ShapesOf } from '../../../src/shapes.ts'
 import type { CreateEmulatorOptions } from './emulator.ts'

@@ -1,4 +1,4 @@
-/** WeChat's side as a Fastify plugin: all of its paths, and the emulator's own interface under /_emulator. */
+/** WeChat's side as a Fastify plugin: all of its paths, and the control interface under /_emulator. */
 import { randomUUID, verify } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { authorize } from '../wechat/browser/authorize.ts'
@@ -34,7 +34,7 @@ import { checkPluginOptions } from './options.ts'
 export interface EmulatorOptions extends StateOptions {
   /** A third-party platform (第三方平台) that the accounts here may authorize; `true`: all of it made up. Default: none. */
   component?: boolean | ComponentOptions
-  /** Needed, together with the environment's WECHAT_EMULATOR_IN_PRODUCTION=yes, where NODE_ENV is production. */
+  /** Required, together with the environment variable WECHAT_EMULATOR_IN_PRODUCTION=yes, if NODE_ENV is production. */
   allowProduction?: boolean
   /** @internal What WeChat knows, its certificates, where its mutual TLS is, and the other accounts here; made anew by default. */
   parts?: { state: State, pki: Pki, secureOrigin (host: string): string | undefined, names: string[], id: string, publicHosts: readonly string[], platform: OpenPlatform | undefined }
@@ -43,7 +43,7 @@ export interface EmulatorOptions extends StateOptions {
 /** A video may have 5 MB. */
 const BODY_LIMIT = 6 << 20
 
-/** @throws Error where NODE_ENV is production, unless told twice */
+/** @throws Error if NODE_ENV is production, unless both overrides are set */
 export async function emulator (app: FastifyInstance, options: EmulatorOptions): Promise<void> {
   checkPluginOptions(options)
   refuseProduction(options.allowProduction)
@@ -112,5 +112,5 @@ function ownPlatform (app: FastifyInstance, component: EmulatorOptions['componen
 export function refuseProduction (allowed = false): void {
   if (process.env.NODE_ENV !== 'production') return
   if (allowed && process.env.WECHAT_EMULATOR_IN_PRODUCTION === 'yes') return
-  throw new Error('the WeChat emulator does not run with NODE_ENV=production: it accepts payments nobody makes')
+  throw new Error('the WeChat emulator does not run with NODE_ENV=production: its payments are not real')
 }

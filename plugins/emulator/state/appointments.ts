@@ -1,4 +1,4 @@
-/** What happens some time later on this WeChat's calendar: when that is moved on, whatever has become due happens. */
+/** Actions scheduled on the emulator's clock: when the clock is moved, everything that is due happens. */
 import type { State } from './state.ts'
 
 interface Appointment { since: number, delay: number, run (): void, timer: NodeJS.Timeout }

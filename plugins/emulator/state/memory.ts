@@ -1,4 +1,4 @@
-/** What this WeChat remembers, by name: plain values, so that they can be written to a file and read back. */
+/** The state's tables by name: plain values, so that they can be written to a file and read back. */
 
 export interface Memory {
   /** A table of plain values; the same one for the same name. */

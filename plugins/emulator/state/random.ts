@@ -1,4 +1,4 @@
-/** Where ids and nonces come from: the system's random source, or a seed that makes a run repeatable. */
+/** The source of ids and nonces: the system's random source, or a seed that makes a run repeatable. */
 import { createHash, randomBytes } from 'node:crypto'
 
 export interface Random {
@@ -15,7 +15,7 @@ export interface Random {
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
-/** The same seed, the same draws in the same order. Keys are never made of it: a key that can be made again is none. */
+/** The same seed gives the same values in the same order. Never used for keys: a reproducible key is no secret. */
 export function createRandom (seed?: string): Random {
   const bytes = seed === undefined ? randomBytes : seeded(seed)
   const hex = (count: number) => bytes(count).toString('hex')

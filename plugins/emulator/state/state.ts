@@ -1,10 +1,10 @@
-/** Everything WeChat knows in this emulator: one account, one merchant, its visitors, what was issued and ordered. */
+/** WeChat's state in this emulator: one account, one merchant, its visitors, issued tokens, orders and so on. */
 import { EventEmitter } from 'node:events'
 import { createMemory } from './memory.ts'
 import type { MemorySnapshot } from './memory.ts'
 import { createRandom } from './random.ts'
 
-/** Every secret made up here begins so; the client refuses such keys while its endpoints are WeChat's own. */
+/** The prefix of every generated secret; the client refuses such keys when its endpoints are WeChat's own. */
 const MARK = 'emulator'
 
 export interface Account {
@@ -16,38 +16,38 @@ export interface Account {
 }
 
 export interface StateOptions extends Partial<Account> {
-  /** Seconds an access_token, and a ticket, lives. Default 7200. */
+  /** Lifetime of access_tokens and tickets in seconds. Default 7200. */
   tokenLifetime?: number
   ticketLifetime?: number
-  /** Redelivery delays are multiplied by this: 0.001 makes seconds of milliseconds. Default 1. */
+  /** Multiplies redelivery delays: with 0.001, a second becomes a millisecond. Default 1. */
   timeScale?: number
-  /** Milliseconds since 1970, for a simulated clock. Default: this machine's. */
+  /** A simulated clock in milliseconds since 1970. Default: this machine's. */
   now?: () => number
   /** Seconds until a refund arrives, times `timeScale`. Default 1. */
   refundDelay?: number
   /** Which keys WeChat signs v3 with. Default `public-key`, as for merchants since autumn 2024. */
   keyMode?: KeyMode
-  /** Integer fen on the merchant's account that refunds and payouts are taken from. Default 10,000,000. */
+  /** Integer fen: the merchant's balance for refunds and payouts. Default 10,000,000. */
   balance?: number
-  /** Merchants that this one, as a service provider, may act for. */
+  /** Sub-merchants of this merchant as a service provider. */
   subMerchants?: SubMerchant[]
-  /** Where WeChat asks for the order of a NATIVE code of mode 1. */
+  /** The callback URL for NATIVE codes of mode 1. */
   nativeUrl?: string
-  /** Makes ids and nonces, and the account's own where none is given, repeatable. */
+  /** Makes ids, nonces and a generated account repeatable. */
   seed?: string
   /** Further appIds that are bound to the merchant. */
   appIds?: string[]
-  /** Hosts that may receive logins and use the JS-SDK, besides this machine's own. */
+  /** Hosts that may receive logins and use the JS-SDK, in addition to this machine's own. */
   domains?: string[]
 }
 
 export type KeyMode = 'public-key' | 'certificate' | 'both'
 
-/** How far a merchant who has both kinds of key is with the switch, as the web console shows it. WeChat's document 4012154180. */
+/** The stage of the switch for a merchant with both kinds of keys, as the web console shows it. WeChat's document 4012154180. */
 export interface KeySwitch {
   /** `not-begun`: certificates sign all; `under-way`: answers follow the request's Wechatpay-Serial; `done`: the public key signs all. */
   stage: 'not-begun' | 'under-way' | 'done'
-  /** Of `under-way`: the share of callbacks that the public key signs, 0 to 1; WeChat goes by 0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1. */
+  /** For `under-way`: the share of callbacks signed with the public key, 0 to 1; WeChat uses 0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1. */
   callbacks: number
 }
 
@@ -123,7 +123,7 @@ export interface Refund {
 /** What a payment code does when it is scanned. */
 export type AuthCodeBehaviour = 'pays' | 'asks' | 'poor' | 'expired'
 
-/** Money that the merchant sent to somebody: a red packet or a transfer. */
+/** Money that the merchant sent to a user: a red packet or a transfer. */
 export interface Payout {
   kind: 'redpack' | 'transfer'
   number: string
@@ -135,7 +135,7 @@ export interface Payout {
   at: number
 }
 
-/** One attempt to tell the merchant about a payment or a refund. */
+/** One attempt to notify the merchant of a payment or a refund. */
 export interface Delivery {
   id: string
   /** What it is about. */
@@ -226,13 +226,13 @@ export function createState (options: StateOptions = {}, saved?: MemorySnapshot)
     deliveries: memory.list<Delivery>('deliveries'),
     /** `change`: something is to be seen, or saved, that was not before; `clock`: the calendar was moved. */
     events,
-    /** Milliseconds since 1970 on this WeChat's calendar: orders, bills, tokens and whatever expires go by it. */
+    /** The emulator's clock in milliseconds since 1970: orders, bills, tokens and everything that expires follow it. */
     now: () => now() + ahead,
-    /** Milliseconds since 1970, wherever the calendar stands: what is signed, and checked to be of these five minutes, goes by it. */
+    /** The real time in milliseconds since 1970: signatures and the check of timestamps use it. */
     wireNow: now,
-    /** Moves the calendar, in milliseconds; negative: back. It is not kept: a restart begins today. */
+    /** Moves the clock, in milliseconds; negative: back. Not kept: a restart returns to the real date. */
     advance,
-    /** Back to this machine's date. */
+    /** Returns to this machine's date. */
     resetClock: () => advance(-ahead),
     isOurDomain: (host: string) => /^(?:localhost|127\.0\.0\.1|\[::1\])$/.test(host.replace(/:\d+$/, '')) || (options.domains ?? []).includes(host)
   }
@@ -240,7 +240,7 @@ export function createState (options: StateOptions = {}, saved?: MemorySnapshot)
 
 export type State = ReturnType<typeof createState>
 
-/** An openid that this account's visitors may have: known ones, and well-formed unknown ones, which count as new visitors. */
+/** Valid openids of this account's visitors: known ones, and well-formed unknown ones, which count as new visitors. */
 export function openidProblem (state: State, openid: string): string | undefined {
   const known = state.users.find(user => user.openid === openid)
   if (known?.foreign) return 'appid and openid not match'

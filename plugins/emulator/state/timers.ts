@@ -1,4 +1,4 @@
-/** What happens by itself after a while on this WeChat's calendar: seconds as WeChat has them, times `timeScale`. */
+/** Timers on the emulator's clock: WeChat's delays in seconds, times `timeScale`. */
 import { createAppointments } from './appointments.ts'
 import type { State } from './state.ts'
 

@@ -1,4 +1,4 @@
-/** Calls of WeChat Pay v2: parameters signed, the answer verified before anything in it is believed. */
+/** WeChat Pay v2 calls: signs the parameters, and verifies the answer before using anything in it. */
 import type { X509Certificate } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { redact, WechatApiError, WechatReplyError } from '../../errors.ts'
@@ -18,9 +18,9 @@ import type { Fields } from './xml.ts'
 import { xmlWriter } from './xml-writer.ts'
 
 export interface V2PostOptions {
-  /** The call needs the merchant's client certificate. Default: what WeChat's documentation says of this path. */
+  /** Whether the call requires the merchant's client certificate. Default: as WeChat documents this path. */
   cert?: boolean
-  /** WeChat acts at most once however often this very call arrives, so that an unknown outcome may be repeated. Default: as documented, else false. */
+  /** WeChat acts at most once, however often this call arrives, so an unknown outcome may be retried. Default: as documented, otherwise false. */
   repeatable?: boolean
 }
 
@@ -28,31 +28,31 @@ export type V2Params = Readonly<Record<string, string | number | undefined>>
 
 export interface V2Client {
   /**
-   * Any v2 call: adds appid, mch_id (and sub_mch_id), nonce_str, sign_type and sign as the path wants them; returns the
+   * Any v2 call: adds appid, mch_id (and sub_mch_id), nonce_str, sign_type and sign as the path requires; returns the
    * verified fields of the answer.
    * @throws WechatApiError with err_code (or return_msg); WechatReplyError; WechatNetworkError; WechatConfigError if a certificate is needed and none was given
    */
   post (path: string, params: V2Params, options?: V2PostOptions): Promise<Fields>
-  /** A call that answers with a file: its bytes as they arrive, or the typed error that came instead. */
+  /** A call that returns a file: its bytes as they arrive, or the typed error that came instead. */
   download (path: string, params: V2Params, options?: V2PostOptions): Promise<AsyncIterable<Buffer>>
 }
 
 export interface V2ClientParts {
   http: HttpOptions | undefined
-  /** Base URLs: WeChat Pay's host and its stand-by. */
+  /** Base URLs: WeChat Pay's host and the backup host. */
   bases: readonly string[]
   appId: string
   merchant: CheckedV2
-  /** Where several clients of one merchant share it. */
+  /** Set if several clients of one merchant share it. */
   wire?: V2Wire
 }
 
-/** The client, and what signs besides it: the front end's parameters. */
+/** The client, plus the key for signing the front end's parameters. */
 export interface V2Caller extends V2Client {
   /** The key that signs: the merchant's, or the sandbox's. */
   apiKey (): Promise<string>
-  /** The same for another of the provider's merchants, over the same connections. */
-  /** The merchant's own, if it has one. */
+  /** The same for another sub-merchant, over the same connections. */
+  /** The merchant's own certificate, if it has one. */
   certificate (): X509Certificate | undefined
   forMerchant (ids: MerchantIds, appId?: string): V2Caller
   disconnect (): Promise<void>
@@ -76,7 +76,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
     for (const name of Object.keys(params)) {
       const value = params[name]
       if (value !== undefined && value !== '') fields[name] = String(value)
-      // Said to be nothing: not the account's own either.
+      // Explicitly set to undefined: do not add the account's own id.
       else if (name in fields) delete fields[name]
     }
     fields.nonce_str = nonce()
@@ -130,7 +130,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
         if (reply.status !== 200) throw new WechatReplyError(path, `answered with HTTP ${reply.status}`)
         return await believe(path, endpoint, parse(path, reply.body, endpoint.list))
       }, {
-        // A SYSTEMERROR is answered with the same call again; who is shut out only stays out longer by knocking.
+        // Retry a SYSTEMERROR with the same call; retrying while blocked only prolongs the block.
         retries: 1,
         delay: 200,
         again: error => repeatable && error instanceof WechatApiError && error.retryable && error.fault === 'wechat' && error.wechatCode !== 'INVALID_REQ_TOO_MUCH'
@@ -152,7 +152,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
   }
 }
 
-/** Its first characters, which stay in it. */
+/** Peeks at its first bytes; they stay in the stream. */
 async function beginningOf (body: Readable): Promise<string> {
   const parts = body.iterator({ destroyOnReturn: false })
   const { done, value } = await parts.next() as IteratorResult<Buffer, undefined>

@@ -1,26 +1,26 @@
 /**
- * Where v2's calls differ from each other: who has to show a certificate, how they spell the ids, which signature they
- * take, and whether the answer is signed. WeChat Pay v2 documentation, one page a call.
+ * How v2 calls differ: which ones require a certificate, how they name the ids, which signature type they
+ * accept, and whether the answer is signed. WeChat Pay v2 documentation, one page per call.
  */
 import type { SignType } from './sign.ts'
 
 export interface Endpoint {
-  /** Needs the merchant's client certificate. */
+  /** Requires the merchant's client certificate. */
   cert?: boolean
-  /** How the account's and the merchant's ids are called here; `false` if the call has none. */
+  /** The field names of the account's and the merchant's ids; `false` if the call has none. */
   appid?: 'appid' | 'wxappid' | 'mch_appid' | false
   mchId?: 'mch_id' | 'mchid'
-  /** The only signature it takes, whatever the merchant's is. */
+  /** The only signature type it accepts, whatever the merchant's is. */
   signType?: SignType
-  /** False for the older calls that know no sign_type field. */
+  /** False for older calls without a sign_type field. */
   namesSignType?: boolean
-  /** False where WeChat does not sign the answer: then TLS alone vouches for it. */
+  /** False if WeChat does not sign the answer: then only TLS protects it. */
   signedReply?: boolean
-  /** WeChat acts at most once on the same number, so that an unknown outcome may be repeated. */
+  /** WeChat acts at most once on the same number, so an unknown outcome may be retried. */
   repeatable?: boolean
-  /** False where a `return_code` of SUCCESS is all the answer says of success. */
+  /** False if `return_code` SUCCESS is the answer's only sign of success. */
   resultCode?: boolean
-  /** An element of the answer that holds elements; its inner XML is handed out as text. */
+  /** An element of the answer with nested elements; its inner XML is returned as text. */
   list?: string
 }
 
@@ -32,7 +32,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   '/pay/orderquery': { repeatable: true },
   '/pay/closeorder': { repeatable: true },
   '/pay/refundquery': { repeatable: true },
-  // The money moves at once and the payer's code works once: an unknown outcome is queried, never sent again.
+  // The money moves at once and the payer's code works once: query an unknown outcome, never send it again.
   '/pay/micropay': { repeatable: false },
   '/secapi/pay/reverse': { cert: true, repeatable: true },
   '/secapi/pay/refund': { cert: true, repeatable: true },

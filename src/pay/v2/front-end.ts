@@ -1,4 +1,4 @@
-/** Parameters that a page or an app hands to WeChat to open the cashier: WeChat Pay v2 documentation, "JSAPI payment, the page" and "APP payment, the app". */
+/** Parameters that a page or an app passes to WeChat to open the cashier: WeChat Pay v2 documentation, "JSAPI payment, the page" and "APP payment, the app". */
 import { nonce } from '../../nonce.ts'
 import type { AppParams, JsapiParams } from '../version.ts'
 import { signV2 } from './sign.ts'

@@ -1,4 +1,4 @@
-/** Pay by code by v2: WeChat Pay v2 documentation, "Submit a micropay payment" and "Reverse an order". */
+/** Pay by code with v2: WeChat Pay v2 documentation, "Submit a micropay payment" and "Reverse an order". */
 import { WechatApiError, WechatConfigError } from '../../errors.ts'
 import type { CheckedV2 } from '../merchant.ts'
 import type { PayByCode } from '../version.ts'
@@ -6,14 +6,14 @@ import type { V2Caller } from './client.ts'
 import { orderParams } from './order-params.ts'
 import { asPayment, oddField } from './payment.ts'
 
-/** Answers that leave open whether the money has moved. */
+/** Answers that do not say whether the money has moved. */
 const OPEN_END = new Set(['USERPAYING', 'SYSTEMERROR', 'BANKERROR'])
 
 export function createV2PayByCode (v2: V2Caller, appId: string, merchant: CheckedV2): PayByCode {
   return {
     async take (order) {
-      // Without it a payment of unknown outcome could not be reversed: better not begun.
-      if (!merchant.certificate) throw new WechatConfigError('merchant.v2.pfx', '(or cert with key) is required for micropay: an order that fails half-way is reversed with it')
+      // Without the certificate a payment of unknown outcome cannot be reversed: do not start it.
+      if (!merchant.certificate) throw new WechatConfigError('merchant.v2.pfx', '(or cert and key) is required for micropay: it is needed to reverse an order that fails halfway')
       try {
         const fields = await v2.post('/pay/micropay', { ...orderParams(order), auth_code: order.authCode })
         return oddField(fields) === undefined ? asPayment(fields, 'SUCCESS') : undefined
@@ -29,7 +29,7 @@ export function createV2PayByCode (v2: V2Caller, appId: string, merchant: Checke
         return { outTradeNo, state: 'REVOKED', appId: raw.appid as string, mchId: raw.mch_id as string, raw }
       } catch (error) {
         if ((error as { wechatCode?: string }).wechatCode !== 'ORDERNOTEXIST') throw error
-        // It never arrived: there is nothing to give back.
+        // The order never arrived: there is nothing to reverse.
         return { outTradeNo, state: 'NOTPAY', appId, mchId: merchant.mchId, raw: {} }
       }
     }

@@ -1,4 +1,4 @@
-/** v2 notifications: WeChat Pay v2 documentation, "Payment result notification" and "Refund result notification". Nothing is believed before it is verified. */
+/** v2 notifications: WeChat Pay v2 documentation, "Payment result notification" and "Refund result notification". Nothing is used before it is verified. */
 import { WechatNotificationError } from '../../errors.ts'
 import { isOwnAppId } from '../merchant.ts'
 import type { CheckedV2 } from '../merchant.ts'
@@ -11,7 +11,7 @@ import { verifyV2 } from './sign.ts'
 import { readXml } from './xml.ts'
 import type { Fields } from './xml.ts'
 
-/** A genuine message: a payment, the news that an attempt to pay failed, or what became of a refund. */
+/** A genuine message: a payment, a failed attempt to pay, or the result of a refund. */
 export type V2Notification =
   | { kind: 'payment', payment: Payment, raw: Fields }
   | { kind: 'failure', raw: Fields }
@@ -29,7 +29,7 @@ export function readV2Notification (body: Uint8Array, appId: string, merchant: C
 function paymentIn (fields: Fields, appId: string, merchant: CheckedV2): V2Notification {
   if (!verifyV2(fields, merchant.apiKeys, merchant.signType)) throw new WechatNotificationError('the signature is missing or wrong', 401)
   const odd = oddField(fields) ?? cutField(fields)
-  if (odd) throw new WechatNotificationError(`the field ${odd} is not of its form`)
+  if (odd) throw new WechatNotificationError(`the field ${odd} is malformed`)
   refuseForeign(fields, appId, merchant)
   if (fields.result_code === 'FAIL') return { kind: 'failure', raw: fields }
   const payment = fields.result_code === 'SUCCESS' ? asPayment(fields, 'SUCCESS') : undefined
@@ -38,28 +38,28 @@ function paymentIn (fields: Fields, appId: string, merchant: CheckedV2): V2Notif
 }
 
 /**
- * Around a refund nothing is signed: what vouches for it is that it was encrypted with the merchant's key. That cipher
- * notices no change by itself, so the text inside has to be of WeChat's own form in every field.
+ * A refund notification is not signed: only its encryption with the merchant's key proves its origin. The cipher
+ * does not detect changes, so every field of the decrypted text must be in WeChat's format.
  */
 function refundIn (outer: Fields, appId: string, merchant: CheckedV2): V2Notification {
   refuseForeign(outer, appId, merchant)
   const ids = { mchId: merchant.mchId, subMchId: outer.sub_mch_id }
   let fields: Fields | undefined
   let problem: unknown
-  // The cipher itself does not tell whether the key was right: the text's form does.
+  // The cipher does not show whether the key was right; the format of the text does.
   for (const apiKey of merchant.apiKeys) {
     try {
       fields = read(decrypted(outer.req_info as string, apiKey), 'root')
       break
     } catch (error) {
-      // The newest key's refusal is the one that tells.
+      // Report the newest key's refusal.
       problem ??= error
     }
   }
   if (!fields) throw problem
   const refund = asRefund(fields, fields.refund_status ?? '', ids)
-  // PROCESSING is what a query says; a notification comes when it is over.
-  if (!refund || refund.state === 'PROCESSING') throw new WechatNotificationError('fields of a refund are missing or not of their form')
+  // PROCESSING occurs only in queries; a notification has the final state.
+  if (!refund || refund.state === 'PROCESSING') throw new WechatNotificationError('fields of a refund are missing or malformed')
   return { kind: 'refund', refund, raw: fields }
 }
 
@@ -72,16 +72,16 @@ function decrypted (reqInfo: string, apiKey: string): Buffer {
 }
 
 function refuseForeign ({ return_code: code, appid, mch_id: mchId, sub_mch_id: subMchId }: Fields, appId: string, merchant: CheckedV2): void {
-  if (code !== 'SUCCESS') throw new WechatNotificationError('it reports no success of the call')
-  // A provider that serves several merchants configures none of them, and is told which it was.
+  if (code !== 'SUCCESS') throw new WechatNotificationError('its return_code is not SUCCESS')
+  // A provider with several sub-merchants configures none of them; the message names the one.
   if (!isOwnAppId(appid, appId, merchant) || mchId !== merchant.mchId || (merchant.subMchId && subMchId !== merchant.subMchId)) {
     throw new WechatNotificationError('it belongs to another account or merchant', 403)
   }
 }
 
 /**
- * attach itself could still be cut shorter or longer: its tail would become a field that sorts right behind it, or the
- * field behind it, bank_type, would be swallowed. Neither shape is WeChat's.
+ * attach itself could still be split differently: its end would become a field that sorts right after it, or the
+ * field after it, bank_type, would become part of it. WeChat sends neither.
  */
 function cutField (fields: Fields): string | undefined {
   if (fields.attach?.includes('&') && !fields.bank_type) return 'bank_type'
@@ -96,7 +96,7 @@ function read (body: Uint8Array, root?: string): Fields {
   }
 }
 
-/** What WeChat reads as "handled" or "send it again". */
+/** The answers that WeChat reads as "handled" and "send again". */
 export function v2Answer (code: 'SUCCESS' | 'FAIL'): string {
   return `<xml><return_code><![CDATA[${code}]]></return_code><return_msg><![CDATA[${code === 'SUCCESS' ? 'OK' : 'FAIL'}]]></return_msg></xml>`
 }

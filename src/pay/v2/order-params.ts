@@ -1,25 +1,25 @@
-/** An order in v2's words: WeChat Pay v2 documentation, "Unified order" and "Submit a micropay payment". */
+/** An order as v2 parameters: WeChat Pay v2 documentation, "Unified order" and "Submit a micropay payment". */
 import { WechatInputError } from '../../errors.ts'
 import { toCompactChinaTime } from '../china-time.ts'
 import type { Order, OrderDetail } from '../order.ts'
 import type { V2Params } from './client.ts'
 
-/** What the account, the order and the signature say: no further field may say it otherwise. */
+/** Fields set by the account, the order and the signature: `extra` must not change them. */
 const OWN = new Set([
   'appid', 'mch_id', 'sub_appid', 'sub_mch_id', 'nonce_str', 'sign', 'sign_type', 'notify_url', 'out_trade_no', 'body', 'total_fee', 'fee_type',
   'trade_type', 'openid', 'sub_openid', 'product_id', 'auth_code', 'spbill_create_ip', 'attach', 'time_expire', 'device_info', 'goods_tag',
   'limit_pay', 'profit_sharing', 'receipt', 'detail', 'scene_info'
 ])
 
-/** The parameters of an order, the same for every way to pay. `h5`: what an H5 order says of its page. */
+/** The parameters of an order, the same for every way to pay. `h5`: the page of an H5 order. */
 export function orderParams (order: Order, h5?: Record<string, string>): V2Params {
   const { outTradeNo, description, amount, attach, expiresAt, clientIp, deviceInfo, goodsTag, noCredit, limitPay = [], profitSharing, supportFapiao, detail, storeInfo: store, extra = {} } = order
-  if (limitPay.some(way => way !== 'no_credit')) throw new WechatInputError('limitPay', 'can be no_credit alone in v2')
+  if (limitPay.some(way => way !== 'no_credit')) throw new WechatInputError('limitPay', 'can only be no_credit in v2')
   const scene = {
     ...(h5 && { h5_info: h5 }),
     ...(store && { store_info: { id: store.id, name: store.name, area_code: store.areaCode, address: store.address } })
   }
-  // No time_start: a repeat must have the very same parameters, or WeChat takes it for another order.
+  // No time_start: a repeat must have the same parameters, or WeChat treats it as a different order.
   return {
     ...further(extra),
     out_trade_no: outTradeNo,
@@ -34,15 +34,15 @@ export function orderParams (order: Order, h5?: Record<string, string>): V2Param
     profit_sharing: profitSharing ? 'Y' : undefined,
     receipt: supportFapiao ? 'Y' : undefined,
     detail: detail && detailOf(detail),
-    // v2 wants it as JSON in a field.
+    // v2 expects JSON in a field.
     scene_info: Object.keys(scene).length > 0 ? JSON.stringify(scene) : undefined
   }
 }
 
 function further (extra: Readonly<Record<string, unknown>>): V2Params {
   for (const [name, value] of Object.entries(extra)) {
-    if (OWN.has(name)) throw new WechatInputError(`extra.${name}`, 'is said by the order or the account itself')
-    if (typeof value !== 'string' && typeof value !== 'number') throw new WechatInputError(`extra.${name}`, 'must be a text or a number in v2')
+    if (OWN.has(name)) throw new WechatInputError(`extra.${name}`, 'is already set by the order or the account')
+    if (typeof value !== 'string' && typeof value !== 'number') throw new WechatInputError(`extra.${name}`, 'must be a string or a number in v2')
   }
   return extra as V2Params
 }
@@ -53,6 +53,6 @@ function detailOf ({ costPrice, receiptId, goods }: OrderDetail): string {
     receipt_id: receiptId,
     goods_detail: goods.map(({ id, wechatId, name, quantity, price }) => ({ goods_id: id, wxpay_goods_id: wechatId, goods_name: name, quantity, price }))
   })
-  if (Buffer.byteLength(text) > 6000) throw new WechatInputError('detail', 'is longer than the 6000 bytes that v2 takes')
+  if (Buffer.byteLength(text) > 6000) throw new WechatInputError('detail', 'is longer than the 6000 bytes that v2 accepts')
   return text
 }

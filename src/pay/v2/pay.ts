@@ -1,4 +1,4 @@
-/** Orders, refunds and bills by v2: WeChat Pay v2 documentation, one page a call. */
+/** Orders, refunds and bills with v2: WeChat Pay v2 documentation, one page per call. */
 import { WechatReplyError } from '../../errors.ts'
 import type { CheckedV2 } from '../merchant.ts'
 import { oddOrder } from '../odd-order.ts'
@@ -22,7 +22,7 @@ const ANSWER = {
 
 export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, notifyUrl: string): PayVersion {
   const { mchId, subMchId, subAppId, signType } = merchant
-  // The page belongs to the account under which the payer is known.
+  // The page belongs to the account whose openid the payer has.
   const pageAppId = subAppId ?? appId
 
   function wayParams (placing: Placing): V2Params {
@@ -34,7 +34,7 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
 
   function believedRefund (path: string, fields: Fields, state: string, raw: Fields, outRefundNo: string): Refund {
     const refund = asRefund(fields, state, merchant, raw)
-    if (refund?.outRefundNo !== outRefundNo) throw new WechatReplyError(path, 'the answer is not the refund that was asked for')
+    if (refund?.outRefundNo !== outRefundNo) throw new WechatReplyError(path, 'the answer is about another refund')
     return refund
   }
 
@@ -58,7 +58,7 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
       const params = 'transactionId' in which ? { transaction_id: which.transactionId } : { out_trade_no: which.outTradeNo }
       const fields = await v2.post('/pay/orderquery', params)
       const [name, asked] = Object.entries(params)[0] as [string, string]
-      if (oddField(fields) !== undefined || fields[name] !== asked) throw new WechatReplyError('/pay/orderquery', 'the answer is not the order that was asked for')
+      if (oddField(fields) !== undefined || fields[name] !== asked) throw new WechatReplyError('/pay/orderquery', 'the answer is about another order')
       return asOrder(fields) ?? oddOrder('/pay/orderquery', fields.trade_state)
     },
 
@@ -68,7 +68,7 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
       try {
         await v2.post('/pay/closeorder', { out_trade_no: outTradeNo })
       } catch (error) {
-        // Closing twice is fine.
+        // Closing an order twice is fine.
         if ((error as { wechatCode?: string }).wechatCode !== 'ORDERCLOSED') throw error
       }
     },
@@ -83,7 +83,7 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
         refund_account: refund.fromBalance ? 'REFUND_SOURCE_RECHARGE_FUNDS' : undefined,
         notify_url: refund.notifyUrl ?? notifyUrl
       })
-      // The answer says that it was taken, not that it has arrived.
+      // The answer means that the refund was accepted, not that it has arrived.
       const taken = believedRefund('/secapi/pay/refund', fields, 'PROCESSING', fields, refund.outRefundNo)
       if (taken.amount !== refund.amount) throw new WechatReplyError('/secapi/pay/refund', 'the answer is about another amount')
       return taken

@@ -1,9 +1,9 @@
-/** v2's fields of an order, read into the version-neutral types; each known field keeps to its own grammar. */
+/** Converts v2's order fields to the version-neutral types; checks the format of each known field. */
 import { fromCompactChinaTime } from '../china-time.ts'
 import type { OrderState, Payment, UnpaidOrder } from '../order.ts'
 import type { Fields } from './xml.ts'
 
-/** As WeChat writes amounts: a leading zero is nobody's. */
+/** WeChat's format of amounts: no leading zero. */
 export const FEN = /^(?:0|[1-9]\d{0,9})$/
 const GRAMMAR: ReadonlyMap<string, RegExp> = new Map(Object.entries({
   return_code: /^(?:SUCCESS|FAIL)$/,
@@ -29,19 +29,19 @@ const GRAMMAR: ReadonlyMap<string, RegExp> = new Map(Object.entries({
   time_end: /^\d{14}$/
 }))
 
-/** What the payer or the merchant wrote: may hold any character, `&` too. */
+/** Free text from the payer or the merchant: may contain any character, including `&`. */
 const FREE_TEXT = new Set(['attach'])
 
 /**
- * The name of the first field that cannot have come from WeChat; undefined if all could.
- * The signed text joins fields with `&` unescaped, so a value that may hold one can be cut into other fields with the
- * signature still right. Here only `attach` may; any other cut leaves an `&` where none belongs.
+ * Returns the name of the first field that cannot be WeChat's; undefined if all can.
+ * The signed text joins fields with an unescaped `&`, so a value that may contain one can be split into other fields with the
+ * signature still valid. Here only `attach` may contain one; any other split leaves an `&` where none is allowed.
  */
 export function oddField (fields: Fields): string | undefined {
   for (const name in fields) {
     const value = fields[name] as string
     if (value === '' || FREE_TEXT.has(name)) continue
-    // No form of a known field has room for an ampersand.
+    // No other known field's format allows an ampersand.
     const form = GRAMMAR.get(name)
     if (form ? !form.test(value) : value.includes('&')) return name
   }
@@ -49,7 +49,7 @@ export function oddField (fields: Fields): string | undefined {
 
 const PAID = ['transaction_id', 'openid', 'total_fee', 'time_end', 'out_trade_no'] as const
 
-/** Undefined if a field that a paid order has is missing or makes no sense. */
+/** Undefined if a field of a paid order is missing or invalid. */
 export function asPayment (fields: Fields, state: Payment['state']): Payment | undefined {
   const paidAt = fromCompactChinaTime(fields.time_end ?? '')
   if (!paidAt || PAID.some(name => !fields[name])) return undefined
@@ -76,7 +76,7 @@ export function asPayment (fields: Fields, state: Payment['state']): Payment | u
 
 const UNPAID: ReadonlySet<string> = new Set(['NOTPAY', 'CLOSED', 'REVOKED', 'USERPAYING', 'PAYERROR'] satisfies OrderState[])
 
-/** An answer of orderquery. Undefined if it makes no sense. */
+/** Reads an answer of orderquery. Undefined if it is invalid. */
 export function asOrder (fields: Fields): Payment | UnpaidOrder | undefined {
   const { trade_state: state = '', out_trade_no: outTradeNo, appid: appId, mch_id: mchId } = fields
   if (state === 'SUCCESS' || state === 'REFUND') return asPayment(fields, state)

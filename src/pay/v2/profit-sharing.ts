@@ -10,21 +10,21 @@ export type Receiver = { type: 'MERCHANT_ID' | 'PERSONAL_OPENID' | 'PERSONAL_SUB
 
 export interface Share {
   transactionId: string
-  /** The merchant's number of this sharing, 1 to 64 of `0-9 A-Z a-z _ - | * @`. */
+  /** The merchant's number of this share, 1 to 64 of `0-9 A-Z a-z _ - | * @`. */
   outOrderNo: string
   receivers: Array<Receiver & { /** Integer fen. */ amount: number, description: string, /** If WeChat is to compare it. */ name?: string }>
 }
 
 export interface ProfitSharing {
-  /** `more`: the order stays frozen for further sharing, until `finish`. */
+  /** `more`: the rest stays frozen for further sharing, until `finish`. */
   share (share: Share, options?: { more?: boolean }): Promise<Fields>
   finish (which: { transactionId: string, outOrderNo: string, description: string }): Promise<Fields>
   query (which: { transactionId: string, outOrderNo: string }): Promise<Fields>
-  /** Takes back what a receiver got. `amount` in fen. */
+  /** Takes back money from a receiver. `amount` in fen. */
   takeBack (which: { outOrderNo: string, outReturnNo: string, account: string, amount: number, description: string }): Promise<Fields>
-  /** What became of what was taken back. */
+  /** The result of a return. */
   queryReturn (which: { outOrderNo: string, outReturnNo: string }): Promise<Fields>
-  /** Integer fen of an order that are not shared yet. */
+  /** Integer fen of an order that are not yet shared. */
   remaining (transactionId: string): Promise<number>
   addReceiver (receiver: Receiver & { relation: string, name?: string }): Promise<Fields>
   removeReceiver (receiver: Receiver): Promise<Fields>
@@ -59,7 +59,7 @@ export function createProfitSharing ({ post }: V2Caller): ProfitSharing {
     async remaining (transactionId) {
       const path = '/pay/profitsharingorderamountquery'
       const { transaction_id: id, unsplit_amount: fen = '' } = await post(path, { transaction_id: checkTransactionId(transactionId) })
-      if (id !== transactionId || !/^(?:0|[1-9]\d{0,9})$/.test(fen)) throw new WechatReplyError(path, 'the answer is not the amount that was asked for')
+      if (id !== transactionId || !/^(?:0|[1-9]\d{0,9})$/.test(fen)) throw new WechatReplyError(path, 'the answer has no usable remaining amount')
       return Number(fen)
     },
     addReceiver: async ({ type, account, relation, name }) => await post('/pay/profitsharingaddreceiver', {

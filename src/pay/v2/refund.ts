@@ -1,4 +1,4 @@
-/** v2's fields of a refund, read into the version-neutral type: WeChat Pay v2 documentation, "Request a refund", "Query refunds" and "Refund result notification". */
+/** Converts v2's refund fields to the version-neutral type: WeChat Pay v2 documentation, "Request a refund", "Query refunds" and "Refund result notification". */
 import { fromChinaTime } from '../china-time.ts'
 import type { MerchantIds } from '../merchant.ts'
 import type { Refund, RefundState } from '../refund.ts'
@@ -17,7 +17,7 @@ const GRAMMAR: Readonly<Record<string, RegExp>> = {
   cash_refund_fee: /^(?:0|[1-9]\d{0,9})?$/
 }
 
-/** Undefined if a field that a refund has is missing or not of its form. `raw`: the whole answer that it stands in. */
+/** Undefined if a field of a refund is missing or malformed. `raw`: the whole answer. */
 export function asRefund (fields: Fields, state: string, { mchId, subMchId }: Pick<MerchantIds, 'mchId' | 'subMchId'>, raw: Fields = fields): Refund | undefined {
   const odd = Object.entries(GRAMMAR).some(([name, form]) => !form.test(fields[name] ?? ''))
   const known = STATES[state]
@@ -42,7 +42,7 @@ export function asRefund (fields: Fields, state: string, { mchId, subMchId }: Pi
 }
 
 /**
- * WeChat's flat lists as arrays: `out_refund_no_0`, `coupon_refund_id_0_1` and the like become one record for each
+ * Converts WeChat's flat lists to arrays: `out_refund_no_0`, `coupon_refund_id_0_1` and so on become one record for each
  * first index, without that index in its names.
  */
 export function foldIndexed (fields: Fields): Fields[] {

@@ -1,4 +1,4 @@
-/** WeChat Pay's official sandbox of v2: other paths, and a key of its own that is asked for with the real one. */
+/** WeChat Pay's official v2 sandbox: different paths, and a sandbox key that is fetched with the real one. */
 import { WechatReplyError } from '../../errors.ts'
 import type { Http } from '../../http/http.ts'
 import { nonce } from '../../nonce.ts'
@@ -11,9 +11,9 @@ import { xmlWriter } from './xml-writer.ts'
 const KEY_PATH = '/xdc/apiv2getsignkey/sign/getsignkey'
 
 export interface Sandbox {
-  /** Asked for once; @throws WechatReplyError, WechatNetworkError */
+  /** Fetched once; @throws WechatReplyError, WechatNetworkError */
   key (): Promise<string>
-  /** Where the sandbox has this call. */
+  /** The sandbox's path of this call. */
   path (path: string): string
 }
 
@@ -25,9 +25,9 @@ export function createSandbox (http: Http, bases: readonly string[], { mchId, ap
     fields.sign = signV2(fields, apiKey, signType)
     const reply = await http({ name: KEY_PATH, method: 'POST', bases, path: KEY_PATH, repeatable: true, headers: { 'content-type': 'text/xml; charset=utf-8' }, body: (await xmlWriter())(fields) })
     let answer: Fields = {}
-    try { answer = readXml(reply.body) } catch { /* then it holds no key either */ }
+    try { answer = readXml(reply.body) } catch { /* not XML: reported below */ }
     if (!answer.sandbox_signkey || !/^[\x21-\x7e]{32}$/.test(answer.sandbox_signkey)) {
-      throw new WechatReplyError(KEY_PATH, 'the answer holds no sandbox_signkey: is the API key right, and does the sandbox know the merchant?')
+      throw new WechatReplyError(KEY_PATH, 'the answer has no sandbox_signkey: check the API key, and whether the sandbox knows the merchant')
     }
     return answer.sandbox_signkey
   }

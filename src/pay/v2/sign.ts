@@ -4,7 +4,7 @@ import { digest } from '../../digest.ts'
 
 export type SignType = 'MD5' | 'HMAC-SHA256'
 
-/** Upper-case hex over every non-empty field but `sign`, names in byte order, values as they are. */
+/** Upper-case hex over every non-empty field except `sign`, names in byte order, values not encoded. */
 export function signV2 (fields: Readonly<Record<string, string | undefined>>, apiKey: string, signType: SignType): string {
   let text = ''
   for (const name of Object.keys(fields).sort()) {
@@ -17,8 +17,8 @@ export function signV2 (fields: Readonly<Record<string, string | undefined>>, ap
 }
 
 /**
- * Whether `fields.sign` is right, with this key or, while the key is changed, with one of several. The algorithm is the caller's, from configuration: a message that names another one in
- * its own sign_type is refused. Takes the same time wherever the first difference is.
+ * Whether `fields.sign` is valid with this key or, during a key change, with one of several. The algorithm comes from the configuration: a message that names another one in
+ * its sign_type is refused. Compares in constant time.
  */
 export function verifyV2 (fields: Readonly<Record<string, string | undefined>>, apiKey: string | readonly string[], signType: SignType): boolean {
   if (typeof apiKey !== 'string') return apiKey.some(key => verifyV2(fields, key, signType))

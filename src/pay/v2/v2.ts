@@ -1,4 +1,4 @@
-/** `app.wechatPay.v2`: any call of v2, and the usual ones beside payments in typed form. */
+/** `app.wechatPay.v2`: any v2 call, and typed helpers for common ones. */
 import { isIP } from 'node:net'
 import { WechatInputError, WechatReplyError } from '../../errors.ts'
 import { fromChinaTime } from '../china-time.ts'
@@ -16,14 +16,14 @@ import { readXml } from './xml.ts'
 import type { Fields } from './xml.ts'
 
 export interface RedPack {
-  /** The merchant's number of the red packet, 1 to 28 letters and digits: the same again is the same packet. */
+  /** The merchant's number of the red packet, 1 to 28 letters and digits: the same number is the same packet. */
   mchBillno: string
   openid: string
-  /** Integer fen for all packets together. */
+  /** Integer fen in total. */
   amount: number
-  /** How many receivers share it: 1, or 3 to 20 for a group's packet. Default 1. */
+  /** Number of receivers: 1, or 3 to 20 for a group packet. Default 1. */
   count?: number
-  /** Who sends it, at most 32 bytes. */
+  /** The sender's name, at most 32 bytes. */
   sendName: string
   wishing: string
   actName: string
@@ -34,35 +34,35 @@ export interface RedPack {
 }
 
 export interface Transfer {
-  /** The merchant's number of the transfer, 1 to 32 letters and digits: the same again is the same transfer. */
+  /** The merchant's number of the transfer, 1 to 32 letters and digits: the same number is the same transfer. */
   partnerTradeNo: string
   openid: string
   /** Integer fen. */
   amount: number
   description: string
-  /** The receiver's real name, if WeChat is to compare it. */
+  /** The receiver's real name, if WeChat should verify it. */
   realName?: string
   clientIp?: string
 }
 
 export interface V2 extends V2Client {
-  /** NATIVE mode 1: the text of the QR code that stands for an article, not for an order. */
+  /** NATIVE mode 1: the text of a QR code for a product instead of an order. */
   nativeProductUrl (productId: string): string
-  /** NATIVE mode 1: the prepay_id of an order, to answer a scan with. */
+  /** NATIVE mode 1: the prepay_id of an order, for the answer to a scan. */
   nativePrepay (order: NativeOrder): Promise<string>
-  /** Shortens a `weixin://` address, so that its QR code is easier to scan. */
+  /** Shortens a `weixin://` URL, so that its QR code is easier to scan. */
   shortUrl (longUrl: string): Promise<string>
-  /** Who shows this payment code. */
+  /** The openid of the user with this payment code. */
   openidOf (authCode: string): Promise<string>
   /** All refunds of an order, ten at a time from `offset`. @throws WechatApiError REFUNDNOTEXIST (404) */
   refundsOf (which: { outTradeNo: string } | { transactionId: string }, offset?: number): Promise<{ total: number, refunds: Refund[] }>
-  /** Tells WeChat how a call went. */
+  /** Reports a call's performance to WeChat. */
   report (call: { interfaceUrl: string, executeTime: number, returnCode: string, resultCode: string, userIp: string, outTradeNo?: string }): Promise<void>
-  /** Payers' comments in WeChat's own text form: rows of back-ticked values, from `offset` on. `begin`, `end`: `yyyyMMddHHmmss` in China. */
+  /** Payers' comments in WeChat's text format: rows of back-ticked values, starting at `offset`. `begin`, `end`: `yyyyMMddHHmmss` in China. */
   comments (which: { begin: string, end: string, offset: number, limit?: number }): Promise<string>
   sendRedPack (pack: RedPack): Promise<{ sendListId: string, raw: Fields }>
   queryRedPack (mchBillno: string): Promise<{ status: string, amount: number, received: Array<{ openid: string, amount: number, at: Date | undefined }>, raw: Fields }>
-  /** Pays to a user's balance; not for sub-merchants (the older "enterprise payment"; new merchants have APIv3's transfer bills instead). */
+  /** Transfers to a user's balance; not for sub-merchants (the older "enterprise payment"; new merchants use APIv3 transfers instead). */
   transfer (transfer: Transfer): Promise<{ paymentNo: string, paidAt: Date | undefined, raw: Fields }>
   queryTransfer (partnerTradeNo: string): Promise<{ status: string, amount: number, reason: string, raw: Fields }>
   profitSharing: ProfitSharing
@@ -84,7 +84,7 @@ export function createV2 (caller: V2Caller, appId: string, merchant: CheckedV2, 
     },
 
     async shortUrl (longUrl) {
-      if (typeof longUrl !== 'string' || !/^weixin:\/\/[\x21-\x7e]{1,500}$/.test(longUrl)) throw new WechatInputError('longUrl', 'must be a weixin:// address')
+      if (typeof longUrl !== 'string' || !/^weixin:\/\/[\x21-\x7e]{1,500}$/.test(longUrl)) throw new WechatInputError('longUrl', 'must be a weixin:// URL')
       return present('/tools/shorturl', await post('/tools/shorturl', { long_url: longUrl }), 'short_url')
     },
 
@@ -98,7 +98,7 @@ export function createV2 (caller: V2Caller, appId: string, merchant: CheckedV2, 
       const fields = await post(path, { ...params, offset })
       const items = foldIndexed(fields).filter(item => item.out_refund_no)
       const refunds = items.map(item => asRefund({ ...fields, ...item }, item.refund_status ?? '', merchant, item))
-      if (refunds.includes(undefined) || refunds.length !== Number(fields.refund_count)) throw new WechatReplyError(path, 'the answer holds refunds that make no sense')
+      if (refunds.includes(undefined) || refunds.length !== Number(fields.refund_count)) throw new WechatReplyError(path, 'the answer has invalid refunds')
       return { total: Number(fields.total_refund_count ?? fields.refund_count), refunds: refunds as Refund[] }
     },
 
@@ -124,7 +124,7 @@ export function createV2 (caller: V2Caller, appId: string, merchant: CheckedV2, 
         act_name: checkText('actName', actName, 32),
         remark: checkText('remark', remark, 256),
         scene_id: sceneId,
-        // A group's packet knows no address, but how it is shared.
+        // A group packet has no client IP, but a way of splitting the amount.
         ...(count === 1 ? { client_ip: checkIp(clientIp) } : { amt_type: 'ALL_RAND' })
       })
       return { sendListId: present(path, raw, 'send_listid'), raw }
@@ -142,8 +142,8 @@ export function createV2 (caller: V2Caller, appId: string, merchant: CheckedV2, 
 
     async transfer ({ partnerTradeNo, openid, amount, description, realName, clientIp }) {
       const path = '/mmpaymkttransfers/promotion/transfers'
-      // It would go out of the provider's own account.
-      if (merchant.subMchId !== undefined) throw new WechatInputError('subMchId', 'has no transfers in v2: use v3.transfers')
+      // It would use the provider's own money.
+      if (merchant.subMchId !== undefined) throw new WechatInputError('subMchId', 'cannot be used for v2 transfers: use v3.transfers')
       const raw = await post(path, {
         partner_trade_no: checkNumber('partnerTradeNo', partnerTradeNo, 32),
         openid: checkOpenid(openid),
@@ -170,7 +170,7 @@ function present (path: string, fields: Fields, name: string): string {
   return value
 }
 
-/** The older products take letters and digits only. */
+/** The older products accept only letters and digits. */
 function checkNumber (field: string, value: unknown, most: number): string {
   if (typeof value !== 'string' || !/^[0-9A-Za-z]+$/.test(value) || value.length > most) throw new WechatInputError(field, `must be 1 to ${most} letters and digits`)
   return value

@@ -1,4 +1,4 @@
-/** What all v2 calls of a merchant go through, whichever sub-merchant they are for: connections, with and without its certificate, and the key that signs. */
+/** Shared by all v2 calls of a merchant and its sub-merchants: connections, with and without the certificate, and the signing key. */
 import type { X509Certificate } from 'node:crypto'
 import { WechatConfigError } from '../../errors.ts'
 import { createHttp } from '../../http/http.ts'
@@ -9,7 +9,7 @@ import { createSandbox } from './sandbox.ts'
 import type { Sandbox } from './sandbox.ts'
 
 export interface V2Wire {
-  /** @throws WechatConfigError where the call needs a certificate, and there is none or it has expired */
+  /** @throws WechatConfigError if the call requires a certificate and it is missing or has expired */
   httpFor (cert: boolean): Http
   certificate (): X509Certificate | undefined
   sandbox: Sandbox | undefined
@@ -18,7 +18,7 @@ export interface V2Wire {
   disconnect (): Promise<void>
 }
 
-/** @throws WechatConfigError naming the option of `http` that does not fit */
+/** @throws WechatConfigError naming the wrong `http` option */
 export function createV2Wire (options: HttpOptions | undefined, bases: readonly string[], merchant: CheckedV2): V2Wire {
   const { certificate } = merchant
   const plain = createHttp(options)
@@ -28,7 +28,7 @@ export function createV2Wire (options: HttpOptions | undefined, bases: readonly 
   return {
     httpFor (cert) {
       if (!cert) return plain
-      if (!certificate || !certified) throw new WechatConfigError('merchant.v2.pfx', '(or cert with key) is required for this call: it moves money out')
+      if (!certificate || !certified) throw new WechatConfigError('merchant.v2.pfx', '(or cert and key) is required for this call: it pays money out')
       refuseExpired(opened(certificate).validTo, 'pfx' in certificate ? 'merchant.v2.pfx' : 'merchant.v2.cert')
       return certified
     },

@@ -1,12 +1,12 @@
 /**
- * WeChat's v2 documents: one root, flat, text only. A parser of all of XML makes something of much more than that
- * (duplicates into arrays, nesting into objects, entities, comments, a second root), which could look signed and is not.
- * So documents are read by the small grammar that WeChat writes, in one pass, and whatever else they hold is refused;
- * fast-xml-parser writes ours (write-xml.ts), and in the tests is the witness that both read the same.
+ * Reads WeChat's v2 documents: one root, flat, text only. A full XML parser accepts much more than that
+ * (duplicates, nesting, entities, comments, a second root), and such a document could seem signed without being so.
+ * So this parser accepts only the small grammar that WeChat uses, in one pass, and refuses everything else.
+ * fast-xml-parser writes our documents (write-xml.ts), and tests compare its results with this parser's.
  */
 import { isUtf8 } from 'node:buffer'
 
-/** Element names and their exact text. Has no prototype: a name that was not sent is always undefined. */
+/** Element names and their exact text. Has no prototype: a missing name is always undefined. */
 export type Fields = Record<string, string>
 
 export class XmlShapeError extends Error {}
@@ -29,29 +29,29 @@ export function readXml (bytes: Uint8Array, root = 'xml'): Fields {
   let at = skipBlanks(text, opening(text, root))
   for (let nameEnd = endOfName(text, at); nameEnd !== -1; nameEnd = endOfName(text, at)) {
     const name = text.slice(at + 1, nameEnd)
-    if (fields[name] !== undefined) throw new XmlShapeError('holds a field twice')
-    // Fields have no prototype, but a caller's copy of them may.
-    if (PROTOTYPE.has(name)) throw new XmlShapeError('holds a field of an odd name')
-    if (++count > MAX_FIELDS) throw new XmlShapeError('holds too many fields')
+    if (fields[name] !== undefined) throw new XmlShapeError('has a duplicate field')
+    // Fields have no prototype, but a caller's copy may.
+    if (PROTOTYPE.has(name)) throw new XmlShapeError('has a field with a reserved name')
+    if (++count > MAX_FIELDS) throw new XmlShapeError('has too many fields')
     if (text.charCodeAt(nameEnd) === SLASH) {
       fields[name] = ''
       at = skipBlanks(text, nameEnd + 2)
       continue
     }
     const from = nameEnd + 1
-    // One CDATA section and nothing else, as WeChat writes nearly all of them: no second look.
+    // Fast path: a single CDATA section, as WeChat writes nearly all fields.
     const section = text.startsWith(CDATA, from) ? text.indexOf(']]>', from) : -1
     const isWhole = section !== -1 && text.charCodeAt(section + 3) === LESS && text.charCodeAt(section + 4) === SLASH
     const end = isWhole ? section + 3 : valueEnd(text, from)
     fields[name] = isWhole ? text.slice(from + CDATA.length, section) : valueOf(text, from, end)
     const close = end + 2 + name.length
     if (text.charCodeAt(end + 1) !== SLASH || text.charCodeAt(close) !== GREATER || !text.startsWith(name, end + 2)) {
-      throw new XmlShapeError('holds a field inside a field, or one without its end')
+      throw new XmlShapeError('has a nested or unclosed field')
     }
     at = skipBlanks(text, close + 1)
   }
   if (!text.startsWith(`</${root}>`, at) || skipBlanks(text, at + root.length + 3) !== text.length) {
-    throw new XmlShapeError(`is not one <${root}> with nothing but fields in it`)
+    throw new XmlShapeError(`is not a single <${root}> that contains only fields`)
   }
   return fields
 }
@@ -65,19 +65,19 @@ const CDATA = '<![CDATA['
 function decode (bytes: Uint8Array): string {
   if (!isUtf8(bytes)) throw new XmlShapeError('is not UTF-8')
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
-  // Control characters are no characters of XML, wherever they stand.
-  if (ODD.test(text)) throw new XmlShapeError('holds a character that XML has not')
+  // Control characters are invalid everywhere in XML.
+  if (ODD.test(text)) throw new XmlShapeError('contains a character that is invalid in XML')
   return text
 }
 
-/** Where the root's contents begin. */
+/** The start of the root's contents. */
 function opening (text: string, root: string): number {
   const [head = '', name] = OPENING.exec(text) ?? []
-  if (name !== root) throw new XmlShapeError(`is not one <${root}> with nothing but fields in it`)
+  if (name !== root) throw new XmlShapeError(`is not a single <${root}> that contains only fields`)
   return head.length
 }
 
-/** Where the name of the field that opens here ends, at its `>` or `/>`; -1 if no field opens here. No attributes, colons and what else WeChat never writes. */
+/** The end of the field name that starts here, at `>` or `/>`; -1 if no field starts here. Attributes, colons and so on are not allowed. */
 function endOfName (text: string, at: number): number {
   if (text.charCodeAt(at) !== LESS || !isLetter(text.charCodeAt(at + 1))) return -1
   let end = at + 2
@@ -94,7 +94,7 @@ function skipBlanks (text: string, from: number): number {
   return at
 }
 
-/** Where the next tag stands, CDATA sections passed over. */
+/** The position of the next tag, skipping CDATA sections. */
 function valueEnd (text: string, from: number): number {
   let at = text.indexOf('<', from)
   while (at !== -1 && text.startsWith(CDATA, at)) {
@@ -102,11 +102,11 @@ function valueEnd (text: string, from: number): number {
     if (end === -1) break
     at = text.indexOf('<', end)
   }
-  if (at === -1 || text.startsWith(CDATA, at)) throw new XmlShapeError('is cut')
+  if (at === -1 || text.startsWith(CDATA, at)) throw new XmlShapeError('is truncated')
   return at
 }
 
-/** The exact text between two tags: what stands in CDATA as it is, what stands outside with its entities read. */
+/** The exact text between two tags: CDATA unchanged, the rest with entities decoded. */
 function valueOf (text: string, from: number, end: number): string {
   let value = ''
   for (let at = from; at < end;) {
@@ -121,22 +121,22 @@ function valueOf (text: string, from: number, end: number): string {
   return value
 }
 
-/** What is no character of XML. Half a surrogate pair cannot come out of valid UTF-8. */
+/** Characters that are invalid in XML. Valid UTF-8 cannot produce half a surrogate pair. */
 const ODD = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/
 
-/** An ampersand that begins none of them. Looked for first: `replace` finds all matches before it looks at one. */
+/** An ampersand that starts no valid entity. Checked first, because `replace` collects all matches before it processes one. */
 const STRAY = /&(?!(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos);)/
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: '\'' }
 
-/** XML's five entities and character references; anything else would have to come from a DOCTYPE. */
+/** XML's five entities and character references; any other entity would need a DOCTYPE. */
 function plainText (text: string): string {
-  if (text.includes(']]>')) throw new XmlShapeError('ends a CDATA section that it did not begin')
+  if (text.includes(']]>')) throw new XmlShapeError('ends a CDATA section that was not started')
   if (!text.includes('&')) return text
-  if (STRAY.test(text)) throw new XmlShapeError('holds an unknown entity')
+  if (STRAY.test(text)) throw new XmlShapeError('has an unknown entity')
   return text.replace(/&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(\w+));/g, (_all, decimal?: string, hex?: string, name: string = '') => {
     const point = decimal ? Number(decimal) : hex ? Number.parseInt(hex, 16) : NaN
     const char = Number.isNaN(point) ? ENTITIES[name] : point <= 0x10ffff ? String.fromCodePoint(point) : undefined
-    if (char === undefined || ODD.test(char) || !char.isWellFormed()) throw new XmlShapeError('holds an unknown entity')
+    if (char === undefined || ODD.test(char) || !char.isWellFormed()) throw new XmlShapeError('has an unknown entity')
     return char
   })
 }

@@ -1,4 +1,4 @@
-/** Calls of APIv3: what is sent is what is signed, and what comes back is verified before anything in it is believed. */
+/** APIv3 calls: signs exactly the bytes sent, and verifies the answer before using anything in it. */
 import { createHash, randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import { redact, WechatApiError, WechatConfigError, WechatError, WechatInputError, WechatReplyError } from '../../errors.ts'
@@ -21,11 +21,11 @@ export type Json = Record<string, unknown>
 
 export interface V3RequestOptions {
   query?: Readonly<Record<string, string | number | undefined>>
-  /** Sent as JSON, byte for byte what is signed. */
+  /** Sent as JSON; exactly these bytes are signed. */
   body?: object
-  /** Fields of the body (`name`, `receivers.0.name`) that are encrypted for WeChat before they are sent. */
+  /** Fields of the body (`name`, `receivers.0.name`) to encrypt with WeChat's key. */
   encrypt?: readonly string[]
-  /** WeChat acts at most once however often this very call arrives, so that an unknown outcome may be repeated. Default: only what reads. */
+  /** WeChat acts at most once, however often this call arrives, so an unknown outcome may be retried. Default: only GET. */
   repeatable?: boolean
 }
 
@@ -33,43 +33,43 @@ export interface V3UploadOptions {
   filename: string
   content: Uint8Array
   contentType?: string
-  /** What is signed. Default: the file's name and SHA-256, as images and videos want it. */
+  /** The signed part. Default: the file's name and SHA-256, as required for images and videos. */
   meta?: object
 }
 
 export interface V3Client {
   /**
-   * Any v3 call: signed, verified, typed errors. `{}` for an answer without body (204).
+   * Any v3 call: signs, verifies, throws typed errors. Returns `{}` for an answer without body (204).
    * @throws WechatApiError with `code`, `message`, request id and advice; WechatReplyError; WechatNetworkError
    */
   request<T extends object = Json> (method: V3Method, path: string, options?: V3RequestOptions): Promise<T>
-  /** A file as multipart/form-data; only its `meta` is signed. */
+  /** Uploads a file as multipart/form-data; only its `meta` is signed. */
   upload<T extends object = Json> (path: string, file: V3UploadOptions): Promise<T>
-  /** Where a `download_url` of WeChat's leads: bytes as they arrive, not signed, so compare their hash. Only to WeChat's hosts. */
+  /** Downloads WeChat's `download_url`: bytes as they arrive. They are not signed, so compare their hash. WeChat's hosts only. */
   download (url: string): Promise<AsyncIterable<Buffer>>
-  /** A sensitive field of an answer. @throws WechatReplyError if it was not encrypted for this merchant */
+  /** Decrypts a sensitive field of an answer. @throws WechatReplyError if it was not encrypted for this merchant */
   decrypt (ciphertext: string): string
 }
 
-/** The client, and the keys that notifications are verified with too. */
+/** The client, and the keys that also verify notifications. */
 export interface V3Caller extends V3Client {
   keys: PlatformKeys
-  /** Ends the connections that it shares with no other client. Not its calls: those connect anew. */
+  /** Closes connections that no other client shares. Later calls open new ones. */
   disconnect (): Promise<void>
 }
 
 export interface V3ClientParts {
   http: HttpOptions | undefined
-  /** Base URLs: WeChat Pay's host and its stand-by. */
+  /** Base URLs: WeChat Pay's host and the backup host. */
   bases: readonly string[]
   merchant: CheckedV3
   store: Store
   clock: Pick<Clock, 'now'>
 }
 
-/** 429 and WeChat's own 5xx are answered with the same call again. */
+/** 429 and WeChat's own 5xx are retried with the same call. */
 const RETRIES = 2
-/** What passes, but not within a moment: how long to wait is the caller's to know. */
+/** Temporary, but not for a moment only: the caller decides how long to wait. */
 const WAIT = new Set(['USERPAYING', 'INVALID_REQ_TOO_MUCH'])
 const CERTIFICATES = '/v3/certificates'
 const PLAIN_PATH = /^\/v3\/[\x21-\x7e]*$/
@@ -83,7 +83,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     fetch: async keyOf => {
       const reply = await http(await signedCall('GET', CERTIFICATES, '', { repeatable: true }))
       if (reply.status === 200) return await believe(CERTIFICATES, reply, async serial => keyOf(parse(CERTIFICATES, reply), serial))
-      // A refusal brings no certificate to verify it with: only the public key can vouch for it.
+      // A refusal comes without certificates: only the public key can verify it.
       throw refusal(CERTIFICATES, reply, await judge(reply.headers, reply.body, async serial => keyOf({}, serial)) === 'genuine')
     }
   })
@@ -102,7 +102,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
       headers: {
         accept: 'application/json',
         ...(body !== undefined && { 'content-type': contentType ?? 'application/json' }),
-        // Without it WeChat signs its answer with a certificate that a merchant with only the public key does not have.
+        // Without this header WeChat signs with a certificate, which a merchant with only the public key does not have.
         ...(serial && { 'wechatpay-serial': serial })
       },
       freshHeaders: async base => ({ authorization: await authorization(method, prefixOf(base) + pathOf({ path, ...(query && { query }) }), signedBody, merchant) })
@@ -116,7 +116,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
       if (verdict !== 'genuine') throw new WechatReplyError(path, `the answer's signature is ${WORDS[verdict]}`)
       return status === 204 || body.length === 0 ? {} : parse(path, reply)
     }
-    // A gateway's errors are not signed: reported, but not a fact about an order. One that is signed falsely is nobody's.
+    // A gateway's errors are unsigned: report them, but not as facts about an order. A wrongly signed error is never accepted.
     if (verdict !== 'genuine' && verdict !== 'unsigned') throw new WechatReplyError(path, `answered with HTTP ${status}, and the signature is ${WORDS[verdict]}`)
     throw refusal(path, reply, verdict === 'genuine')
   }
@@ -156,7 +156,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     disconnect: http.disconnect,
 
     async request<T> (method: V3Method, path: string, { query, body, encrypt = [], repeatable = method === 'GET' }: V3RequestOptions = {}) {
-      if (!PLAIN_PATH.test(path) || /[?#\\]|\/\.{1,2}(?:\/|$)/.test(path)) throw new WechatInputError('path', 'must be a plain path of v3; parameters go into query')
+      if (!PLAIN_PATH.test(path) || /[?#\\]|\/\.{1,2}(?:\/|$)/.test(path)) throw new WechatInputError('path', 'must be a v3 path; pass parameters in query')
       const given = query && Object.fromEntries(Object.entries(query).flatMap(([name, value]) => value === undefined ? [] : [[name, String(value)]]))
       return await send(async () => {
         const cipher = encrypt.length > 0 ? await keys.current() : undefined
@@ -166,9 +166,10 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     },
 
     async upload<T> (path: string, { filename, content, contentType = 'application/octet-stream', meta }: V3UploadOptions) {
-      if (!/^[^"\\\x00-\x1f\x7f]{1,128}$/.test(filename)) throw new WechatInputError('filename', 'must be 1 to 128 characters without quotes, back-slashes or line breaks')
+      if (!/^[^"\\\x00-\x1f\x7f]{1,128}$/.test(filename)) throw new WechatInputError('filename', 'must be 1 to 128 characters without quotes, backslashes or line breaks')
       if (!/^[\w.+-]+\/[\w.+-]+$/.test(contentType)) throw new WechatInputError('contentType', 'must be a media type')
       const signed = JSON.stringify(meta ?? { filename, sha256: createHash('sha256').update(content).digest('hex') })
+      // By hand: WeChat wants meta with a content type and without a file name, and a FormData cannot say that.
       const boundary = randomUUID()
       const body = Buffer.concat([
         Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; name="meta";\r\nContent-Type: application/json\r\n\r\n${signed}\r\n--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="${filename}";\r\nContent-Type: ${contentType}\r\n\r\n`),
@@ -180,7 +181,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
 
     async download (url) {
       const base = [...bases, ...WECHAT_PAY].find(base => url.startsWith(`${base}/`))
-      if (base === undefined || /[\\\s#]/.test(url)) throw new WechatReplyError('download_url', 'it leads to another host than WeChat Pay\'s')
+      if (base === undefined || /[\\\s#]/.test(url)) throw new WechatReplyError('download_url', 'it points to a host that is not WeChat Pay\'s')
       const path = url.slice(base.length)
       const reply = await http.stream({
         name: 'download_url',
@@ -199,7 +200,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
 
     decrypt (ciphertext) {
       const { privateKey } = merchant
-      if (isRemote(privateKey)) throw new WechatConfigError('merchant.v3.privateKey', 'is elsewhere: what was encrypted for it has to be decrypted there')
+      if (isRemote(privateKey)) throw new WechatConfigError('merchant.v3.privateKey', 'is a remote signer: fields encrypted for it cannot be decrypted here')
       try {
         return decryptSensitive(ciphertext, privateKey)
       } catch {
@@ -209,20 +210,20 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
   }
 }
 
-const WORDS = { unsigned: 'missing', probe: 'false', false: 'false', stale: 'older or newer than five minutes', 'unknown key': 'by a key that is not known here', genuine: 'right' } as const
+const WORDS = { unsigned: 'missing', probe: 'false', false: 'false', stale: 'older or newer than five minutes', 'unknown key': 'by an unknown key', genuine: 'right' } as const
 
-/** The path that a base URL itself has: it is signed, too. */
+/** The base URL's own path, which is signed, too. */
 const prefixOf = (base: string) => new URL(base).pathname.replace(/\/$/, '')
 
 function parse (path: string, { body }: HttpReply): unknown {
   try {
     const value = parseJson(body.toString())
     if (value !== null && typeof value === 'object') return value
-  } catch { /* said below */ }
+  } catch { /* reported below */ }
   throw new WechatReplyError(path, 'the answer is not JSON')
 }
 
-/** A copy of the body in which the named fields are encrypted. @throws WechatInputError if one is not there */
+/** A copy of the body with the named fields encrypted. @throws WechatInputError if one is missing */
 function encrypted (body: object, names: readonly string[], encrypt: (text: string) => string): object {
   const copy = structuredClone(body)
   for (const name of names) {
@@ -230,7 +231,7 @@ function encrypted (body: object, names: readonly string[], encrypt: (text: stri
     const last = parts.pop() as string
     const holder = parts.reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], copy) as Record<string, unknown> | undefined
     const value = holder?.[last]
-    if (typeof value !== 'string') throw new WechatInputError(name, 'is to be encrypted and is no text of the body')
+    if (typeof value !== 'string') throw new WechatInputError(name, 'is listed in encrypt, but is not a string in the body')
     ;(holder as Record<string, unknown>)[last] = encrypt(value)
   }
   return copy

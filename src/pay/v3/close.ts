@@ -1,4 +1,4 @@
-/** Closing twice is fine: WeChat was seen to answer so; should it say that the order is closed, that is the same. */
+/** Closing twice is fine: WeChat accepts it. An answer that the order is already closed counts as success, too. */
 import { WechatApiError } from '../../errors.ts'
 
 const CLOSED = new Set(['ORDER_CLOSED', 'ORDERCLOSED'])
@@ -7,7 +7,7 @@ export async function closing (close: () => Promise<unknown>): Promise<void> {
   try {
     await close()
   } catch (error) {
-    // What is not signed is a gateway's, and no fact about an order.
+    // An unsigned answer is a gateway's and proves nothing about an order.
     if (!(error instanceof WechatApiError && error.signed && CLOSED.has(error.wechatCode ?? ''))) throw error
   }
 }

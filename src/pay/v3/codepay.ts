@@ -1,4 +1,4 @@
-/** Pay by code by APIv3: WeChat Pay APIv3 documentation, "Code payment" and "Reverse an order" (since April 2024). */
+/** Pay by code with APIv3: WeChat Pay APIv3 documentation, "Code payment" and "Reverse an order" (since April 2024). */
 import { WechatApiError, WechatReplyError } from '../../errors.ts'
 import type { CheckedV3 } from '../merchant.ts'
 import type { PayByCode } from '../version.ts'
@@ -6,7 +6,7 @@ import type { V3Client } from './client.ts'
 import { codeBody, idsOf } from './order-body.ts'
 import { asOrder, belongs, isForeign, rawOf } from './payment.ts'
 
-/** WeChat looked at the call and did nothing, though it says so as if it were its own fault. */
+/** WeChat refused the call and did nothing, although the status looks like its own fault. */
 const NOT_BEGUN = new Set(['FREQUENCY_LIMITED', 'FREQUENCY_LIMIT_EXCEED', 'RATELIMIT_EXCEED', 'RATELIMIT_EXCEEDED'])
 
 export function createV3PayByCode (request: V3Client['request'], appId: string, merchant: CheckedV3): PayByCode {
@@ -16,7 +16,7 @@ export function createV3PayByCode (request: V3Client['request'], appId: string, 
     async take (order) {
       const body = codeBody(order, appId, merchant)
       try {
-        // The code works once: an unknown outcome is queried, never sent again.
+        // The code works once: query an unknown outcome, never send it again.
         const answer = await request('POST', `${base}/codepay`, { body, repeatable: false })
         const paid = belongs(answer, appId, merchant) ? asOrder(answer) : undefined
         return paid?.state === 'SUCCESS' && 'transactionId' in paid ? paid : undefined
@@ -30,11 +30,11 @@ export function createV3PayByCode (request: V3Client['request'], appId: string, 
       const path = `${base}/out-trade-no/${encodeURIComponent(outTradeNo)}/reverse`
       try {
         const answer = await request('POST', path, { body: idsOf(appId, merchant), repeatable: true })
-        if (answer.out_trade_no !== outTradeNo || isForeign(answer, appId, merchant)) throw new WechatReplyError(path, 'the answer is not about the order that was reversed')
+        if (answer.out_trade_no !== outTradeNo || isForeign(answer, appId, merchant)) throw new WechatReplyError(path, 'the answer is about another order')
         return { outTradeNo, state: 'REVOKED', appId, mchId: merchant.mchId, raw: rawOf(answer) }
       } catch (error) {
         if (!(error instanceof WechatApiError && error.signed && ABSENT.has(error.wechatCode ?? ''))) throw error
-        // It never arrived: there is nothing to give back.
+        // The order never arrived: there is nothing to reverse.
         return { outTradeNo, state: 'NOTPAY', appId, mchId: merchant.mchId, raw: {} }
       }
     }
@@ -43,9 +43,9 @@ export function createV3PayByCode (request: V3Client['request'], appId: string, 
 
 const ABSENT = new Set(['ORDER_NOT_EXIST', 'ORDERNOTEXIST'])
 
-/** 202 while the payer types the password comes without a code, and so as a reply of unknown outcome. */
+/** 202 (the payer is typing the password) has no code, so it surfaces as a reply of unknown outcome. */
 function mayHavePaid (error: unknown): boolean {
   if (!(error instanceof WechatApiError)) return (error as { outcome?: string }).outcome === 'unknown'
-  // What is not signed is a gateway's, and no fact about money.
+  // An unsigned answer is a gateway's and proves nothing about money.
   return !error.signed || (error.fault === 'wechat' && !NOT_BEGUN.has(error.wechatCode ?? ''))
 }

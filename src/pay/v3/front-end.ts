@@ -1,10 +1,10 @@
-/** Parameters that a page or an app hands to WeChat to open the cashier: WeChat Pay APIv3 documentation, "Opening the cashier". */
+/** Parameters that a page or an app passes to WeChat to open the cashier: WeChat Pay APIv3 documentation, "Opening the cashier". */
 import { nonce } from '../../nonce.ts'
 import type { CheckedV3 } from '../merchant.ts'
 import type { AppParams, JsapiParams } from '../version.ts'
 import { signV3 } from './sign.ts'
 
-/** A page and a mini program sign `prepay_id=…`, an app the bare id: mixing the two up is the commonest fault. */
+/** A page and a mini program sign `prepay_id=…`, an app signs the bare id: confusing the two is the most common mistake. */
 export async function jsapiParams (appId: string, prepayId: string, { privateKey }: CheckedV3): Promise<JsapiParams> {
   const [timeStamp, nonceStr, packed] = [now(), nonce(), `prepay_id=${prepayId}`]
   const paySign = await signV3(`${appId}\n${timeStamp}\n${nonceStr}\n${packed}\n`, privateKey)

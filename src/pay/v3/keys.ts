@@ -1,4 +1,4 @@
-/** Keys of APIv3 as merchants hold them, told apart from what is easily mistaken for them. */
+/** Reads a merchant's APIv3 keys, and recognizes what is often confused with them. */
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { WechatConfigError } from '../../errors.ts'
@@ -15,21 +15,21 @@ const LOOK_ALIKES: ReadonlyArray<readonly [RegExp, string]> = [
   [/BEGIN PUBLIC KEY/, 'a public key']
 ]
 
-/** What a text looks like, in words; a file's name is the commonest mistake. */
+/** Describes what a text looks like; a file name is the most common mistake. */
 function looksLike (pem: string): string {
   const found = LOOK_ALIKES.find(([mark]) => mark.test(pem))?.[1]
   if (found === 'a certificate') return whoseCertificate(pem)
   if (found) return found
-  if (/\.(?:pem|p12|key|crt|cer)$/i.test(pem.trim())) return 'the name of a file: read it and give what it holds'
-  return pem.includes('BEGIN') ? 'no key that is known here' : 'not PEM (it has no BEGIN line)'
+  if (/\.(?:pem|p12|key|crt|cer)$/i.test(pem.trim())) return 'a file name: read the file and pass its content'
+  return pem.includes('BEGIN') ? 'an unknown type of PEM' : 'not PEM (it has no BEGIN line)'
 }
 
-/** Its subject tells: WeChat Pay's bear Tenpay's name, a merchant's its number. */
+/** Recognized by the subject: WeChat Pay's certificates name Tenpay, a merchant's its mchId. */
 function whoseCertificate (pem: string): string {
   try {
     const { subject } = new X509Certificate(pem)
-    if (/tenpay/i.test(subject)) return 'a certificate of WeChat Pay\'s (a platform certificate)'
-    if (/CN=\d+$/m.test(subject)) return 'a certificate of a merchant\'s (apiclient_cert.pem)'
+    if (/tenpay/i.test(subject)) return 'a WeChat Pay certificate (platform certificate)'
+    if (/CN=\d+$/m.test(subject)) return 'a merchant\'s certificate (apiclient_cert.pem)'
   } catch { /* damaged */ }
   return 'a certificate'
 }
@@ -40,27 +40,27 @@ function textOf (option: string, value: unknown): string {
   throw new WechatConfigError(option, 'is required')
 }
 
-/** apiclient_key.pem. @throws WechatConfigError saying which of the look-alikes it is */
+/** apiclient_key.pem. @throws WechatConfigError saying what it is instead */
 export function readPrivateKey (option: string, value: Pem | undefined): KeyObject {
   const pem = textOf(option, value)
   const seems = looksLike(pem)
-  if (!seems.startsWith('a private key')) throw new WechatConfigError(option, `must be the merchant's private key (apiclient_key.pem) and is ${seems}`)
+  if (!seems.startsWith('a private key')) throw new WechatConfigError(option, `must be the merchant's private key (apiclient_key.pem), but is ${seems}`)
   return rsaKey(option, seems, () => createPrivateKey(pem))
 }
 
-/** WeChat Pay's public key (pub_key.pem). @throws WechatConfigError saying which of the look-alikes it is */
+/** WeChat Pay's public key (pub_key.pem). @throws WechatConfigError saying what it is instead */
 export function readPublicKey (option: string, value: Pem | undefined): KeyObject {
   const pem = textOf(option, value)
   const seems = looksLike(pem)
-  if (seems.startsWith('a certificate')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem) and is ${seems}: platform certificates are fetched, and the merchant's own belongs into merchant.v3.certificate`)
-  if (!seems.startsWith('a public key')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem) and is ${seems}`)
+  if (seems.startsWith('a certificate')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem), but is ${seems}: platform certificates are fetched automatically, and the merchant's own goes into merchant.v3.certificate`)
+  if (!seems.startsWith('a public key')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem), but is ${seems}`)
   return rsaKey(option, seems, () => createPublicKey(pem))
 }
 
 function rsaKey (option: string, seems: string, read: () => KeyObject): KeyObject {
   let key: KeyObject | undefined
-  try { key = read() } catch { /* damaged: said below */ }
-  if (key?.asymmetricKeyType !== 'rsa') throw new WechatConfigError(option, key ? `is ${seems} of another kind than RSA` : `looks like ${seems}, but is damaged`)
+  try { key = read() } catch { /* damaged: reported below */ }
+  if (key?.asymmetricKeyType !== 'rsa') throw new WechatConfigError(option, key ? `is ${seems}, but not RSA` : `looks like ${seems}, but is damaged`)
   return key
 }
 
@@ -71,7 +71,7 @@ export function readCertificate (option: string, value: Pem, privateKey: KeyObje
   try {
     certificate = new X509Certificate(pem)
   } catch {
-    throw new WechatConfigError(option, `must be the merchant's certificate (apiclient_cert.pem) and is ${looksLike(pem)}`)
+    throw new WechatConfigError(option, `must be the merchant's certificate (apiclient_cert.pem), but is ${looksLike(pem)}`)
   }
   if (privateKey && !certificate.checkPrivateKey(privateKey)) throw new WechatConfigError(option, `does not belong to the private key: it is ${whoseCertificate(pem)}`)
   return certificate

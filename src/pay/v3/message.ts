@@ -1,10 +1,10 @@
-/** Whether a reply or a notification is WeChat's: signature, key and clock, over the bytes as they came. */
+/** Verifies a reply or a notification: signature, key and clock, over the raw bytes. */
 import type { KeyObject } from 'node:crypto'
 import { verifyV3Later } from './sign.ts'
 
-/** Seconds that a message's timestamp may be away from now, either way. */
+/** Seconds that a message's timestamp may differ from now, in either direction. */
 const WINDOW = 300
-/** WeChat sends such false signatures now and then, to see whether anybody looks. */
+/** WeChat occasionally sends such invalid signatures, to test whether they are verified. */
 const PROBE = 'WECHATPAY/SIGNTEST/'
 const ALGORITHM = 'WECHATPAY2-SHA256-RSA2048'
 
@@ -12,25 +12,25 @@ export type Headers = Readonly<Record<string, string | string[] | undefined>>
 
 export type Verdict =
   | 'genuine'
-  /** It carries no signature at all. */
+  /** It has no signature at all. */
   | 'unsigned'
-  /** A signature that WeChat made false on purpose. */
+  /** A deliberately invalid signature from WeChat. */
   | 'probe'
   | 'stale'
   | 'unknown key'
   | 'false'
 
-/** `keyFor`: the key of a serial number, if it is known or can be had. */
+/** `keyFor`: the key of a serial number, if it is known or can be fetched. */
 export async function judge (headers: Headers, body: Uint8Array, keyFor: (serial: string) => Promise<KeyObject | undefined>): Promise<Verdict> {
   const [signature, timestamp, nonce, serial, type = ALGORITHM] = ['signature', 'timestamp', 'nonce', 'serial', 'signature-type'].map(name => headers[`wechatpay-${name}`])
   if (signature === undefined) return 'unsigned'
-  // A doubled header could be read one way here and another there.
+  // A duplicate header could be read differently by different parsers.
   if (![signature, timestamp, nonce, serial, type].every(value => typeof value === 'string')) return 'false'
   const said = { signature, timestamp, nonce, serial, type } as Record<'signature' | 'timestamp' | 'nonce' | 'serial' | 'type', string>
   if (said.signature.startsWith(PROBE)) return 'probe'
   if (said.type !== ALGORITHM || !/^[\x21-\x7e]{1,64}$/.test(said.nonce) || !/^[0-9A-Za-z_]{1,80}$/.test(said.serial)) return 'false'
   if (!/^\d{10}$/.test(said.timestamp) || Math.abs(Date.now() / 1000 - Number(said.timestamp)) > WINDOW) return 'stale'
-  // 2048 bits in base64, exactly: what is longer or cut is not looked up.
+  // Exactly 2048 bits in base64: no key look-up for anything longer or shorter.
   if (!/^[0-9A-Za-z+/]{342}==$/.test(said.signature)) return 'false'
   const key = await keyFor(said.serial)
   if (!key) return 'unknown key'

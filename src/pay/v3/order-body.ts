@@ -1,4 +1,4 @@
-/** An order in APIv3's words: WeChat Pay APIv3 documentation, "Place an order" and "Code payment". */
+/** An order as an APIv3 body: WeChat Pay APIv3 documentation, "Place an order" and "Code payment". */
 import { WechatInputError } from '../../errors.ts'
 import { toRfc3339ChinaTime } from '../china-time.ts'
 import type { CheckedV3 } from '../merchant.ts'
@@ -7,10 +7,10 @@ import type { MicropayOrder, Order, OrderDetail } from '../order.ts'
 import type { Placing } from '../version.ts'
 import type { Json } from './payment.ts'
 
-/** What the account and the order say: no further field may say it otherwise. */
+/** Fields set by the account and the order: `extra` must not change them. */
 const OWN = new Set(['appid', 'mchid', 'sp_appid', 'sp_mchid', 'sub_appid', 'sub_mchid', 'description', 'out_trade_no', 'amount', 'notify_url', 'payer'])
 
-/** Who sells, as orders and reversals say it. */
+/** The seller, in orders and reversals. */
 export function idsOf (appId: string, { mchId, subMchId, subAppId }: CheckedV3): Json {
   return subMchId === undefined
     ? { appid: appId, mchid: mchId }
@@ -20,8 +20,8 @@ export function idsOf (appId: string, { mchId, subMchId, subAppId }: CheckedV3):
 export function orderBody (placing: Placing, appId: string, merchant: CheckedV3, notifyUrl: string): Json {
   const { order } = placing
   const { expiresAt, clientIp, deviceInfo, storeInfo: store } = order
-  if (order.noCredit) throw new WechatInputError('noCredit', 'is not offered by APIv3 to all: those who have it say limitPay: [\'no_credit\']')
-  if (store && !clientIp) throw new WechatInputError('clientIp', 'is required with storeInfo: APIv3 takes no scene without the payer\'s IP address')
+  if (order.noCredit) throw new WechatInputError('noCredit', 'is not available to all merchants in APIv3: if you have it, use limitPay: [\'no_credit\']')
+  if (store && !clientIp) throw new WechatInputError('clientIp', 'is required with storeInfo: APIv3 refuses store information without the payer\'s IP address')
   const h5 = placing.way === 'H5' ? h5Info(placing.order, 'app_url', 'app_name') : undefined
   const scene = {
     payer_client_ip: clientIp,
@@ -36,15 +36,15 @@ export function orderBody (placing: Placing, appId: string, merchant: CheckedV3,
     notify_url: notifyUrl,
     ...(order.limitPay && { limit_pay: order.limitPay }),
     ...(placing.way === 'JSAPI' && { payer: payer(placing.order.openid, merchant) }),
-    // WeChat refuses a scene without the payer's address.
+    // WeChat refuses scene_info without the payer's IP address.
     ...(clientIp && { scene_info: scene })
   }, order.extra)
 }
 
-/** Pay by code has no notification and no end of its own: it is over within the minute. */
+/** Pay by code has no notification and no expiry: it is over within a minute. */
 export function codeBody (order: MicropayOrder, appId: string, merchant: CheckedV3): Json {
   const { clientIp, deviceInfo, storeInfo: store } = order
-  for (const field of ['noCredit', 'limitPay'] as const) if (order[field]) throw new WechatInputError(field, 'is not offered by APIv3 for pay by code')
+  for (const field of ['noCredit', 'limitPay'] as const) if (order[field]) throw new WechatInputError(field, 'is not available for pay by code in APIv3')
   return withFurther({
     ...idsOf(appId, merchant),
     ...common(order, 'wxpay_goods_id'),
@@ -52,7 +52,7 @@ export function codeBody (order: MicropayOrder, appId: string, merchant: Checked
     scene_info: {
       ...(deviceInfo && { device_id: deviceInfo }),
       ...(clientIp && { device_ip: clientIp }),
-      // WeChat wants a shop; who has but one need not name it.
+      // WeChat requires a store; merchants with a single one need not name it.
       store_info: store?.placeId ? { id: store.placeId } : { out_id: store?.id ?? deviceInfo ?? merchant.subMchId ?? merchant.mchId }
     }
   }, order.extra)
@@ -83,12 +83,12 @@ function detailOf ({ costPrice, receiptId, goods }: OrderDetail, wechatGoodsId: 
   }
 }
 
-/** The body with the host's further fields in it, which add and never replace. @throws WechatInputError naming the field */
+/** Merges `extra` into the body: it can add fields, never replace them. @throws WechatInputError naming the field */
 function withFurther (body: Json, extra: Readonly<Json> = {}, at = 'extra', own: ReadonlySet<string> = OWN): Json {
   const all = { ...body }
   for (const [name, value] of Object.entries(extra)) {
     const said = body[name]
-    if (own.has(name) || (said !== undefined && !(isObject(said) && isObject(value)))) throw new WechatInputError(`${at}.${name}`, 'is said by the order or the account itself')
+    if (own.has(name) || (said !== undefined && !(isObject(said) && isObject(value)))) throw new WechatInputError(`${at}.${name}`, 'is already set by the order or the account')
     all[name] = isObject(said) ? withFurther(said, value as Json, `${at}.${name}`, NONE) : value
   }
   return all

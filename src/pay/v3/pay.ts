@@ -1,4 +1,4 @@
-/** Orders, refunds and bills by APIv3: WeChat Pay APIv3 documentation, one page a call. */
+/** Orders, refunds and bills with APIv3: WeChat Pay APIv3 documentation, one page per call. */
 import { WechatReplyError } from '../../errors.ts'
 import type { CheckedV3 } from '../merchant.ts'
 import { oddOrder } from '../odd-order.ts'
@@ -28,10 +28,10 @@ export function createV3Pay (client: V3Caller, appId: string, merchant: CheckedV
   const transactions = isPartner ? '/v3/pay/partner/transactions' : '/v3/pay/transactions'
   const ids = isPartner ? { sp_mchid: mchId, sub_mchid: subMchId } : { mchid: mchId }
 
-  /** Where a bill lies, and what it must hash to. */
+  /** A bill's URL and its expected hash. */
   async function openBill (path: string, which: Record<string, string>) {
     const { download_url: url, hash_type: type, hash_value: sha1 } = await request('GET', path, { query: { ...which, ...(isPartner && { sub_mchid: subMchId }), tar_type: 'GZIP' } })
-    if (typeof url !== 'string' || type !== 'SHA1' || typeof sha1 !== 'string' || !/^[0-9a-f]{40}$/i.test(sha1)) throw new WechatReplyError(path, 'the answer says neither where the bill is nor what it hashes to')
+    if (typeof url !== 'string' || type !== 'SHA1' || typeof sha1 !== 'string' || !/^[0-9a-f]{40}$/i.test(sha1)) throw new WechatReplyError(path, 'the answer has no download_url or hash of the bill')
     return { body: await download(url), sha1 }
   }
 
@@ -55,7 +55,7 @@ export function createV3Pay (client: V3Caller, appId: string, merchant: CheckedV
         : ['out_trade_no', which.outTradeNo, 'out-trade-no'] as const
       const path = `${transactions}/${part}/${encodeURIComponent(number)}`
       const answer = await request('GET', path, { query: ids })
-      if (answer[field] !== number || !belongs(answer, appId, merchant)) throw new WechatReplyError(path, 'the answer is not the order that was asked for')
+      if (answer[field] !== number || !belongs(answer, appId, merchant)) throw new WechatReplyError(path, 'the answer is about another order')
       return asOrder(answer) ?? oddOrder(path, answer.trade_state)
     },
 
@@ -77,14 +77,14 @@ export function createV3Pay (client: V3Caller, appId: string, merchant: CheckedV
         repeatable: true
       })
       const taken = asRefund(answer, merchant)
-      if (taken?.outRefundNo !== refund.outRefundNo || taken.amount !== refund.amount) throw new WechatReplyError(REFUNDS, 'the answer is not the refund that was asked for')
+      if (taken?.outRefundNo !== refund.outRefundNo || taken.amount !== refund.amount) throw new WechatReplyError(REFUNDS, 'the answer is about another refund')
       return taken
     },
 
     async queryRefund (outRefundNo) {
       const path = `${REFUNDS}/${encodeURIComponent(outRefundNo)}`
       const refund = asRefund(await request('GET', path, isPartner ? { query: { sub_mchid: subMchId } } : {}), merchant)
-      if (refund?.outRefundNo !== outRefundNo) throw new WechatReplyError(path, 'the answer is not the refund that was asked for')
+      if (refund?.outRefundNo !== outRefundNo) throw new WechatReplyError(path, 'the answer is about another refund')
       return refund
     },
 
@@ -98,7 +98,7 @@ export function createV3Pay (client: V3Caller, appId: string, merchant: CheckedV
           name: '/v3/bill/fundflowbill',
           open: async () => await openBill('/v3/bill/fundflowbill', { bill_date: date, account_type: account })
         }
-      // What is a sub-merchant's alone is encrypted for the provider.
+      // A sub-merchant's own bill is encrypted for the provider.
       : { name: SEALED_BILL, open: async () => ({ body: await openSealedBill(client, merchant, { sub_mchid: subMchId, bill_date: date, account_type: account }) }) }
   }
 }

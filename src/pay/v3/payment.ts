@@ -1,4 +1,4 @@
-/** v3's orders and refunds, read into the version-neutral types: WeChat Pay APIv3 documentation, "Query an order" and "Query a refund". */
+/** Converts v3's orders and refunds to the version-neutral types: WeChat Pay APIv3 documentation, "Query an order" and "Query a refund". */
 import { isOwnAppId } from '../merchant.ts'
 import type { MerchantIds } from '../merchant.ts'
 import type { OrderState, Payment, UnpaidOrder } from '../order.ts'
@@ -10,29 +10,29 @@ const isFen = (value: unknown): value is number => typeof value === 'number' && 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 const object = (value: unknown): Json => value !== null && typeof value === 'object' ? value as Json : {}
 
-/** WeChat's own members, each as text: strings as they are, the rest as JSON. */
+/** WeChat's own fields, each as text: strings unchanged, everything else as JSON. */
 export function rawOf (json: Json): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]))
 }
 
-/** RFC 3339 with an offset; undefined if it is not. */
+/** Parses RFC 3339 with an offset; undefined for anything else. */
 function timeOf (value: unknown): Date | undefined {
   const date = isText(value) && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d:\d\d|Z)$/.test(value) ? new Date(value) : undefined
   return date && !Number.isNaN(date.getTime()) ? date : undefined
 }
 
-/** Whose an order is: a direct merchant's or, in service provider mode, the provider's. It says who sells and by which account. */
+/** The ids in an order: a direct merchant's or, in service provider mode, the provider's and the sub-merchant's. */
 export function belongs (json: Json, appId: string, merchant: MerchantIds): boolean {
   return (json.sp_mchid ?? json.mchid) === merchant.mchId && isOwnAppId(json.sp_appid ?? json.appid, appId, merchant) &&
     (merchant.subMchId === undefined || json.sub_mchid === merchant.subMchId) && !isForeign(json, appId, merchant)
 }
 
-/** How messages of all kinds spell the ids. */
+/** The names of ids in all kinds of messages. */
 const MERCHANT = ['mchid', 'mch_id', 'sp_mchid', 'combine_mchid'] as const
 const ACCOUNT = ['appid', 'sp_appid', 'combine_appid'] as const
 const SUB_MERCHANT = ['sub_mchid', 'sub_mch_id'] as const
 
-/** Whether any id that it carries is another's. What carries none is vouched for by the key that it was encrypted with. */
+/** Whether any id in it is not ours. A message without ids is ours because it was encrypted with our key. */
 export function isForeign (json: Json, appId: string, merchant: MerchantIds): boolean {
   const { mchId, subMchId } = merchant
   const other = (names: readonly string[], own: string) => names.some(name => json[name] !== undefined && json[name] !== own)
@@ -40,18 +40,18 @@ export function isForeign (json: Json, appId: string, merchant: MerchantIds): bo
 }
 
 /**
- * A profit-sharing notice, told by its contents: event_type is TRANSACTION.SUCCESS on the current page and on the wire,
- * PROFITSHARING and PROFITSHARING.SUCCESS on older ones. It goes to whoever receives the money, and names who shares it.
+ * Whether it is a profit-sharing notification, recognized by its contents: event_type is TRANSACTION.SUCCESS in WeChat's current documents and in practice,
+ * PROFITSHARING and PROFITSHARING.SUCCESS in older ones. It goes to the receiver of the money and names the merchant who shares it.
  */
 export const isSharing = ({ receiver, order_id: orderId, out_order_no: number }: Json): boolean => isText(orderId) && isText(number) && receiver !== null && typeof receiver === 'object'
 
-/** Whether we are the one whom a profit-sharing notice is for: then the merchant that it names may be another. */
+/** Whether a profit-sharing notification is for us: then it may name another merchant. */
 export function isReceiver (json: Json, { mchId }: Pick<MerchantIds, 'mchId'>): boolean {
   const { type, account } = object(json.receiver)
   return isSharing(json) && type === 'MERCHANT_ID' && account === mchId
 }
 
-/** An order in any state. Undefined if it makes no sense. */
+/** Reads an order in any state. Undefined if it is invalid. */
 export function asOrder (json: Json): Payment | UnpaidOrder | undefined {
   const { out_trade_no: outTradeNo, trade_state: state } = json
   const appId = json.sp_appid ?? json.appid
@@ -89,7 +89,7 @@ function asPayment (json: Json, state: Payment['state'], ids: Pick<Payment, 'out
   }
 }
 
-/** The payments of a combined order: one for each of its parts. Undefined if any makes no sense. */
+/** Reads the payments of a combined order, one for each of its orders. Undefined if any is invalid. */
 export function asCombined (json: Json): Payment[] | undefined {
   const parts = Array.isArray(json.sub_orders) ? json.sub_orders.map(object) : []
   const payments = parts.map(part => {
@@ -104,7 +104,7 @@ export function asCombined (json: Json): Payment[] | undefined {
 
 const REFUND_STATES: ReadonlySet<string> = new Set(['PROCESSING', 'SUCCESS', 'CLOSED', 'ABNORMAL'] satisfies RefundState[])
 
-/** A refund, of an answer (`status`) or of a notification (`refund_status`). Undefined if it makes no sense. */
+/** Reads a refund from an answer (`status`) or a notification (`refund_status`). Undefined if it is invalid. */
 export function asRefund (json: Json, { mchId }: Pick<MerchantIds, 'mchId'>): Refund | undefined {
   const { out_refund_no: outRefundNo, refund_id: refundId, out_trade_no: outTradeNo, transaction_id: transactionId, sub_mchid: subMchId } = json
   const state = json.refund_status ?? json.status

@@ -1,6 +1,6 @@
 /**
  * The keys that WeChat signs with: its public key as configured, or platform certificates, which are fetched, shared by
- * all processes, and renewed twice a day. During a switch both kinds arrive side by side.
+ * all processes, and renewed twice a day. During a switch both are in use.
  */
 import { randomUUID, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -13,13 +13,13 @@ import type { CheckedV3 } from '../merchant.ts'
 import { decryptResource } from './resource.ts'
 import type { EncryptedResource } from './resource.ts'
 
-/** Milliseconds: certificates are asked for again after this, */
+/** Milliseconds: certificates are fetched again after this, */
 const RENEW = 12 * 3600_000
-/** and never twice within this, however many unknown serial numbers arrive. */
+/** but never twice within this, however many unknown serial numbers arrive, */
 const GAP = 60_000
-/** nor within this, after an attempt that failed. */
+/** and not within this after a failed attempt. */
 const FAULT_GAP = 5000
-/** How long another process may take to fetch them, and a little longer than which is waited for it. */
+/** How long another process may take to fetch them; we wait slightly longer. */
 const LEASE = 10_000
 const LOOKS = 200
 
@@ -27,11 +27,11 @@ const PATH = '/v3/certificates'
 const PUBLIC_KEY_ID = /^PUB_KEY_ID_/
 
 export interface PlatformKeys {
-  /** The key of a serial number or public key id; undefined if WeChat has none such, or may not be asked again yet. */
+  /** The key of a serial number or public key id; undefined if WeChat has none, or must not be called again yet. */
   keyFor (serial: string): Promise<KeyObject | undefined>
-  /** The certificates that are known here now. */
+  /** The certificates that this process knows. */
   held (): Iterable<X509Certificate>
-  /** What to encrypt sensitive fields with, and say so in Wechatpay-Serial. @throws WechatConfigError if there is none */
+  /** The key for sensitive fields, to be named in Wechatpay-Serial. @throws WechatConfigError if there is none */
   current (): Promise<{ serial: string, key: KeyObject }>
 }
 
@@ -43,8 +43,8 @@ export interface PlatformKeyParts {
   store: Store
   clock: Pick<Clock, 'now'>
   /**
-   * GET /v3/certificates. `keyOf`: what its answer may be signed with, which is the public key or a certificate in that very
-   * answer: only WeChat can have encrypted that for this merchant.
+   * GET /v3/certificates. `keyOf`: the key of the answer's signature, which is the public key or a certificate in the same
+   * answer: only WeChat can have encrypted it for this merchant.
    */
   fetch (keyOf: (answer: unknown, serial: string) => KeyObject | undefined): Promise<unknown>
 }
@@ -56,7 +56,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
   let askedAt = -Infinity
   let asking: Promise<void> | undefined
 
-  /** Decrypted with the merchant's APIv3 key: nobody else can have written them. */
+  /** Decrypts them with the merchant's APIv3 key; only WeChat can have encrypted them. */
   function certificatesIn (answer: unknown): Certificates {
     const { data } = answer as { data?: Offered[] }
     const offered = Array.isArray(data) ? data : []
@@ -68,8 +68,8 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
         return [] // not encrypted for us
       }
     }))
-    // A merchant whose certificates have been given up may be answered an empty list.
-    if (found.size === 0 && offered.length > 0) throw new WechatReplyError(PATH, 'the answer holds no usable certificate: is merchant.v3.apiV3Key right?')
+    // A merchant whose certificates were revoked may get an empty list.
+    if (found.size === 0 && offered.length > 0) throw new WechatReplyError(PATH, 'the answer has no usable certificate: check merchant.v3.apiV3Key')
     return found
   }
 
@@ -86,7 +86,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
     renewAt = clock.now() + Math.min(ttl, RENEW)
   }
 
-  /** By one process for all; who finds that the store is away asks by itself. */
+  /** Fetched by one process for all; without the store, each process fetches its own. */
   async function renew (isEnough: (found: Certificates) => boolean): Promise<void> {
     const owner = randomUUID()
     for (let looks = 0; looks < LOOKS; looks++) {
@@ -97,7 +97,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
       }
       if (turn?.state === 'done') {
         const found = parsed(turn.value)
-        // A list that was fetched a moment ago is not fetched again for a serial that it lacks: anybody can make one up.
+        // Do not fetch a recent list again for an unknown serial number: anyone can make one up.
         if (found && (isEnough(found) || turn.ttl > RENEW - GAP)) return adopt(found, turn.ttl)
         await store.delete(storeKey, turn.value).catch(() => false)
         continue
@@ -109,7 +109,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
         else if (turn) await store.release(storeKey, owner).catch(() => {})
       } catch (error) {
         if (turn) await store.release(storeKey, owner).catch(() => {})
-        // Who has the public key may have no certificates: then what claims to be signed with one is not WeChat's.
+        // A merchant with the public key may have no certificates: then a message signed with one is not WeChat's.
         if (!merchant.publicKey || !saysNone(error)) throw error
         if (error.signed) adopt(new Map(), RENEW)
       }
@@ -122,7 +122,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
       if (clock.now() - askedAt < GAP) return
       askedAt = clock.now()
       asking = renew(isEnough).catch((error: unknown) => {
-        // A lost answer shall not cost a minute in which nothing can be verified.
+        // A lost answer must not block verification for a minute.
         askedAt = clock.now() - GAP + FAULT_GAP
         throw error
       }).finally(() => { asking = undefined })
@@ -136,7 +136,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
       const wanted = serial.toUpperCase()
       const held = certificates.get(wanted)
       if (held && isValid(held)) {
-        // Nobody waits for this one.
+        // In the background.
         if (clock.now() > renewAt) ask(() => true).catch(() => {})
         return held.publicKey
       }
@@ -150,7 +150,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
       const { publicKeyId, publicKey } = merchant
       if (publicKeyId && publicKey) return { serial: publicKeyId, key: publicKey }
       if (certificates.size === 0) await ask(found => found.size > 0)
-      // The one that lives longest is the newest.
+      // The one that expires last is the newest.
       const newest = [...certificates.values()].sort((one, other) => new Date(other.validTo).getTime() - new Date(one.validTo).getTime())[0]
       if (!newest) throw new WechatConfigError('merchant.v3.publicKey', 'and publicKeyId are required: WeChat Pay offers this merchant no platform certificate')
       return { serial: newest.serialNumber, key: newest.publicKey }
@@ -165,7 +165,7 @@ const isValid = (certificate: X509Certificate) => Date.now() < new Date(certific
 const bySerial = (certificates: X509Certificate[]): Certificates =>
   new Map(certificates.filter(isValid).map(certificate => [certificate.serialNumber, certificate]))
 
-/** What a process wrote down for all; undefined for anything else, and for a list of which none is valid any longer. */
+/** Reads the list that a process stored for all; undefined for anything else, and if all certificates have expired. */
 function parsed (value: string): Certificates | undefined {
   try {
     const found = bySerial((JSON.parse(value) as string[]).map(pem => new X509Certificate(pem)))
@@ -175,5 +175,5 @@ function parsed (value: string): Certificates | undefined {
   }
 }
 
-/** WeChat's "no platform certificate" (404 RESOURCE_NOT_EXISTS, 403 NOT_ENOUGH), unlike a fault of the moment. */
+/** WeChat's "no platform certificate" (404 RESOURCE_NOT_EXISTS, 403 NOT_ENOUGH), as opposed to a temporary fault. */
 const saysNone = (error: unknown): error is WechatApiError => error instanceof WechatApiError && ['RESOURCE_NOT_EXISTS', 'NOT_ENOUGH'].includes(error.wechatCode ?? '')

@@ -10,14 +10,14 @@ import { path } from './paths.ts'
 export interface V3Receiver { type: 'MERCHANT_ID' | 'PERSONAL_OPENID' | 'PERSONAL_SUB_OPENID', account: string, name?: string }
 
 export interface V3ProfitSharing {
-  /** Names of receivers are encrypted on the way. `finish`: what is left goes to the merchant. */
+  /** Receivers' names are encrypted. `finish`: the rest goes to the merchant. */
   share (share: { transactionId: string, outOrderNo: string, receivers: Array<V3Receiver & { amount: number, description: string }>, finish: boolean }): Promise<Json>
   query (which: { transactionId: string, outOrderNo: string }): Promise<Json>
   finish (which: { transactionId: string, outOrderNo: string, description: string }): Promise<Json>
   takeBack (which: { outOrderNo: string, outReturnNo: string, returnMchId: string, amount: number, description: string }): Promise<Json>
-  /** What became of what was taken back. */
+  /** The result of a return. */
   queryReturn (which: { outOrderNo: string, outReturnNo: string }): Promise<Json>
-  /** Integer fen of an order that are not shared yet. */
+  /** Integer fen of an order that are not yet shared. */
   remaining (transactionId: string): Promise<number>
   addReceiver (receiver: V3Receiver & { relation: string }): Promise<Json>
   removeReceiver (receiver: Pick<V3Receiver, 'type' | 'account'>): Promise<Json>
@@ -27,7 +27,7 @@ export function createV3ProfitSharing (request: V3Client['request'], appId: stri
   const sub = subMchId === undefined ? {} : { sub_mchid: subMchId }
   const receiverOf = ({ type, account, name }: V3Receiver) => ({ type, account, ...(name && { name }) })
 
-  /** Whose account an openid is of. */
+  /** The appId that an openid belongs to. */
   function appIdsFor (receivers: ReadonlyArray<Pick<V3Receiver, 'type'>>): Json {
     if (!receivers.some(({ type }) => type === 'PERSONAL_SUB_OPENID')) return { appid: appId }
     if (!subAppId) throw new WechatInputError('type', 'PERSONAL_SUB_OPENID needs merchant.subAppId')
@@ -66,7 +66,7 @@ export function createV3ProfitSharing (request: V3Client['request'], appId: stri
     async remaining (transactionId) {
       const call = `${path('/v3/profitsharing/transactions', checkTransactionId(transactionId))}/amounts`
       const { transaction_id: id, unsplit_amount: fen } = await request('GET', call)
-      if (id !== transactionId || typeof fen !== 'number' || !Number.isSafeInteger(fen) || fen < 0) throw new WechatReplyError(call, 'the answer is not the amount that was asked for')
+      if (id !== transactionId || typeof fen !== 'number' || !Number.isSafeInteger(fen) || fen < 0) throw new WechatReplyError(call, 'the answer has no usable remaining amount')
       return fen
     },
 

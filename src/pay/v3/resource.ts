@@ -11,8 +11,8 @@ export interface EncryptedResource {
 const TAG_LENGTH = 16
 
 /**
- * AEAD_AES_256_GCM with the 32-byte APIv3 key, or with whichever of several it was encrypted with while the key is changed.
- * @throws Error if anything was altered: text, nonce, associated data or tag
+ * Decrypts AEAD_AES_256_GCM with the 32-byte APIv3 key; during a key change, with the matching one of several.
+ * @throws Error if text, nonce, associated data or tag was altered
  */
 export function decryptResource (resource: EncryptedResource, apiV3Key: string | readonly string[]): Buffer {
   if (typeof apiV3Key === 'string') return decrypted(resource, apiV3Key)
@@ -30,7 +30,7 @@ export function decryptResource (resource: EncryptedResource, apiV3Key: string |
 function decrypted ({ ciphertext, nonce, associated_data: associated = '' }: EncryptedResource, apiV3Key: string): Buffer {
   const bytes = Buffer.from(ciphertext, 'base64')
   if (bytes.length < TAG_LENGTH) throw new Error('the ciphertext is shorter than its tag')
-  // Without authTagLength older Node versions accept a tag of four bytes, which can be guessed.
+  // Without authTagLength, older Node versions accept a four-byte tag, which can be guessed.
   const decipher = createDecipheriv('aes-256-gcm', apiV3Key, nonce, { authTagLength: TAG_LENGTH })
   decipher.setAuthTag(bytes.subarray(-TAG_LENGTH))
   decipher.setAAD(Buffer.from(associated))

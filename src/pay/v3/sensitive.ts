@@ -10,5 +10,5 @@ export const encryptSensitive = (text: string, key: KeyObject): string => public
 /** @throws Error if it was not encrypted for this key */
 export const decryptSensitive = (ciphertext: string, key: KeyObject): string => decryptSensitiveBytes(ciphertext, key).toString()
 
-/** The same for what is no text: the keys of encrypted files. @throws Error */
+/** The same for bytes: the keys of encrypted files. @throws Error */
 export const decryptSensitiveBytes = (ciphertext: string, key: KeyObject): Buffer => privateDecrypt({ key, ...OAEP }, Buffer.from(ciphertext, 'base64'))

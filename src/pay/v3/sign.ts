@@ -1,4 +1,4 @@
-/** Signatures of APIv3: WeChat Pay APIv3 documentation, "Signing requests" and "Verifying signatures". RSA runs on the thread pool, so that many at once hold nobody up. */
+/** Signatures of APIv3: WeChat Pay APIv3 documentation, "Signing requests" and "Verifying signatures". RSA runs on the thread pool, so that many signatures do not block the event loop. */
 import { sign as signWith, verify as verifyWith } from 'node:crypto'
 import type { KeyLike, KeyObject } from 'node:crypto'
 import { availableParallelism } from 'node:os'
@@ -11,8 +11,8 @@ const signLater: (algorithm: 'sha256', data: Buffer, key: KeyObject) => Promise<
 const verifyLater: (algorithm: 'sha256', data: Buffer, key: KeyLike, signature: Buffer) => Promise<boolean> = promisify(verifyWith)
 
 /**
- * Signatures at a time: one core is left to the event loop. All the pool's threads signing at once would keep it from
- * running on a small machine, and everybody's requests with it.
+ * Maximum number of concurrent signatures: leaves one core to the event loop. If all threads of the pool signed at once, a small
+ * machine would have no core left for it, and all requests would wait.
  */
 const AT_A_TIME = Math.max(1, availableParallelism() - 1)
 let running = 0
@@ -39,7 +39,7 @@ export interface SignedMessage {
   signature: string
 }
 
-/** Whether the message is signed by this key or certificate. Does not look at the clock. */
+/** Whether the message is signed by this key or certificate. Does not check the timestamp. */
 export const verifyV3 = (message: SignedMessage, key: KeyLike): boolean =>
   verifyWith('sha256', signedText(message), key, Buffer.from(message.signature, 'base64'))
 
@@ -49,11 +49,11 @@ export const verifyV3Later = async (message: SignedMessage, key: KeyLike): Promi
 
 const signedText = ({ timestamp, nonce, body }: SignedMessage) => Buffer.concat([Buffer.from(`${timestamp}\n${nonce}\n`), body, Buffer.from('\n')])
 
-/** A private key that stays where it is, in a KMS or HSM, and signs there. */
+/** A private key in a KMS or HSM. */
 export interface RemoteKey {
-  /** The serial number of the merchant's API certificate, hex; or give `merchant.v3.serialNo`. */
+  /** The serial number of the merchant's API certificate, hex; or set `merchant.v3.serialNo`. */
   serialNo?: string
-  /** RSASSA-PKCS1-v1_5 with SHA-256 over these bytes: 256 bytes of signature. */
+  /** Returns the RSASSA-PKCS1-v1_5 signature with SHA-256 over these bytes: 256 bytes. */
   sign (data: Uint8Array): Promise<Uint8Array>
 }
 
@@ -61,7 +61,7 @@ export type SigningKey = KeyObject | RemoteKey
 
 export const isRemote = (key: unknown): key is RemoteKey => typeof (key as RemoteKey | undefined)?.sign === 'function'
 
-/** Milliseconds that a remote key may take: what it signs must still be young when it arrives. */
+/** Milliseconds that a remote key may take: the timestamp it signs must still be recent on arrival. */
 const REMOTE_TIMEOUT = 5000
 
 /** @throws WechatError `WECHAT_SIGNER` (503): nothing was sent */
@@ -69,11 +69,11 @@ async function signRemotely (data: Buffer, key: RemoteKey): Promise<string> {
   try {
     const signature: unknown = await within(REMOTE_TIMEOUT, async () => await key.sign(data), () => new Error('too late'))
     if (signature instanceof Uint8Array && signature.length === 256) return Buffer.from(signature).toString('base64')
-  } catch { /* said below: its own words may hold anything */ }
-  throw new WechatError('WECHAT_SIGNER', 'merchant.v3.privateKey.sign failed, took too long or answered no RSA-2048 signature; nothing was sent', { statusCode: 503, retryable: true })
+  } catch { /* reported below: its own message may contain anything */ }
+  throw new WechatError('WECHAT_SIGNER', 'merchant.v3.privateKey.sign failed, took too long or did not return an RSA-2048 signature; nothing was sent', { statusCode: 503, retryable: true })
 }
 
-/** RSA-SHA256 of a text, base64. @throws WechatError `WECHAT_SIGNER` (503) where a remote key fails */
+/** RSA-SHA256 of a text, base64. @throws WechatError `WECHAT_SIGNER` (503) if a remote key fails */
 export async function signV3 (text: string, key: SigningKey): Promise<string> {
   if (isRemote(key)) return await signRemotely(Buffer.from(text), key)
   return await oneCoreFree(async () => (await signLater('sha256', Buffer.from(text), key)).toString('base64'))
@@ -85,7 +85,7 @@ export interface Signer {
   privateKey: SigningKey
 }
 
-/** The Authorization header of one request. `path`: with its query; `body`: what is signed of it, '' if there is none. */
+/** The Authorization header of one request. `path`: with its query; `body`: the signed body, '' if there is none. */
 export async function authorization (method: string, path: string, body: string, { mchId, serialNo, privateKey }: Signer): Promise<string> {
   const timestamp = String(Math.floor(Date.now() / 1000))
   const nonce = newNonce()

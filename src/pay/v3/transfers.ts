@@ -1,4 +1,4 @@
-/** Money to users, who confirm it: WeChat Pay APIv3 documentation, "Transfer to users" and "Electronic receipts". */
+/** Transfers to users, who confirm them: WeChat Pay APIv3 documentation, "Transfer to users" and "Electronic receipts". */
 import { createHash } from 'node:crypto'
 import { WechatInputError, WechatReplyError } from '../../errors.ts'
 import { OPENID } from '../../official-account/oauth.ts'
@@ -8,18 +8,18 @@ import type { Json, V3Caller } from './client.ts'
 import { path, textIn } from './paths.ts'
 
 export interface TransferBill {
-  /** The merchant's number of the transfer, 1 to 32 letters and digits: the same again is the same transfer. */
+  /** The merchant's number of the transfer, 1 to 32 letters and digits: the same number is the same transfer. */
   outBillNo: string
-  /** What the money is for, as agreed with WeChat Pay: 1000 is a marketing campaign. */
+  /** The transfer scene, as agreed with WeChat Pay: 1000 is a marketing campaign. */
   sceneId: string
   openid: string
   /** Integer fen. */
   amount: number
   /** What the receiver reads: 1 to 32 characters. */
   remark: string
-  /** The receiver's real name, needed from 2,000 yuan on; it is encrypted on the way. */
+  /** The receiver's real name, required from 2,000 yuan; it is encrypted. */
   realName?: string
-  /** What the scene has to report, by WeChat's own names. */
+  /** What the scene must report, with WeChat's own names. */
   reports: Array<{ info_type: string, info_content: string }>
   notifyUrl?: string
 }
@@ -27,23 +27,23 @@ export interface TransferBill {
 /** A transfer by the merchant's number or by WeChat's. */
 export type WhichTransfer = string | { outBillNo: string } | { transferBillNo: string }
 
-/** WeChat makes a receipt within minutes after it was asked for. */
+/** WeChat creates a receipt within minutes after the request. */
 export interface TransferReceipt {
   state: 'GENERATING' | 'FINISHED' | 'FAILED'
-  /** Why it FAILED, in WeChat's words. */
+  /** Why it FAILED, as WeChat says it. */
   failReason?: string
-  /** The signed PDF of one that is FINISHED, compared with the hash that WeChat announced. */
+  /** The signed PDF, once FINISHED; verified against the hash that WeChat announced. */
   pdf?: Buffer
 }
 
 export interface Transfers {
-  /** `packageInfo` goes to `wx.requestMerchantTransfer`, where the receiver confirms. */
+  /** Pass `packageInfo` to `wx.requestMerchantTransfer`, where the receiver confirms. */
   create (bill: TransferBill): Promise<{ transferBillNo: string, state: string, packageInfo: string | undefined }>
   query (which: WhichTransfer): Promise<Json>
   cancel (outBillNo: string): Promise<Json>
-  /** Asks for the receipt of a transfer that succeeded; asking again is fine. */
+  /** Requests the receipt of a successful transfer; requesting it again is fine. */
   requestReceipt (which: WhichTransfer): Promise<{ state: string }>
-  /** @throws WechatReplyError if the file is not what WeChat announced */
+  /** @throws WechatReplyError if the file does not match the announced hash */
   receipt (which: WhichTransfer): Promise<TransferReceipt>
 }
 
@@ -58,25 +58,25 @@ function checkNumber (field: 'outBillNo' | 'transferBillNo', value: unknown): st
   return value
 }
 
-/** How the number is called in a path and in a body. */
+/** The name of the number in a path and in a body. */
 function named (which: WhichTransfer): { part: string, name: string, number: string } {
   return typeof which === 'object' && which !== null && 'transferBillNo' in which
     ? { part: 'transfer-bill-no', name: 'transfer_bill_no', number: checkNumber('transferBillNo', which.transferBillNo) }
     : { part: 'out-bill-no', name: 'out_bill_no', number: checkNumber('outBillNo', typeof which === 'string' ? which : which?.outBillNo) }
 }
 
-/** For a sub-merchant the provider's calls: the others would take the provider's own money. */
+/** For a sub-merchant, use the provider calls: the others would use the provider's own money. */
 export function createTransfers ({ request, download }: V3Caller, appId: string, { subMchId, subAppId }: MerchantIds): Transfers {
   const isPartner = subMchId !== undefined
   const bills = isPartner ? `${BASE}/partner/transfer-bills` : `${BASE}/transfer-bills`
   const sub = isPartner ? { sub_mchid: subMchId } : {}
-  // A provider's receipts are hashed with SM3, which Node has where its OpenSSL does.
+  // A provider's receipts are hashed with SM3, which is available if Node's OpenSSL has it.
   const hashed = isPartner ? { type: 'SM3', algorithm: 'sm3' } : { type: 'SHA256', algorithm: 'sha256' }
 
-  /** A provider's are known by the merchant's number alone. */
+  /** A provider's transfers can be found only by the merchant's number. */
   function numbered (which: WhichTransfer): ReturnType<typeof named> {
     const found = named(which)
-    if (isPartner && found.name !== 'out_bill_no') throw new WechatInputError('outBillNo', 'is needed: a sub-merchant\'s transfers are not found by WeChat\'s number')
+    if (isPartner && found.name !== 'out_bill_no') throw new WechatInputError('outBillNo', 'is required: a sub-merchant\'s transfers cannot be queried by WeChat\'s number')
     return found
   }
 
@@ -99,7 +99,7 @@ export function createTransfers ({ request, download }: V3Caller, appId: string,
         encrypt: realName ? ['user_name'] : [],
         repeatable: true
       })
-      // A provider is told no state: whoever gets a package_info has to let the receiver confirm.
+      // Providers get no state: a package_info means that the receiver has to confirm.
       const packageInfo = isPartner ? textIn(answer, 'package_info', bills) : answer.package_info
       return { transferBillNo: textIn(answer, 'transfer_bill_no', bills), state: isPartner ? 'WAIT_USER_CONFIRM' : textIn(answer, 'state', bills), packageInfo: typeof packageInfo === 'string' ? packageInfo : undefined }
     },
@@ -122,11 +122,11 @@ export function createTransfers ({ request, download }: V3Caller, appId: string,
       const call = isPartner ? path(`${BASE}/partner/electronic-receipts`, number) : path(`${BASE}/elecsign/${part}`, number)
       const answer = await request('GET', call, isPartner ? { query: sub } : {})
       const { state, fail_reason: failReason, download_url: url, hash_type: type, hash_value: hash } = answer
-      if (typeof state !== 'string' || !RECEIPT_STATES.has(state)) throw new WechatReplyError(call, 'the answer is no receipt\'s')
+      if (typeof state !== 'string' || !RECEIPT_STATES.has(state)) throw new WechatReplyError(call, 'the answer is not about a receipt')
       const known = { state: state as TransferReceipt['state'], ...(typeof failReason === 'string' && failReason !== '' && { failReason }) }
       if (state !== 'FINISHED') return known
       const algorithm = type === hashed.type ? hashed.algorithm : undefined
-      if (typeof url !== 'string' || algorithm === undefined || typeof hash !== 'string') throw new WechatReplyError(call, 'the answer says neither where the receipt is nor what it hashes to')
+      if (typeof url !== 'string' || algorithm === undefined || typeof hash !== 'string') throw new WechatReplyError(call, 'the answer has no download_url or hash of the receipt')
       const chunks: Buffer[] = []
       let size = 0
       for await (const chunk of await download(url)) {
@@ -140,7 +140,7 @@ export function createTransfers ({ request, download }: V3Caller, appId: string,
   }
 }
 
-/** 32 characters, of however many bytes. */
+/** At most 32 characters; the number of bytes does not matter. */
 function checkRemark (remark: unknown): string {
   const text = checkText('remark', remark, 128)
   if ([...text].length > 32) throw new WechatInputError('remark', 'is longer than 32 characters')

@@ -1,4 +1,4 @@
-/** `app.wechatPay.v3`: any call of APIv3, and the usual ones beside payments in typed form. */
+/** `app.wechatPay.v3`: any APIv3 call, and typed helpers for common ones. */
 import { WechatInputError, WechatReplyError } from '../../errors.ts'
 import { toRfc3339ChinaTime } from '../china-time.ts'
 import type { CheckedV3 } from '../merchant.ts'
@@ -16,21 +16,21 @@ import type { V3ProfitSharing } from './profit-sharing.ts'
 import { createTransfers } from './transfers.ts'
 import type { Transfers } from './transfers.ts'
 
-/** One of the orders that are paid together. */
+/** One of the orders in a combined order. */
 export interface CombinePart {
   outTradeNo: string
   description: string
   /** Integer fen. */
   amount: number
   attach: string
-  /** Whose it is. Default: the merchant's own. */
+  /** The sub-merchant. Default: the merchant itself. */
   mchId?: string
   subMchId?: string
 }
 
 export interface CombineOrder {
   combineOutTradeNo: string
-  /** 2 to 10 orders of the merchant's own; 2 to 50 in service provider mode, where a part names its `subMchId`. */
+  /** 2 to 10 orders of the merchant's own; 2 to 50 in service provider mode, where each order has its `subMchId`. */
   parts: CombinePart[]
   expiresAt?: Date
   clientIp?: string
@@ -49,7 +49,7 @@ export interface V3 extends V3Client {
   combine: Combine
   transfers: Transfers
   profitSharing: V3ProfitSharing
-  /** A refund that the payer's bank would not take, to another account; card number and name are encrypted on the way. */
+  /** Sends a refund that the payer's bank refused to another account; card number and name are encrypted. */
   abnormalRefund (refund: { refundId: string, outRefundNo: string, type: 'USER_BANK_CARD' | 'MERCHANT_BANK_CARD', bankType?: string, bankAccount?: string, realName?: string }): Promise<Refund>
 }
 
@@ -72,7 +72,7 @@ export function createV3 (caller: V3Caller, appId: string, merchant: CheckedV3, 
         encrypt: [...(bankAccount ? ['bank_account'] : []), ...(realName ? ['real_name'] : [])],
         repeatable: true
       }), merchant)
-      if (refund?.outRefundNo !== outRefundNo) throw new WechatReplyError(call, 'the answer is not the refund that was asked for')
+      if (refund?.outRefundNo !== outRefundNo) throw new WechatReplyError(call, 'the answer is about another refund')
       return refund
     }
   }

@@ -24,7 +24,7 @@ t.test('refusals', async t => {
   await names1(t, 'another appId', { id: 'account.app-id', wechatCode: '40013' }, { ...options, appId: 'wx0000000000000000' }, settings)
 
   await meets('40001', '/cgi-bin/getcallbackip')
-  await names1(t, 'a token that dies at once', { id: 'account.token-alive', says: /dead at once/, wechatCode: '40001', advice: /stable_token/ as never }, options, settings)
+  await names1(t, 'a token that dies at once', { id: 'account.token-alive', says: /invalid immediately/, wechatCode: '40001', advice: /stable_token/ as never }, options, settings)
   await meets('48001', '/cgi-bin/ticket/getticket')
   await names1(t, 'no ticket', { id: 'account.ticket', wechatCode: '48001' }, options, settings)
   await meets('hang', '/cgi-bin/ticket/getticket', 2)
@@ -48,7 +48,7 @@ t.test('another system replaces the token', async t => {
       return { body: Buffer.from(JSON.stringify({ ...JSON.parse(body.toString()), force_refresh: true })) }
     }
   })
-  await names1(t, 'a token that is replaced', { id: 'account.token-alive', says: /another token/ }, { ...options, endpoints: { ...options.endpoints, api } }, settings)
+  await names1(t, 'a token that is replaced', { id: 'account.token-alive', says: /a different token/ }, { ...options, endpoints: { ...options.endpoints, api } }, settings)
 })
 
 t.test('what WeChat tells', async t => {
@@ -72,8 +72,8 @@ t.test('the token that the fleet shares', { skip }, async t => {
   const store = createRedisStore(redis)
   t.same(await troubles(t, { ...options, redis }, settings), [])
   await store.set(accountKey(options.appId as string, 'access_token'), '98_somebody_else_has_replaced_this', 60_000)
-  await names1(t, 'a dead one', { id: 'account.shared-token', says: /fleet shares is dead/, wechatCode: '40001' }, { ...options, redis }, settings)
+  await names1(t, 'a dead one', { id: 'account.shared-token', says: /shared token is invalid/, wechatCode: '40001' }, { ...options, redis }, settings)
   const found = await troubles(t, { ...options, redis, tokenMode: 'plain' }, settings)
-  t.match(found, [{ id: 'account.token-mode' }, { id: 'account.shared-token', message: /fetches tokens at \/cgi-bin\/token/ }])
+  t.match(found, [{ id: 'account.token-mode' }, { id: 'account.shared-token', message: /fetches tokens from \/cgi-bin\/token/ }])
   await names1(t, 'one of another key', { id: 'account.shared-token', says: /encryptionKey/ }, { ...options, redis, encryptionKey: Buffer.alloc(32, 1) }, settings)
 })

@@ -15,7 +15,7 @@ t.test('addresses', async t => {
   const { options, settings, origin } = await healthy(t)
   const closed = await freePort()
   await names1(t, 'no notifyUrl', { id: 'server.notify-url', says: /missing/ }, notifiedAt(options, undefined), settings)
-  await names1(t, 'a path alone', { id: 'server.notify-url', says: /no absolute URL/ }, notifiedAt(options, '/wechat/notify'), settings)
+  await names1(t, 'a path alone', { id: 'server.notify-url', says: /not an absolute URL/ }, notifiedAt(options, '/wechat/notify'), settings)
   await names1(t, 'a query', { id: 'server.notify-url', says: /query/ }, notifiedAt(options, `${origin}/wechat/notify?shop=1`), settings)
   await names1(t, 'http', { id: 'server.notify-url', says: /not https/ }, notifiedAt(options, 'http://shop.test/wechat/notify'), settings)
   const offline = await troubles(t, { ...notifiedAt(options, 'https://192.168.1.7/wechat/notify'), endpoints: undefined as never }, { ...settings, offline: true })
@@ -26,7 +26,7 @@ t.test('addresses', async t => {
   await names1(t, 'no origin', { id: 'server.origin', says: /missing/ }, { ...options, origin: undefined as never }, settings)
   await names1(t, 'an origin with a path', { id: 'server.origin', says: /more than scheme and host/ }, { ...options, origin: `${origin}/shop` }, settings)
   await names1(t, 'an origin of http', { id: 'server.origin', says: /not https/ }, { ...options, origin: 'http://shop.test' }, settings)
-  await names1(t, 'an origin that is none', { id: 'server.origin', says: /no absolute URL/ }, { ...options, origin: 'shop.test' }, settings)
+  await names1(t, 'an origin that is none', { id: 'server.origin', says: /not an absolute URL/ }, { ...options, origin: 'shop.test' }, settings)
   await names1(t, 'an origin that is closed', { id: 'server.origin-connect', says: /ECONNREFUSED/ }, { ...options, origin: `https://localhost:${closed}` }, settings)
 })
 
@@ -36,10 +36,10 @@ t.test('certificates', async t => {
   const only = async (what: string, expected: Parameters<typeof names1>[2], options: DiagnoseOptions, ca = settings.ca) =>
     await names1(t, what, expected, options, { ...settings, ca: ca as string })
 
-  await only('the link missing', { id: 'server.notify-tls', says: /chain is not complete/, advice: /fullchain/ as never }, await behind(tls.key, tls.cert))
+  await only('the link missing', { id: 'server.notify-tls', says: /chain is incomplete/, advice: /fullchain/ as never }, await behind(tls.key, tls.cert))
   await only('an authority that nobody trusts', { id: 'server.notify-tls', says: /SELF_SIGNED_CERT_IN_CHAIN.*Test Root|UNABLE_TO_GET_ISSUER_CERT/ }, await behind(tls.key, tls.cert + tls.link + tls.ca), serverCertificate().ca)
   const ended = serverCertificate({ to: -2 })
-  await only('one that has ended', { id: 'server.notify-tls', says: /has expired on/ }, await behind(ended.key, ended.cert + ended.link), ended.ca)
+  await only('one that has ended', { id: 'server.notify-tls', says: /expired on/ }, await behind(ended.key, ended.cert + ended.link), ended.ca)
   const other = serverCertificate({ hosts: ['elsewhere.test'] })
   await only('another name', { id: 'server.notify-tls', says: /another host/ }, await behind(other.key, other.cert + other.link), other.ca)
   const soon = serverCertificate({ to: 5 })
@@ -65,9 +65,9 @@ t.test('proxies before the notify route', async t => {
   t.same(await troubles(t, await through({}), settings), [], 'a proxy that does its work')
   await names1(t, 'another path', { id: 'server.notify-route', says: /HTTP 404/ }, await through({}, '/notify'), settings)
   await names1(t, 'a redirect', { id: 'server.notify-route', says: /redirected \(HTTP 301\)/ }, await through(answers(301, '', { location: 'https://shop.test/' })), settings)
-  await names1(t, 'a page that says yes to all', { id: 'server.notify-route', says: /success to a forged notification/ }, await through(answers(200)), settings)
-  await names1(t, 'a firewall', { id: 'server.notify-route', says: /turns notifications away \(HTTP 403\)/ }, await through(answers(403)), settings)
-  await names1(t, 'a login before it', { id: 'server.notify-route', says: /turns notifications away \(HTTP 401\)/ }, await through(answers(401)), settings)
+  await names1(t, 'a page that says yes to all', { id: 'server.notify-route', says: /forged notification was answered with success/ }, await through(answers(200)), settings)
+  await names1(t, 'a firewall', { id: 'server.notify-route', says: /rejects notifications \(HTTP 403\)/ }, await through(answers(403)), settings)
+  await names1(t, 'a login before it', { id: 'server.notify-route', says: /rejects notifications \(HTTP 401\)/ }, await through(answers(401)), settings)
   await names1(t, 'a server that is down', { id: 'server.notify-route', says: /HTTP 502/ }, await through(answers(502)), settings)
 
   await names1(t, 'a body that is re-encoded', { id: 'server.notify-body', says: /others arrived|different|bytes were sent/ }, await through({ request: ({ headers, body }) => ({ headers: appended(headers) as never, body: Buffer.from(JSON.stringify(JSON.parse(body.toString()), null, 1)) }) }), settings)
@@ -77,10 +77,10 @@ t.test('proxies before the notify route', async t => {
   await names1(t, 'headers that are dropped', { id: 'server.notify-headers', says: /wechatpay-serial, wechatpay-signature/ }, await through({
     request: ({ headers }) => ({ headers: Object.fromEntries(Object.entries(appended(headers)).filter(([name]) => !/^wechatpay-s/.test(name))) as never })
   }), settings)
-  await names1(t, 'the probe\'s header dropped', { id: 'server.notify-body', status: 'warning', says: /did not take the probe/ }, await through({
+  await names1(t, 'the probe\'s header dropped', { id: 'server.notify-body', status: 'warning', says: /did not recognize the probe/ }, await through({
     request: ({ headers }) => ({ headers: Object.fromEntries(Object.entries(appended(headers)).filter(([name]) => name !== 'wechat-doctor-probe')) as never })
   }), settings)
-  await names1(t, 'a narrow limit', { id: 'server.notify-limit', says: /turned away \(HTTP 413\)/ }, await through({
+  await names1(t, 'a narrow limit', { id: 'server.notify-limit', says: /rejected \(HTTP 413\)/ }, await through({
     request: ({ headers, body }) => body.length > 10_000 ? { answer: { status: 413, body: 'too large' } } : { headers: appended(headers) as never }
   }), settings)
   await names1(t, 'a large body that is cut', { id: 'server.notify-limit', says: /16384/ }, await through({
@@ -93,7 +93,7 @@ t.test('proxies before the notify route', async t => {
     version: 'v2'
   }, settings)
   await names1(t, 'a server with another key', { id: 'server.notify-body', status: 'warning' }, notifiedAt(options, await elsewhere()), settings)
-  await names1(t, 'https that becomes http', { id: 'application.trust-proxy', status: 'warning', says: /takes https for http/ }, await through({
+  await names1(t, 'https that becomes http', { id: 'application.trust-proxy', status: 'warning', says: /treats https as http/ }, await through({
     request: ({ headers }) => ({ headers: { ...headers, 'x-forwarded-for': `${String(headers['x-forwarded-for'])}, 198.51.100.7` } })
   }), settings)
   t.equal(handled, 0, 'no handler has seen a probe')
@@ -116,8 +116,8 @@ t.test('who asks', async t => {
     const inner = await app.listen({ port: 0, host: '127.0.0.1' })
     return notifiedAt(options, `${await spoilingProxy(t, inner, { request: ({ headers }) => ({ headers: { ...headers, 'x-forwarded-proto': 'https', 'x-forwarded-for': `${String(headers['x-forwarded-for'])}, 198.51.100.7` } }) }, chain)}/wechat/notify`)
   }
-  await names1(t, 'everybody is believed', { id: 'application.trust-proxy', says: /made-up X-Forwarded-For/ }, await shop(true), settings)
-  await names1(t, 'nobody is believed', { id: 'application.trust-proxy', status: 'warning', says: /sees 127\.0\.0\.1 as everybody's address/ }, await shop(false), settings)
+  await names1(t, 'everybody is believed', { id: 'application.trust-proxy', says: /forged X-Forwarded-For/ }, await shop(true), settings)
+  await names1(t, 'nobody is believed', { id: 'application.trust-proxy', status: 'warning', says: /sees 127\.0\.0\.1 as every client's address/ }, await shop(false), settings)
   const right = await shop(['127.0.0.1'])
   const { checks } = await diagnose(right, settings)
   t.match(checks.find(({ id }) => id === 'application.trust-proxy'), { status: 'passed', message: /198\.51\.100\.7/ })

@@ -22,7 +22,7 @@ t.test('APIv3 refuses', async t => {
   const ORDERS = '/v3/pay/transactions/out-trade-no/'
   await names1(t, 'a serial number that WeChat does not know', { id: 'v3.signature', says: /serial number/, wechatCode: 'SIGN_ERROR', requestId: /-268443699$/ as never }, v3(options, { ...NO_CERT, serialNo: '5F00D5F00D5F00D5F00D5F00D5F00D' }), settings)
   await names1(t, 'another private key', { id: 'v3.signature', says: /private key does not belong/ }, v3(options, { ...NO_CERT, privateKey: pem(foreign) }), settings)
-  await names1(t, 'a merchant that is none', { id: 'pay.merchant', says: /knows no such merchant/ }, { ...options, merchant: { mchId: '1900000998', notifyUrl: options.merchant.notifyUrl as string, v3: { ...options.merchant.v3 as object, ...NO_CERT } as never } }, settings)
+  await names1(t, 'a merchant that is none', { id: 'pay.merchant', says: /does not know this merchant/ }, { ...options, merchant: { mchId: '1900000998', notifyUrl: options.merchant.notifyUrl as string, v3: { ...options.merchant.v3 as object, ...NO_CERT } as never } }, settings)
   await names1(t, 'a merchant that is none, by v2', { id: 'pay.merchant', says: /mch_id/ }, { ...options, merchant: { mchId: '1900000998', notifyUrl: options.merchant.notifyUrl as string, v2: { apiKey: (options.merchant.v2 as { apiKey: string }).apiKey } } }, settings)
 
   await meets('NO_AUTH', ORDERS)
@@ -32,7 +32,7 @@ t.test('APIv3 refuses', async t => {
   await meets('NO_AUTH', '/v3/bill/')
   await names1(t, 'no permission for bills', { id: 'v3.bills', wechatCode: 'NO_AUTH' }, options, settings)
   await meets('html', ORDERS)
-  await names1(t, 'a page instead of an answer', { id: 'v3.signature', says: /no JSON/ }, options, settings)
+  await names1(t, 'a page instead of an answer', { id: 'v3.signature', says: /not with JSON/ }, options, settings)
   await meets('hang', ORDERS)
   await names1(t, 'no answer', { id: 'v3.signature', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: 2500 } }, settings)
   await meets('reset', '/v3/refund/')
@@ -51,16 +51,16 @@ t.test('APIv3 answers, signed by', async t => {
     return Object.fromEntries(checks.map(({ id, message }) => [id, message]))
   }
   const both = await healthy(t)
-  t.match(await passed(both.options, both.settings), { 'v3.keys': /switch is under way/, 'v3.answer': /public key/, 'v3.api-v3-key': /opens with apiV3Key/ })
+  t.match(await passed(both.options, both.settings), { 'v3.keys': /switch is in progress/, 'v3.answer': /public key/, 'v3.api-v3-key': /apiV3Key decrypts/ })
   const byKey = await healthy(t, { keyMode: 'public-key' })
-  t.match(await passed(byKey.options, byKey.settings), { 'v3.keys': /all that this merchant has/, 'v3.answer': /public key/, 'v3.api-v3-key': /first one proves/ })
+  t.match(await passed(byKey.options, byKey.settings), { 'v3.keys': /public key only/, 'v3.answer': /public key/, 'v3.api-v3-key': /before the first notification/ })
   const byCertificate = await healthy(t, { keyMode: 'certificate' })
   t.match(await passed(v3(byCertificate.options, { publicKeyId: undefined, publicKey: undefined }), byCertificate.settings), { 'v3.keys': /1 platform certificates, the last until/, 'v3.answer': /platform certificate [0-9A-F]+/ })
 
-  await names1(t, 'the public key is missing', { id: 'v3.keys', says: /public key is needed/, wechatCode: 'RESOURCE_NOT_EXISTS' }, v3(byKey.options, { publicKeyId: undefined, publicKey: undefined }), byKey.settings)
-  await names1(t, 'another public key', { id: 'v3.answer', says: /signature does not fit: PUB_KEY_ID_/ }, v3(byKey.options, { publicKey: pem(createPublicKey(pem(foreign))) }), byKey.settings)
+  await names1(t, 'the public key is missing', { id: 'v3.keys', says: /public key is required/, wechatCode: 'RESOURCE_NOT_EXISTS' }, v3(byKey.options, { publicKeyId: undefined, publicKey: undefined }), byKey.settings)
+  await names1(t, 'another public key', { id: 'v3.answer', says: /signature is invalid: PUB_KEY_ID_/ }, v3(byKey.options, { publicKey: pem(createPublicKey(pem(foreign))) }), byKey.settings)
   await names1(t, 'another public key\'s id', { id: 'v3.answer', says: /not configured/ }, v3(byKey.options, { publicKeyId: 'PUB_KEY_ID_0000000000' }), byKey.settings)
-  await names1(t, 'another APIv3 key', { id: 'v3.api-v3-key', says: /does not open/ }, v3(byCertificate.options, { publicKeyId: undefined, publicKey: undefined, apiV3Key: 'canaryother00000canaryother00000' }), byCertificate.settings)
+  await names1(t, 'another APIv3 key', { id: 'v3.api-v3-key', says: /does not decrypt/ }, v3(byCertificate.options, { publicKeyId: undefined, publicKey: undefined, apiV3Key: 'canaryother00000canaryother00000' }), byCertificate.settings)
   // Before the merchant presses the button, WeChat signs with certificates whatever the header says (witnesses, November 2026).
   const { publicKeyId, publicKey } = byKey.options.merchant.v3 as { publicKeyId: string, publicKey: string }
   t.match(await passed(v3(byCertificate.options, { publicKeyId, publicKey }), byCertificate.settings), { 'v3.keys': /switch is prepared/, 'v3.answer': /platform certificate/ })
@@ -77,7 +77,7 @@ t.test('APIv3, with something between', async t => {
   await names1(t, 'answers without signature', { id: 'v3.answer', says: /not signed/ }, await through({
     reply: ({ url, headers }) => isOrder(url) ? { headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('wechatpay-'))) } : undefined
   }), settings)
-  await names1(t, 'answers that were changed', { id: 'v3.answer', says: /signature does not fit/ }, await through({
+  await names1(t, 'answers that were changed', { id: 'v3.answer', says: /signature is invalid/ }, await through({
     reply: ({ url, body }) => isOrder(url) ? { body: Buffer.from(`${body.toString()} `) } : undefined
   }), settings)
   await names1(t, 'v2\'s answers that were changed', { id: 'v2.answer', says: /missing or wrong/ }, await through({
@@ -93,7 +93,7 @@ t.test('APIv3, with something between', async t => {
   await names1(t, 'a page instead of v2\'s answer', { id: 'v2.reply', says: /HTTP 200/ }, await through({
     request: ({ url }) => url === '/pay/orderquery' ? { answer: { status: 200, body: '<html><p>blocked<p></html>' } } : undefined
   }), settings)
-  await names1(t, 'the last platform certificate ends', { id: 'v3.keys', status: 'warning', says: /last platform certificate ends/ }, await soon(), settings)
+  await names1(t, 'the last platform certificate ends', { id: 'v3.keys', status: 'warning', says: /last platform certificate expires/ }, await soon(), settings)
 
   async function soon () {
     const spoiled = await through({

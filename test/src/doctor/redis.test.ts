@@ -8,6 +8,7 @@ import { accountKey } from '../../../src/store/key.ts'
 import { healthy, names1, troubles } from '../../helpers/doctor.ts'
 import { freePort, skip, startRedis } from '../../helpers/redis.ts'
 import { startCluster } from '../../helpers/redis-cluster.ts'
+import { until } from '../../helpers/until.ts'
 
 interface Test { teardown (end: () => unknown): unknown, testdir (): string }
 
@@ -72,7 +73,7 @@ t.test('away, or the wrong one', { skip }, async t => {
   const { options, settings } = await healthy(t)
   const { server, redis } = await redisFor(t)
   const replica = await redisFor(t, '--replicaof', '127.0.0.1', String(server.port))
-  for (let looks = 0; looks < 200 && !(await replica.redis.info('replication')).includes('master_link_status:up'); looks++) await sleep(50)
+  await until(async () => (await replica.redis.info('replication')).includes('master_link_status:up'))
   await names1(t, 'a replica', { id: 'redis.role', says: /replica/ }, { ...options, redis: replica.redis }, settings)
   await server.kill()
   await names1(t, 'a server that is gone', { id: 'redis.reachable' }, { ...options, redis }, settings)
@@ -93,6 +94,6 @@ t.test('a cluster', { skip }, async t => {
   await names1(t, 'no slots at all', { id: 'redis.reachable', says: /CLUSTERDOWN/ }, { ...options, redis: torn.redis }, settings)
   const slot = await torn.redis.cluster('KEYSLOT', key)
   await torn.redis.call('CLUSTER', 'ADDSLOTS', String(slot))
-  for (let looks = 0; looks < 100 && !String(await torn.redis.call('CLUSTER', 'INFO')).includes('cluster_state:ok'); looks++) await sleep(50)
+  await until(async () => String(await torn.redis.call('CLUSTER', 'INFO')).includes('cluster_state:ok'))
   await names1(t, 'slots that nobody serves', { id: 'redis.cluster', says: /1 of 16384/ }, { ...options, redis: torn.redis }, settings)
 })

@@ -6,6 +6,7 @@ import { textOf } from '../../../plugins/doctor/text.ts'
 import { healthy, SECRETS } from '../../helpers/doctor.ts'
 import { FAULTS, fakeServer, json } from '../../helpers/fake-server.ts'
 import type { Answer } from '../../helpers/fake-server.ts'
+import { patience } from '../../helpers/patience.ts'
 
 t.test('nothing that comes out holds a secret', async t => {
   const { options, settings } = await healthy(t)
@@ -28,7 +29,7 @@ t.test('nothing that comes out holds a secret', async t => {
   let failures = 0
   for (const [at, answer] of answers.entries()) {
     wechat.become(answer)
-    const wrong = { ...options, merchant: { ...options.merchant, notifyUrl: `${wechat.origin}/notify` }, endpoints: wechat.endpoints, http: { retries: 0, timeout: 300 } }
+    const wrong = { ...options, merchant: { ...options.merchant, notifyUrl: `${wechat.origin}/notify` }, endpoints: wechat.endpoints, http: { retries: 0, timeout: patience(300) } }
     for (const lang of ['en', 'zh'] as const) {
       const diagnosis = await diagnose(wrong, { ...settings, lang })
       failures += diagnosis.checks.filter(({ status }) => status === 'failed').length

@@ -18,6 +18,7 @@ import { selfSigned, skip } from '../../helpers/certificates.ts'
 import { fakeServer } from '../../helpers/fake-server.ts'
 import { freePort } from '../../helpers/redis.ts'
 import { tlsServer, until } from '../../helpers/tls-server.ts'
+import { patience } from '../../helpers/patience.ts'
 
 const call = (base: string, more: Partial<HttpRequest> = {}): HttpRequest => ({ name: '/call', method: 'POST', bases: [base], path: '/call', body: 'x', repeatable: true, ...more })
 const collectGarbage = () => {
@@ -46,7 +47,7 @@ t.test('C1 a server that hangs: what was sent may have been done, what waited in
   const seen = new Set<string>()
   const server = await fakeServer(({ url }) => { seen.add(url) })
   t.teardown(server.close)
-  const http = createHttp({ timeout: 3000, retries: 0 })
+  const http = createHttp({ timeout: patience(2000), retries: 0 })
   const outcomes = new Map<string, string>()
   await Promise.all(Array.from({ length: 500 }, async (_none, at) => {
     const error = await http(call(server.origin, { path: `/${at}` })).catch((error: unknown) => error) as WechatNetworkError
@@ -152,7 +153,7 @@ t.test('a call under way ends before its connection does; one that hangs is not 
   answer!()
   t.equal((await running).body.toString(), 'late')
   await ended
-  const impatient = createHttp({ timeout: 200, retries: 0 })
+  const impatient = createHttp({ timeout: patience(200), retries: 0 })
   const lost = impatient.stream(call(server.origin))
   server.become((_seen, reply) => { reply.write('begun') })
   const { body } = await lost.catch(() => impatient.stream(call(server.origin)))

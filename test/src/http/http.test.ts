@@ -10,6 +10,7 @@ import type { HttpRequest } from '../../../src/http/http.ts'
 import { FAULTS, fakeServer } from '../../helpers/fake-server.ts'
 import { need } from '../../helpers/needs.ts'
 import { freePort } from '../../helpers/redis.ts'
+import { patience } from '../../helpers/patience.ts'
 
 const call = (bases: string[], more: Partial<HttpRequest> = {}): HttpRequest =>
   ({ name: '/call', method: 'GET', bases, path: '/call', query: { secret: 'canary-secret' }, repeatable: true, ...more })
@@ -46,7 +47,7 @@ t.test('P11 bad answers are typed errors, and never tell a secret', async t => {
 t.test('a server that never answers costs the time-out, no more', async t => {
   const server = await fakeServer(() => {})
   t.teardown(server.close)
-  await t.rejects(createHttp({ timeout: 100, retries: 1 })(call([server.origin])), { code: 'WECHAT_NETWORK', statusCode: 504, reason: 'TIMEOUT', outcome: 'unknown' })
+  await t.rejects(createHttp({ timeout: patience(100), retries: 1 })(call([server.origin])), { code: 'WECHAT_NETWORK', statusCode: 504, reason: 'TIMEOUT', outcome: 'unknown' })
   t.equal(server.seen.length, 2, 'and one repeat')
 })
 

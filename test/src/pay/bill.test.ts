@@ -58,21 +58,21 @@ t.test('P15 whole, or an error: cut anywhere, changed anywhere', async t => {
     // Only the very last value, 0.1, may lose digits and still be a number: then it is another sum.
     t.match(outcome, { code: 'WECHAT_REPLY' }, `cut at ${cut}`)
   }
-  await refused(BILL.replace('`2.0,', '`3.0,'), /has 2 rows and says 3\.0/)
+  await refused(BILL.replace('`2.0,', '`3.0,'), /has 2 rows, but its summary says 3\.0/)
   await refused(BILL.replace(SUM, ticked(['2.0', '0.28', '0.10', '0.0', '0.00', '0.30', '0.1'])), /应结订单金额 does not add up/)
   await refused(BILL.replace('`0.30,`0.00,`\r\n', '`0.31,`0.00,`\r\n'), /订单金额 does not add up/)
   await refused(BILL.replace(`${BACK}\r\n`, ''), /has 1 rows/)
-  await refused(`${BILL}\r\n${PAID}`, /goes on after/)
+  await refused(`${BILL}\r\n${PAID}`, /continues after/)
   await refused(BILL.replace('`0.29', '`0.291'), /not whole fen/)
-  await refused(BILL.replace('`0.29', '`1e2'), /an amount that is none/)
-  await refused(BILL.replace('23:59:59', '24:59:59'), /a time that is none/)
-  await refused(BILL.replace('`wxab8acd895ab1638a,', ''), /does not fit its names/)
-  await refused(PAID, /does not fit its names/)
+  await refused(BILL.replace('`0.29', '`1e2'), /an invalid amount/)
+  await refused(BILL.replace('23:59:59', '24:59:59'), /an invalid time/)
+  await refused(BILL.replace('`wxab8acd895ab1638a,', ''), /does not match its column names/)
+  await refused(PAID, /does not match its column names/)
   await refused(BILL.replace(SUM, '`2.0'), /totals without names/)
-  await refused(`${BILL}\r\n${TOTALS}`, /goes on after/)
+  await refused(`${BILL}\r\n${TOTALS}`, /continues after/)
   await refused([NAMES, TOTALS, TOTALS].join('\n'), /third line/)
   await refused(BILL, /larger than allowed/, { maxBytes: 100 })
-  await refused('x'.repeat(70_000), /not made of lines/)
+  await refused('x'.repeat(70_000), /does not consist of lines/)
   await refused('', /ends without its totals/)
 })
 
@@ -81,7 +81,7 @@ t.test('gzip: unpacked as it flows, a bomb and a cut end are errors, the network
   t.equal((await rowsOf(tradeBill(source(packed, { gzip: true })))).length, 2)
   const oneByOne = { open: async () => ({ body: Readable.from([...packed].map(byte => Buffer.from([byte]))) }), gzip: true }
   t.equal((await rowsOf(tradeBill(source('', oneByOne)))).length, 2, 'a byte at a time')
-  await t.rejects(rowsOf(tradeBill(source(packed.subarray(0, -9), { gzip: true }))), { code: 'WECHAT_REPLY', message: /cut/ })
+  await t.rejects(rowsOf(tradeBill(source(packed.subarray(0, -9), { gzip: true }))), { code: 'WECHAT_REPLY', message: /truncated/ })
   await t.rejects(rowsOf(tradeBill(source('no gzip', { gzip: true }))), { code: 'WECHAT_REPLY', message: /not gzip/ })
   const bomb = gzipSync(`${NAMES}\n${Array(5000).fill(PAID).join('\n')}`)
   t.ok(bomb.length < 20_000)
@@ -158,7 +158,7 @@ t.test('fund flow that goes nowhere', async t => {
   const names = '记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额（元）,账户结余（元）,资金变更提交申请人,备注,业务凭证号'
   const row = (direction: string) => [names, ticked(['2026-11-20 00:00:00', '42', '43', '交易', '交易', direction, '0.29', '1.00', 'system', '', 'A']), '资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额', '`1,`1,`0.29,`0,`0.00'].join('\n')
   t.match(await rowsOf(fundFlowBill(source(row('收入')))), [{ direction: 'in', amount: 29, balance: 100, voucher: 'A', flowId: '43' }])
-  await t.rejects(rowsOf(fundFlowBill(source(row('其他')))), { code: 'WECHAT_REPLY', message: /neither in nor out/ })
+  await t.rejects(rowsOf(fundFlowBill(source(row('其他')))), { code: 'WECHAT_REPLY', message: /neither income nor expense/ })
 })
 
 t.test('dates, and answers that are no bill', async t => {

@@ -9,6 +9,7 @@ import { ACCOUNT, OPENID, testEmulator } from '../../helpers/account.ts'
 import { FAULTS, fakeServer } from '../../helpers/fake-server.ts'
 import type { Answer } from '../../helpers/fake-server.ts'
 import { xml } from '../../helpers/notification.ts'
+import { patience } from '../../helpers/patience.ts'
 
 const { appId, merchant } = ACCOUNT
 const { apiKey } = merchant.v2
@@ -112,7 +113,7 @@ t.test('P10 the request is signed, and the answer believed only if it proves its
 t.test('P9 P11 WeChat slow, down, answering HTML and garbage: unknown outcome, the same number next time', async t => {
   const server = await fakeServer(answering(PREPAY))
   t.teardown(server.close)
-  const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints, http: { retries: 0, timeout: 200 } })
+  const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints, http: { retries: 0, timeout: patience(200) } })
   const faults: Record<string, Answer> = { ...FAULTS, slow: () => {} }
   for (const [name, fault] of Object.entries(faults)) {
     server.become(fault)

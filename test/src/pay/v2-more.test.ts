@@ -175,7 +175,7 @@ t.test('an order in v2\'s words: goods, a shop, refused ways to pay, further fie
   answer = { ...own, out_trade_no: 'V2X1', trade_state: 'ACCEPT' }
   await t.rejects(pay.query({ outTradeNo: 'V2X1' }), { code: 'WECHAT_REPLY', message: /the state ACCEPT/ })
   answer.out_trade_no = 'other'
-  await t.rejects(pay.query({ outTradeNo: 'V2X1' }), { code: 'WECHAT_REPLY', message: /not the order that was asked for/ })
+  await t.rejects(pay.query({ outTradeNo: 'V2X1' }), { code: 'WECHAT_REPLY', message: /about another order/ })
 })
 
 t.test('a report says how long the call took under the name that WeChat gave it', async t => {
@@ -193,7 +193,7 @@ t.test('every code says whose fault it is, what to do, in both languages, and wh
   }
   const worded: Array<[string, string, RegExp]> = [
     ['', '签名错误，请检查后再试', /apiKey/], ['', '签名错误', /apiKey/], ['', 'appid and openid not match', /another appId/], ['', 'JSAPI支付必须传openid', /openid/], ['', '您没有JSAPI支付权限', /permission/],
-    ['', 'mch_id参数格式错误', /mchId/], ['', 'appid和mch_id不匹配', /mchId/], ['', 'No Bill Exist', /bill/], ['ERROR', '订单已全额退款', /given back/], ['INVALID_REQUEST', 'refund_fee大于可退金额', /left/], ['INVALID_REQUEST', '201 商户订单号重复', /other parameters/]
+    ['', 'mch_id参数格式错误', /mchId/], ['', 'appid和mch_id不匹配', /mchId/], ['', 'No Bill Exist', /bill/], ['ERROR', '订单已全额退款', /fully refunded/], ['INVALID_REQUEST', 'refund_fee大于可退金额', /left/], ['INVALID_REQUEST', '201 商户订单号重复', /other parameters/]
   ]
   for (const [code, message, advice] of worded) t.match(meaningOf(code, message), { advice }, message)
   t.equal(meaningOf('', 'something new'), undefined)

@@ -3,7 +3,7 @@
 import { ChildProcess } from 'node:child_process'
 import { Socket } from 'node:net'
 
-const HOSTS = new Set(['api.weixin.qq.com', 'open.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com', 'fraud.mch.weixin.qq.com'])
+const HOSTS = new Set(['api.weixin.qq.com', 'open.weixin.qq.com', 'mp.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com', 'fraud.mch.weixin.qq.com'])
 const port = Number(process.env.WECHAT_EMULATOR_SECURE_PORT)
 const host = process.env.WECHAT_EMULATOR_HOST || '127.0.0.1'
 

@@ -2,6 +2,7 @@
 // Whatever an app sent is put on the page as text, never as HTML.
 
 import { CALL_FAULTS, HAPPENED, NEWS_FAULTS, RECORD_STATES, STATES, TABLES, WORDS } from './words.js'
+import { openPlatformPanel } from './open-platform.js'
 
 const { location } = window
 /** As good as for ever. */
@@ -9,7 +10,9 @@ const ALWAYS = 1e9
 
 /** 0: English, 1: Chinese. */
 let language = (localStorage.getItem('wechat-emulator-language') ?? navigator.language).startsWith('zh') ? 1 : 0
-const PANELS = ['orders', 'transfers', 'sharing', 'services', 'complaints', 'messages', 'calls', 'notifications', 'trouble']
+const PANELS = ['orders', 'transfers', 'sharing', 'services', 'complaints', 'messages', 'calls', 'notifications', 'platform', 'trouble']
+/** Panels that show no records. */
+const NO_RECORDS = new Set(['platform', 'trouble'])
 /** `#calls`, or `#calls/words that are looked for`. */
 const [first, looked = ''] = decodeURIComponent(location.hash.slice(1)).split('/')
 let tab = PANELS.includes(first) ? first : 'orders'
@@ -184,7 +187,7 @@ function recordCard ({ table, number, name, amount, state, at, record }) {
 function newsCard (news) {
   const headers = Object.entries(news.request.headers).map(([name, value]) => `${name}: ${value}`).join('\n')
   return folder([
-    time(news.sent_at), h('span', { class: 'what' }, `${news.about} · ${news.out_refund_no || news.out_trade_no} · ${say('attempt')} ${news.attempt}`),
+    time(news.sent_at), h('span', { class: 'what' }, `${news.about} · ${news.info_type || news.out_refund_no || news.out_trade_no} · ${say('attempt')} ${news.attempt}`),
     badge(news.accepted ? 'good' : 'bad', `${say(news.accepted ? 'accepted' : 'notAccepted')} ${news.reply?.status ?? ''}`),
     h('button', { type: 'button', class: 'quiet', onclick: event => { event.preventDefault(); act(`notifications/${news.id}/resend`)() } }, say('resend')),
     ...news.error ? [h('span', { class: 'why' }, news.error)] : []
@@ -225,9 +228,9 @@ function show () {
   document.title = say('title')
   for (const node of document.querySelectorAll('[data-text]')) node.textContent = say(node.dataset.text)
   byId('language').textContent = say('language')
-  sync(byId('tabs'), PANELS.map(name => ({ name, on: name === tab, count: state?.counts[name] })), ({ name }) => name, ({ name, on, count }) =>
+  sync(byId('tabs'), PANELS.filter(name => name !== 'platform' || state?.openPlatform).map(name => ({ name, on: name === tab, count: state?.counts[name] })), ({ name }) => name, ({ name, on, count }) =>
     h('button', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': name, 'aria-selected': String(on), onclick: () => go(name, '') }, say(name), ...count === undefined ? [] : [h('b', {}, String(count))]))
-  byId('find').hidden = tab === 'trouble'
+  byId('find').hidden = NO_RECORDS.has(tab)
   byId('search').placeholder = say('search')
   byId('search').setAttribute('aria-label', say('search'))
   if (document.activeElement !== byId('search')) byId('search').value = search
@@ -238,13 +241,14 @@ function show () {
     const { area, total, page: at, pages, items } = records
     const empty = say(search ? 'noneFound' : EMPTY[area] ?? 'noRecords')
     if (area === tab) sync(byId(area), items, CARDS[area]?.key ?? (({ key }) => key), CARDS[area]?.render ?? recordCard, empty)
-    byId('pager').hidden = pages < 2 || tab === 'trouble'
+    byId('pager').hidden = pages < 2 || NO_RECORDS.has(tab)
     byId('place').textContent = `${at} / ${pages} · ${total}`
     byId('newer').disabled = at <= 1
     byId('older').disabled = at >= pages
   }
   for (const name of ['newer', 'older']) byId(name).textContent = say(name)
   sync(byId('trouble'), [{ faults: state.faults, notificationFaults: state.notificationFaults, tokens: state.tokens, balance: state.balance, keyMode: state.keyMode, minute: state.now.slice(0, 16) }], () => 'trouble', troublePanel)
+  if (state.openPlatform) sync(byId('platform'), [state.openPlatform], () => 'platform', platform => openPlatformPanel(platform, { h, say, act, badge, time, language }))
   const named = state.names.length > 1
   byId('accounts').hidden = !named
   if (named && byId('accounts').childElementCount === 0) {
@@ -265,7 +269,7 @@ async function look () {
   const [area, words, at] = [tab, search, page]
   const [about, found] = await Promise.all([
     ask('state?brief=true'),
-    area === 'trouble' ? undefined : ask(`records/${area}?${new URLSearchParams({ search: words, page: String(at) })}`)
+    NO_RECORDS.has(area) ? undefined : ask(`records/${area}?${new URLSearchParams({ search: words, page: String(at) })}`)
   ])
   state = about
   // Unless the person has gone elsewhere meanwhile.

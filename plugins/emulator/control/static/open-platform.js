@@ -1,1 +1,32 @@
-// The dashboard's panel of the third-party platform.
+// The third-party platform on the dashboard: its URL and last push, ticket and tokens, and each account's authorization.
+
+const STATES = { authorized: 'good', unauthorized: 'bad', none: 'odd' }
+
+/** `tools`: the dashboard's own h, say, act, badge, time, and `language`: 0 English, 1 Chinese. */
+export function openPlatformPanel (platform, { h, say, act, badge, time, language }) {
+  const { componentAppId, url, answered, lastPush, ticket, componentToken, accounts } = platform
+  const line = (word, ...what) => h('p', { class: 'ids' }, `${say(word)}: `, ...what)
+  const lives = one => one ? [`${one.value.slice(0, 18)}… ${say('until')} `, time(one.until)] : [say('none')]
+  const button = (word, path, body, kind) => h('button', { type: 'button', 'data-tool': word, ...(kind && { class: kind }), onclick: act(`component/${path}`, body) }, say(word))
+  return h('div', { class: 'columns' },
+    h('div', { class: 'card' },
+      h('h2', {}, say('platform')),
+      line('componentAppId', componentAppId),
+      line('eventsUrl', url || say('noUrl'), ' ', ...url ? [badge(answered ? 'good' : 'odd', say(answered ? 'answers' : 'notAnswered'))] : []),
+      line('lastPush', ...lastPush ? [`${lastPush.info_type} `, time(lastPush.at), ' ', badge(lastPush.accepted ? 'good' : 'bad', say(lastPush.accepted ? 'accepted' : 'notAccepted')), ` ${lastPush.error ?? ''}`] : [say('none')]),
+      line('ticket', ...lives(ticket)),
+      line('componentToken', ...lives(componentToken)),
+      h('div', { class: 'actions' },
+        button('pushTicket', 'ticket', undefined, 'main'),
+        button('expireTicket', 'expire', { tickets: true }),
+        button('expirePlatformTokens', 'expire', { componentTokens: true, authorizerTokens: true }),
+        button('changeRefreshTokens', 'expire', { refreshTokens: true }))),
+    ...accounts.map(({ name, appId, state, permissions, authorized_at: at }) => h('div', { class: 'card', 'data-account': appId },
+      h('div', { class: 'head' }, h('span', { class: 'name' }, name || appId), badge(STATES[state], say(`is_${state}`))),
+      line('authorizerAppId', appId),
+      ...at ? [line('authorizedAt', time(at))] : [],
+      ...state === 'authorized' ? [line('permissions', permissions.map(({ en, zh }) => language ? zh : en).join(language ? '、' : ', '))] : [],
+      h('div', { class: 'actions' },
+        button(state === 'authorized' ? 'authorizeAgain' : 'authorizeNow', 'authorize', { app_id: appId }, state === 'authorized' ? undefined : 'main'),
+        ...state === 'authorized' ? [button('unauthorize', 'unauthorize', { app_id: appId })] : []))))
+}

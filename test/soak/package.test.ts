@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { pack, root, run } from './helpers/packed.ts'
+import { pack, root, run } from '../helpers/packed.ts'
 
 t.test('packed, imported and required', async t => {
   const dir = t.testdir()

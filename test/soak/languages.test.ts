@@ -22,7 +22,7 @@ const PROGRAMS = [
 
 for (const { page, file, needs, ends } of PROGRAMS) {
   const missing = page === 'java' ? java === undefined && 'java is not installed on this machine' : needs.map(name => need(name).skip).find(Boolean) ?? false
-  t.test(`${page}: an order is placed, paid and seen to be paid`, { skip: missing, timeout: 110_000 }, async t => {
+  t.test(`${page}: an order is placed, paid and seen to be paid`, { skip: missing }, async t => {
     const dir = t.testdir()
     writeFileSync(join(dir, file), sample(`docs/languages/${page}.md`, `file: ${file}`))
     const [, line = ''] = /^npx wechat-emulator exec -- (.+)$/.exec(sample(`docs/languages/${page}.md`, `run: ${file}`).trim()) ?? []

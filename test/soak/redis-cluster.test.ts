@@ -9,7 +9,7 @@ import { startWorkers } from '../helpers/fleet.ts'
 import { skip } from '../helpers/redis.ts'
 import { startCluster } from '../helpers/redis-cluster.ts'
 
-t.test('a cluster of three', { skip, timeout: 110_000 }, async t => {
+t.test('a cluster of three', { skip }, async t => {
   const emulator = await testEmulator(t)
   const key = accountKey(emulator.config.appId, 'access_token')
   const cluster = await startCluster(t, key)

@@ -38,7 +38,7 @@ async function openShop (t: { teardown (end: () => unknown): unknown }, dir: str
   }
 }
 
-t.test('a purchase, then a restart: the order is still paid', { timeout: 100_000 }, async t => {
+t.test('a purchase, then a restart: the order is still paid', async t => {
   const dir = t.testdir()
   const port = await freePort()
   const shop = await openShop(t, dir, port)

@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { pack, root, run } from './helpers/packed.ts'
+import { pack, root, run } from '../helpers/packed.ts'
 
 t.test('@types/node 22, 24 and 26', async t => {
   const dir = t.testdir()

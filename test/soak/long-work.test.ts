@@ -5,7 +5,7 @@ import t from 'tap'
 import { skip, startRedis } from '../helpers/redis.ts'
 import { unwatched } from '../helpers/unwatched.ts'
 
-t.test('long work', { skip, timeout: 100_000 }, async t => {
+t.test('long work', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
 

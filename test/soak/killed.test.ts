@@ -6,7 +6,7 @@ import { fakeServer } from '../helpers/fake-server.ts'
 import { startWorker } from '../helpers/fleet.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
 
-t.test('T3 kill -9 of the holder in mid-fetch, twenty times: the others get a token, and no two fetch at once', { skip, timeout: 110_000 }, async t => {
+t.test('T3 kill -9 of the holder in mid-fetch, twenty times: the others get a token, and no two fetch at once', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   let open = 0
