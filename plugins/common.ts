@@ -12,6 +12,7 @@ import type { Endpoints } from '../src/options.ts'
 import type { HttpOptions } from '../src/http/http.ts'
 import type { Store } from '../src/store/store.ts'
 import type { TokenProvider } from '../src/official-account/access-token.ts'
+import type { AccountComponent } from '../src/official-account/oauth.ts'
 import { accountIn } from './accounts.ts'
 import type { AccountsChoice } from './accounts.ts'
 import type { Namespaced } from './namespaces.ts'
@@ -44,13 +45,16 @@ export interface CommonOptions {
 }
 
 /** What is an account's own, and no matter of routes. */
-type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'sessionProvider' | 'merchant' | 'version' | 'endpoints' | 'http'
+type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'sessionProvider' | 'component' | 'merchant' | 'version' | 'endpoints' | 'http'
 
 /** The options `T` of a plugin with `accounts` instead of a single account. */
 export type WithAccounts<T> = Omit<T, OfAccount | 'accounts'> & { [Name in OfAccount]?: undefined } & { accounts: AccountsChoice }
 
 /** The options `T` of a plugin with `tokenProvider` instead of a secret. */
 export type WithProvider<T> = Omit<T, 'appSecret'> & { appSecret?: string, tokenProvider: TokenProvider }
+
+/** The options `T` of a plugin, for an account that has authorized a third-party platform: without a secret. */
+export type WithComponent<T> = Omit<T, 'appSecret' | 'component'> & { appSecret?: string, component: AccountComponent }
 
 /** The options from which all plugins get their accounts. */
 export type AnyAccounts = Omit<CommonOptions, OfAccount | 'accounts'> & { [Name in OfAccount]?: unknown } & { accounts?: AccountsChoice | undefined }
@@ -71,8 +75,12 @@ export function checkPluginOptions (app: FastifyInstance, plugin: keyof typeof O
     const ofOne = Object.entries(options).find(([name, value]) => value !== undefined && Object.hasOwn(CORE, name))?.[0]
     if (ofOne) throw new WechatConfigError(ofOne, 'belongs to a single account: with accounts, return it from accounts.find')
   }
+  warnOfPlainHttp(app, options.endpoints as Endpoints | undefined)
+}
+
+export function warnOfPlainHttp (app: FastifyInstance, endpoints: Endpoints = {}): void {
   if (process.env.NODE_ENV !== 'production' || warned.has(app.server)) return
-  const plain = Object.entries(options.endpoints as Endpoints | undefined ?? {}).filter(([, base]) => /^http:/i.test(base)).map(([name]) => `endpoints.${name}`)
+  const plain = Object.entries(endpoints).filter(([, base]) => /^http:/i.test(base)).map(([name]) => `endpoints.${name}`)
   if (plain.length === 0) return
   warned.add(app.server)
   app.log.warn(`fastify-wechat-pay: ${plain.join(', ')} use plain http with NODE_ENV=production: your secrets are readable on the network. If this is the emulator, remove it`)
@@ -151,7 +159,7 @@ export function expose (app: FastifyInstance, name: Decorator, value: object, na
   accounts[namespace] = value
 }
 
-/** Whether a host's handler has answered by itself. */
+/** Whether the application's handler has already answered. */
 export const answered = (answer: unknown, reply: FastifyReply): boolean => answer !== undefined || reply.sent || reply.hasHeader('location')
 
 /** The decorator that `expose` made, if there is one. */

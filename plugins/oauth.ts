@@ -6,13 +6,14 @@ import fp from 'fastify-plugin'
 import { WechatConfigError, WechatError, WechatLoginError } from '../src/errors.ts'
 import { nonce } from '../src/nonce.ts'
 import { isCode } from '../src/official-account/oauth.ts'
-import type { OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
+import type { AccountComponent, OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
 import { createRedeemOnce } from '../src/redeem-once.ts'
 import { accountKey } from '../src/store/key.ts'
 import { accountsOf, findAccounts, perAccount } from './accounts.ts'
 import type { WechatAccount } from './accounts.ts'
+import { baseOf, samePlace, withoutQuery } from './browsers.ts'
 import { answered, checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
-import type { CommonOptions, Namespaced, WithAccounts } from './common.ts'
+import type { CommonOptions, Namespaced, WithAccounts, WithComponent } from './common.ts'
 import { origin as checkOrigin } from './option-shapes.ts'
 import { AUTHORIZE, CALLBACK, HIDDEN } from './schemas.ts'
 
@@ -31,7 +32,10 @@ export interface WechatUser extends Partial<OAuthUserinfo> {
 type LoginHandler = (user: WechatUser, request: FastifyRequest, reply: FastifyReply) => unknown
 
 export interface OAuthOptions extends CommonOptions {
+  /** Not needed with `component`. */
   appSecret: string
+  /** The third-party platform that logs visitors in on this account's behalf. */
+  component?: AccountComponent
   /**
    * Called once WeChat has identified the visitor: start the session here. Return `reply` if you have answered;
    * otherwise the visitor is redirected to `returnTo`. Without it, no routes are added.
@@ -67,7 +71,7 @@ const LOGIN_TIME = 600
 
 interface Login { state: string, returnTo: string, until: number }
 
-export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, options) => {
+export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccounts<OAuthOptions>>(async (app, options) => {
   const { onLogin, onSnapshotUser, onRefuse, namespace, scope: defaultScope = 'snsapi_base', defaultReturnTo = '/' } = options
   checkPluginOptions(app, 'oauth', options)
   const accounts = await accountsOf(app, options)
@@ -80,10 +84,11 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
   const redeemOnce = createRedeemOnce(store, LOGIN_TIME * 1000)
   if (only) originOf(only)
 
-  // Derived from the appSecret, because every process of the fleet must be able to read the cookie. Two ids may share an appId.
-  const signerOf = perAccount(({ id, appId, options: { appSecret } }) => {
-    const info = `fastify-wechat-pay login cookie${id === appId ? '' : ` of ${id}`}`
-    return new cookie.Signer(Buffer.from(hkdfSync('sha256', appSecret as string, appId, info, 32)).toString('hex'), 'sha256')
+  // Derived from the appSecret (or the platform's), because every process of the fleet must be able to read the cookie. Two ids may share an appId.
+  const signerOf = perAccount(({ id, appId, options: { appSecret, component } }) => {
+    const use = `login cookie${id === appId ? '' : ` of ${id}`}`
+    const key = component ? component.key(`${use} at ${appId}`) : new Uint8Array(hkdfSync('sha256', appSecret as string, appId, `fastify-wechat-pay ${use}`, 32))
+    return new cookie.Signer(Buffer.from(key).toString('hex'), 'sha256')
   })
 
   function originOf (account: WechatAccount): string {
@@ -97,7 +102,7 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
 
   const cookieName = (state: string) => `wechat_login_${state.slice(0, 8)}`
   const cookieOptions = (request: FastifyRequest): CookieSerializeOptions => ({
-    path: baseOf(request),
+    path: baseOf(request, 'oauth'),
     httpOnly: true,
     sameSite: 'lax',
     secure: options.secureCookie ?? (process.env.NODE_ENV === 'production' || request.protocol === 'https')
@@ -107,7 +112,7 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
     const { returnTo, scope = defaultScope } = request.query
     const login: Login = { state: nonce(), returnTo: samePlace(returnTo) ?? defaultReturnTo, until: Date.now() + LOGIN_TIME * 1000 }
     const account = request.wechatAccount
-    const redirectUri = `${originOf(account)}${baseOf(request)}/callback`
+    const redirectUri = `${originOf(account)}${baseOf(request, 'oauth')}/callback`
     const url = account.oauth.authorizeUrl({ redirectUri, scope: scope as OAuthScope, state: login.state })
     return reply
       .setCookie(cookieName(login.state), signerOf(account).sign(JSON.stringify(login)), { ...cookieOptions(request), maxAge: LOGIN_TIME })
@@ -138,8 +143,11 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
   }
 
   async function callback (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
-    const { state, code } = request.query
+    const { state, code, appid } = request.query
     const login = begunLogin(request, state)
+    const { appId, options: { component } } = request.wechatAccount
+    // Logins on behalf of an account come back with its id: another's code must not be redeemed as this one's.
+    if (component && appid !== appId) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'that is the login of another account', { statusCode: 400 })
     if (code !== undefined && !isCode(code)) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'this is not a WeChat code', { statusCode: 400 })
     reply.clearCookie(cookieName(login.state), cookieOptions(request))
     if (code === undefined) {
@@ -186,38 +194,6 @@ export const oauth = fp<OAuthOptions | WithAccounts<OAuthOptions>>(async (app, o
 }, { fastify: '5.x', name: 'fastify-wechat-pay/oauth' })
 
 const noCallback = (statusCode: 404 | 405) => new WechatError('WECHAT_LOGIN_CALLBACK', `the callback is GET .../oauth/callback, and ${statusCode === 404 ? 'this is a different path' : 'it accepts no other method'}`, { statusCode })
-
-const withoutQuery = ({ method, url, ip }: FastifyRequest) => ({ method, url: url.split('?')[0], remoteAddress: ip })
-
-/**
- * The path of the login routes, as the browser sends it: the cookie is limited to it. Built from the route and
- * its parameters, never from the URL, which someone else's link may spell differently.
- */
-function baseOf ({ routeOptions: { url = '' }, params }: FastifyRequest): string {
-  const values = params as Record<string, string>
-  return url.slice(0, url.lastIndexOf('/oauth/') + '/oauth'.length)
-    .replace(PARAMETER, (_whole, name: string) => encodeURIComponent(values[name] ?? ''))
-    .replaceAll('::', ':')
-}
-
-/** find-my-way's `:name` or `:name(regexp)`; a double colon is a literal colon. */
-const PARAMETER = /(?<!:):(\w+)(?:\((?:[^()]|\([^()]*\))*\))?/g
-
-/** A path of this site, or undefined for anything that a browser or a proxy might take for another place. */
-function samePlace (path: unknown): string | undefined {
-  if (typeof path !== 'string' || path.length > 1024) return undefined
-  let url, decoded
-  try {
-    decoded = decodeURIComponent(path)
-    url = new URL(path, 'http://here.invalid')
-  } catch {
-    return undefined
-  }
-  // Check the decoded path, too: %09 or %2f may get decoded on the way.
-  if (![path, decoded].every(text => /^\/(?![/\\])[^\\\x00-\x1f\x7f]*$/.test(text))) return undefined
-  const place = url.pathname + url.search + url.hash
-  return url.host === 'here.invalid' && !place.startsWith('//') ? place : undefined
-}
 
 export default oauth
 export type { WechatOAuth, OAuthUserinfo }

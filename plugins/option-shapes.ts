@@ -14,6 +14,7 @@ import type { JssdkOptions } from './jssdk.ts'
 import type { MiniProgramPluginOptions } from './mini-program.ts'
 import type { NotifyOptions } from './notify.ts'
 import type { OAuthOptions } from './oauth.ts'
+import type { OpenPlatformOptions } from './open-platform.ts'
 import type { PayPluginOptions } from './pay.ts'
 import type { ReconcileOptions } from './reconcile.ts'
 import type { TokenOptions } from './token.ts'
@@ -66,6 +67,7 @@ const TOKEN = {
 const OAUTH = {
   ...COMMON,
   appSecret: anything,
+  component: CORE.component,
   onLogin: handler,
   onSnapshotUser: handler,
   onRefuse: handler,
@@ -121,5 +123,32 @@ const RECONCILE = {
 
 const ALL: Shapes = { ...OAUTH, ...JSSDK, ...MINI_PROGRAM, ...RECONCILE }
 
-/** What each piece looks at. */
+const { endpoints, redis, encryptionKey, http, prefix, preHandler, routeConfig, logLevel, logSerializers } = COMMON
+
+/** Of the platform's plugin, which takes no account's options. */
+export const OPEN_PLATFORM = {
+  endpoints,
+  redis,
+  encryptionKey,
+  http,
+  prefix,
+  preHandler,
+  routeConfig,
+  logLevel,
+  logSerializers,
+  componentAppId: anything,
+  componentAppSecret: anything,
+  token: anything,
+  encodingAesKey: anything,
+  onAuthorized: handler,
+  refreshTokenOf: handler,
+  onUnauthorized: handler,
+  onReturn: handler,
+  authType: integer('1 (Official Accounts), 2 (mini programs) or 3 (both): a whole number', 1, 3),
+  origin,
+  defaultReturnTo: OAUTH.defaultReturnTo,
+  secureCookie: flag
+} satisfies ShapesOf<OpenPlatformOptions>
+
+/** The options that each plugin checks. */
 export const OPTIONS = { token: TOKEN, oauth: OAUTH, jssdk: JSSDK, miniProgram: MINI_PROGRAM, pay: PAY, notify: NOTIFY, reconcile: RECONCILE, wechatPay: ALL } satisfies Record<string, Shapes>

@@ -78,10 +78,24 @@ export const MINI_PROGRAM_LOGIN = described({
   summary: 'Log in a visitor of the mini program',
   consumes: ['application/json'],
   body: { type: 'object', properties: { code: text('Of wx.login: good once, five minutes.') }, required: ['code'] },
-  response: { 200: { description: 'What the host answers: its own session, never WeChat\'s session_key.' }, 204: { description: 'The host has nothing to say.', type: 'null' }, '4xx': ERROR, '5xx': ERROR }
+  response: { 200: { description: 'The answer of onLogin: a session of your own, never WeChat\'s session_key.' }, 204: { description: 'onLogin answered nothing.', type: 'null' }, '4xx': ERROR, '5xx': ERROR }
 })
 
-/** Only there to refuse. */
+export const AUTHORIZE_PLATFORM = described({
+  tags: TAGS,
+  summary: 'Send the owner of an account to WeChat, to authorize this platform',
+  querystring: { type: 'object', properties: { returnTo: text('A path of this site.'), device: { type: 'string', enum: ['pc', 'phone'], description: 'Default: by the browser\'s user agent.' } } },
+  response: { 302: { description: 'To WeChat.', type: 'null' }, '4xx': ERROR, '5xx': ERROR }
+})
+export const PLATFORM_CALLBACK = described({
+  tags: TAGS,
+  summary: 'Where WeChat sends the owner of an account back to',
+  querystring: { type: 'object', properties: { auth_code: text('Redeemed once.'), expires_in: text('Seconds.'), state: text('Of the authorization that this browser began.') } },
+  response: { 302: { description: 'To returnTo, unless onReturn answers.', type: 'null' }, '4xx': ERROR, '5xx': ERROR }
+})
+export const PLATFORM_EVENTS = described({ tags: TAGS, summary: 'Called by WeChat: tickets of a third-party platform, authorizations and withdrawals', consumes: ['text/xml'], description: 'Verified, decrypted, handled once, and answered after it was handled.' })
+
+/** These routes only refuse. */
 export const HIDDEN = described({ hide: true })
 
 const MESSAGES = ['text/xml', 'application/xml', 'application/json']

@@ -11,6 +11,7 @@ import { notify } from './notify.ts'
 import type { NotifyOptions } from './notify.ts'
 import { oauth } from './oauth.ts'
 import type { OAuthOptions } from './oauth.ts'
+import { openPlatform } from './open-platform.ts'
 import { pay } from './pay.ts'
 import type { PayPluginOptions } from './pay.ts'
 import { reconcile } from './reconcile.ts'
@@ -27,10 +28,10 @@ export type WechatPayOptions = JssdkOptions & OAuthOptions & Pick<MiniProgramPlu
 
 export const wechatPay = fp<WechatPayOptions | WithProvider<WechatPayOptions> | WithAccounts<WechatPayOptions>>(async (app, options) => {
   checkPluginOptions(app, 'wechatPay', options)
-  const { accounts, appSecret, tokenProvider, merchant, onLogin, onMiniProgramLogin, order, product, onPayment, onRefund, unfinished } = options
+  const { accounts, appSecret, tokenProvider, component, merchant, onLogin, onMiniProgramLogin, order, product, onPayment, onRefund, unfinished } = options
   await app.register(token, options)
   // With tokenProvider there may be no secret, which logins need.
-  if (accounts || appSecret !== undefined || onLogin || !tokenProvider) await app.register(oauth, options as OAuthOptions)
+  if (accounts || appSecret !== undefined || component || onLogin || !tokenProvider) await app.register(oauth, options as OAuthOptions)
   await app.register(jssdk, options)
   if (onMiniProgramLogin) await app.register(miniProgram, options as MiniProgramPluginOptions)
   if (!accounts && !merchant) {
@@ -43,7 +44,7 @@ export const wechatPay = fp<WechatPayOptions | WithProvider<WechatPayOptions> | 
 }, { fastify: '5.x', name: 'fastify-wechat-pay' })
 
 export default wechatPay
-export { jssdk, miniProgram, notify, oauth, pay, reconcile, token, xml }
+export { jssdk, miniProgram, notify, oauth, openPlatform, pay, reconcile, token, xml }
 export type { AccountsChoice, WechatAccount, WechatAccounts } from './accounts.ts'
 export type { WithAccounts, WithProvider } from './common.ts'
 export * from '../src/errors.ts'

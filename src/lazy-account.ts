@@ -13,7 +13,7 @@ import type { TicketProvider, TokenProvider, WechatToken } from './official-acco
 import { jssdkConfig } from './official-account/jssdk.ts'
 import type { JssdkConfig, JssdkConfigOptions } from './official-account/jssdk.ts'
 import { createOAuth } from './official-account/oauth.ts'
-import type { WechatOAuth } from './official-account/oauth.ts'
+import type { AccountComponent, WechatOAuth } from './official-account/oauth.ts'
 import { coreOptions } from './option-shapes.ts'
 import { requireId, resolveEndpoints } from './options.ts'
 import type { Endpoints } from './options.ts'
@@ -34,6 +34,8 @@ export interface AccountOptions {
   tokenProvider?: TokenProvider
   ticketProvider?: TicketProvider
   sessionProvider?: SessionProvider
+  /** The third-party platform that logs visitors in on this account's behalf. */
+  component?: AccountComponent
   merchant?: Merchant
   version?: 'v2' | 'v3'
   endpoints?: Endpoints

@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import type { HttpOptions } from './http/http.ts'
 import type { MiniProgramOptions } from './mini-program/mini-program.ts'
 import type { AccessTokenOptions } from './official-account/access-token.ts'
+import type { OAuthAccountOptions } from './official-account/oauth.ts'
 import type { Endpoints } from './options.ts'
 import type { Merchant, MerchantV2, MerchantV3 } from './pay/merchant.ts'
 import type { PayOptions } from './pay/pay.ts'
@@ -77,7 +78,12 @@ export const MERCHANT = {
   v3: object(MERCHANT_V3)
 } satisfies ShapesOf<Merchant>
 
-/** Whatever `createAccessToken`, `createOAuth`, `createMiniProgram` and `createPay` take: one object may serve all. */
+const isComponent = (value: unknown): boolean => {
+  const { appId, get, key } = (value ?? {}) as Record<string, unknown>
+  return typeof appId === 'string' && typeof get === 'function' && typeof key === 'function'
+}
+
+/** All options of `createAccessToken`, `createOAuth`, `createMiniProgram` and `createPay`: one object may serve all. */
 export const CORE = {
   appId: anything,
   appSecret: anything,
@@ -87,12 +93,13 @@ export const CORE = {
   tokenProvider: handler,
   ticketProvider: handler,
   sessionProvider: handler,
+  component: shape(isComponent, 'must be the component of app.wechatOpenPlatform.authorizer(appId)'),
   merchant: object(MERCHANT),
   version: oneOf('v2', 'v3'),
   store: shape(value => typeof (value as { acquire?: unknown } | null)?.acquire === 'function', 'must be a store, created with createRedisStore() or createMemoryStore()'),
   clock: anyObject,
   log: anyObject
-} satisfies ShapesOf<AccessTokenOptions & MiniProgramOptions & PayOptions>
+} satisfies ShapesOf<AccessTokenOptions & OAuthAccountOptions & MiniProgramOptions & PayOptions>
 
 /** @throws WechatConfigError */
 export const checkCoreOptions = (options: object): void => checkOptions(options, CORE)

@@ -3,6 +3,8 @@ import { timingSafeEqual } from 'node:crypto'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { openPlatform } from '../../plugins/open-platform.ts'
+import type { OpenPlatformOptions } from '../../plugins/open-platform.ts'
 import { wechatPay } from '../../plugins/wechat-pay.ts'
 import { assets } from '../shop/assets.ts'
 import { orderPage, shopPage, SCRIPT } from './pages.ts'
@@ -16,6 +18,8 @@ export interface PlatformOptions {
   adminKey: string
   /** Signs the sessions' cookies; the same in all processes. */
   sessionSecret: string
+  /** The keys of the third-party platform, from open.weixin.qq.com: shops without an appSecret of their own authorize it. */
+  component?: Pick<OpenPlatformOptions, 'componentAppId' | 'componentAppSecret' | 'token' | 'encodingAesKey' | 'endpoints'>
   /** The emulator's bridge script of a shop; leave out inside the real WeChat. */
   bridge?: (shop: string) => string | undefined
 }
@@ -24,7 +28,7 @@ const SESSION = 'platform_session'
 const failed = (statusCode: number, message: string) => Object.assign(new Error(message), { statusCode })
 const baseOf = (id: string) => `/s/${encodeURIComponent(id)}`
 
-export async function createPlatform ({ records, origin, adminKey, sessionSecret, bridge = () => undefined }: PlatformOptions) {
+export async function createPlatform ({ records, origin, adminKey, sessionSecret, component, bridge = () => undefined }: PlatformOptions) {
   const app: FastifyInstance = Fastify()
   await app.register(cookie, { secret: sessionSecret })
   await assets(app)
@@ -37,13 +41,26 @@ export async function createPlatform ({ records, origin, adminKey, sessionSecret
     return session.openid
   }
 
+  // In a live platform, a preHandler lets only the shop's own people begin an authorization.
+  if (component) {
+    await app.register(openPlatform, {
+      ...component,
+      origin,
+      onAuthorized: ({ appId, refreshToken }) => records.saveRefreshToken(appId, refreshToken),
+      refreshTokenOf: appId => records.refreshTokenOf(appId),
+      onUnauthorized: appId => records.removeRefreshToken(appId)
+    })
+  }
+
   await app.register(wechatPay, {
     prefix: '/s/:account/wechat',
     accounts: {
       async find (id) {
         const shop = await records.shop(id)
         const merchant = shop?.wechat.merchant
-        return shop && { ...shop.wechat, ...(merchant && { merchant: { ...merchant, notifyUrl: `${origin}${baseOf(id)}/wechat/notify` } }) }
+        // Without a secret it is an account by way of the platform, if it has authorized that.
+        const byPlatform = shop && !shop.wechat.appSecret && component && app.wechatOpenPlatform.authorizer(shop.wechat.appId)
+        return shop && { ...byPlatform, ...shop.wechat, ...(merchant && { merchant: { ...merchant, notifyUrl: `${origin}${baseOf(id)}/wechat/notify` } }) }
       },
       maxAge: 60
     },

@@ -8,7 +8,7 @@ export interface Shop {
   name: string
   /** Integer fen: what its only product costs. */
   price: number
-  /** What WeChat's consoles say of it. */
+  /** What WeChat's consoles say of it; without an appSecret, the shop has to authorize the platform. */
   wechat: WechatAccountOptions
 }
 
@@ -16,6 +16,8 @@ export interface PlatformOrder { outTradeNo: string, shop: string, openid: strin
 
 const TABLES = [
   'CREATE TABLE IF NOT EXISTS shops (id TEXT PRIMARY KEY, name TEXT NOT NULL, price INTEGER NOT NULL CHECK (price > 0), wechat TEXT NOT NULL)',
+  // In a live platform encrypted: who has one, and the platform's secret, is the shop.
+  'CREATE TABLE IF NOT EXISTS authorizations (app_id TEXT PRIMARY KEY, refresh_token TEXT NOT NULL)',
   // Each shop numbers its own: two may have the same number.
   'CREATE TABLE IF NOT EXISTS orders (shop TEXT NOT NULL, out_trade_no TEXT NOT NULL, openid TEXT NOT NULL, amount INTEGER NOT NULL, transaction_id TEXT, PRIMARY KEY (shop, out_trade_no))'
 ]
@@ -35,6 +37,17 @@ export async function createRecords (url = ':memory:') {
     },
     async removeShop (id: string): Promise<void> {
       await db.execute('DELETE FROM shops WHERE id = ?', [id])
+    },
+    /** In the place of an older one: WeChat gives each refresh token once. */
+    async saveRefreshToken (appId: string, refreshToken: string): Promise<void> {
+      await db.execute('INSERT OR REPLACE INTO authorizations (app_id, refresh_token) VALUES (?, ?)', [appId, refreshToken])
+    },
+    async refreshTokenOf (appId: string): Promise<string | undefined> {
+      const { rows: [row] } = await db.execute('SELECT refresh_token FROM authorizations WHERE app_id = ?', [appId])
+      return row && String(row.refresh_token)
+    },
+    async removeRefreshToken (appId: string): Promise<void> {
+      await db.execute('DELETE FROM authorizations WHERE app_id = ?', [appId])
     },
     async place (shop: Shop, openid: string): Promise<PlatformOrder> {
       const order = { outTradeNo: `P${randomUUID().replaceAll('-', '').slice(0, 27)}`, shop: shop.id, openid, amount: shop.price, transactionId: undefined }

@@ -42,7 +42,8 @@ export async function redeemLoginCode ({ appId, appSecret, sessionProvider, api 
   return asSession(PATH, answer.openid, answer.session_key, answer.unionid)
 }
 
-function asSession (what: string, openid: unknown, sessionKey: unknown, unionid: unknown): MiniProgramSession {
+/** @throws WechatReplyError, naming `what` */
+export function asSession (what: string, openid: unknown, sessionKey: unknown, unionid: unknown): MiniProgramSession {
   if (typeof openid !== 'string' || !OPENID.test(openid)) throw new WechatReplyError(what, 'the answer has no usable openid')
   if (!isSessionKey(sessionKey)) throw new WechatReplyError(what, 'the answer has no usable session_key')
   return withSessionKey({ openid, ...(typeof unionid === 'string' && unionid !== '' && { unionid }) }, sessionKey)

@@ -1,7 +1,7 @@
 /** The account's global access_token: WeChat's "Get stable access token" (default) or "Get access token". */
 import { systemClock } from '../clock.ts'
 import type { Clock } from '../clock.ts'
-import { WechatApiError, WechatInputError } from '../errors.ts'
+import { WechatInputError } from '../errors.ts'
 import { createHttp } from '../http/http.ts'
 import type { HttpOptions } from '../http/http.ts'
 import { silent } from '../log.ts'
@@ -9,7 +9,6 @@ import type { Log } from '../log.ts'
 import { checkCoreOptions } from '../option-shapes.ts'
 import { requireId, requireSecret, resolveEndpoints } from '../options.ts'
 import type { Endpoints } from '../options.ts'
-import { retry } from '../http/retry.ts'
 import { accountKey } from '../store/key.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
@@ -17,6 +16,7 @@ import { createApi } from './api.ts'
 import type { JsonObject } from './api.ts'
 import { createCredential } from './credential.ts'
 import type { Credential, CredentialStatus } from './credential.ts'
+import { withLiveToken } from './live-token.ts'
 import { askProvider } from './provider.ts'
 
 export interface AccountOptions {
@@ -76,9 +76,6 @@ export interface WechatToken {
   disconnect (): Promise<void>
 }
 
-const DEAD_TOKEN = new Set(['40001', '40014', '42001'])
-const saysDead = (error: unknown) => error instanceof WechatApiError && DEAD_TOKEN.has(String(error.wechatCode))
-
 /** @throws WechatConfigError naming the option that is missing or wrong */
 export function createAccessToken (options: AccessTokenOptions): WechatToken {
   checkCoreOptions(options)
@@ -119,14 +116,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
     if (!/^\/[a-z0-9]/i.test(path) || /[?#\\\s]/.test(path) || path.includes('..')) {
       throw new WechatInputError('path', 'must be a path of api.weixin.qq.com; pass parameters in query')
     }
-    return await retry(async () => {
-      const used = await token.get()
-      return await call({ ...query, access_token: used }).catch(async (error: unknown) => {
-        // Drop the second token too, so that the next caller does not get it.
-        if (saysDead(error)) await token.invalidate(used)
-        throw error
-      })
-    }, { retries: 1, delay: 0, again: saysDead })
+    return await withLiveToken(token, used => call({ ...query, access_token: used }))
   }
 
   const request: WechatToken['request'] = <T>(path: string, { query, ...call }: TokenRequest = {}) =>

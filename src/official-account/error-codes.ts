@@ -45,6 +45,13 @@ const refusedAddress = {
   adviceZh: '管理员拒绝了该 IP 的调用：一小时内（89506 为 24 小时内）不可再用该 IP 调用，请与管理员沟通。'
 } satisfies CodeInfo
 
+const ticket = {
+  fault: 'caller',
+  statusCode: 503,
+  advice: 'WeChat does not know the component_verify_ticket (any more): it pushes a new one every ten minutes. Do all processes share one Redis, and does the platform\'s events URL point here?',
+  adviceZh: 'component_verify_ticket 无效或已过期：微信每十分钟推送新的 ticket，请确认各进程共用同一 Redis，且授权事件接收 URL 指向本服务。'
+} satisfies CodeInfo
+
 const request = (advice: string, adviceZh: string) => ({ fault: 'caller', advice, adviceZh }) satisfies CodeInfo
 
 /** Token calls have no access_token yet: there this code is about the secret. */
@@ -65,6 +72,12 @@ const ERROR_CODES: Readonly<Record<string, CodeInfo>> = {
   40125: { fault: 'caller', advice: 'Check appSecret. Resetting it in the console invalidates the old one.', adviceZh: '请检查 appSecret；在后台重置后旧值失效。' },
   40164: address,
   61004: platformAddress,
+  61003: { fault: 'caller', statusCode: 403, advice: 'The account has not authorized this platform, or has withdrawn that: ask its owner to authorize it again.', adviceZh: '该账号未授权本第三方平台或已取消授权：请让账号管理员重新授权。' },
+  61005: ticket,
+  61006: ticket,
+  61007: { fault: 'caller', statusCode: 403, advice: 'The account\'s owner has not allowed the platform this: they have to tick the permission when they authorize again, and the platform must have it.', adviceZh: '账号管理员未把该接口的权限授予本平台：请确认平台拥有该权限集，并让管理员重新授权时勾选。' },
+  61009: { fault: 'caller', statusCode: 403, advice: 'An authorization code works once and for an hour. Start the authorization again.', adviceZh: '授权码只能使用一次且一小时内有效，请重新发起授权。' },
+  61023: { fault: 'caller', advice: 'The refresh token is not the account\'s latest: give refreshTokenOf the one that onAuthorized handed over last. If it was lost, authorizers() lists those that WeChat has.', adviceZh: 'refresh_token 已失效：refreshTokenOf 应返回 onAuthorized 最近一次交付的值；如已丢失，可用 authorizers() 从微信查回。' },
   89501: awaiting,
   89503: awaiting,
   89506: refusedAddress,

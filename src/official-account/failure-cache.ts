@@ -52,7 +52,8 @@ export function createFailureCache ({ name, key, secret, store, guard, clock }: 
     current: () => failure && clock.now() < failure.until ? failure.error : undefined,
 
     async remember (error, tellOthers) {
-      if (!(error instanceof WechatError) || error === failure?.error) return
+      // A missing ticket of a third-party platform is not asked of WeChat, and over with its next push.
+      if (!(error instanceof WechatError) || error === failure?.error || error.code === 'WECHAT_TICKET') return
       const ms = waitFor(error)
       failure = { error, until: clock.now() + ms }
       const { wechatCode = '', wechatMessage } = error

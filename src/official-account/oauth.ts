@@ -59,17 +59,40 @@ export interface WechatOAuth {
   disconnect (): Promise<void>
 }
 
+/** What an account needs of the third-party platform that it has authorized: `app.wechatOpenPlatform.authorizer(appId)` has it. */
+export interface AccountComponent {
+  /** component_appid. */
+  readonly appId: string
+  /** A GET of api.weixin.qq.com, with component_appid and component_access_token added to the query. */
+  get (path: string, query: Readonly<Record<string, string>>): Promise<JsonObject>
+  /** 32 bytes that follow from the platform's secret, the same in all its processes, for this use. */
+  key (use: string): Uint8Array
+}
+
+export interface OAuthAccountOptions extends Omit<AccountOptions, 'appSecret'> {
+  /** Required unless `component`. */
+  appSecret?: string
+  /** The platform that logs visitors in on this account's behalf. */
+  component?: AccountComponent
+}
+
 /** An openid: letters, digits, `-` and `_`; WeChat's have 28. */
 export const OPENID = /^[0-9A-Za-z_-]{1,128}$/
 
 /** @throws WechatConfigError naming the option that is missing or wrong */
-export function createOAuth (options: AccountOptions): WechatOAuth {
+export function createOAuth (options: OAuthAccountOptions): WechatOAuth {
   checkCoreOptions(options)
   const endpoints = resolveEndpoints(options.endpoints)
   const appid = requireId('appId', options.appId)
-  const secret = requireSecret('appSecret', options.appSecret, 32, endpoints.api)
+  const { component } = options
+  const secret = component ? '' : requireSecret('appSecret', options.appSecret, 32, endpoints.api)
   const http = createHttp(options.http)
   const api = createApi(http, endpoints.api)
+
+  /** The visitor's tokens, from WeChat or by way of the platform. Not repeatable: a code works once, and repeating a call that got through only returns "been used". */
+  const asked = async (call: 'access_token' | 'refresh_token', query: Record<string, string>) => asTokens(component
+    ? await component.get(`/sns/oauth2/component/${call}`, query)
+    : await api.json({ path: `/sns/oauth2/${call}`, query: { ...query, ...(call === 'access_token' && { secret }) }, repeatable: call === 'refresh_token' }))
 
   return {
     disconnect: http.disconnect,
@@ -82,18 +105,17 @@ export function createOAuth (options: AccountOptions): WechatOAuth {
       if (typeof state !== 'string' || !/^[0-9A-Za-z]{1,128}$/.test(state)) throw new WechatInputError('state', 'must be 1 to 128 letters and digits')
       // WeChat requires exactly this order and the fragment.
       return `${endpoints.open}/connect/oauth2/authorize?appid=${encodeURIComponent(appid)}&redirect_uri=${encodeURIComponent(redirectUri)}` +
-        `&response_type=code&scope=${scope}&state=${state}${forcePopup ? '&forcePopup=true' : ''}#wechat_redirect`
+        `&response_type=code&scope=${scope}&state=${state}${forcePopup ? '&forcePopup=true' : ''}${component ? `&component_appid=${encodeURIComponent(component.appId)}` : ''}#wechat_redirect`
     },
 
     async exchange (code) {
       if (!isCode(code)) throw new WechatInputError('code', 'is not a WeChat code')
-      // Not repeatable: a code works once, and repeating a call that got through only returns "been used".
-      return asTokens(await api.json({ path: '/sns/oauth2/access_token', query: { appid, secret, code, grant_type: 'authorization_code' }, repeatable: false }))
+      return await asked('access_token', { appid, code, grant_type: 'authorization_code' })
     },
 
     async refresh (refreshToken) {
       checkText('refreshToken', refreshToken)
-      return asTokens(await api.json({ path: '/sns/oauth2/refresh_token', query: { appid, grant_type: 'refresh_token', refresh_token: refreshToken } }))
+      return await asked('refresh_token', { appid, grant_type: 'refresh_token', refresh_token: refreshToken })
     },
 
     async userinfo (accessToken, openid) {

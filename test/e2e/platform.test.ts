@@ -51,3 +51,45 @@ t.test('two shops are added, bought in, changed and removed', { skip }, async t 
   t.equal((await app.inject('/s/tea/wechat/oauth/authorize')).statusCode, 404, 'removed')
   t.equal(await buy('coffee'), '¥68.00', 'the other goes on')
 })
+
+t.test('a shop authorizes the platform, a visitor logs in by it and buys; then the owner withdraws', { skip, timeout: 110_000 }, async t => {
+  const emulator = await testEmulator(t, { timeScale: 0.02, accounts: [{ name: 'tea' }, { name: 'coffee' }], component: true })
+  const port = await freePort()
+  const origin = `http://localhost:${port}`
+  const records = await createRecords()
+  const { openPlatform, endpoints } = emulator.bothConfig
+  const app = await createPlatform({ records, origin, adminKey: KEY, sessionSecret: 's'.repeat(32), bridge: shop => `${emulator.origin}/${shop}/_emulator/bridge.js`, component: { ...openPlatform as NonNullable<typeof openPlatform>, endpoints } })
+  await app.listen({ port, host: 'localhost' })
+  t.teardown(() => app.close())
+  const { openPlatform: _platform, appSecret: _kept, ...wechat } = emulator.named('coffee').config
+  const { appId } = wechat
+  t.equal((await app.inject({ method: 'PUT', url: '/admin/shops/coffee', headers: { authorization: `Bearer ${KEY}` }, payload: { name: 'coffee', price: 6800, wechat } })).statusCode, 204)
+  // With a life that is fifty times as fast, the ticket is a new one every twelve seconds.
+  await emulator.setComponentUrl(`${origin}/wechat/open-platform/events`)
+  await emulator.waitForNotification(({ info_type: type, accepted }) => type === 'component_verify_ticket' && accepted)
+  t.equal((await app.inject('/s/coffee/wechat/jssdk?url=http://localhost/')).statusCode, 403, 'not authorized yet')
+
+  const { visitor } = await startBrowser(t)
+  const page = await visitor()
+  await page.goto(`${origin}/s/coffee`)
+  // By a link: WeChat looks where its page was opened from.
+  await page.evaluate('location.assign("/wechat/open-platform/authorize?device=phone&returnTo=/s/coffee")')
+  await page.waitForSelector('#allow')
+  await page.check(`input[value="${appId}"]`)
+  await page.click('#allow')
+  await page.waitForSelector('#login')
+  t.match(await records.refreshTokenOf(appId), /^refreshtoken@@@/)
+
+  await page.click('#login')
+  await page.waitForSelector('#status[data-state=ready]', { state: 'attached' })
+  await page.click('#buy')
+  await page.frameLocator('iframe[title="WeChat Pay"]').locator('#pay').click()
+  await page.waitForSelector('#outcome[data-state=paid]')
+
+  await emulator.unauthorize(appId)
+  await emulator.waitForNotification(({ info_type: type, accepted }) => type === 'unauthorized' && accepted)
+  t.equal(await records.refreshTokenOf(appId), undefined)
+  await page.goto(`${origin}/s/coffee`)
+  await page.waitForSelector('#status[data-state=failed]')
+  t.match(await page.textContent('#status'), /has withdrawn/)
+})

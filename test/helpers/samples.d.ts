@@ -47,6 +47,13 @@ declare global {
     unfinished (): AsyncIterable<UnfinishedOrder>
     booked (day: string): AsyncIterable<BookEntry>
   }
+  const componentAppId: string, componentAppSecret: string, token: string, encodingAesKey: string, encryptionKey: string
+  /** Refresh tokens that shops gave a third-party platform. */
+  const authorizations: {
+    save (appId: string, refreshToken: string): Promise<void>
+    refreshToken (appId: string): Promise<string | undefined>
+    remove (appId: string): Promise<void>
+  }
   /** A platform's records. */
   const shops: {
     wechat (id: string): Promise<import('../../plugins/namespaces.ts').WechatAccountOptions | undefined>

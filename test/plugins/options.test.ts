@@ -3,10 +3,11 @@ import Fastify from 'fastify'
 import t from 'tap'
 import * as pieces from '../../plugins/wechat-pay.ts'
 import { createEmulator, emulator } from '../../plugins/emulator/server/emulator.ts'
-import { OPTIONS } from '../../plugins/option-shapes.ts'
+import { OPEN_PLATFORM, OPTIONS } from '../../plugins/option-shapes.ts'
 import { createAccessToken, createMiniProgram, createOAuth, createPay } from '../../src/index.ts'
 import type { PayOptions } from '../../src/index.ts'
 import { ACCOUNT, OPENID, testEmulator } from '../helpers/account.ts'
+import { PLATFORM } from '../helpers/push.ts'
 
 const REQUIRED = { ...ACCOUNT, onPayment () {}, unfinished: () => [] }
 type Piece = keyof typeof OPTIONS
@@ -76,6 +77,7 @@ const WRONG: Record<string, unknown[]> = {
   tokenProvider: ['https://tokens.test', {}],
   ticketProvider: ['https://tokens.test', {}],
   sessionProvider: ['https://sessions.test', {}],
+  component: ['x', {}, { appId: 'wx1' }],
   accounts: ['x', []],
   'accounts.find': ['x', {}],
   'accounts.of': ['params.id'],
@@ -93,6 +95,7 @@ const WRONG: Record<string, unknown[]> = {
   endpoints: ['https://x', null, []],
   'endpoints.api': ['api.weixin.qq.com', 5, 'ftp://x', 'https://x/?a=1', 'https://u:p@x'],
   'endpoints.open': ['/x'],
+  'endpoints.mp': ['mp.weixin.qq.com'],
   'endpoints.pay': [null],
   'endpoints.payBackup': ['x'],
   http: ['x', []],
@@ -182,6 +185,48 @@ for (const piece of NAMES) {
     t.same(Object.keys(has).filter(name => !tops.has(name)), [], 'each option of the piece is tried here')
   })
 }
+
+t.test('O1 the platform\'s plugin', async t => {
+  const fine = { ...PLATFORM, onAuthorized () {}, refreshTokenOf: () => undefined }
+  async function registered (options: object) {
+    const app = Fastify()
+    app.register(pieces.openPlatform, { ...fine, ...options } as never)
+    try {
+      await app.ready()
+    } catch (error) {
+      return error as Error & { option?: string }
+    } finally {
+      await app.close()
+    }
+  }
+  const wrong: Record<string, unknown[]> = {
+    componentAppId: ['', 5, 'wx 1', undefined],
+    componentAppSecret: ['', 5, 'short', undefined, 'your-32-character-app-secret-xxx'],
+    token: ['', 5, 'ab', 'with-a-dash', undefined],
+    encodingAesKey: ['', 5, 'short-one', [], [PLATFORM.encodingAesKey, 'short-one'], undefined],
+    onAuthorized: ['x', undefined],
+    refreshTokenOf: ['x', undefined],
+    onUnauthorized: ['x'],
+    onReturn: [{}],
+    authType: [0, 4, '3', 1.5]
+  }
+  const shared = ['endpoints', 'redis', 'encryptionKey', 'http', 'prefix', 'preHandler', 'routeConfig', 'logLevel', 'logSerializers', 'origin', 'defaultReturnTo', 'secureCookie']
+  for (const [option, values] of [...Object.entries(wrong), ...shared.map(name => [name, WRONG[name]] as const)]) {
+    for (const value of values ?? []) {
+      const error = await registered({ [option]: value })
+      t.match(error, { code: 'WECHAT_CONFIG', option }, `${option}: ${JSON.stringify(value)}`)
+      if (typeof value === 'string' && value.length > 5) t.notOk(error?.message.includes(value), 'the value is not shown')
+    }
+  }
+  t.same(Object.keys(OPEN_PLATFORM).filter(name => !(name in wrong) && !shared.includes(name)), [], 'each option is tried here')
+  t.match(await registered({ onAuthorised () {} }), { message: /option onAuthorised is unknown: did you mean onAuthorized\?/ })
+  t.match(await registered({ componentAppid: 'x' }), { message: /did you mean componentAppId\?/ })
+  for (const options of [{}, { encodingAesKey: [PLATFORM.encodingAesKey] }, { prefix: '/x', logLevel: 'warn', logSerializers: {} }, { authType: 1 }]) t.equal(await registered(options), undefined, JSON.stringify(options))
+  const environment = process.env.NODE_ENV
+  t.teardown(() => { process.env.NODE_ENV = environment ?? '' })
+  process.env.NODE_ENV = 'production'
+  t.match(await registered({}), { option: 'origin' })
+})
 
 t.test('O1 what is one account\'s does not stand beside accounts', async t => {
   const accounts = { find: () => undefined }

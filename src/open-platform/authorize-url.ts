@@ -1,0 +1,21 @@
+/** Where the owner of an account allows this platform: a page for computers, another for phones. WeChat's documentation "Authorization flow" (授权流程技术说明). */
+import { WechatInputError } from '../errors.ts'
+
+export interface AuthorizePage {
+  /** Absolute URL that WeChat sends the owner back to, with `auth_code`; its domain is registered as the platform's. */
+  redirectUri: string
+  /** `pc`: a code to scan. `phone`: inside WeChat. */
+  device: 'pc' | 'phone'
+  /** Which accounts the owner may choose: 1 Official Accounts, 2 mini programs, 3 both. */
+  authType: 1 | 2 | 3
+}
+
+interface Base { open: string, mp: string, componentAppId: string, preAuthCode: string }
+
+export function authorizePage ({ open, mp, componentAppId, preAuthCode }: Base, { redirectUri, device, authType }: AuthorizePage): string {
+  if (!URL.canParse(redirectUri) || !/^https?:\/\//.test(redirectUri)) throw new WechatInputError('redirectUri', 'must be an absolute http(s) URL')
+  const asked = `component_appid=${encodeURIComponent(componentAppId)}&pre_auth_code=${encodeURIComponent(preAuthCode)}&redirect_uri=${encodeURIComponent(redirectUri)}&auth_type=${authType}`
+  return device === 'phone'
+    ? `${open}/wxaopen/safe/bindcomponent?action=bindcomponent&no_scan=1&${asked}#wechat_redirect`
+    : `${mp}/cgi-bin/componentloginpage?${asked}`
+}

@@ -1,0 +1,88 @@
+/** What WeChat pushes to a third-party platform: its ticket, and what owners of accounts allowed or withdrew. Documentation "Pushed events" (授权变更通知推送). */
+import { createHash } from 'node:crypto'
+import { WechatNotificationError } from '../errors.ts'
+import { readXml } from '../pay/v2/xml.ts'
+import type { Fields } from '../pay/v2/xml.ts'
+import type { MsgCrypt } from './msg-crypt.ts'
+
+interface PushBase {
+  /** Seconds since 1970, by WeChat's clock. */
+  createdAt: number
+}
+
+export type Push = PushBase & (
+  | { kind: 'ticket', ticket: string }
+  /** The owner of this account has allowed this platform, or changed what it may do. */
+  | { kind: 'authorized' | 'updateauthorized', appId: string, code: string }
+  | { kind: 'unauthorized', appId: string }
+  /** Genuine, and none of the above. */
+  | { kind: 'other', infoType: string }
+)
+
+export interface ReadPush {
+  push: Push
+  /** The decrypted document: the same however often it is sent. */
+  document: Buffer
+}
+
+/** Seconds either way between WeChat's clock and ours: what is older was recorded and is played again. */
+const WINDOW = 300
+
+/** Visible ASCII: tickets and codes have @, - and _ in them. */
+const VALUE = /^[\x21-\x7e]{1,512}$/
+const APP_ID = /^[0-9A-Za-z_-]{1,64}$/
+
+/**
+ * Verifies a push and reads it.
+ * @param query of the request's URL
+ * @param body the bytes as received
+ * @throws WechatNotificationError 400 (its form), 401 (its signature, age, key or receiver)
+ */
+export function readPush (crypt: MsgCrypt, componentAppId: string, query: Readonly<Record<string, unknown>>, body: Uint8Array): ReadPush {
+  const { timestamp, nonce, msg_signature: signature, encrypt_type: encryption = 'aes' } = query
+  if (!isText(timestamp, /^\d{1,12}$/) || !isText(nonce, /^[\x21-\x7e]{1,128}$/) || !isText(signature, /^[0-9a-f]{40}$/) || encryption !== 'aes') {
+    throw new WechatNotificationError('its URL has not the parameters of an encrypted push')
+  }
+  if (Math.abs(Number(timestamp) - Date.now() / 1000) > WINDOW) throw new WechatNotificationError('it was signed too long ago, or in the future: is this server\'s clock right?', 401)
+  const envelope = fieldsOf(body)
+  const { AppId: appId, Encrypt: encrypted } = envelope
+  if (appId === undefined || encrypted === undefined || Object.keys(envelope).length !== 2) throw new WechatNotificationError('it is not an AppId and an Encrypt, and nothing else')
+  if (appId !== componentAppId) throw new WechatNotificationError('it is for another platform', 401)
+  const document = crypt.open({ timestamp, nonce, encrypted, signature })
+  const fields = fieldsOf(document)
+  if (fields.AppId !== componentAppId) throw new WechatNotificationError('it is about another platform', 401)
+  return { push: pushOf(fields), document }
+}
+
+const isText = (value: unknown, pattern: RegExp): value is string => typeof value === 'string' && pattern.test(value)
+
+function fieldsOf (bytes: Uint8Array): Fields {
+  try {
+    return readXml(bytes)
+  } catch (error) {
+    throw new WechatNotificationError(`its document ${(error as Error).message}`)
+  }
+}
+
+function pushOf (fields: Fields): Push {
+  const taken = (name: string, pattern: RegExp): string => {
+    const value = fields[name]
+    if (!isText(value, pattern)) throw new WechatNotificationError(`its ${name} is missing or malformed`)
+    return value
+  }
+  const createdAt = Number(taken('CreateTime', /^\d{1,12}$/))
+  const infoType = taken('InfoType', /^[a-z_0-9]{1,64}$/)
+  switch (infoType) {
+    case 'component_verify_ticket': return { kind: 'ticket', createdAt, ticket: taken('ComponentVerifyTicket', VALUE) }
+    case 'authorized':
+    case 'updateauthorized': return { kind: infoType, createdAt, appId: taken('AuthorizerAppid', APP_ID), code: taken('AuthorizationCode', VALUE) }
+    case 'unauthorized': return { kind: infoType, createdAt, appId: taken('AuthorizerAppid', APP_ID) }
+    default: return { kind: 'other', createdAt, infoType }
+  }
+}
+
+/** A name for what was pushed that tells nothing of it. */
+export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('base64url')
+
+/** auth_code, as it comes back in the URL. */
+export const isAuthCode = (code: unknown): code is string => isText(code, VALUE)
