@@ -32,6 +32,7 @@ const GROUPS: Array<{ title: Words, pages: Record<string, Words> }> = [
       'going-live': { en: 'Going live', zh: '上线清单' },
       redis: { en: 'Redis and clusters', zh: 'Redis 与多进程' },
       accounts: { en: 'Several accounts', zh: '多账号' },
+      'mini-program': { en: 'Mini programs', zh: '小程序' },
       'open-platform': { en: 'Third-party platform', zh: '第三方平台' },
       observability: { en: 'Observability', zh: '可观测性' },
       recipes: { en: 'Recipes', zh: '实用做法' },

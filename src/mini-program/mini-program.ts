@@ -66,6 +66,7 @@ export function createMiniProgram (options: MiniProgramOptions, shared?: WechatT
   const endpoints = resolveEndpoints(options.endpoints)
   const appId = requireId('appId', options.appId)
   const { sessionProvider, merchant } = options
+  const mchId = merchant && requireId('merchant.mchId', merchant.mchId, /^\d{1,32}$/)
   const appSecret = options.appSecret === undefined ? undefined : requireSecret('appSecret', options.appSecret, 32, endpoints.api)
   const http = createHttp(options.http)
   const api = createApi(http, endpoints.api)
@@ -98,7 +99,7 @@ export function createMiniProgram (options: MiniProgramOptions, shared?: WechatT
 
     decrypt: (sessionKey, iv, data, wanted) => decryptOpenData(appId, sessionKey, iv, data, wanted),
     code: async wanted => await miniProgramCode(token, wanted),
-    shipping: createShipping(token, merchant?.mchId),
+    shipping: createShipping(token, mchId),
     disconnect: async () => { await Promise.all([http.disconnect(), shared === undefined && token.disconnect()]) }
   }
 }

@@ -52,13 +52,13 @@ t.test('verbs and exec find the emulator that holds the folder', async t => {
   const { mchId } = config.merchant
   const around = command(['exec', '--data', data, '--', 'sh', '-c', 'echo "$WECHAT_MCH_ID"'])
   t.equal(await around.output(), `${mchId}\n`)
-  t.match(around.said.err, `${origin}/_emulator/dashboard (running already)`)
+  t.match(around.said.err, `${origin}/_emulator/dashboard (already running)`)
   for (const [args, words] of [
-    [['exec', '--data', data, '--seed', 's', '--', 'true'], /running at \S+ already, and --seed is for a new one/],
+    [['exec', '--data', data, '--seed', 's', '--', 'true'], /already running at \S+, and --seed is for a new one/],
     [['--data', data, '--port', '0'], /is in use by another emulator/],
     [['pay', 'NONE', '--data', data], /no such number/],
-    [['pay', '--data', data], /pay wants one order/],
-    [['explain', 'a', 'b', '--data', data], /explain wants one call/],
+    [['pay', '--data', data], /pay needs one order/],
+    [['explain', 'a', 'b', '--data', data], /explain takes one call/],
     [['explain', 'none', '--data', data], /no such call/],
     [['health', '--url', 'http://127.0.0.1:1'], /no emulator answers at http:\/\/127\.0\.0\.1:1/],
     [['pay', 'X', '--data', join(data, 'none')], /no emulator is running on/],

@@ -48,7 +48,7 @@ t.test('a file of options', async t => {
 
   const broken = await run(['--config', configFile(dir, options, { appSecret: SECRETS.apiKey }, doctor)])
   t.equal(broken.code, 1)
-  t.match(broken.out, /✗ account\.token +appSecret is not this account's \[40125 [\w-]+\]\n +→ It changes when/)
+  t.match(broken.out, /✗ account\.token +appSecret is not this account's \[40125 [\w-]+\]\n +→ Resetting it invalidates the old one:/)
   t.match(broken.out, /\n\nSomething is broken: \d+ passed, 1 failed, 1 to look at, \d+ skipped \(\d+\.\d s\)\n$/)
   t.notMatch(broken.out, '\x1b[', 'no colours where nobody sees them')
   t.equal(broken.err, '', 'and no progress')

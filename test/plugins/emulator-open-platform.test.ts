@@ -267,7 +267,7 @@ t.test('OAuth and mini program logins on behalf of an account', async t => {
   const plain = new URL((await emulator.app.inject(`/connect/oauth2/authorize?${new URLSearchParams({ appid: appId, redirect_uri: 'http://localhost:3000/cb', response_type: 'code', scope: 'snsapi_base' })}`)).headers.location as string).searchParams
   t.match(await redeem(plain.get('code')), { errcode: 40029 }, 'nor the other way round')
 
-  const js = async () => (await emulator.app.inject({ method: 'POST', url: '/_emulator/mini-program/login' })).json<{ js_code: string }>().js_code
+  const js = async () => (await emulator.app.inject({ method: 'POST', url: '/_emulator/login-codes' })).json<{ code: string }>().code
   const login = async (change = {}) => get(`/sns/component/jscode2session?${new URLSearchParams({ appid: appId, js_code: await js(), grant_type: 'authorization_code', component_appid: id, component_access_token: value, ...change })}`)
   t.match(await login(), { session_key: /==$/, openid: OPENID })
   t.match(await login({ js_code: 'x' }), { errcode: 40029 })

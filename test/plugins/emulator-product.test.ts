@@ -99,9 +99,9 @@ t.test('--data: after a restart it is the same WeChat, with its keys, orders, to
   await second.close()
 
   writeFileSync(state, '{"version":2}')
-  await t.rejects(createEmulator({ data }), { message: /state\.json is not this emulator's/ })
+  await t.rejects(createEmulator({ data }), { message: /state\.json is not an emulator's state/ })
   writeFileSync(state, '{')
-  await t.rejects(createEmulator({ data }), { message: /state\.json is not this emulator's/ })
+  await t.rejects(createEmulator({ data }), { message: /state\.json is not an emulator's state/ })
 })
 
 t.test('--data with --seed: other ids after a restart, the same ones in another run', async t => {
@@ -364,9 +364,9 @@ t.test('the control interface refuses what it does not know, and its OpenAPI doc
   const emulator = await testEmulator(t)
   const post = (url: string, payload?: object | string) => emulator.app.inject({ method: 'POST', url: `/_emulator/${url}`, ...(payload !== undefined && { payload }) })
   for (const [url, payload, words] of [
-    ['faults', { kind: 'hang', tymes: 2 }, /there is no tymes here/], ['faults', {}, /required property 'kind'/], ['faults', undefined, /must be object/],
+    ['faults', { kind: 'hang', tymes: 2 }, /unknown member tymes/], ['faults', {}, /required property 'kind'/], ['faults', undefined, /must be object/],
     ['notifications/faults', { kind: 'burn' }, /allowed values/], ['keys/mode', { mode: 'none' }, /allowed values/], ['chaos', { seed: 1, calls: { hang: 2 } }, /<= 1/],
-    ['refunds/x/settle', { status: 'LOST' }, /allowed values: SUCCESS, REFUNDCLOSE, CHANGE, CLOSED, ABNORMAL$/], ['trigger', { event: 'X.Y', url: 'http://127.0.0.1:1/' }, /X\.Y needs content; without it there are payment, /], ['trigger', { event: 'payment', url: 'ftp://x' }, /http/], ['clock/advance', { ms: '1 day' }, /must be number/], ['tokens/expire', '{', /must be JSON/]
+    ['refunds/x/settle', { status: 'LOST' }, /allowed values: SUCCESS, REFUNDCLOSE, CHANGE, CLOSED, ABNORMAL$/], ['trigger', { event: 'X.Y', url: 'http://127.0.0.1:1/' }, /X\.Y needs content; without content you can send payment, /], ['trigger', { event: 'payment', url: 'ftp://x' }, /http/], ['clock/advance', { ms: '1 day' }, /must be number/], ['tokens/expire', '{', /must be JSON/]
   ] as const) {
     t.match(await post(url, payload).then(reply => [reply.statusCode, reply.json()]), [400, { code: 'PARAM_ERROR', message: words }], url)
   }

@@ -247,12 +247,15 @@ t.test('twins in two processes share one exchange; Redis away, each watches alon
   t.teardown(redis.stop)
   const emulator = await testEmulator(t)
   const users: WechatUser[] = []
-  const apps = [redis.client(), redis.client()].map(client => {
+  const clients = [redis.client(), redis.client()]
+  const apps = clients.map(client => {
     const app = Fastify()
     t.teardown(() => app.close())
     app.register(oauth, { ...emulator.config, redis: client, onLogin: user => { users.push(user) } })
     return app
   })
+  // Twins come at the same moment: neither may still be starting.
+  await Promise.all([...apps.map(app => app.ready()), ...clients.map(client => client.ping())])
   async function login () {
     const begun = await apps[0]?.inject('/wechat/oauth/authorize')
     const back = await fetch(String(begun?.headers.location), { redirect: 'manual' })

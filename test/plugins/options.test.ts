@@ -173,6 +173,8 @@ for (const piece of NAMES) {
     for (const [option, values] of Object.entries(WRONG)) {
       const [top = ''] = option.split(/[.[]/)
       if (!(top in has)) continue
+      // Of the merchant it needs the number alone; the rest is for `pay`, which may share the object.
+      if (piece === 'miniProgram' && option.startsWith('merchant.') && option !== 'merchant.mchId') continue
       // The names of keys that belong together are named by what is found first.
       const name = option.startsWith('merchant.v3.') ? /^merchant\.v3\./ : option
       for (const value of values) {

@@ -302,7 +302,7 @@ t.test('redis', { skip }, async t => {
     await app.register(redisPlugin, { client: redis.client(), namespace: 'main' })
     await app.register(redisPlugin, { client: redis.client(), namespace: 'cache' })
     const wrong: Array<[unknown, RegExp]> = [
-      [app.redis, /under names.*app\.redis\.main or app\.redis\.cache$/],
+      [app.redis, /named clients.*app\.redis\.main or app\.redis\.cache$/],
       ['redis://canary', /a string: create a client/],
       ['', /a text/],
       [6379, /a number$/],

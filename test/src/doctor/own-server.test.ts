@@ -19,7 +19,7 @@ t.test('addresses', async t => {
   await names1(t, 'a query', { id: 'server.notify-url', says: /query/ }, notifiedAt(options, `${origin}/wechat/notify?shop=1`), settings)
   await names1(t, 'http', { id: 'server.notify-url', says: /not https/ }, notifiedAt(options, 'http://shop.test/wechat/notify'), settings)
   const offline = await troubles(t, { ...notifiedAt(options, 'https://192.168.1.7/wechat/notify'), endpoints: undefined as never }, { ...settings, offline: true })
-  t.match(offline, [{ id: 'server.notify-url', message: /192\.168\.1\.7, which the internet does not reach/ }])
+  t.match(offline, [{ id: 'server.notify-url', message: /192\.168\.1\.7, which is not reachable from the internet/ }])
   await names1(t, 'a closed port', { id: 'server.notify-connect', says: /ECONNREFUSED/ }, { ...options, merchant: { ...options.merchant, notifyUrl: `https://localhost:${closed}/wechat/notify` } }, settings)
   await names1(t, 'a name without address', { id: 'server.notify-connect', says: /ENOTFOUND|EAI_AGAIN/ }, notifiedAt(options, 'https://nowhere.invalid/wechat/notify'), settings)
 

@@ -1,6 +1,7 @@
 // The third-party platform on the dashboard: its URL and last push, ticket and tokens, and each account's authorization.
 
 import { badge, h, time } from './dom.js'
+import { form } from './forms.js'
 import { act } from './server.js'
 import { say, view } from './view.js'
 
@@ -10,7 +11,7 @@ const render = platform => {
   const { componentAppId, url, answered, lastPush, ticket, componentToken, accounts } = platform
   const line = (word, ...what) => h('p', { class: 'ids' }, `${say(word)}: `, ...what)
   const lives = one => one ? [`${one.value.slice(0, 18)}… ${say('until')} `, time(one.until)] : [say('none')]
-  const button = (word, path, body, kind) => h('button', { type: 'button', 'data-tool': word, ...(kind && { class: kind }), onclick: () => act(`component/${path}`, 'POST', body) }, say(word))
+  const button = (word, path, body, kind) => h('button', { type: 'button', 'data-tool': word, ...(kind && { class: kind }), onclick: () => act(path, 'POST', body) }, say(word))
   return h('div', { class: 'columns' },
     h('div', { class: 'card' },
       h('h2', {}, say('platform')),
@@ -20,18 +21,19 @@ const render = platform => {
       line('ticket', ...lives(ticket)),
       line('componentToken', ...lives(componentToken)),
       h('div', { class: 'actions' },
-        button('pushTicket', 'ticket', undefined, 'main'),
-        button('expireTicket', 'expire', { tickets: true }),
-        button('expirePlatformTokens', 'expire', { componentTokens: true, authorizerTokens: true }),
-        button('changeRefreshTokens', 'expire', { refreshTokens: true }))),
+        button('pushTicket', 'component/ticket', undefined, 'main'),
+        button('expireTicket', 'component/expire', { tickets: true }),
+        button('expirePlatformTokens', 'component/expire', { componentTokens: true, authorizerTokens: true }),
+        button('changeRefreshTokens', 'component/expire', { refreshTokens: true })),
+      form({ title: 'eventsUrl', label: 'set', path: 'component/url', fields: [{ name: 'url', label: 'eventsUrl', required: true, value: url }] })),
     ...accounts.map(({ name, appId, state, permissions, authorized_at: at }) => h('div', { class: 'card', 'data-account': appId },
       h('div', { class: 'head' }, h('span', { class: 'name' }, name || appId), badge(STATES[state], say(`is_${state}`))),
       line('authorizerAppId', appId),
       ...at ? [line('authorizedAt', time(at))] : [],
       ...state === 'authorized' ? [line('permissions', permissions.map(({ en, zh }) => view.language ? zh : en).join(view.language ? '、' : ', '))] : [],
       h('div', { class: 'actions' },
-        button(state === 'authorized' ? 'authorizeAgain' : 'authorizeNow', 'authorize', { app_id: appId }, state === 'authorized' ? undefined : 'main'),
-        ...state === 'authorized' ? [button('unauthorize', 'unauthorize', { app_id: appId })] : []))))
+        button(state === 'authorized' ? 'authorizeAgain' : 'authorizeNow', 'component/authorize', { app_id: appId }, state === 'authorized' ? undefined : 'main'),
+        ...state === 'authorized' ? [button('unauthorize', 'component/unauthorize', { app_id: appId })] : []))))
 }
 
 export const openPlatform = { name: 'platform', isTool: true, isAbsent: about => about?.openPlatform === undefined, shows: about => about.openPlatform, render }

@@ -187,7 +187,7 @@ t.test('K1 the switch', { skip }, async t => {
     const falsely = await stage(t, { state: 'under way', signer: { ...stranger, serial: ours.serial } })
     await t.rejects(falsely.notified(stranger), { code: 'WECHAT_REPLY', message: /signature is false/ })
     const unknown = await stage(t, { state: 'under way', signer: { ...stranger, serial: 'PUB_KEY_ID_0other' } })
-    await t.rejects(unknown.notified(stranger), { code: 'WECHAT_REPLY', message: /not known/ })
+    await t.rejects(unknown.notified(stranger), { code: 'WECHAT_REPLY', message: /unknown/ })
     const plain = await stage(t, { state: 'over' })
     plain.server.become((_seen, reply) => { reply.writeHead(404).end('{"code":"RESOURCE_NOT_EXISTS","message":"x"}') })
     t.equal(await plain.notified(platform), 'unknown key')
