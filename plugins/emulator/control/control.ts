@@ -79,7 +79,7 @@ export function control (app: FastifyInstance, state: State, parts: ControlParts
       if (odd !== undefined) throw Object.assign(new Error(`unknown member ${odd}`), { statusCode: 400 })
     })
     // The shortest URL of the dashboard.
-    scope.get('/', { schema: { querystring: {} } }, async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))
+    scope.get('/', async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))
     compileLater(scope)
     accountRoutes(scope, state, parts)
     orderRoutes(scope, state, parts)

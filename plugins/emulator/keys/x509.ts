@@ -4,7 +4,6 @@
  */
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { isIP } from 'node:net'
 import { bitString, der, integer, NULL, octets, oid, sequence, TRUE } from './der.ts'
 
 export interface Issuer {
@@ -88,9 +87,9 @@ const time = (date: Date) => der(0x17, [Buffer.from(`${date.toISOString().replac
 const extension = (id: string, value: Buffer, critical = false) => sequence([oid(id), ...(critical ? [TRUE] : []), octets(value)])
 
 function generalName (host: string): Buffer {
-  const version = isIP(host)
-  if (version === 0) return der(0x82, [Buffer.from(host)])
-  return der(0x87, [version === 4 ? Buffer.from(host.split('.').map(Number)) : ipv6Bytes(host)])
+  // Checked before. Node's isIP compiles an expression for IPv6 that takes a tenth of an emulator's start.
+  if (host.includes(':')) return der(0x87, [ipv6Bytes(host)])
+  return /^\d+(?:\.\d+){3}$/.test(host) ? der(0x87, [Buffer.from(host.split('.').map(Number))]) : der(0x82, [Buffer.from(host)])
 }
 
 function ipv6Bytes (address: string): Buffer {

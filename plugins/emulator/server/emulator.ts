@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import { NO_COMPILERS } from '../control/compile-later.ts'
 import { checkSides, createFront } from './accounts.ts'
 import { createControls } from './controls.ts'
 import type { EmulatorControls } from './controls.ts'
@@ -81,6 +82,8 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   const app = Fastify({
     logger: logger as boolean,
     forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    schemaController: NO_COMPILERS,
     rewriteUrl: request => front.rewriteUrl(request as Parameters<typeof front.rewriteUrl>[0]),
     serverFactory: handler => createServer({ keepAliveTimeout: KEEP_ALIVE }, (request, reply) => front.peek(request, () => handler(request, reply)))
   })
