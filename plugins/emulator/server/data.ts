@@ -1,5 +1,5 @@
 /** Stores the emulator's state and keys for `--data DIR`, so that they survive a restart. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Side } from './accounts.ts'
 import type { MemorySnapshot } from '../state/memory.ts'
@@ -16,6 +16,12 @@ interface Saved {
 
 /** Milliseconds to collect changes before they are written. */
 const GATHERED = 50
+/** All of it is written each time: at most this share of the time is spent on that, however much it has become … */
+const SHARE = 1 / 20
+/** … but no change waits longer than this, in milliseconds. */
+const LONGEST = 30_000
+/** Characters that are written at a time: the whole may be more than a string can hold. */
+const PIECE = 1 << 20
 
 /** @throws Error if the file exists but cannot be read */
 export function readState (dir: string): Saved | undefined {
@@ -37,20 +43,22 @@ export interface Kept { authority: Authority, sides: ReadonlyArray<Side & { pki:
 
 /** Writes what changes, and at the end once more. */
 export function keepState (dir: string, { authority, sides }: Kept): { close (): void } {
+  const file = join(dir, 'state.json')
   let timer: NodeJS.Timeout | undefined
+  let notBefore = 0
 
   function write (): void {
     clearTimeout(timer)
     timer = undefined
-    const accounts = Object.fromEntries(sides.map(({ name, state, pki }) => [name, { memory: state.memory.snapshot(), keys: pki.v3.saved() }]))
-    const saved: Saved = { version: 1, authority: authority.saved, accounts }
+    const begun = performance.now()
     // Never half a file, whenever the power goes.
-    const file = join(dir, 'state.json')
-    writeFileSync(`${file}.new`, JSON.stringify(saved), { mode: 0o600 })
+    writePieces(`${file}.new`, textOf({ authority, sides }))
     renameSync(`${file}.new`, file)
+    const ended = performance.now()
+    notBefore = ended + Math.min(LONGEST, (ended - begun) / SHARE)
   }
 
-  const soon = () => { timer ??= setTimeout(write, GATHERED) }
+  const soon = () => { timer ??= setTimeout(write, Math.max(GATHERED, notBefore - performance.now())) }
   for (const { state } of sides) state.events.on('change', soon)
   write()
   return {
@@ -58,6 +66,56 @@ export function keepState (dir: string, { authority, sides }: Kept): { close ():
       for (const { state } of sides) state.events.off('change', soon)
       write()
     }
+  }
+}
+
+/** `Saved` as JSON, a row at a time. */
+function * textOf ({ authority, sides }: Kept): Generator<string> {
+  yield `{"version":1,"authority":${JSON.stringify(authority.saved)},"accounts":`
+  yield * objectOf(sides.map(({ name, state, pki }) => [name, memberOf(state.memory.snapshot(), pki.v3.saved())]))
+  yield '}\n'
+}
+
+function * memberOf ({ tables, lists }: MemorySnapshot, keys: SavedV3Keys): Generator<string> {
+  yield `{"keys":${JSON.stringify(keys)},"memory":{"tables":`
+  yield * objectOf(Object.entries(tables).map(([name, rows]) => [name, arrayOf(rows)]))
+  yield ',"lists":'
+  yield * objectOf(Object.entries(lists).map(([name, items]) => [name, arrayOf(items)]))
+  yield '}}'
+}
+
+function * objectOf (members: Array<[name: string, value: Iterable<string>]>): Generator<string> {
+  let before = '{'
+  for (const [name, value] of members) {
+    yield `${before}${JSON.stringify(name)}:`
+    yield * value
+    before = ','
+  }
+  yield members.length === 0 ? '{}' : '}'
+}
+
+function * arrayOf (items: Iterable<unknown>): Generator<string> {
+  let before = '['
+  for (const item of items) {
+    yield `${before}${JSON.stringify(item)}`
+    before = ',\n'
+  }
+  yield before === '[' ? '[]' : ']'
+}
+
+function writePieces (file: string, texts: Iterable<string>): void {
+  const descriptor = openSync(file, 'w', 0o600)
+  try {
+    let piece = ''
+    for (const text of texts) {
+      piece += text
+      if (piece.length < PIECE) continue
+      writeSync(descriptor, piece)
+      piece = ''
+    }
+    writeSync(descriptor, piece)
+  } finally {
+    closeSync(descriptor)
   }
 }
 
