@@ -27,7 +27,7 @@ export interface MiniProgramPluginOptions extends TokenOptions {
   onMiniProgramLogin?: LoginHandler
   /** Gives the session for a code, instead of WeChat's jscode2session with the `appSecret`: the Open Platform. */
   sessionProvider?: SessionProvider
-  /** For `shipping` of orders by `outTradeNo`; and for the payments, where one object of options serves several pieces. */
+  /** For `shipping` of orders by `outTradeNo`; and for the payments, if one options object serves several plugins. */
   merchant?: Merchant
 }
 

@@ -69,7 +69,7 @@ export const openPlatform = fp<OpenPlatformOptions>(async (app, options) => {
 
   const { read, handle, handOverAll, key: _key, disconnect, ...face } = platform
   app.decorate('wechatOpenPlatform', face)
-  // What a process left behind that ended between WeChat's answer and the host's.
+  // What a process left behind that ended between WeChat's answer and the application's.
   app.addHook('onReady', async () => { handOverAll().catch(() => {}) })
   app.addHook('onClose', async () => {
     await once.close(EVENT_TIMEOUT)

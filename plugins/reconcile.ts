@@ -61,7 +61,7 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
   if (!exposed(app, 'wechatNotify', namespace)) await app.register(notify, options)
   // The application may have registered another version of the plugin.
   const orders = only && exposed<WechatPay>(app, 'wechatPay', namespace)
-  const news = exposed<WechatNotify>(app, 'wechatNotify', namespace) as WechatNotify
+  const notifications = exposed<WechatNotify>(app, 'wechatNotify', namespace) as WechatNotify
   const key = only ? accountKey(only.appId, `reconcile:${only.merchant.mchId}`) : accountKey('accounts', `reconcile:${namespace ?? ''}`)
   const ending = new AbortController()
   let running: Promise<ReconcileReport | undefined> | undefined
@@ -83,7 +83,7 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
       report = await reconcileOrders(unfinished(), {
         query: async (which, account) => await (await payOf(account)).query(which),
         close: async (outTradeNo, account) => { await (await payOf(account)).close(outTradeNo) },
-        deliver: news.deliver,
+        deliver: notifications.deliver,
         clock: systemClock,
         rate,
         limit: handlerLimit,

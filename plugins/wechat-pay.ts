@@ -20,7 +20,7 @@ import { token } from './token.ts'
 import { xml } from './xml.ts'
 
 /**
- * `appId` and `appSecret` (or `accounts`) give the token, login and JS-SDK pieces; `onLogin` adds the login routes; `onMiniProgramLogin`
+ * `appId` and `appSecret` (or `accounts`) give the token, login and JS-SDK plugins; `onLogin` adds the login routes; `onMiniProgramLogin`
  * adds the mini program and its login route; `merchant` adds payments, `order` and `product` their routes; `onPayment` or `onRefund`
  * adds notifications, `unfinished` reconciliation.
  */

@@ -22,7 +22,7 @@ const MAX_AGE = 300
 /** Characters of base64: WeChat's have some hundred. */
 const LONGEST = 64 * 1024
 
-/** One word for all of it: whoever tries ciphertexts shall not learn from the answer how far they came. */
+/** One word for all of it: the answer must not show how far a forged ciphertext got. */
 const undecipherable = () => new WechatError('WECHAT_DECRYPT', 'data cannot be read with this session key', {
   statusCode: 400,
   advice: 'The session key is another session\'s: wx.login makes a new one. Call wx.checkSession before the page asks for the data, and wx.login, if need be, before it and not after.',

@@ -1,4 +1,4 @@
-/** What a function of the host's gives in WeChat's place: a token, a ticket, a session. */
+/** What a function of the application provides instead of WeChat: a token, a ticket, a session. */
 import { WechatError } from '../errors.ts'
 
 /** `option`: the function's name. What it throws is not ours to word, and may hold a secret. @throws WechatError `WECHAT_PROVIDER` (503) */

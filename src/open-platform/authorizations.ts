@@ -1,7 +1,7 @@
 /**
- * What owners of accounts allowed this platform: codes redeemed once, and refresh tokens handed to the host before anything
+ * What owners of accounts allowed this platform: codes redeemed once, and refresh tokens handed to the application before anything
  * is done with them. WeChat gives a refresh token once; who loses it has to ask the owner again. So it lies in the store
- * from the moment it is known until the host has acknowledged it, and is handed over again until then.
+ * from the moment it is known until the application has acknowledged it, and is handed over again until then.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -52,7 +52,7 @@ export interface Authorizations {
   redeem (code: string, call: RedeemCall): Promise<Redeemed>
   /** A new authorizer_access_token. @throws WechatError `WECHAT_UNAUTHORIZED` (403) */
   refresh (appId: string): Promise<{ accessToken: string, expiresIn: number }>
-  /** Hands over what the host has not acknowledged yet. Never throws: it is logged, and tried again with the next ticket. */
+  /** Hands over what the application has not acknowledged yet. Never throws: it is logged, and tried again with the next ticket. */
   handOverAll (): Promise<void>
   /** What was not handed over yet is of no use any more. */
   drop (appId: string): Promise<void>
@@ -78,7 +78,7 @@ const CODE_KNOWN = 2 * 3_600_000
 const LEASE = 3000
 /** Milliseconds that a second request waits for the first. */
 const TWIN_WAIT = 10_000
-/** Milliseconds that a function of the host's may take. */
+/** Milliseconds that a function of the application may take. */
 const HANDLER_TIMEOUT = 10_000
 /** WeChat's limit of one page of accounts. */
 const PAGE = 500
@@ -121,7 +121,7 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
     })
   }
 
-  /** One hand-over at a time for each account, so that the host ends with the youngest. @throws what `onAuthorized` throws */
+  /** One hand-over at a time for each account, so that the application ends with the youngest. @throws what `onAuthorized` throws */
   async function handOver (appId: string): Promise<void> {
     if (!await pendingOf(appId)) return
     await locked(store, keyOf(`hand_over:${appId}`), async () => {
@@ -259,7 +259,7 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
     list,
 
     async refresh (appId) {
-      // While the store is away, the host's own is the best there is.
+      // While the store is away, the application's own is the best there is.
       if (await pendingOf(appId).catch(() => undefined)) await handOverLogged(appId)
       const refreshToken = await refreshTokenFor(appId)
       try {

@@ -81,7 +81,7 @@ export interface OpenPlatform extends WechatOpenPlatform {
   read (query: Readonly<Record<string, unknown>>, body: Uint8Array): ReadPush
   /** Resolves when it is done and written. @throws what a handler throws */
   handle (push: Push): Promise<void>
-  /** Hands over what the host has not acknowledged; never throws. */
+  /** Hands over what the application has not acknowledged; never throws. */
   handOverAll (): Promise<void>
   /** For login cookies. */
   key (use: string): Uint8Array
@@ -161,7 +161,7 @@ export function createOpenPlatform (options: PlatformOptions, { store = createMe
     await dropTokens(appId)
     release(appId)
     await onUnauthorized?.(appId)
-    // Once more: what was looked up while the host still had its records.
+    // Once more: what was looked up while the application still had its records.
     await dropTokens(appId)
     release(appId)
   }
@@ -194,7 +194,7 @@ export function createOpenPlatform (options: PlatformOptions, { store = createMe
       switch (push.kind) {
         case 'ticket':
           await ticket.keep(push.ticket, push.createdAt)
-          // Every ten minutes: what the host would not take, it is offered again.
+          // Every ten minutes: what the application would not take, it is offered again.
           authorizations.handOverAll().catch(() => {})
           return
         case 'authorized':

@@ -27,7 +27,7 @@ const PATIENCE = 5000
 const GRACE = 200
 
 /** A notification and its receiver. */
-type News = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string, v3: boolean }
+type Message = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string, v3: boolean }
 
 const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache' }
 
@@ -35,7 +35,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
   const turns = createAppointments(state)
   const underWay = new Set<Promise<void>>()
   /** A pending notification, its next attempt, and the time of the previous one. */
-  const pending = state.memory.table<{ news: News, number: number, since: number }>('pending')
+  const pending = state.memory.table<{ message: Message, number: number, since: number }>('pending')
   const signer = callbackSigner(state, keys)
   let closed = false
   /** A slow merchant does not keep the emulator from stopping. */
@@ -68,22 +68,22 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
   }
 
   /** Signed for each attempt: a timestamp is valid for five minutes. */
-  function headersOf ({ about, body, v3 }: News): Record<string, string> {
+  function headersOf ({ about, body, v3 }: Message): Record<string, string> {
     if (!v3) return { ...HEADERS, 'content-type': 'text/xml' }
     // As in the dumps that were found: no Request-ID, no Signature-Type.
     const headers = { ...HEADERS, 'content-type': 'application/json', ...signedHeaders(state, body, signer(), state.random.word(32)) }
     return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${state.random.hex(64)}` } : headers
   }
 
-  async function attempt (news: News, number: number, forged = false): Promise<Delivery> {
-    const { v3, ...rest } = news
-    const body = forged && !v3 ? news.body.replace(/<sign><!\[CDATA\[./, '$&0') : news.body
+  async function attempt (message: Message, number: number, forged = false): Promise<Delivery> {
+    const { v3, ...rest } = message
+    const body = forged && !v3 ? message.body.replace(/<sign><!\[CDATA\[./, '$&0') : message.body
     const delivery: Delivery = {
       id: `n${state.deliveries.length + 1}`,
       ...rest,
       attempt: number,
       sent_at: new Date(state.now()).toISOString(),
-      request: { headers: headersOf(forged ? { ...news, about: 'probe' } : news), body },
+      request: { headers: headersOf(forged ? { ...message, about: 'probe' } : message), body },
       reply: null,
       error: null,
       accepted: false
@@ -100,43 +100,43 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     }
     state.events.emit('delivery', delivery)
     state.events.emit('change')
-    log.debug({ out_trade_no: news.out_trade_no, attempt: number, accepted: delivery.accepted }, 'notification delivered')
+    log.debug({ out_trade_no: message.out_trade_no, attempt: number, accepted: delivery.accepted }, 'notification delivered')
     return delivery
   }
 
-  function tell (news: News): void {
-    if (news.url !== '') start(state.random.hex(8), news, 1)
+  function tell (message: Message): void {
+    if (message.url !== '') start(state.random.hex(8), message, 1)
   }
 
-  function start (key: string, news: News, number: number): void {
+  function start (key: string, message: Message, number: number): void {
     if (closed) return
-    pending.set(key, { news, number, since: state.now() })
-    const running = deliver(news, number).then(accepted => {
+    pending.set(key, { message, number, since: state.now() })
+    const running = deliver(message, number).then(accepted => {
       if (accepted || SCHEDULE[number - 1] === undefined) pending.delete(key)
-      else again(key, { news, number: number + 1, since: state.now() })
+      else again(key, { message, number: number + 1, since: state.now() })
     }).finally(() => underWay.delete(running))
     underWay.add(running)
   }
 
-  function again (key: string, told: { news: News, number: number, since: number }): void {
+  function again (key: string, told: { message: Message, number: number, since: number }): void {
     if (closed) return
     pending.set(key, told)
-    turns.make(key, told.since, (SCHEDULE[told.number - 2] ?? 0) * 1000 * state.timeScale, () => start(key, told.news, told.number))
+    turns.make(key, told.since, (SCHEDULE[told.number - 2] ?? 0) * 1000 * state.timeScale, () => start(key, told.message, told.number))
   }
   // Notifications pending when the emulator was stopped.
   for (const [key, told] of pending) again(key, told)
 
   /** One attempt, with the next fault, if any. True if it was accepted. */
-  async function deliver (news: News, number: number): Promise<boolean> {
+  async function deliver (message: Message, number: number): Promise<boolean> {
     const { kind, ms = 1000, copies = 3 } = notificationFaults.next() ?? {}
     if (kind === 'drop') return false
     if (kind === 'delay') await new Promise(resolve => setTimeout(resolve, ms))
     if (kind === 'hold') await notificationFaults.overtaken()
-    if (kind === 'forge') return (await attempt(news, number, true)).accepted
+    if (kind === 'forge') return (await attempt(message, number, true)).accepted
     const first = kind === 'concurrent'
-      ? (await Promise.all(Array.from({ length: copies }, () => attempt(news, number))))[0] as Delivery
-      : await attempt(news, number)
-    if (kind === 'duplicate') for (let at = 1; at < copies; at++) await attempt(news, number)
+      ? (await Promise.all(Array.from({ length: copies }, () => attempt(message, number))))[0] as Delivery
+      : await attempt(message, number)
+    if (kind === 'duplicate') for (let at = 1; at < copies; at++) await attempt(message, number)
     notificationFaults.overtake()
     return first.accepted
   }
@@ -145,8 +145,8 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
 
   return {
     /** What will be sent again, and when: ISO 8601, on this WeChat's calendar. */
-    upcoming: (): Upcoming[] => [...pending.values()].filter(({ number }) => number > 1).map(({ news, number, since }) =>
-      ({ ...pick(news), attempt: number, at: new Date(since + (SCHEDULE[number - 2] ?? 0) * 1000 * state.timeScale).toISOString() })),
+    upcoming: (): Upcoming[] => [...pending.values()].filter(({ number }) => number > 1).map(({ message, number, since }) =>
+      ({ ...pick(message), attempt: number, at: new Date(since + (SCHEDULE[number - 2] ?? 0) * 1000 * state.timeScale).toISOString() })),
     paid (order: Order): void {
       const v3 = order.sign_type === 'RSA'
       tell({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', paidJson(order)) : paymentXml(order) })

@@ -21,7 +21,7 @@ const SHARE = 1 / 20
 /** … but no change waits longer than this, in milliseconds. */
 const LONGEST = 30_000
 /** Characters that are written at a time: the whole may be more than a string can hold. */
-const PIECE = 1 << 20
+const CHUNK = 1 << 20
 
 /** @throws Error if the file exists but cannot be read */
 export function readState (dir: string): Saved | undefined {
@@ -52,7 +52,7 @@ export function keepState (dir: string, { authority, sides }: Kept): { close ():
     timer = undefined
     const begun = performance.now()
     // Never half a file, whenever the power goes.
-    writePieces(`${file}.new`, textOf({ authority, sides }))
+    writeChunks(`${file}.new`, textOf({ authority, sides }))
     renameSync(`${file}.new`, file)
     const ended = performance.now()
     notBefore = ended + Math.min(LONGEST, (ended - begun) / SHARE)
@@ -103,17 +103,17 @@ function * arrayOf (items: Iterable<unknown>): Generator<string> {
   yield before === '[' ? '[]' : ']'
 }
 
-function writePieces (file: string, texts: Iterable<string>): void {
+function writeChunks (file: string, texts: Iterable<string>): void {
   const descriptor = openSync(file, 'w', 0o600)
   try {
-    let piece = ''
+    let chunk = ''
     for (const text of texts) {
-      piece += text
-      if (piece.length < PIECE) continue
-      writeSync(descriptor, piece)
-      piece = ''
+      chunk += text
+      if (chunk.length < CHUNK) continue
+      writeSync(descriptor, chunk)
+      chunk = ''
     }
-    writeSync(descriptor, piece)
+    writeSync(descriptor, chunk)
   } finally {
     closeSync(descriptor)
   }

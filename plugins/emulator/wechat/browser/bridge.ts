@@ -172,7 +172,7 @@ const SCRIPT = `(() => {
     })
   }
 
-  // WeChat's app shows the reason itself; the page hears no more than "fail".
+  // WeChat's app shows the reason itself; the page gets only "fail".
   function tell (reason) {
     const notice = document.createElement('div')
     notice.setAttribute('role', 'alert')

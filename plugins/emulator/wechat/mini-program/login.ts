@@ -41,7 +41,7 @@ export function logins (app: FastifyInstance, state: State, account: OfficialAcc
     return key
   }
 
-  /** Whoever may ask for it: jscode2session itself, and the Open Platform on behalf of this mini program. */
+  /** Called by jscode2session itself, and the Open Platform on behalf of this mini program. */
   function redeem (jsCode: string | undefined): object {
     if (!jsCode) return refuse(41008, 'missing code')
     const code = codes.get(jsCode)
