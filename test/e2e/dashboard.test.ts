@@ -273,7 +273,7 @@ t.test('every area, found by search, page by page, in both languages, on a phone
   t.match(await records('orders?page=99'), { page: 3 })
   t.match(await records('orders?search=rare%20TEA'), { total: 1, items: [{ out_trade_no: 'MANY-007' }] })
   t.match(await records('transfers'), { items: [{ table: 'transfers', number: 'BILL-0001', amount: 1234, at: '2026-11-27T02:00:00.000Z' }] })
-  t.match(await records('nothing'), { code: 'PARAM_ERROR', message: /allowed values: orders, transfers, sharing, services, complaints, messages, notifications, calls/ })
+  t.match(await records('nothing'), { code: 'PARAM_ERROR', message: /allowed values: orders, transfers, sharing, services, mini-program, complaints, messages, notifications, calls/ })
   t.match((await emulator.app.inject('/_emulator/state?brief=true')).json(), { counts: { orders: 120, transfers: 1, sharing: 1, services: 1, complaints: 1, messages: 1, notifications: 0, calls: 0 } })
 
   const page = await visitor('en-GB')

@@ -241,6 +241,11 @@ export const NETWORK = {
 }
 /** Of everything but orders. */
 export const RECORD_STATES = {
+  issued: ['issued', '已生成'],
+  redeemed: ['redeemed', '已使用'],
+  blocked: ['blocked', '已拦截'],
+  shipping: ['partly shipped', '部分发货'],
+  shipped: ['shipped', '已发货'],
   SUCCESS: ['done', '成功'],
   CLOSED: ['closed', '已关闭'],
   REVOKED: ['revoked', '已取消'],
