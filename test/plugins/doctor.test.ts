@@ -123,7 +123,7 @@ const { lookup } = dns
 dns.lookup = async (name, options) => /weixin\\.qq\\.com$/.test(name) ? [{ address: '127.0.0.1', family: 4 }] : await lookup(name, options)
 syncBuiltinESMExports()`)
   const led = await wrongOf([], { ...env, ORIGIN: '', NODE_EXTRA_CA_CERTS: ca, WECHAT_EMULATOR_SECURE_PORT: String(emulator.securePort) }, ['--import', preload, '--import', join(root, 'plugins/emulator/cli/static/redirect.js')])
-  t.match(led.wrong, [{ id: 'server.tls', status: 'warning', message: /api\.weixin\.qq\.com shows a certificate of WeChat emulator CA.*opens the connection/ }, { id: 'server.notify-url', message: /missing/ }])
+  t.match(led.wrong, [{ id: 'server.tls', status: 'warning', message: /api\.weixin\.qq\.com presents a certificate of WeChat emulator CA.*intercepts the connection/ }, { id: 'server.notify-url', message: /missing/ }])
   t.equal(led.wrong.length, 2)
   t.match(led.checks.filter(({ id }) => id === 'v3.answer' || id === 'account.ticket'), [{ status: 'passed' }, { status: 'passed' }])
 })

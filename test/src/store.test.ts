@@ -304,7 +304,7 @@ t.test('redis', { skip }, async t => {
     const wrong: Array<[unknown, RegExp]> = [
       [app.redis, /named clients.*app\.redis\.main or app\.redis\.cache$/],
       ['redis://canary', /a string: create a client/],
-      ['', /a text/],
+      ['', /a string/],
       [6379, /a number$/],
       [null, /null: leave/],
       [Promise.resolve(client), /a promise: await it/],
