@@ -55,7 +55,7 @@ t.test('memory is bounded: the oldest go first', async t => {
   for (let at = 0; at < 100_050; at++) await box.put(`key ${at}`, '1', 60_000)
   t.notOk(box.has('key 49'))
   t.ok(box.has('key 50') && box.has('key 100049'))
-  t.equal(lines.filter(line => line.includes('forgotten')).length, 1)
+  t.equal(lines.filter(line => line.includes('dropped')).length, 1)
 })
 
 t.test('closing writes what is left, and waits for no store that hangs', async t => {
