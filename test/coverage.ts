@@ -4,7 +4,7 @@ import { existsSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** Percent. Not a hundred: a few branches (a socket that dies in mid-reply) are reached by the clock's grace, and a slower run must not fail for it. */
-const FLOORS = { lines: 99, statements: 99, functions: 98, branches: 96 }
+const FLOORS = { lines: 99, statements: 99, functions: 99, branches: 95 }
 /** The command line runs as users run it, in processes of its own, which nobody watches. */
 const UNCOUNTED = ['plugins/emulator/cli/**']
 
