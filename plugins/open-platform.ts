@@ -136,7 +136,7 @@ export const openPlatform = fp<OpenPlatformOptions>(async (app, options) => {
   async function belongsTo (state: string, code: string): Promise<void> {
     const key = accountKey(platform.componentAppId, `authorize:${state}`)
     const owner = randomUUID()
-    const mine = digestOf(Buffer.from(code))
+    const mine = digestOf(code)
     const turn = await store.acquire(key, owner, 3000)
     if (turn.state === 'acquired' && await store.complete(key, owner, mine, LEAVE_TIME * 1000)) return
     const first = turn.state === 'done' ? turn.value : (await store.read(key))?.value

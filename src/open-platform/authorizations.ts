@@ -3,9 +3,10 @@
  * is done with them. WeChat gives a refresh token once; who loses it has to ask the owner again. So it lies in the store
  * from the moment it is known until the application has acknowledged it, and is handed over again until then.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { WechatApiError, WechatError, WechatReplyError } from '../errors.ts'
+import { inspect } from 'node:util'
+import { redact, WechatApiError, WechatError, WechatReplyError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { JsonObject } from '../official-account/api.ts'
 import { accountKey } from '../store/key.ts'
@@ -14,6 +15,7 @@ import { changeRecord, locked } from '../store/locked.ts'
 import type { Store } from '../store/store.ts'
 import { within } from '../within.ts'
 import type { Component } from './component.ts'
+import { digestOf } from './push.ts'
 
 export interface Authorization {
   /** Of the account whose owner allowed this platform. */
@@ -129,12 +131,12 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
         const { refreshToken, ...said } = entry
         const authorization = hidden({ appId, ...said }, { refreshToken })
         await within(HANDLER_TIMEOUT, async () => await onAuthorized(authorization), () => new WechatError('WECHAT_TIMEOUT', `onAuthorized took longer than ${HANDLER_TIMEOUT} ms`, { statusCode: 503, retryable: true }))
+          .catch((error: unknown) => { throw withoutSecret(error, refreshToken) })
         await settle(appId, entry)
       }
     })
   }
 
-  /** Its words may hold what it was given: the log has its name, the caller the error itself. */
   async function handOverLogged (appId: string): Promise<void> {
     try {
       await handOver(appId)
@@ -181,7 +183,7 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
   }
 
   async function redeem (code: string, call: RedeemCall): Promise<Redeemed> {
-    const key = keyOf(`authorization:${createHash('sha256').update(code).digest('base64url')}`)
+    const key = keyOf(`authorization:${digestOf(code)}`)
     const owner = randomUUID()
     const deadline = performance.now() + TWIN_WAIT
     for (;;) {
@@ -280,6 +282,13 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
 
     drop: async appId => await settle(appId)
   }
+}
+
+/** The application's error may contain what it was given, in its message or, as databases do, in its members: then both stay out of logs. */
+function withoutSecret (error: unknown, secret: string): unknown {
+  if (!inspect(error, { depth: null, maxArrayLength: null, maxStringLength: null }).includes(secret)) return error
+  const { message, statusCode } = error as { message?: unknown, statusCode?: unknown }
+  return Object.assign(new Error(redact(String(message), [secret])), typeof statusCode === 'number' && { statusCode })
 }
 
 /** With members that no JSON and no log shows. */

@@ -82,7 +82,7 @@ function pushOf (fields: Fields): Push {
 }
 
 /** A name for what was pushed that tells nothing of it. */
-export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('base64url')
+export const digestOf = (pushed: Uint8Array | string): string => createHash('sha256').update(pushed).digest('base64url')
 
 /** auth_code, as it comes back in the URL. */
 export const isAuthCode = (code: unknown): code is string => isText(code, VALUE)

@@ -8,6 +8,7 @@ import type { Redis } from 'ioredis'
 import { fakePlatform } from '../helpers/platform.ts'
 import { around, authorizedDocument, PLATFORM, seal, ticketDocument, unauthorizedDocument } from '../helpers/push.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/until.ts'
 import { createMiniProgram } from '../../src/mini-program/mini-program.ts'
 
 const SHOP = 'wxa000000000000001'
@@ -145,16 +146,31 @@ t.test('a hand-over that fails is made again, and nothing is lost meanwhile', as
   records.fail = new Error('away')
   t.equal((await push(authorizedDocument('wxb000000000000002', second))).statusCode, 500)
   records.fail = undefined
-  const offered = new Promise<void>(resolve => {
-    const { onAuthorized } = records.options
-    records.options.onAuthorized = authorization => { onAuthorized(authorization); resolve() }
-  })
   // The options were copied at registration: a second host on the same records takes over.
   const later = await host(t, wechat, records)
   t.ok(later)
   await push(ticketDocument())
-  await Promise.race([offered, new Promise(resolve => setTimeout(resolve, 300))])
+  await until(() => records.given.length > 1)
   t.match(records.given[1], { appId: 'wxb000000000000002', refreshToken: wechat.state.refreshTokens.get('wxb000000000000002') })
+})
+
+t.test('an error of onAuthorized that contains the refresh token does not bring it into a log', async t => {
+  const wechat = await fakePlatform(t)
+  const records = books()
+  let thrown = 0
+  const { push, lines } = await host(t, wechat, records, {
+    onAuthorized ({ refreshToken }) {
+      const message = thrown++ === 0 ? `duplicate entry ${refreshToken}` : 'insert failed'
+      throw Object.assign(new Error(message), { parameters: [{ refreshToken: `${refreshToken}` }], statusCode: 503 })
+    }
+  })
+  await push(ticketDocument())
+  const document = authorizedDocument(SHOP, wechat.allow(SHOP))
+  for (let at = 0; at < 2; at++) t.match(await push(document), { statusCode: 503, body: 'fail' })
+  const log = lines.join('')
+  t.match(log, /duplicate entry \*\*\*/)
+  t.match(log, /insert failed/)
+  t.notMatch(log, wechat.state.refreshTokens.get(SHOP) as string)
 })
 
 t.test('WxJava 1119: a refresh that answers another refresh token hands it over before the token is used', async t => {
