@@ -18,7 +18,7 @@ import { listOf, schema, text } from './schemas.ts'
 export interface InspectParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, notificationFaults: NotificationFaults, names: string[], platform: OpenPlatform | undefined }
 
 /** The dashboard: whatever lies there is served. */
-const STATIC = new URL('./static/', import.meta.url)
+const STATIC = new URL('../control/static/', import.meta.url)
 const TYPES: Record<string, string> = { js: 'text/javascript', css: 'text/css', html: 'text/html', json: 'application/json' }
 const CALL = { tag: 'calls', params: { id: text('The call\'s id; or latest: the last call whose signature was refused.') }, refusals: [404] } as const
 const NO_CALL = { code: 'NOT_FOUND', message: 'no such call' }
