@@ -1,8 +1,9 @@
 /** The third-party platform here: its pushes, and what the owners of accounts do without a browser. */
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import type { ExpireOptions, OpenPlatform } from '../wechat/open-platform/component.ts'
 import { ALL_PERMISSIONS } from '../wechat/open-platform/permissions.ts'
 import { object, optional, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
 export interface OpenPlatformParts { platform: OpenPlatform | undefined }
 
@@ -10,7 +11,7 @@ const yes = (description: string) => ({ type: 'boolean', description })
 const PERMISSIONS = { type: 'array', items: { type: 'integer', enum: ALL_PERMISSIONS }, description: 'funcscope_category ids that are granted. Default: all of the emulator\'s.' }
 const TAG = { tag: 'platform', refusals: [404] } as const
 
-export function openPlatformRoutes (app: FastifyInstance, { platform: existing }: OpenPlatformParts, ownAppId: string): void {
+export function openPlatformRoutes (app: Routes, { platform: existing }: OpenPlatformParts, ownAppId: string): void {
   const missing = (reply: FastifyReply, message: string) => reply.code(404).send({ code: 'NOT_FOUND', message })
   // Without one, each route says how to get one.
   const route = <B>(answer: (platform: OpenPlatform, body: B, reply: FastifyReply) => unknown) => async ({ body }: { body: unknown }, reply: FastifyReply) =>

@@ -1,10 +1,10 @@
 /** Records by area, newest first: searched and paged on the server, so that it works with a hundred thousand of them. */
-import type { FastifyInstance } from 'fastify'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { Notifier, Upcoming } from '../notifications/notifier.ts'
 import type { Delivery, Order, Refund, State } from '../state/state.ts'
 import type { Journal } from './journal.ts'
 import { object, one, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
 export interface RecordParts { pay: PayV2, journal: Journal, notifier: Notifier }
 
@@ -54,7 +54,7 @@ export interface Shown { key: string, table: string, number: string, name: strin
 
 const PAGE = 50
 
-export function recordRoutes (app: FastifyInstance, state: State, { pay, journal, notifier }: RecordParts): void {
+export function recordRoutes (app: Routes, state: State, { pay, journal, notifier }: RecordParts): void {
   app.get<{ Params: { area: string }, Querystring: { search?: string, state?: string, page?: number } }>('/records/:area', {
     schema: schema({
       tag: 'calls',

@@ -19,9 +19,11 @@ export interface SecureOptions {
 }
 
 /** Its port; ends with the app. */
-export async function listenSecurely (app: FastifyInstance, { ca, server: { key, cert } }: Authority, { port, host, handle }: SecureOptions): Promise<number> {
+export async function listenSecurely (app: FastifyInstance, authority: Authority, { port, host, handle }: SecureOptions): Promise<number> {
   // Asked for, not insisted on: most calls come without, and those that need one are refused by name.
-  const server = createServer({ key, cert, ca, requestCert: true, rejectUnauthorized: false, keepAliveTimeout: KEEP_ALIVE }, handle)
+  const server = createServer({ requestCert: true, rejectUnauthorized: false, keepAliveTimeout: KEEP_ALIVE }, handle)
+  // Before the server's own listener. Many emulators never see one.
+  server.prependOnceListener('connection', () => server.setSecureContext({ ...authority.server, ca: authority.ca }))
   server.listen(port, host)
   await once(server, 'listening')
   // An app that listens takes no more hooks: its own server tells when it ends.

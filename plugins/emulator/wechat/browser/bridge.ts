@@ -1,5 +1,5 @@
 /** What WeChat's browser does for a page: a script that gives it WeixinJSBridge, and the checks behind it, made here and not in the page. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { signJssdk } from '../../../../src/official-account/jssdk.ts'
 import { explainJssdk } from '../../explain/jssdk.ts'
 import { explainPaySign } from '../../explain/pay-sign.ts'
@@ -13,13 +13,14 @@ import type { PayV2 } from '../v2/v2.ts'
 import type { PayV3 } from '../v3/v3.ts'
 import { bodyJson } from '../wire.ts'
 import type { Order, State } from '../../state/state.ts'
+import type { Routes } from '../routes.ts'
 
 type Said = Record<string, unknown>
 
 /** Pages whose config was asked for, so that a signature for an earlier one is recognized. */
 const PAGES_KEPT = 20
 
-export function bridge (app: FastifyInstance, state: State, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, mini: MiniProgram, keys: Pick<V3Keys, 'merchant'>): void {
+export function bridge (app: Routes, state: State, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, mini: MiniProgram, keys: Pick<V3Keys, 'merchant'>): void {
   const pages: string[] = []
 
   app.get('/_emulator/bridge.js', async (_request, reply) =>

@@ -1,16 +1,17 @@
 /** mp.weixin.qq.com's and open.weixin.qq.com's authorization pages: on a PC and on the phone. */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { languageOf } from '../browser/pages.ts'
 import type { OpenPlatform } from './component.ts'
 import { authorizationPage, declinedPage, refusedPage } from './pages.ts'
 import { ALL_PERMISSIONS } from './permissions.ts'
+import type { Routes } from '../routes.ts'
 
 type Query = Record<string, string | undefined>
 interface Problem { zh: string, en: string }
 
 const HTML = 'text/html; charset=utf-8'
 
-export function authorizationPages (app: FastifyInstance, platform: OpenPlatform): void {
+export function authorizationPages (app: Routes, platform: OpenPlatform): void {
   const { account, shops } = platform
 
   /** What WeChat looks at before it shows the page. Its own pages say less. */

@@ -1,7 +1,7 @@
 /** What every v3 call goes through before its own rules: who signs it, what is signed, when; and how it is answered. */
 import { verify } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { mistake } from '../../explain/mistakes.ts'
 import { explainV3 } from '../../explain/v3.ts'
 import { bodyJson } from '../wire.ts'
@@ -12,6 +12,7 @@ import { missingId, shapeProblem } from './shape.ts'
 import type { Json, Shape } from './shape.ts'
 import { answerSigner, refuse, signedHeaders } from './wire.ts'
 import type { V3Refusal } from './wire.ts'
+import type { Routes } from '../routes.ts'
 
 export type { Json } from './shape.ts'
 
@@ -43,7 +44,7 @@ const WINDOW = 300
 /** Bytes from which on an answer is packed for clients that offer it. */
 const WORTH_PACKING = 1024
 
-export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V3Register {
+export function v3Register (app: Routes, state: State, keys: V3Keys): V3Register {
   const nonces = new Map<string, number>()
 
   /** What is signed of a body: of an upload only its `meta`. */
