@@ -40,7 +40,7 @@ const merchant = createServer((request, reply) => {
 }).listen(0, '127.0.0.1')
 await once(merchant, 'listening')
 const notifyUrl = `http://127.0.0.1:${(merchant.address() as AddressInfo).port}/notify`
-const pool = new Pool(origin, { connections: AT_ONCE })
+const pool = new Pool(origin, { connections: AT_ONCE, keepAliveTimeoutThreshold: 6000 })
 
 const OPENID = 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o'
 const merchantKey = createPrivateKey(v3.privateKey)

@@ -63,7 +63,7 @@ t.test('many orders: as if each were read', async t => {
   const orders = Array.from({ length: 1000 }, (_none, at) => ({ out_trade_no: `N${at}`, body: at % 3 ? '咖啡 Coffee' : 'Tee', total_fee: at, trade_state: 'NOTPAY', history: [{ what: 'placed' }] }) as Order)
   const search = createOrderSearch(order => order.trade_state)
   for (const order of orders) search.changed(order)
-  const numbersOf = (found: Order[]) => found.map(({ out_trade_no: number }) => number)
+  const numbersOf = (found: readonly Order[]) => found.map(({ out_trade_no: number }) => number)
   for (let round = 0; round < 3; round++) {
     for (const words of [['n1'], ['n12', '咖'], ['tee'], ['coffee', 'n99'], ['placed'], ['999'], ['nowhere'], ['n999'], ['n0', 'tee'], ['paid', 'n25']]) {
       const wanted = orders.filter(order => words.every(word => [order.out_trade_no, order.body, String(order.total_fee), order.trade_state, ...order.history.map(({ what }) => what)].some(text => text.toLowerCase().includes(word))))

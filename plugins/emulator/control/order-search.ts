@@ -9,6 +9,8 @@ const TOGETHER = 256
 
 interface Shelf {
   orders: Order[]
+  /** As they were last counted. */
+  states: string[]
   /** Undefined: to be written. */
   text: string | undefined
   /** Where each order's part begins, and where the last one ends. */
@@ -16,30 +18,27 @@ interface Shelf {
 }
 
 export interface FoundOrders {
-  /** Oldest first. */
-  orders: Order[]
+  /** Oldest first; not to be changed. */
+  orders: readonly Order[]
   /** How many are in each state. */
   states: Record<string, number>
 }
 
 export function createOrderSearch (stateOf: (order: Order) => string) {
   const changed = new Set<Order>()
+  const all: Order[] = []
   const shelves: Shelf[] = []
-  const places = new Map<Order, { shelf: Shelf, state: string }>()
-  const counts = new Map<string, number>()
-
-  const count = (state: string, by: 1 | -1) => counts.set(state, (counts.get(state) ?? 0) + by)
+  const places = new Map<Order, { shelf: Shelf, at: number }>()
+  const counts: Record<string, number> = {}
 
   function takeChanges (): void {
     for (const order of changed) {
-      const state = stateOf(order)
-      const place = places.get(order) ?? newPlace(order)
-      if (place.state !== state) {
-        if (place.state !== '') count(place.state, -1)
-        count(state, 1)
-        place.state = state
-      }
-      place.shelf.text = undefined
+      const { shelf, at } = places.get(order) ?? newPlace(order)
+      const [before, state] = [shelf.states[at], stateOf(order)]
+      if (before !== undefined) counts[before]!--
+      counts[state] = (counts[state] ?? 0) + 1
+      shelf.states[at] = state
+      shelf.text = undefined
     }
     changed.clear()
   }
@@ -47,22 +46,23 @@ export function createOrderSearch (stateOf: (order: Order) => string) {
   function newPlace (order: Order) {
     let shelf = shelves.at(-1)
     if (!shelf || shelf.orders.length >= TOGETHER) {
-      shelf = { orders: [], text: undefined, starts: [] }
+      shelf = { orders: [], states: [], text: undefined, starts: [] }
       shelves.push(shelf)
     }
-    shelf.orders.push(order)
-    const place = { shelf, state: '' }
+    const place = { shelf, at: shelf.orders.push(order) - 1 }
     places.set(order, place)
+    all.push(order)
     return place
   }
 
-  function findIn (shelf: Shelf, [first = '', ...others]: string[], found: Order[]): void {
-    const text = shelf.text ??= write(shelf)
-    const { orders, starts } = shelf
+  /** Tells the places of those that hold all of these words. */
+  function search (shelf: Shelf, [first = '', ...others]: string[], found: (at: number) => void): void {
+    shelf.text ??= write(shelf)
+    const { text, starts } = shelf
     for (let hit = text.indexOf(first), at = 0; hit !== -1; hit = text.indexOf(first, starts[++at])) {
       while ((starts[at + 1] as number) <= hit) at++
       const part = others.length === 0 ? '' : text.slice(starts[at], starts[at + 1])
-      if (others.every(word => part.includes(word))) found.push(orders[at] as Order)
+      if (others.every(word => part.includes(word))) found(at)
     }
   }
 
@@ -72,20 +72,25 @@ export function createOrderSearch (stateOf: (order: Order) => string) {
     /** Those that hold all of these words, in lower case and without blanks, and are in this state; '': in any. */
     find (words: string[], state: string): FoundOrders {
       takeChanges()
-      const inState = (orders: Order[]) => state === '' ? orders : orders.filter(order => places.get(order)?.state === state)
-      if (words.length === 0) {
-        return { orders: inState(shelves.flatMap(({ orders }) => orders)), states: Object.fromEntries([...counts].filter(([, many]) => many > 0)) }
-      }
-      const found: Order[] = []
-      const wanted = words.map(bytes)
-      for (const shelf of shelves) findIn(shelf, wanted, found)
+      if (words.length === 0) return { orders: state === '' ? all : withState(state), states: Object.fromEntries(Object.entries(counts).filter(([, many]) => many > 0)) }
+      const orders: Order[] = []
       const states: Record<string, number> = {}
-      for (const order of found) {
-        const is = places.get(order)?.state as string
-        states[is] = (states[is] ?? 0) + 1
+      const wanted = words.map(bytes)
+      for (const shelf of shelves) {
+        search(shelf, wanted, at => {
+          const is = shelf.states[at] as string
+          states[is] = (states[is] ?? 0) + 1
+          if (state === '' || state === is) orders.push(shelf.orders[at] as Order)
+        })
       }
-      return { orders: inState(found), states }
+      return { orders, states }
     }
+  }
+
+  function withState (state: string): Order[] {
+    const found: Order[] = []
+    for (const { orders, states } of shelves) for (let at = 0; at < orders.length; at++) if (states[at] === state) found.push(orders[at] as Order)
+    return found
   }
 }
 

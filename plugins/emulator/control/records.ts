@@ -82,7 +82,7 @@ export function recordRoutes (app: Routes, state: State, { pay, journal, notifie
 
   function findOrders (words: string[], wanted = ''): Found {
     const { orders, states } = ordersSearch.find(words, wanted)
-    return { found: orders as unknown as Row[], states }
+    return { found: orders as readonly unknown[] as readonly Row[], states }
   }
 
   function findRows (area: string, words: string[], wanted = ''): Found {
@@ -135,7 +135,7 @@ export function recordRoutes (app: Routes, state: State, { pay, journal, notifie
   }
 }
 
-interface Found { found: Row[], states: Record<string, number> }
+interface Found { found: readonly Row[], states: Record<string, number> }
 
 const deliveryState = ({ accepted, reply, error }: Delivery) => accepted ? 'accepted' : reply === null && error === null ? 'underWay' : 'failed'
 
