@@ -1,4 +1,4 @@
-/** WeChat's own codes as faults of api.weixin.qq.com: there they are numbers. */
+/** Faults with WeChat's codes for api.weixin.qq.com, where codes are numbers. */
 import type { FastifyInstance } from 'fastify'
 import type { State } from '../state/state.ts'
 import { refuse, withRid } from './wire.ts'
@@ -36,7 +36,7 @@ const WORDS: Readonly<Record<string, string>> = {
   10060003: '支付单已使用重新发货机会',
   10060004: '支付单处于不可发货的状态'
 }
-/** v3's and v2's names of what api.weixin.qq.com has a number for. */
+/** v2's and v3's code names and the corresponding numbers. */
 const NAMED: Readonly<Record<string, string>> = { SYSTEMERROR: '-1', SYSTEM_ERROR: '-1', RATELIMIT_EXCEED: '45011', FREQUENCY_LIMITED: '45011' }
 
 export function apiFaults (app: FastifyInstance, state: State): void {

@@ -306,11 +306,12 @@ export const HAPPENED = {
   'cancelled at the cashier': ['cancelled at the cashier', '收银台取消'],
   'profit shared': ['profit shared', '已分账'],
   'profit unfrozen': ['profit unfrozen', '已解冻剩余资金'],
-  'complained about': ['complained about', '被投诉']
+  'complaint filed': ['complaint filed', '被投诉'],
+  'charged by contract': ['charged by contract', '已按委托代扣扣款']
 }
 /** `language`: 0 or 1. */
 export function happened (what, language) {
-  const [, fen] = /^refund of (\d+) asked for$/.exec(what) ?? []
+  const [, fen] = /^refund of (\d+) requested$/.exec(what) ?? []
   if (fen) return `${['refund requested', '申请退款'][language]} ¥${Math.floor(fen / 100)}.${String(fen % 100).padStart(2, '0')}`
   return HAPPENED[what]?.[language] ?? what
 }

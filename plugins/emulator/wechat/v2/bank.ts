@@ -1,4 +1,4 @@
-/** Transfers to a bank card (mmpaysptrans), and the key that its fields are encrypted with, on a host of its own (fraud.mch.weixin.qq.com). */
+/** Transfers to a bank card (mmpaysptrans), and the public key that encrypts their fields (served by fraud.mch.weixin.qq.com). */
 import { createHash } from 'node:crypto'
 import { businessFailed } from '../wire.ts'
 import { chinaTime } from '../../state/state.ts'
@@ -18,14 +18,14 @@ interface BankTransfer {
 }
 
 const OLD = { cert: true, signType: 'MD5', signedReply: false, appid: false } as const
-/** Fen: a thousandth, but one yuan at least and twenty-five at most. */
+/** Fee in fen: 0.1 %, at least 1 yuan and at most 25. */
 const feeOf = (amount: number) => Math.min(2500, Math.max(100, Math.round(amount / 1000)))
 const md5 = (text: string) => createHash('md5').update(text).digest('hex')
 
 export interface BankParts {
-  /** PKCS#1, PEM. */
+  /** The public key: PKCS#1, PEM. */
   bankKey (): string
-  /** What was encrypted with it; undefined if it was not. */
+  /** Decrypts a field; undefined if it was not encrypted with `bankKey`. */
   opened (value: unknown): string | undefined
 }
 

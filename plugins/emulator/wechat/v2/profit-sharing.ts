@@ -51,7 +51,7 @@ export function v2ProfitSharing (route: V2Register, state: State, orders: V2Orde
   route('/secapi/pay/multiprofitsharing', share(false), { ...SHARING, cert: true })
   route('/secapi/pay/profitsharingfinish', share(true), { ...SHARING, cert: true })
 
-  /** As recorded: a row more, for the merchant itself. */
+  /** As recorded: the list has an extra row for the merchant itself. */
   function rows (share: Share): string {
     const own = { type: 'MERCHANT_ID', account: share.sub_mch_id || state.account.mchId, amount: restOf(share), description: '解冻给分账方' }
     return JSON.stringify([...share.receivers, own].map(({ type, account, amount, description }) => ({

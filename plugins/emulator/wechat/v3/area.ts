@@ -1,9 +1,8 @@
-/** What an area of v3's calls is given to work with. */
+/** What each area of v3's calls works with. */
 import { constants, createHash, privateDecrypt } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 import type { Timers } from '../../state/timers.ts'
-
 import type { State } from '../../state/state.ts'
 import type { V2Orders } from '../v2/orders.ts'
 import type { V2Refunds } from '../v2/refunds.ts'
@@ -12,7 +11,7 @@ import { text } from './shape.ts'
 import { refuse } from './wire.ts'
 import type { V3Refusal } from './wire.ts'
 
-/** Something that the merchant is told. Nothing is sent where there is no url. */
+/** A notification to the merchant. Not sent if `url` is ''. */
 export interface V3Event { url: string, type: string, originalType: string, summary: string, content: object, out_trade_no?: string }
 
 export interface V3Area {
@@ -22,9 +21,9 @@ export interface V3Area {
   refunds: V2Refunds
   after: Timers['after']
   tell (event: V3Event): void
-  /** What was encrypted for one of WeChat's keys; undefined if it was not. */
+  /** Decrypts a sensitive field; undefined if it was not encrypted with one of WeChat's keys. */
   opened (value: unknown): string | undefined
-  /** Keeps a file to be fetched; the token by which. */
+  /** Stores a file for download; returns its token. */
   keep (content: string | Buffer): string
   file (token: string | undefined): Buffer | undefined
 }
@@ -40,7 +39,7 @@ export function sensitiveReader (state: State, keys: V3Keys): V3Area['opened'] {
   }
 }
 
-/** How many files are kept; the oldest go first. */
+/** How many files are kept; the oldest are dropped first. */
 const FILES = 200
 
 export function createFiles (state: State): Pick<V3Area, 'keep' | 'file'> {
@@ -57,7 +56,7 @@ export function createFiles (state: State): Pick<V3Area, 'keep' | 'file'> {
 }
 
 export const hashOf = (algorithm: 'sha1' | 'sha256' | 'sm3', content: string | Buffer) => createHash(algorithm).update(content).digest('hex')
-/** Whether a partner may act for this merchant. */
+/** Whether this merchant is a sub-merchant of the account. */
 export const isOurs = (state: State, subMchId: unknown) => state.subMerchants.some(sub => sub.subMchId === subMchId)
 
 export const unreadable = (): V3Refusal => refuse(400, 'PARAM_ERROR', '请确认待处理的消息是否为加密后的密文', 268435461)

@@ -1,4 +1,4 @@
-/** /v3/transfer/batches: the older transfers, many at once, and their receipts. */
+/** /v3/transfer/batches: the older batch transfers and their receipts. */
 import { chinaTime, openidProblem, rfc3339 } from '../../state/state.ts'
 import { hashOf, notFound, repeatedOtherwise, unreadable } from './area.ts'
 import type { V3Area } from './area.ts'
@@ -35,7 +35,7 @@ export interface Batch {
   details: Detail[]
 }
 
-/** Seconds, times `timeScale`, until a batch has been paid out. */
+/** How long a batch is processed, in seconds times `timeScale`. */
 const DURATION = 30
 
 export function v3Batches ({ route, state, opened, tell, after, keep }: V3Area) {
@@ -49,7 +49,7 @@ export function v3Batches ({ route, state, opened, tell, after, keep }: V3Area) 
   const sum = (details: Detail[]) => details.reduce((total, { amount }) => total + amount, 0)
   const of = (batch: Batch, status: Detail['status']) => batch.details.filter(detail => detail.status === status)
 
-  /** Ends a batch: paid out, but for the details named as failing; or closed as a whole. */
+  /** Finishes a batch: all details succeed except those in `failing`; with `closeReason`, the batch is closed. */
   function finish (batch: Batch, failing: readonly string[] = [], closeReason = ''): boolean {
     if (batch.status === 'FINISHED' || batch.status === 'CLOSED') return false
     for (const detail of batch.details) {

@@ -1,4 +1,4 @@
-/** /v3/bill: first where it lies and what it hashes to, then the file, which is not signed. */
+/** /v3/bill: a call returns the download URL and hash; the download itself is not signed. */
 import { createCipheriv, createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { billIsMade, fundFlowText, tradeBillText } from '../v2/bills.ts'
@@ -8,7 +8,7 @@ import type { V3Area } from './area.ts'
 import type { V3Call } from './check-request.ts'
 import { refuse } from './wire.ts'
 
-/** `sealed`: encrypts for the merchant, whose certificate opens it. */
+/** `sealed`: encrypts with the merchant's certificate. */
 export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: string) => string): void {
   function offer ({ request, query }: V3Call, text: (day: string) => string | undefined) {
     const { bill_date: date = '', tar_type: type } = query
@@ -20,7 +20,7 @@ export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: st
     const token = keep(type === 'GZIP' ? gzipSync(bill) : bill)
     return {
       hash_type: 'SHA1',
-      // Of the text, packed or not.
+      // The hash of the uncompressed text, even for GZIP.
       hash_value: createHash('sha1').update(bill).digest('hex'),
       download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${token}`
     }
@@ -36,7 +36,7 @@ export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: st
     return ['BASIC', 'OPERATION', 'FEES'].includes(account) ? offer(call, day => account === 'BASIC' ? fundFlowText(state, day) : undefined) : refuse(400, 'PARAM_ERROR', '账户类型错误', 268435464)
   })
 
-  // Encrypted, since it is another merchant's: each file with a key of its own, and that for the one who asks.
+  // Another merchant's bill is encrypted: each file has its own key, which is encrypted for the caller.
   route('GET', '/v3/bill/sub-merchant-fundflowbill', ({ query, request }) => {
     const { bill_date: date = '', sub_mchid: sub, tar_type: type, account_type: account, algorithm } = query
     const day = date.replaceAll('-', '')

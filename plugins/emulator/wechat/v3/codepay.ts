@@ -1,6 +1,6 @@
 /**
- * /v3/pay/transactions/codepay and …/reverse, and the partner's: the payer shows a code, the merchant scans it. Shapes:
- * wechat-openapi descriptions; 202 with nothing but the state: WxJava 4050. Codes of refusals are v2's in v3's spelling.
+ * /v3/pay/transactions/codepay and …/reverse, and the partner variants: the merchant scans the payer's code. Shapes:
+ * wechat-openapi; status 202 with only trade_state: WxJava 4050. Error codes are v2's in v3's spelling.
  */
 import { chinaTime, userOf } from '../../state/state.ts'
 import type { Order, State } from '../../state/state.ts'
@@ -41,7 +41,7 @@ export function v3Codepay (route: V3Register, state: State, orders: V2Orders, re
     if (!/^1[0-5]\d{16}$/.test(text(object(body.payer).auth_code))) return refuse(400, 'AUTH_CODE_INVALID', '请扫描微信支付授权码(以10/11/12/13/14/15为前缀的18位数字)')
   }
 
-  /** The order that this scan made, or why it made none. */
+  /** The order created by this scan, or an error. */
   function scanned (body: Json, isPartner: boolean): Order | V3Refusal {
     const number = text(body.out_trade_no)
     const code = text(object(body.payer).auth_code)
@@ -78,7 +78,7 @@ export function v3Codepay (route: V3Register, state: State, orders: V2Orders, re
       const order = idsProblem(body, isPartner) ?? bodyProblem(body) ?? scanned(body, isPartner)
       if ('inner' in order) return order
       if (order.trade_state !== 'USERPAYING') return { ...orderJson(order), promotion_detail: [] }
-      // The order exists and its result is still open.
+      // The order exists, but its result is not known yet.
       reply.code(202)
       return { trade_state: 'USERPAYING' }
     }, { body: [...ids, ...COMMON] })

@@ -1,4 +1,4 @@
-/** /v3/merchant-service: complaints of payers, what the merchant answers, and the notices about them. */
+/** /v3/merchant-service: payers' complaints, the merchant's answers, and complaint notifications. */
 import { chinaTime, rfc3339 } from '../../state/state.ts'
 import type { Order } from '../../state/state.ts'
 import { notFound } from './area.ts'
@@ -26,7 +26,7 @@ export interface Complaint {
   /** Integer fen. */
   apply_refund_amount: number
   times: number
-  /** Whether the payer waits for an answer. */
+  /** Whether the payer is waiting for an answer. */
   waiting: boolean
   images: string[]
   history: Step[]
@@ -34,11 +34,11 @@ export interface Complaint {
 
 export interface NewComplaint { detail: string, problemType?: Complaint['problem_type'], refundAmount?: number, phone?: string }
 
-/** What a payer does after the first complaint. */
+/** What a payer can do after the first complaint: the type in the history, and the notification's action_type. */
 export const PAYER_ACTIONS = { continue: ['USER_CONTINUE_COMPLAINT', 'CONTINUE_COMPLAINT'], respond: ['USER_RESPONSE', 'USER_RESPONSE'], revoke: ['USER_REVOKE_COMPLAINT', 'USER_REVOKE_COMPLAINT'], confirm: ['USER_COMFIRM_COMPLAINT', 'USER_CONFIRM_COMPLAINT'] } as const
 export type PayerAction = keyof typeof PAYER_ACTIONS
 
-/** `sealed`: encrypts for the merchant, whose certificate opens it. */
+/** `sealed`: encrypts with the merchant's certificate. */
 export function v3Complaints ({ route, state, refunds, orders, tell, keep, file }: V3Area, sealed: (text: string) => string) {
   const complaints = state.memory.table<Complaint>('complaints')
   const settings = state.memory.table<string>('complaintUrl')
@@ -75,7 +75,7 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
 
   const HANDLED = { PENDING: 'WAIT_MERCHANT_RESPONSE', PROCESSING: 'WAIT_USER_RESPONSE', PROCESSED: 'COMPLAINT_FINISHED' } as const
 
-  /** In the order in which it was seen. */
+  /** Members in the recorded order. */
   function notify (complaint: Complaint, action: string): void {
     tell({
       url: settings.get('url') ?? '',
@@ -156,7 +156,7 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
     }
   })
 
-  /** A complaint that the merchant acts on, or why it cannot. */
+  /** The complaint that the merchant wants to act on, or an error. */
   function open (id: string | undefined, body: Json): Complaint | V3Refusal {
     const it = named(id)
     if (!it) return missing()
@@ -223,7 +223,7 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
     images.set(id, keep(picture))
     return { media_id: id }
   })
-  // The picture itself, which is not signed.
+  // The image itself; the answer is not signed.
   route('GET', '/v3/merchant-service/images/:id', ({ params }, reply) => {
     const picture = file(images.get(params.id as string))
     return picture ? reply.type('image/jpeg').send(picture) : notFound('图片不存在')
@@ -251,12 +251,12 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
         history: []
       }
       complaints.set(it.complaint_id, it)
-      orders.note(order, 'complained about')
+      orders.note(order, 'complaint filed')
       step(it, '用户', 'USER_CREATE_COMPLAINT', detail)
       notify(it, 'CREATE_COMPLAINT')
       return it
     },
-    /** Undefined if there is no such complaint, or it is over. */
+    /** Undefined if there is no such complaint or it is closed. */
     act (id: string, action: PayerAction, detail = ''): Complaint | undefined {
       const it = named(id)
       if (!it || (it.state === 'PROCESSED' && action !== 'continue')) return undefined

@@ -1,4 +1,4 @@
-/** /v3/ecommerce: profit sharing and refunds of a platform for its merchants. The same money as elsewhere, in other words. */
+/** /v3/ecommerce: a platform's profit sharing and refunds for its merchants. Same behaviour as /v3/profitsharing and /v3/refund, different field names. */
 import type { ShareReturn, Share, Sharing } from '../sharing.ts'
 import { NOT_YET } from '../sharing.ts'
 import { rfc3339 } from '../../state/state.ts'
@@ -70,7 +70,7 @@ export function v3Ecommerce ({ route, state, orders, refunds }: V3Area, sharing:
     return back ? returned(back) : refuse(404, 'RESOURCE_NOT_EXISTS', '记录不存在', 268512771)
   }, { query: ['sub_mchid', 'out_return_no'] })
 
-  // ---- Refunds: those of /v3/refund, spelled otherwise.
+  // ---- Refunds: as in /v3/refund, with different field names.
   const STATUS: Readonly<Record<string, string>> = { CLOSED: 'CLOSE' }
   const refundWords = (refund: Refund): Json => {
     const { amount, status, promotion_detail: promotion, ...rest } = refundJson(refund)

@@ -1,4 +1,4 @@
-/** /v3/merchant/fund: what is on the accounts, and withdrawals to the merchant's bank. */
+/** /v3/merchant/fund: balances, and withdrawals to the merchant's bank account. */
 import { gzipSync } from 'node:zlib'
 import { chinaTime, rfc3339 } from '../../state/state.ts'
 import { hashOf, notFound, repeatedOtherwise } from './area.ts'
@@ -22,7 +22,7 @@ export interface Withdrawal {
 }
 
 const ACCOUNTS = ['BASIC', 'OPERATION', 'FEES']
-/** Seconds, times `timeScale`, until the bank has it. */
+/** How long a withdrawal takes, in seconds times `timeScale`. */
 const DURATION = 3600
 
 export function v3Funds ({ route, state, after, keep }: V3Area) {
@@ -53,7 +53,7 @@ export function v3Funds ({ route, state, after, keep }: V3Area) {
 
   function settle (withdrawal: Withdrawal, status: 'SUCCESS' | 'FAIL' | 'REFUND' | 'CLOSE', reason = ''): boolean {
     const isOver = withdrawal.status !== 'CREATE_SUCCESS' && withdrawal.status !== 'INIT'
-    // Money that the bank sends back comes after a success.
+    // A bank can return the money after a success.
     if (isOver && !(withdrawal.status === 'SUCCESS' && status === 'REFUND')) return false
     withdrawal.status = status
     withdrawal.reason = reason
@@ -73,7 +73,7 @@ export function v3Funds ({ route, state, after, keep }: V3Area) {
     return found ? json(found) : notFound('提现单不存在')
   })
 
-  // What the bank did not take.
+  // Withdrawals that the bank refused or returned.
   route('GET', '/v3/merchant/fund/withdraw/bill-type/:type', ({ params, query, request }) => {
     if (params.type !== 'NO_SUCC') return refuse(400, 'PARAM_ERROR', '账单类型错误')
     const day = (query.bill_date ?? '').replaceAll('-', '')
@@ -85,7 +85,7 @@ export function v3Funds ({ route, state, after, keep }: V3Area) {
   }, { query: ['bill_date'] })
 
   return {
-    /** Ends a withdrawal. Undefined if there is none that could end so. */
+    /** Settles a withdrawal. Undefined if it does not exist or cannot take this state. */
     settle: (number: string, status: 'SUCCESS' | 'FAIL' | 'REFUND' | 'CLOSE', reason?: string): Json | undefined => {
       const found = withdrawals.get(number)
       return found && settle(found, status, reason) ? json(found) : undefined

@@ -1,4 +1,4 @@
-/** Uploads of pictures and videos. Only `meta` is signed; the file must be what it says. */
+/** Image and video uploads. Only `meta` is signed; the file must match its sha256. */
 import { hashOf } from './area.ts'
 import type { V3Area } from './area.ts'
 import { readUpload } from './multipart.ts'

@@ -1,4 +1,4 @@
-/** /v3/pay/transactions, the partner's, and combined orders. */
+/** /v3/pay/transactions, the partner variants, and combined orders. */
 import { businessEnd } from './order-end.ts'
 import { chinaTime, openidProblem, rfc3339 } from '../../state/state.ts'
 import type { Order, State } from '../../state/state.ts'
@@ -20,7 +20,7 @@ const WAYS = { jsapi: 'JSAPI', app: 'APP', native: 'NATIVE', h5: 'MWEB' } as con
 export function v3Orders (route: V3Register, state: State, orders: V2Orders, origin: () => string, paid: (orders: Order[]) => void) {
   const { account } = state
 
-  /** Who asks, and for whom; direct merchants and providers spell it differently. */
+  /** The appids and mchids of a call; direct merchants and providers name them differently. */
   function idsProblem (given: Json, isPartner: boolean): V3Refusal | undefined {
     const [mchid, appid] = isPartner ? [given.sp_mchid, given.sp_appid] : [given.mchid, given.appid]
     if (mchid === undefined) return missingId(isPartner ? 'sp_mchid' : 'mchid')
@@ -85,8 +85,8 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
     }, 'placed')
   }
 
-  /** `orders.prepay` gives a NATIVE order its code. */
-  /** Where a browser finds this emulator: WeChat's own names, by which a proxy or a hosts entry led here, are for the server only. */
+  /** `orders.prepay` sets the code of a NATIVE order. */
+  /** The emulator's origin for browsers: WeChat's host names, reached by a proxy or a hosts entry, only work for the server. */
   const placeFor = (request: V3Call['request']) => HOSTS.has(request.hostname) ? origin() : `${request.protocol}://${request.host}${request.server.prefix}`
 
   function handedOut (order: Order, { request }: V3Call): Json {
@@ -121,7 +121,7 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
       const problem = idsProblem(body, isPartner)
       if (problem) return problem
       const order = orders.find(params.number, subOf(body))
-      // Of one that does not exist, too (community/pay/doc/00048a1efdc23011142d839d351800).
+      // Also for an unknown order (community/pay/doc/00048a1efdc23011142d839d351800).
       return order && closed(order)
     }, { body: ids.filter(name => name.endsWith('mchid')), identity: isPartner ? 'sp_mchid' : 'mchid' })
   }
@@ -136,9 +136,9 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
     return undefined
   }
 
-  // Orders that are paid together: each a part with a number of its own, one prepay_id for all.
+  // Combined orders: each part has its own number; one prepay_id pays all of them.
   const { partsOf } = orders
-  /** The number of a combined order, by WeChat's own. */
+  /** A combined order's out_trade_no by its transaction id. */
   const combines = state.memory.table<string>('combines')
 
   for (const [path, way] of COMBINED) {
@@ -189,7 +189,7 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
   }, { body: ['combine_appid', 'sub_orders'] })
 
   return {
-    /** The visitor pays a combined order: all of it. False if it cannot be paid. */
+    /** The visitor pays all parts of a combined order. False if it cannot be paid. */
     payCombined (number: string, openid?: string): boolean {
       const parts = partsOf(number)
       if (parts.length === 0 || !parts.every(order => orders.pay(order, openid))) return false
@@ -211,7 +211,7 @@ const payerOf = (order: Order): Json => order.sub_mch_id === ''
   ? { openid: order.openid }
   : { ...(order.openid && { sp_openid: order.openid }), ...(order.sub_openid && { sub_openid: order.sub_openid }) }
 
-/** What a query says, in alphabetical order; of an unpaid order not much (seen three times). */
+/** The answer of a query, in alphabetical order; an unpaid order has few members (seen three times). */
 export function orderJson (order: Order): Json {
   const isPaid = order.transaction_id !== ''
   return sorted({
@@ -236,7 +236,7 @@ export function orderJson (order: Order): Json {
 
 const sorted = (json: Json): Json => Object.fromEntries(Object.entries(json).sort(([one], [other]) => one < other ? -1 : 1))
 
-/** What the callback says: in another order, and nothing of promotions (seen six times). */
+/** The content of a notification: a different order, and no promotions (seen six times). */
 export function paidJson (order: Order): Json {
   return {
     ...idsOf(order),

@@ -1,4 +1,4 @@
-/** /v3/payscore/serviceorder: use now, pay later. */
+/** /v3/payscore/serviceorder: pay after use. */
 import { chinaTime, openidProblem, userOf } from '../../state/state.ts'
 import { repeatedOtherwise } from './area.ts'
 import type { V3Area } from './area.ts'
@@ -14,7 +14,7 @@ export interface ServiceOrder {
   service_introduction: string
   openid: string
   state: 'CREATED' | 'DOING' | 'DONE' | 'REVOKED' | 'EXPIRED'
-  /** '' unless DOING. */
+  /** '' unless `state` is DOING. */
   description: '' | 'USER_CONFIRM' | 'MCH_COMPLETE'
   payments: Json[]
   discounts: Json[]
@@ -32,7 +32,7 @@ export interface ServiceOrder {
   reason: string
 }
 
-/** Seconds, times `timeScale`, until a finished order's money has been taken. */
+/** How long until a completed order is charged, in seconds times `timeScale`. */
 const DURATION = 60
 
 export function v3Payscore ({ route, state, tell, after }: V3Area) {
@@ -44,7 +44,7 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
   const idProblem = (given: Json): V3Refusal | undefined => given.appid !== undefined && given.appid !== account.appId ? refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527) : undefined
   const stateProblem = (now: string) => refuse(400, 'INVALID_ORDER_STATE', `单据状态错误：${now}`)
 
-  /** What the payments come to, less the discounts; NaN where one is no amount. */
+  /** The payments minus the discounts; NaN if one of them is not an integer. */
   const sumOf = (payments: Json[], discounts: Json[]) => {
     const total = (items: Json[]) => items.reduce((sum, { amount = 0 }) => sum + (Number.isInteger(amount) && (amount as number) >= 0 ? amount as number : NaN), 0)
     return total(payments) - total(discounts)
@@ -151,7 +151,7 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
     return { appid: account.appId, mchid: account.mchId, out_order_no: order.out_order_no, service_id: order.service_id, order_id: order.order_id }
   }, { body: ['appid!', 'service_id!', 'reason!'] })
 
-  /** The end of the service: from now on its money is owed. */
+  /** Completes the service: the total becomes due. */
   function finish (order: ServiceOrder, body: Json): void {
     order.state = 'DONE'
     order.description = ''
@@ -228,7 +228,7 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
     return without(whole(order), 'openid')
   }, { body: ['appid!', 'service_id!', 'post_payments!', ...LINES, 'total_amount!#', 'reason!', 'device'] })
 
-  // The merchant asks for the money once more.
+  // The merchant requests payment again.
   route('POST', `${base}/:number/pay`, ({ params, body }) => {
     const order = named(params.number, body)
     if ('inner' in order) return order
@@ -236,7 +236,7 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
     return { appid: account.appId, mchid: account.mchId, out_order_no: order.out_order_no, service_id: order.service_id, order_id: order.order_id }
   }, { body: ['appid', 'service_id'] })
 
-  // The money came another way.
+  // The order was paid another way.
   route('POST', `${base}/:number/sync`, ({ params, body }) => {
     const order = named(params.number, body)
     if ('inner' in order) return order

@@ -10,7 +10,7 @@ import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
 import type { V3Refusal } from './wire.ts'
 
-/** Seen: the words; with PARAM_ERROR, RULE_LIMIT and NO_AUTH their codes, too. */
+/** The messages were seen; of the codes, only PARAM_ERROR, RULE_LIMIT and NO_AUTH. */
 export function sharingRefusal (problem: ShareProblem): V3Refusal {
   switch (problem) {
     case 'no-order': return refuse(404, 'RESOURCE_NOT_EXISTS', '订单不存在', 268512771)
@@ -125,7 +125,7 @@ function returnJson (back: ShareReturn): Json {
   }
 }
 
-/** The notice of January 2025: the envelope of a payment, told apart by its summary alone. */
+/** The notification of January 2025: a payment's envelope, distinguished only by its summary. */
 export const shareNotice = (mchid: string, share: Share, { type, account, amount, description }: Share['receivers'][number]): Json => ({
   ...(share.sub_mch_id ? { sp_mchid: mchid, sub_mchid: share.sub_mch_id } : { mchid }),
   transaction_id: share.transaction_id,

@@ -1,4 +1,4 @@
-/** /v3/fund-app/mch-transfer: transfers that the receiver confirms, or has allowed for good; a provider's, and to a QQ wallet; receipts. */
+/** /v3/fund-app/mch-transfer: transfers confirmed or pre-authorized by the receiver, a provider's transfers, transfers to a QQ wallet, receipts. */
 import { getHashes } from 'node:crypto'
 import { chinaTime, openidProblem, orderKey, rfc3339 } from '../../state/state.ts'
 import { hashOf, isOurs, notFound, unreadable } from './area.ts'
@@ -14,12 +14,12 @@ export type TransferState = typeof TRANSFER_STATES[number]
 export interface TransferBill {
   out_bill_no: string
   transfer_bill_no: string
-  /** A provider's merchant; '' as a rule. */
+  /** The sub-merchant of a provider's transfer; otherwise ''. */
   sub_mch_id: string
   kind: 'balance' | 'qq'
   appid: string
   openid: string
-  /** As it came: encrypted. */
+  /** As received: encrypted. */
   user_name: string
   user_qq: string
   amount: number
@@ -51,10 +51,10 @@ interface Authorization {
   close_reason: string
 }
 
-/** What two scenes were seen to want; of the others it is only known that they want something. */
+/** The report fields of two scenes, as seen; for other scenes any non-empty list is accepted. */
 const REPORTS: Readonly<Record<string, readonly string[]>> = { 1000: ['活动名称', '奖励说明'], 1005: ['岗位类型', '报酬说明'] }
 const FINAL = new Set<TransferState>(['SUCCESS', 'FAIL', 'CANCELLED'])
-/** Fen from which on, and up to which, the receiver's name must and must not be given. */
+/** The receiver's name is required from NAMED_FROM fen on, and forbidden below NAMELESS_BELOW fen. */
 const NAMED_FROM = 200_000
 const NAMELESS_BELOW = 30
 
@@ -68,10 +68,10 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
   for (const bill of bills.values()) byWechatNumber.set(bill.transfer_bill_no, bill)
   const { account } = state
 
-  /** Why a new bill is refused, for every kind of payer. */
+  /** Why a new transfer is refused; for all kinds of transfers. */
   function problem (body: Json, openid: string, known?: TransferBill): V3Refusal | undefined {
     const { out_bill_no: number, transfer_amount: amount, transfer_scene_id: scene } = body
-    // A sub-merchant's receivers may be known under its own account.
+    // A sub-merchant's receivers may have openids of its own appid.
     const own = state.subMerchants.find(({ subMchId }) => subMchId === body.sub_mchid)?.subAppId
     if (body.appid !== account.appId && (own === undefined || body.appid !== own)) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
     if (!/^[0-9A-Za-z]{1,32}$/.test(text(number))) return bad('out_bill_no')
@@ -124,7 +124,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
 
   const packageInfo = () => `affffddafdfafddffda==${state.random.hex(16)}`
 
-  /** Moves a bill on; at its end the merchant is told, and what was not paid out comes back. */
+  /** Sets a transfer's state. Final states notify the merchant, and return money that was not paid out to the balance. */
   function move (bill: TransferBill, to: TransferState, reason = ''): boolean {
     if (FINAL.has(bill.state)) return false
     bill.state = to
@@ -135,7 +135,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     return true
   }
 
-  /** As it was seen, the merchant at both ends. */
+  /** As recorded: the merchant's id twice, as mch_id and mchid. */
   const notice = (bill: TransferBill): Json => ({
     mch_id: account.mchId,
     out_bill_no: bill.out_bill_no,
@@ -206,7 +206,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     return cancelled(bill) ?? cancelJson(bill as TransferBill)
   })
 
-  // ---- A receiver's leave, given once: then money comes without being confirmed.
+  // ---- Authorizations: after one, the receiver's transfers need no confirmation.
   function authorize (given: Json): Authorization | V3Refusal {
     const number = text(given.out_authorization_no)
     if (!/^[0-9A-Za-z]{1,32}$/.test(number)) return bad('out_authorization_no')
@@ -249,7 +249,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     create_time: rfc3339(it.at)
   })
 
-  /** The receiver agrees, or the leave ends. */
+  /** The receiver authorizes transfers, or the authorization ends. */
   function moveAuthorization (it: Authorization, to: 'TAKING_EFFECT' | 'CLOSED', reason = 'USER_CLOSE'): boolean {
     if (it.state === 'CLOSED' || it.state === to) return false
     it.state = to
@@ -261,7 +261,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
       it.close_reason = reason
     }
     const { create_time: _at, ...content } = authorizationJson(it)
-    // Event names as Senparc's WeiXinMPSDK has them.
+    // Event names from Senparc's WeiXinMPSDK.
     tell({ url: it.notify_url, type: `MCHTRANSFER.AUTHORIZATION.${to === 'CLOSED' ? 'CLOSED' : 'CONFIRMED'}`, originalType: 'mch_payment', summary: '用户授权免确认收款通知', content: { mchid: account.mchId, ...content } })
     return true
   }
@@ -283,7 +283,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     })
   }
 
-  /** Paid at once, to who has agreed to it. */
+  /** Pays an authorized receiver immediately. */
   function paidByLeave (body: Json, more: Partial<TransferBill> = {}): TransferBill | V3Refusal {
     const leave = body.out_authorization_no !== undefined
       ? authorizations.get(text(body.out_authorization_no))
@@ -295,7 +295,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     return bill
   }
 
-  /** A transfer to be confirmed, and with it the leave for the next ones. */
+  /** A transfer to confirm that also asks for an authorization of later ones. */
   function withLeave (body: Json, more: Partial<TransferBill> = {}): TransferBill | V3Refusal {
     const asked = object(body.authorization_info)
     const leave = body.authorization_info === undefined ? undefined : authorize({ ...asked, appid: body.appid, openid: body.openid, transfer_scene_id: body.transfer_scene_id })
@@ -315,7 +315,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     return isBill(bill) ? whole(bill) : bill
   }, { body: [...BILL, 'authorization_id', 'sponsor_mchid', 'out_authorization_no'], encrypted: ['user_name'] })
 
-  // ---- The same for a provider's merchants.
+  // ---- The same for a provider's sub-merchants.
   const partner = `${base}/partner`
   const notAuthorized = (sub: unknown) => isOurs(state, sub) ? undefined : refuse(403, 'NO_AUTH', '服务商与特约商户没有授权关系', 268435461)
   const ofSub = (sub: unknown) => ({ sub_mch_id: text(sub) })
@@ -342,7 +342,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     return cancelled(bill) ?? { sub_mchid: body.sub_mchid, ...cancelJson(bill as TransferBill) }
   }, { body: ['sub_mchid!'] })
 
-  // A merchant lets its provider transfer for it; here it says yes at once.
+  // A sub-merchant authorizes its provider; the emulator approves immediately.
   const applications = state.memory.table<{ out_apply_no: string, at: string }>('transferApplications')
   const applicationJson = (sub: string, { out_apply_no: number, at }: { out_apply_no: string, at: string }): Json => ({ sub_mchid: sub, out_apply_no: number, state: 'PASSED', accept_time: rfc3339(at), update_time: rfc3339(at) })
   route('POST', `${partner}/sub-mch-authorizations`, ({ body }) => {
@@ -383,7 +383,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     return cancelled(bill) ?? whole(bill as TransferBill, 'mchid')
   })
 
-  // ---- Receipts: asked for, then fetched; a real file whose hash is told.
+  // ---- Receipts: requested, then downloaded; a real file with its hash.
   function receiptFor (bill: TransferBill): { at: string, updated: string, token: string, hash: string } {
     const key = bill.transfer_bill_no
     const before = receipts.get(key)
@@ -419,7 +419,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     const wrong = askable(bill)
     return wrong ?? { ...subReceipt(bill as TransferBill), state: 'GENERATING' }
   }, { body: ['sub_mchid!', 'out_bill_no!'] })
-  // The description knows SM3 alone here; Node has it where its OpenSSL does.
+  // wechat-openapi only lists SM3 here; Node.js has it if its OpenSSL does.
   const sm3Of = (document: Buffer | undefined): Json => document && getHashes().includes('sm3') ? { hash_type: 'SM3', hash_value: hashOf('sm3', document) } : {}
   route('GET', `${partner}/electronic-receipts/:number`, ({ params, query, request }) => {
     const bill = bills.get(orderKey(params.number as string, query.sub_mchid))
@@ -436,13 +436,13 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
   }
 
   return {
-    /** The newest first. */
+    /** Newest first. */
     list: () => [...bills.values()].reverse(),
     find: (number: string, subMchId = '') => bills.get(orderKey(number, subMchId)) ?? qqBill(number),
     byWechatNumber: (id: string) => byWechatNumber.get(id),
     findByPackage: (info: string) => [...bills.values()].find(bill => bill.package_info === info),
     move,
-    /** The receiver confirms, and so gives the leave that was asked for with it. Undefined if there is nothing to confirm. */
+    /** The receiver confirms, which also grants an authorization requested with the transfer. Undefined if there is nothing to confirm. */
     confirm (number: string, subMchId = ''): TransferBill | undefined {
       const bill = bills.get(orderKey(number, subMchId)) ?? qqBill(number)
       if (bill?.state !== 'WAIT_USER_CONFIRM') return undefined
@@ -451,7 +451,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
       move(bill, 'SUCCESS')
       return bill
     },
-    /** The receiver agrees to a leave, or ends it. */
+    /** The receiver grants or ends an authorization. */
     authorize (number: string, to: 'TAKING_EFFECT' | 'CLOSED'): Json | undefined {
       const it = authorizations.get(number)
       return it && moveAuthorization(it, to) ? authorizationJson(it) : undefined
@@ -462,7 +462,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
 
 export type Transfers = ReturnType<typeof v3Transfers>
 
-/** The smallest PDF that shows some lines. */
+/** A minimal PDF with some lines of text. */
 export function pdf (lines: string[]): Buffer {
   const content = `BT /F1 12 Tf 50 780 Td ${lines.map(line => `(${line.replace(/[\\()]/g, '\\$&')}) Tj 0 -18 Td`).join(' ')} ET`
   const objects = ['<</Type/Catalog/Pages 2 0 R>>', '<</Type/Pages/Kids[3 0 R]/Count 1>>', '<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>', `<</Length ${content.length}>>stream\n${content}\nendstream`, '<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>']

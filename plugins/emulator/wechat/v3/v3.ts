@@ -1,4 +1,4 @@
-/** api.mch.weixin.qq.com, APIv3: all of its calls. */
+/** All APIv3 calls of api.mch.weixin.qq.com. */
 import { constants, publicEncrypt } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { V3Keys } from '../../keys/v3-keys.ts'
@@ -23,9 +23,9 @@ import { v3Refunds } from './refunds.ts'
 import { v3Transfers } from './transfers.ts'
 
 export interface V3Parts {
-  /** Where this emulator is reached, for the addresses it hands out. */
+  /** The emulator's origin, for the URLs it returns. */
   origin (): string
-  /** Is told of orders that were paid together. */
+  /** Called when a combined order was paid. */
   combinedPaid (orders: Order[]): void
   tell (event: V3Event): void
   after: Timers['after']
