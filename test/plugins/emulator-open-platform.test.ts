@@ -196,7 +196,7 @@ t.test('an authorization: the code works once and for an hour; its event, and th
   t.match(await post('api_set_authorizer_option', { ...option, option_value: '1' }, value), { errcode: 0 })
   t.match(await post('api_get_authorizer_option', option, value), { option_value: '1' })
   t.match(await post('api_set_authorizer_option', { ...option, option_value: '7' }, value), { errcode: 61013 })
-  await t.rejects(emulator.authorizeComponent('wx0'), { message: 'no account here has the appId wx0' })
+  await t.rejects(emulator.authorizeComponent('wx0'), { message: 'no account has the appId wx0' })
 })
 
 t.test('the refresh token stays the same until it is changed on purpose, or the authorization withdrawn', async t => {
@@ -288,10 +288,10 @@ for (const path of ['/cgi-bin/componentloginpage', '/wxaopen/safe/bindcomponent'
     const answer = (given: Record<string, string>) => emulator.app.inject({ method: 'POST', url: `${path}_reply`, headers: { 'accept-language': 'en', 'content-type': 'application/x-www-form-urlencoded' }, payload: new URLSearchParams(given).toString() })
 
     for (const [change, says] of [
-      [{ component_appid: 'wx0' }, /component_appid is wrong/], [{ redirect_uri: '/back' }, /not an absolute URL/], [{ redirect_uri: 'https://elsewhere.test/x' }, /elsewhere\.test.*not registered/],
-      [{ pre_auth_code: 'x' }, /pre_auth_code is not valid/], [{ auth_type: '9' }, /auth_type/], [{ biz_appid: 'wx0' }, /no account/]
+      [{ component_appid: 'wx0' }, /Wrong component_appid/], [{ redirect_uri: '/back' }, /not an absolute URL/], [{ redirect_uri: 'https://elsewhere.test/x' }, /elsewhere\.test.*not registered/],
+      [{ pre_auth_code: 'x' }, /Invalid pre_auth_code/], [{ auth_type: '9' }, /auth_type/], [{ biz_appid: 'wx0' }, /no account/]
     ] as const) t.match((await open(await query(change))).body, says)
-    t.match((await open(await query(), { referer: 'https://elsewhere.test/' })).body, /page that led here/)
+    t.match((await open(await query(), { referer: 'https://elsewhere.test/' })).body, /page that links here/)
 
     const given = await query()
     const page = await open(given, { referer: 'http://localhost:3000/admin' })
@@ -306,10 +306,10 @@ for (const path of ['/cgi-bin/componentloginpage', '/wxaopen/safe/bindcomponent'
     const { authorization_info: info } = await post('api_query_auth', { authorization_code: back.searchParams.get('auth_code') }, value)
     t.match(info, { authorizer_appid: shop, func_info: [{ funcscope_category: { id: 4 } }] })
     t.equal(info.func_info.length, 1)
-    t.match((await answer({ ...given, authorizer_appid: shop, action: 'allow' })).body, /pre_auth_code is not valid/, 'once')
+    t.match((await answer({ ...given, authorizer_appid: shop, action: 'allow' })).body, /Invalid pre_auth_code/, 'once')
     const late = await query()
     emulator.advance(HOUR / 2)
-    t.match((await open(late)).body, /pre_auth_code is not valid/, 'thirty minutes')
+    t.match((await open(late)).body, /Invalid pre_auth_code/, 'thirty minutes')
   })
 }
 

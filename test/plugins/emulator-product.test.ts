@@ -99,9 +99,9 @@ t.test('--data: after a restart it is the same WeChat, with its keys, orders, to
   await second.close()
 
   writeFileSync(state, '{"version":2}')
-  await t.rejects(createEmulator({ data }), { message: /state\.json is not an emulator's state/ })
+  await t.rejects(createEmulator({ data }), { message: /state\.json does not contain an emulator's state/ })
   writeFileSync(state, '{')
-  await t.rejects(createEmulator({ data }), { message: /state\.json is not an emulator's state/ })
+  await t.rejects(createEmulator({ data }), { message: /state\.json does not contain an emulator's state/ })
 })
 
 t.test('--data with --seed: other ids after a restart, the same ones in another run', async t => {
@@ -412,7 +412,7 @@ t.test('settings: flag before environment before file, each checked by name', as
     [['exec', 'npm', '--', 'npm'], /unexpected argument npm: put the command after --/], [['--public-host', 'a,,b'], /--public-host must be a string/], [['--sub-merchant', 'x'], /--sub-merchant must be a merchant's number/], [['--seed', ''], '--seed must be a string'], [['--key-mode', 'x'], /--key-mode must be/],
     [['exec'], /exec needs a command/], [['exec', '--'], /exec needs a command/], [['--wrong'], 'there is no option --wrong'],
     [['--config', join(dir, 'none.json')], /cannot read .*none\.json/], [['--config', join(dir, 'odd.json')], /there is no setting prot: did you mean port\?/], [['--config', join(dir, 'broken.json')], /is not JSON/],
-    [['--config', join(dir, 'odd-account.json')], /accounts\[0\]: there is no setting appid: did you mean appId\?/], [['--config', join(dir, 'nameless.json')], /accounts\[0\] has no name/], [['--config', join(dir, 'list.json')], /must be an object/], [['--config', join(dir, 'no-list.json')], /accounts must be a list/]
+    [['--config', join(dir, 'odd-account.json')], /accounts\[0\]: there is no setting appid: did you mean appId\?/], [['--config', join(dir, 'nameless.json')], /accounts\[0\] has no name/], [['--config', join(dir, 'list.json')], /must be an object/], [['--config', join(dir, 'no-list.json')], /accounts must be an array/]
   ] as const) t.throws(() => readSettings([...args], {}), { message })
   const emulator = await testEmulator(t, { keyMode: 'certificate' })
   const place = { config: emulator.bothConfig, origin: emulator.origin, host: '127.0.0.1', securePort: emulator.securePort }

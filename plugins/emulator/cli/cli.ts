@@ -35,7 +35,7 @@ async function createEmulator (options: Options): Promise<Emulator> {
 
 type PortTaken = NodeJS.ErrnoException & { option?: string }
 
-/** In the command's words: which flag, and whether it is an emulator that listens there. */
+/** The error for a port in use: the flag to change, and whether an emulator listens there. */
 async function portTaken ({ message, option }: PortTaken, { host = '127.0.0.1', port = 0 }: Options): Promise<Error> {
   const flag = option === 'securePort' ? '--secure-port' : '--port'
   const { askHealth } = await import('../server/lock.ts')

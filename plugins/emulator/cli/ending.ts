@@ -1,20 +1,20 @@
-/** When the command has to end: Ctrl+C, a signal, or npm gone that started it. */
+/** Detects when the command must end: Ctrl+C, a signal, or the exit of the npm that started it. */
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-/** Milliseconds between two looks at the parent process. */
+/** Milliseconds between checks of the parent process. */
 const LOOK = 250
 
 export type EndSignal = typeof SIGNALS[number]
 
 /**
- * Calls `end` once. npm runs a command in a shell and passes a signal on to that shell alone: the shell dies, and its
- * child would go on unseen with its ports taken. Under npm the parent process is therefore watched.
+ * Calls `end` once. npm runs a command in a shell and forwards signals only to that shell: the shell exits, and its
+ * child would keep running and occupy its ports. Therefore the parent process is watched under npm.
  */
 export function whenToEnd (end: (signal: EndSignal) => void): void {
   const parent = process.ppid
   const once = (signal: EndSignal) => {
     clearInterval(watch)
-    // The next signal of each kind ends the process at once.
+    // A second signal of the same kind ends the process immediately.
     for (const name of SIGNALS) process.off(name, once)
     end(signal)
   }

@@ -110,12 +110,12 @@ function refusalIn (reply: string, status: number): string {
   if (said?.errcode) return `${said.errcode} ${said.errmsg}`
   if (/:(?!ok)/.test(String(said?.err_msg ?? ''))) return `${said?.err_msg} ${said?.err_desc ?? ''}`.trim()
   if (status >= 400) return said?.code ? `${said.code} ${said.message}` : `HTTP ${status}`
-  // The consent page refuses with a page, too.
+  // The login page answers errors as a page.
   const [, code] = /data-wechat-code="(-?\d+)"/.exec(reply) ?? []
   return code === undefined ? '' : `${code} ${/translate="no">([^<]*)</.exec(reply)?.[1]}`
 }
 
-/** Of `c17`, and of `n17`: 17. */
+/** 17 for `c17` or `n17`. */
 export const orderOf = (id: string): number => Number(id.slice(1)) || 0
 
 /** Computed once on first use: the dashboard requests it at each change. */

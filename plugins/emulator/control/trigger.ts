@@ -12,7 +12,7 @@ interface Wanted { event: string, url: string, out_trade_no?: string, amount?: n
 const REFUNDS: Record<string, Exclude<Refund['refund_status'], 'PROCESSING'>> = { refund: 'SUCCESS', 'REFUND.SUCCESS': 'SUCCESS', 'REFUND.CLOSED': 'REFUNDCLOSE', 'REFUND.ABNORMAL': 'CHANGE' }
 const PAYMENTS = ['payment', 'TRANSACTION.SUCCESS']
 
-/** Milliseconds until a notification stopped by a fault is given up. */
+/** How long to wait for a notification that a fault may have stopped, in milliseconds. */
 const PATIENCE = 7000
 
 export function triggerRoute (app: FastifyInstance, state: State, { pay: { orders, refunds }, notifier }: OrderParts): void {

@@ -1,4 +1,4 @@
-/** A refused paySign: the parameters that a page (WeixinJSBridge) or an app (PayReq) passes to the cashier. */
+/** Explains a refused paySign of a page (WeixinJSBridge) or an app (PayReq). */
 import type { KeyObject } from 'node:crypto'
 import type { Account, Order } from '../state/state.ts'
 import { explain } from './explanation.ts'
@@ -15,7 +15,7 @@ export interface RefusedPaySign {
   order: Order
   account: Account
   merchantKey: KeyObject
-  /** An app's, which signs the bare prepay_id. */
+  /** From an app, which signs the bare prepay_id. */
   isApp?: boolean
 }
 
@@ -33,7 +33,7 @@ export function explainPaySign ({ said, order, account, merchantKey, isApp = fal
       account,
       apiKey: account.apiKey
     })
-  // A wrong parameter is explanation enough: the signature itself may be right.
+  // A wrong parameter is sufficient as an explanation: the signature itself may be right.
   return claims.length === 0 ? explanation : { ...explanation, mistakes: [...claims.map(mistake), ...explanation.mistakes.filter(({ id }) => id !== 'unknown' && id !== 'other-text')] }
 }
 

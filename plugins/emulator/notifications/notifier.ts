@@ -19,11 +19,11 @@ import { chinaTime, rfc3339 } from '../state/state.ts'
 import type { Delivery, Order, Refund, State } from '../state/state.ts'
 
 const MINUTE = 60
-/** Seconds from one attempt to the next. */
+/** Seconds between attempts. */
 const SCHEDULE = [15, 15, 30, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 180 * MINUTE, 180 * MINUTE, 360 * MINUTE, 360 * MINUTE]
-/** Milliseconds the merchant has to answer. */
+/** How long the merchant has to answer, in milliseconds. */
 const PATIENCE = 5000
-/** Milliseconds to wait for running deliveries when the emulator stops. */
+/** How long closing waits for running deliveries, in milliseconds. */
 const GRACE = 200
 
 /** A notification and its receiver. */
@@ -55,7 +55,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     }))
   }
 
-  /** An event as v3 sends it: what happened, encrypted for the merchant. */
+  /** A v3 notification, with its content encrypted for the merchant. */
   function eventJson (type: string, originalType: string, summary: string, content: object): string {
     return JSON.stringify({
       id: state.random.uuid(),
@@ -67,10 +67,10 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     })
   }
 
-  /** Signed for each attempt: a timestamp is valid for five minutes. */
+  /** Signed for each attempt, because a timestamp is valid for five minutes. */
   function headersOf ({ about, body, v3 }: Message): Record<string, string> {
     if (!v3) return { ...HEADERS, 'content-type': 'text/xml' }
-    // As in the dumps that were found: no Request-ID, no Signature-Type.
+    // As in recorded notifications: no Request-ID, no Signature-Type.
     const headers = { ...HEADERS, 'content-type': 'application/json', ...signedHeaders(state, body, signer(), state.random.word(32)) }
     return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${state.random.hex(64)}` } : headers
   }
@@ -144,7 +144,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
   const about = (order: Order) => ({ out_trade_no: order.out_trade_no, out_refund_no: '', url: order.notify_url })
 
   return {
-    /** What will be sent again, and when: ISO 8601, on this WeChat's calendar. */
+    /** The pending retries and their times: ISO 8601, on the emulator's clock. */
     upcoming: (): Upcoming[] => [...pending.values()].filter(({ number }) => number > 1).map(({ message, number, since }) =>
       ({ ...pick(message), attempt: number, at: new Date(since + (SCHEDULE[number - 2] ?? 0) * 1000 * state.timeScale).toISOString() })),
     paid (order: Order): void {
@@ -162,7 +162,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
         : refundXml(state, refund, subOf(order).sub)
       tell({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body })
     },
-    /** v2's notice of a contract, signed like an answer. */
+    /** v2's contract notification, signed like an answer. */
     contractSigned ({ notify_url: url, out_trade_no: number, sub_mch_id: sub }: Contract, values: Values): void {
       const body = v2Xml(signed({ state, signType: 'MD5', apiKey: state.account.apiKey, ...(sub && { sub: { sub_mch_id: sub, sub_appid: '' } }) }, values))
       tell({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: false, body })

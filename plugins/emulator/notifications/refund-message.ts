@@ -1,4 +1,4 @@
-/** A v2 refund notification: nothing outside is signed; what is inside is encrypted with the merchant's key. */
+/** A v2 refund notification: not signed, but its content is encrypted with the merchant's API key. */
 import { createCipheriv } from 'node:crypto'
 import { refundCipherKey } from '../../../src/pay/v2/refund-cipher.ts'
 import { v2Xml } from '../wechat/wire.ts'

@@ -32,7 +32,7 @@ import type { State, StateOptions } from '../state/state.ts'
 import { checkPluginOptions } from './options.ts'
 
 export interface EmulatorOptions extends StateOptions {
-  /** A third-party platform (第三方平台) that the accounts here may authorize; `true`: all of it made up. Default: none. */
+  /** A third-party platform (第三方平台) that the accounts may authorize; `true`: with generated keys. Default: none. */
   component?: boolean | ComponentOptions
   /** Required, together with the environment variable WECHAT_EMULATOR_IN_PRODUCTION=yes, if NODE_ENV is production. */
   allowProduction?: boolean
@@ -40,7 +40,7 @@ export interface EmulatorOptions extends StateOptions {
   parts?: { state: State, pki: Pki, secureOrigin (host: string): string | undefined, names: string[], id: string, publicHosts: readonly string[], platform: OpenPlatform | undefined }
 }
 
-/** A video may have 5 MB. */
+/** Videos may have 5 MB. */
 const BODY_LIMIT = 6 << 20
 
 /** @throws Error if NODE_ENV is production, unless both overrides are set */
@@ -52,7 +52,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
   answerInWechatsCase(app)
-  // The clock of signatures, not the machine's, so that clients that compare clocks see it.
+  // The clock of signatures, not the machine's, because clients compare it with theirs.
   app.addHook('onSend', async (_request, reply) => { reply.header('date', new Date(state.wireNow()).toUTCString()) })
   const callFaults = faults(app)
   const calls = journal(app, state)
@@ -99,7 +99,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   })
 }
 
-/** Of the plugin alone: it begins and ends with the app. */
+/** The platform of a plugin without `createEmulator`: starts and stops with the app. */
 function ownPlatform (app: FastifyInstance, component: EmulatorOptions['component'], state: State): OpenPlatform | undefined {
   if (!component) return undefined
   const platform = createOpenPlatform(component === true ? {} : component, [{ name: '', state }], app.log)

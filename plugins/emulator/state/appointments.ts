@@ -9,7 +9,7 @@ export function createAppointments (state: Pick<State, 'now' | 'events'>) {
   /** `since`: milliseconds on the emulator's clock; `delay`: milliseconds from then. A later one with the same key replaces it. */
   function make (key: string, since: number, delay: number, run: () => void): void {
     clearTimeout(waiting.get(key)?.timer)
-    // Never longer than the delay itself, even if the clock was moved back, or was ahead before a restart.
+    // At most the delay itself, even if the clock was moved back, or was ahead before a restart.
     const wait = Math.min(Math.max(since + delay - state.now(), 0), delay)
     const timer = setTimeout(() => {
       waiting.delete(key)

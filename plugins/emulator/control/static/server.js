@@ -1,4 +1,4 @@
-// The emulator's control interface.
+// Calls of the control interface.
 
 import { toast } from './dom.js'
 import { say, view } from './view.js'
