@@ -1,9 +1,9 @@
-/** A call with a token that all processes share: repeated once with another if WeChat says that this one is dead. */
+/** Makes a call with the shared token, and repeats it once with a new one if WeChat says that the token is invalid. */
 import { WechatApiError } from '../errors.ts'
 import { retry } from '../http/retry.ts'
 import type { Credential } from './credential.ts'
 
-/** 61003: a platform's token for an account that has withdrawn; asking for another tells. */
+/** 61003: a platform's token for an account that has withdrawn; fetching a new token gives the proper error. */
 const DEAD_TOKEN = new Set(['40001', '40014', '42001', '61003'])
 const saysDead = (error: unknown) => error instanceof WechatApiError && DEAD_TOKEN.has(String(error.wechatCode))
 
@@ -11,7 +11,7 @@ export async function withLiveToken<T> (token: Pick<Credential, 'get' | 'invalid
   return await retry(async () => {
     const used = await token.get()
     return await call(used).catch(async (error: unknown) => {
-      // The second one too: the next caller shall not meet it again.
+      // Invalidate the second one too, so that the next caller does not use it.
       if (saysDead(error)) await token.invalidate(used)
       throw error
     })

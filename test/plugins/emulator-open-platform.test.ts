@@ -118,7 +118,7 @@ t.test('api_start_push_ticket: begins where nothing is pushed, and says so where
   await emulator.setComponentUrl(platform.url)
   await emulator.waitForNotification(({ accepted }) => accepted)
   t.same(await post('api_start_push_ticket', { component_secret: secret, component_appid: id }), { errcode: 0, errmsg: 'in a normal state' })
-  await t.rejects(emulator.setComponentUrl('ftp://x'), { message: 'url must be an http(s) address' })
+  await t.rejects(emulator.setComponentUrl('ftp://x'), { message: 'url must be an http(s) URL' })
 })
 
 t.test('what is not answered "success" is pushed again, three times in all; other events wait for an answered ticket', async t => {

@@ -43,7 +43,7 @@ t.test('each refusal of a login has its status, its advice in both languages, an
     [used, { wechatCode: '40163', statusCode: 403, retryable: false }],
     [await emulator.loginCode(OPENID, { blocked: true }), { wechatCode: '40226', statusCode: 403, retryable: false, advice: /blocks this user/ }]
   ] as const) await t.rejects(miniProgram.login(code), { code: 'WECHAT_API', fault: 'caller', advice: /./, adviceZh: /[一-鿿]/, requestId: /^[0-9a-f]{8}-/, ...error })
-  for (const [kind, error] of [['45011', { statusCode: 503, advice: /100 in a minute/ }], ['-1', { statusCode: 502, fault: 'wechat', advice: /busy/ }]] as const) {
+  for (const [kind, error] of [['45011', { statusCode: 503, advice: /100 per user and minute/ }], ['-1', { statusCode: 502, fault: 'wechat', advice: /busy/ }]] as const) {
     const code = await emulator.loginCode()
     await emulator.fault({ kind, path: '/sns/jscode2session' })
     t.match(await miniProgram.login(code), { openid: OPENID }, 'repeated by itself')
