@@ -19,7 +19,7 @@ export function baseOf ({ routeOptions: { url = '' }, params }: FastifyRequest, 
 const PARAMETER = /(?<!:):(\w+)(?:\((?:[^()]|\([^()]*\))*\))?/g
 
 /** A path of this site; undefined for anything that a browser or a proxy might interpret as another site. */
-export function samePlace (path: unknown): string | undefined {
+export function sameSitePath (path: unknown): string | undefined {
   if (typeof path !== 'string' || path.length > 1024) return undefined
   let url, decoded
   try {

@@ -44,7 +44,7 @@ const CODE_LIFE = 300_000
 const BODY_LIMIT = 4096
 
 /** Busy or unreachable: the code may still be valid, and if not, WeChat refuses it. */
-const mayPass = (error: unknown) => error instanceof WechatError && error.retryable
+const isTransient = (error: unknown) => error instanceof WechatError && error.retryable
 
 export const miniProgram = fp<MiniProgramPluginOptions | WithProvider<MiniProgramPluginOptions> | WithAccounts<MiniProgramPluginOptions>>(async (app, options) => {
   checkPluginOptions(app, 'miniProgram', options)
@@ -54,7 +54,7 @@ export const miniProgram = fp<MiniProgramPluginOptions | WithProvider<MiniProgra
   if (only) expose(app, 'wechatMiniProgram', only.miniProgram, options.namespace)
   if (!onLogin) return
   if (only && only.options.appSecret === undefined && !only.options.sessionProvider) throw new WechatConfigError('appSecret', 'is required for mini program logins, unless sessionProvider is given')
-  const redeemOnce = createRedeemOnce(store, CODE_LIFE, mayPass)
+  const redeemOnce = createRedeemOnce(store, CODE_LIFE, isTransient)
 
   async function sessionOf ({ wechatAccount: { appId, miniProgram }, log }: FastifyRequest, code: string): Promise<MiniProgramSession> {
     const outcome = await redeemOnce(accountKey(appId, `mini-login:${code}`), async () => {

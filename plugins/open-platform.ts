@@ -12,7 +12,7 @@ import type { Authorizer } from '../src/open-platform/authorizer.ts'
 import { digestOf, isAuthCode } from '../src/open-platform/push.ts'
 import { checkOptions } from '../src/shapes.ts'
 import { accountKey } from '../src/store/key.ts'
-import { baseOf, samePlace, withoutQuery } from './browsers.ts'
+import { baseOf, sameSitePath, withoutQuery } from './browsers.ts'
 import { answered, noStore, routeOf, scopeOf, storeOf, warnOfPlainHttp } from './common.ts'
 import type { CommonOptions } from './common.ts'
 import type { WechatAccounts } from './accounts.ts'
@@ -46,13 +46,13 @@ declare module 'fastify' {
 }
 
 /** How long an owner may take at WeChat, in seconds: a pre_auth_code is valid for half an hour. */
-const LEAVE_TIME = 1800
+const AUTHORIZE_TIME = 1800
 /** Milliseconds; WeChat waits five seconds. */
 const EVENT_TIMEOUT = 4500
 /** How long WeChat may repeat an event, in milliseconds. */
-const EVENT_KNOWN = 86_400_000
+const EVENT_TTL = 86_400_000
 
-interface Leave { state: string, returnTo: string, until: number }
+interface PendingAuthorization { state: string, returnTo: string, until: number }
 type Querystring = Record<string, unknown>
 
 export const openPlatform = fp<OpenPlatformOptions>(async (app, options) => {
@@ -64,11 +64,11 @@ export const openPlatform = fp<OpenPlatformOptions>(async (app, options) => {
   const platform = createOpenPlatform({ ...options, onAuthorized, refreshTokenOf, ...(onUnauthorized && { onUnauthorized }) }, { store, log: app.log, forget })
   const { default: cookie } = await import('@fastify/cookie')
   const signer = new cookie.Signer(Buffer.from(platform.key('authorization cookie')).toString('hex'), 'sha256')
-  const once = createOnce(store, { timeout: EVENT_TIMEOUT, remember: EVENT_KNOWN, log: app.log })
+  const once = createOnce(store, { timeout: EVENT_TIMEOUT, remember: EVENT_TTL, log: app.log })
   originOf()
 
-  const { read, handle, handOverAll, key: _key, disconnect, ...face } = platform
-  app.decorate('wechatOpenPlatform', face)
+  const { read, handle, handOverAll, key: _key, disconnect, ...decorator } = platform
+  app.decorate('wechatOpenPlatform', decorator)
   // Retry authorizations left by a process that ended before onAuthorized resolved.
   app.addHook('onReady', async () => { handOverAll().catch(() => {}) })
   app.addHook('onClose', async () => {
@@ -102,45 +102,45 @@ export const openPlatform = fp<OpenPlatformOptions>(async (app, options) => {
 
   async function authorize (request: FastifyRequest<{ Querystring: Querystring }>, reply: FastifyReply) {
     const { returnTo, device } = request.query
-    const leave: Leave = { state: nonce(), returnTo: samePlace(returnTo) ?? defaultReturnTo, until: Date.now() + LEAVE_TIME * 1000 }
+    const pending: PendingAuthorization = { state: nonce(), returnTo: sameSitePath(returnTo) ?? defaultReturnTo, until: Date.now() + AUTHORIZE_TIME * 1000 }
     // WeChat has no state parameter here, but redirect_uri keeps its query.
-    const redirectUri = `${originOf()}${baseOf(request, 'open-platform')}/callback?state=${leave.state}`
+    const redirectUri = `${originOf()}${baseOf(request, 'open-platform')}/callback?state=${pending.state}`
     const url = await platform.authorizeUrl({ redirectUri, device: deviceOf(device, request), authType })
     return reply
-      .setCookie(cookieName(leave.state), signer.sign(JSON.stringify(leave)), { ...cookieOptions(request), maxAge: LEAVE_TIME })
+      .setCookie(cookieName(pending.state), signer.sign(JSON.stringify(pending)), { ...cookieOptions(request), maxAge: AUTHORIZE_TIME })
       .redirect(url)
   }
 
   /** The pending authorization that this browser started with this state. */
-  function begun (request: FastifyRequest, state: unknown): Leave {
+  function pendingAuthorization (request: FastifyRequest, state: unknown): PendingAuthorization {
     if (typeof state === 'string' && /^[0-9a-f]{32}$/.test(state)) {
       const { valid, value } = signer.unsign(request.cookies[cookieName(state)] ?? '')
-      const leave = valid && value ? JSON.parse(value) as Leave : undefined
-      if (leave?.state === state && leave.until > Date.now()) return leave
+      const pending = valid && value ? JSON.parse(value) as PendingAuthorization : undefined
+      if (pending?.state === state && pending.until > Date.now()) return pending
     }
     throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this authorization was not started in this browser, has expired, or was already used: start again')
   }
 
   async function callback (request: FastifyRequest<{ Querystring: Querystring }>, reply: FastifyReply) {
     const { state, auth_code: code } = request.query
-    const leave = begun(request, state)
+    const pending = pendingAuthorization(request, state)
     if (!isAuthCode(code)) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'that is not a WeChat code', { statusCode: 400 })
-    await belongsTo(leave.state, code)
+    await bindCode(pending.state, code)
     const authorization = await platform.redeem(code)
-    reply.clearCookie(cookieName(leave.state), cookieOptions(request))
+    reply.clearCookie(cookieName(pending.state), cookieOptions(request))
     const answer = await onReturn?.(authorization, request, reply)
-    return answered(answer, reply) ? answer ?? reply : reply.redirect(leave.returnTo)
+    return answered(answer, reply) ? answer ?? reply : reply.redirect(pending.returnTo)
   }
 
   /** A state accepts one code: repeating the request is allowed, a different code is not. */
-  async function belongsTo (state: string, code: string): Promise<void> {
+  async function bindCode (state: string, code: string): Promise<void> {
     const key = accountKey(platform.componentAppId, `authorize:${state}`)
     const owner = randomUUID()
-    const mine = digestOf(code)
+    const digest = digestOf(code)
     const turn = await store.acquire(key, owner, 3000)
-    if (turn.state === 'acquired' && await store.complete(key, owner, mine, LEAVE_TIME * 1000)) return
+    if (turn.state === 'acquired' && await store.complete(key, owner, digest, AUTHORIZE_TIME * 1000)) return
     const first = turn.state === 'done' ? turn.value : (await store.read(key))?.value
-    if (first !== mine) throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this authorization was already used: start again')
+    if (first !== digest) throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this authorization was already used: start again')
   }
 
   app.register(async scope => {

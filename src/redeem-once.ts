@@ -22,7 +22,7 @@ const FAILED = 'failed'
  * `remember`: milliseconds until a key is forgotten; afterwards only WeChat refuses the code. `passing`: whether the code may
  * still be valid after this error, so that repeating the request is not a replay.
  */
-export function createRedeemOnce (shared: Store, remember: number, passing: (error: unknown) => boolean = () => false): RedeemOnce {
+export function createRedeemOnce (shared: Store, remember: number, isTransient: (error: unknown) => boolean = () => false): RedeemOnce {
   const own = createMemoryStore()
 
   return async (key, redeem, log) => {
@@ -41,9 +41,9 @@ export function createRedeemOnce (shared: Store, remember: number, passing: (err
       }
       if (turn.state === 'acquired') {
         // However slow WeChat is: a concurrent request that redeemed the code again would get "code been used".
-        const letGo = keepLease(store, key, id, CONCURRENT_WAIT)
-        const outcome = await redeem().finally(letGo).catch(async (error: unknown) => {
-          await (passing(error) ? store.release(key, id) : store.complete(key, id, FAILED, remember)).catch(() => {})
+        const stopRenewing = keepLease(store, key, id, CONCURRENT_WAIT)
+        const outcome = await redeem().finally(stopRenewing).catch(async (error: unknown) => {
+          await (isTransient(error) ? store.release(key, id) : store.complete(key, id, FAILED, remember)).catch(() => {})
           throw error
         })
         // If this is lost, a concurrent request fails, nothing else: WeChat redeems a code only once.

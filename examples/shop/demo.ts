@@ -1,7 +1,7 @@
 /** `npm run demo`: the emulator and the shop. `--once`: makes one purchase without a browser; `--v3`: uses APIv3. */
 import { parseArgs } from 'node:util'
 import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
-import { whenToEnd } from '../../plugins/emulator/cli/ending.ts'
+import { onShutdown } from '../../plugins/emulator/cli/shutdown.ts'
 import { createShop } from './shop.ts'
 import { runPurchase } from './purchase-script.ts'
 
@@ -40,7 +40,7 @@ when the notification arrives. Nothing leaves this machine and no money moves.
 
 What WeChat sees: ${emulator.origin}/_emulator/dashboard
 Stop with Ctrl+C.`)
-    whenToEnd(() => { close().finally(() => process.exit()) })
+    onShutdown(() => { close().finally(() => process.exit()) })
   }
 } catch (error) {
   console.error(`demo failed at ${(error as Error).message}`)

@@ -43,7 +43,7 @@ const PAGE = /^[^/?#\s][^?#\s]{0,1023}$/
 export async function miniProgramCode (token: Pick<WechatToken, 'download'>, wanted: CodeRequest): Promise<CodePicture> {
   if (typeof wanted !== 'object' || wanted === null) throw new WechatInputError('code', 'must be an object: { scene, page } or { path }')
   const [path, what] = 'scene' in wanted ? ['/wxa/getwxacodeunlimit', ofScene(wanted)] : ['/wxa/getwxacode', ofPath(wanted)]
-  const picture = await token.download(path, { json: { ...what, ...look(wanted) } })
+  const picture = await token.download(path, { json: { ...what, ...style(wanted) } })
   const contentType = typeOf(picture)
   if (contentType === undefined) throw new WechatReplyError(path, 'the answer is not an image')
   return { picture, contentType }
@@ -60,7 +60,7 @@ function ofPath ({ path }: PathCode): object {
   return { path }
 }
 
-function look ({ version, width, color, transparent }: CodeLook): object {
+function style ({ version, width, color, transparent }: CodeLook): object {
   if (version !== undefined && !['release', 'trial', 'develop'].includes(version)) throw new WechatInputError('version', 'must be release, trial or develop')
   if (width !== undefined && !(Number.isInteger(width) && width >= 280 && width <= 1280)) throw new WechatInputError('width', 'must be a whole number of pixels from 280 to 1280')
   if (color !== undefined && ![color.r, color.g, color.b].every(part => Number.isInteger(part) && part >= 0 && part <= 255)) throw new WechatInputError('color', 'must be { r, g, b }, each from 0 to 255')

@@ -123,8 +123,8 @@ export function createShipping (token: Pick<WechatToken, 'request'>, mchId: stri
       const which = named(order)
       const answer = await token.request(QUERY, { json: 'transaction' in which ? { transaction_id: which.transaction } : { merchant_id: which.mchId, merchant_trade_no: which.number } })
       const raw = object(answer.order)
-      const isIt = 'transaction' in which ? raw.transaction_id === which.transaction : raw.merchant_trade_no === which.number && raw.merchant_id === which.mchId
-      if (!isIt) throw new WechatReplyError(QUERY, 'the answer is about another order')
+      const isSameOrder = 'transaction' in which ? raw.transaction_id === which.transaction : raw.merchant_trade_no === which.number && raw.merchant_id === which.mchId
+      if (!isSameOrder) throw new WechatReplyError(QUERY, 'the answer is about another order')
       return asStatus(raw)
     }
   }

@@ -13,7 +13,7 @@ import { accountKey } from '../store/key.ts'
 import { keepLease } from '../store/lease.ts'
 import { changeRecord, locked } from '../store/locked.ts'
 import type { Store } from '../store/store.ts'
-import { within } from '../within.ts'
+import { withTimeout } from '../with-timeout.ts'
 import type { Component } from './component.ts'
 import { digestOf } from './push.ts'
 
@@ -114,12 +114,12 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
 
   /** `entry`: removes only this one; a newer one stays. */
   async function settle (appId: string, entry?: Pending): Promise<void> {
-    const isIt = (kept: Pending | undefined) => kept !== undefined && (!entry || kept.refreshToken === entry.refreshToken)
-    if (isIt(unsaved.get(appId))) unsaved.delete(appId)
-    if (!isIt((await pending())[appId])) return
+    const matches = (kept: Pending | undefined) => kept !== undefined && (!entry || kept.refreshToken === entry.refreshToken)
+    if (matches(unsaved.get(appId))) unsaved.delete(appId)
+    if (!matches((await pending())[appId])) return
     await changeRecord(store, PENDING, YEAR, value => {
       const { [appId]: kept, ...others } = recordIn(value)
-      return JSON.stringify(kept && !isIt(kept) ? { ...others, [appId]: kept } : others)
+      return JSON.stringify(kept && !matches(kept) ? { ...others, [appId]: kept } : others)
     })
   }
 
@@ -128,9 +128,9 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
     if (!await pendingOf(appId)) return
     await locked(store, keyOf(`hand_over:${appId}`), async () => {
       for (let entry = await pendingOf(appId); entry; entry = await pendingOf(appId)) {
-        const { refreshToken, ...said } = entry
-        const authorization = hidden({ appId, ...said }, { refreshToken })
-        await within(HANDLER_TIMEOUT, async () => await onAuthorized(authorization), () => new WechatError('WECHAT_TIMEOUT', `onAuthorized took longer than ${HANDLER_TIMEOUT} ms`, { statusCode: 503, retryable: true }))
+        const { refreshToken, ...rest } = entry
+        const authorization = hidden({ appId, ...rest }, { refreshToken })
+        await withTimeout(HANDLER_TIMEOUT, async () => await onAuthorized(authorization), () => new WechatError('WECHAT_TIMEOUT', `onAuthorized took longer than ${HANDLER_TIMEOUT} ms`, { statusCode: 503, retryable: true }))
           .catch((error: unknown) => { throw withoutSecret(error, refreshToken) })
         await settle(appId, entry)
       }
@@ -215,7 +215,7 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
   async function refreshTokenFor (appId: string): Promise<string> {
     let refreshToken
     try {
-      refreshToken = await within(HANDLER_TIMEOUT, async () => await refreshTokenOf(appId), () => new Error(`refreshTokenOf took longer than ${HANDLER_TIMEOUT} ms`))
+      refreshToken = await withTimeout(HANDLER_TIMEOUT, async () => await refreshTokenOf(appId), () => new Error(`refreshTokenOf took longer than ${HANDLER_TIMEOUT} ms`))
     } catch (err) {
       log.error({ err, appId }, 'fastify-wechat-pay: refreshTokenOf failed')
       throw new WechatError('WECHAT_PROVIDER', 'refreshTokenOf failed', { statusCode: 503, retryable: true })

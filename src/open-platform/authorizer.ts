@@ -58,10 +58,10 @@ export function createAuthorizer (appId: string, { component, refresh, endpoints
 }
 
 /** The same object for all accounts of the platform, so that comparing an account's options finds no change. */
-const faces = new WeakMap<Component, AccountComponent>()
+const accountComponents = new WeakMap<Component, AccountComponent>()
 
 function shown (component: Component): AccountComponent {
-  let face = faces.get(component)
-  if (!face) faces.set(component, face = { appId: component.appId, get: component.get, key: component.key })
-  return face
+  let accountComponent = accountComponents.get(component)
+  if (!accountComponent) accountComponents.set(component, accountComponent = { appId: component.appId, get: component.get, key: component.key })
+  return accountComponent
 }

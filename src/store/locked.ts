@@ -8,13 +8,13 @@ import type { Store } from './store.ts'
 /** Renewed while the work runs; a process that dies holds the others up no longer than this. */
 const LEASE = 3000
 /** Milliseconds that one waits for another. */
-const PATIENCE = 10_000
+const WAIT_TIMEOUT = 10_000
 /** No value lives longer: the lease is given although there is one. */
 const ANY_TTL = Number.MAX_SAFE_INTEGER
 
 /** @throws WechatError `WECHAT_TIMEOUT` (503) if another holds it for too long; `WECHAT_STORE` (503) while the store is away */
 async function take (store: Store, key: string, owner: string): Promise<void> {
-  const deadline = performance.now() + PATIENCE
+  const deadline = performance.now() + WAIT_TIMEOUT
   while ((await store.acquire(key, owner, LEASE, ANY_TTL)).state !== 'acquired') {
     if (performance.now() > deadline) throw new WechatError('WECHAT_TIMEOUT', 'another process is at it, and does not come to an end', { statusCode: 503, retryable: true })
     await sleep(15 + 20 * Math.random())

@@ -8,7 +8,7 @@ import type { EmulatorConfig } from '../control/config.ts'
 import { environment } from '../control/environment.ts'
 import { TRUST_STORE_PASSWORD, trustFiles } from '../keys/trust-files.ts'
 import { writeFiles } from '../server/data.ts'
-import { whenToEnd } from './ending.ts'
+import { onShutdown } from './shutdown.ts'
 import { startProxy } from './proxy.ts'
 import type { Running } from './running.ts'
 
@@ -73,7 +73,7 @@ async function execute (command: string[], env: Record<string, string>): Promise
   const options = `${process.env.NODE_OPTIONS ?? ''} --import ${JSON.stringify(redirect)}`.trim()
   const child = spawn(command[0] as string, command.slice(1), { stdio: 'inherit', env: { ...process.env, ...env, NODE_OPTIONS: options } })
   // Ctrl+C in a terminal reaches both processes, so do not send SIGINT again: a second one would force the command to quit. Wait for the command to end first.
-  whenToEnd(signal => { if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal) })
+  onShutdown(signal => { if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal) })
   // Later signals are also left to the command.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
   return await new Promise((resolve, reject) => {

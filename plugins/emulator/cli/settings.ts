@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { CreateEmulatorOptions } from '../server/emulator.ts'
 import type { SubMerchant, StateOptions } from '../state/state.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { VERBS } from './verbs.ts'
 
 type Kind = 'text' | 'number' | 'port' | 'switch' | 'list'

@@ -75,9 +75,9 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
   const listeners = new Set<() => void>()
   let gathering: NodeJS.Timeout | undefined
   const onChange = () => {
-    if (listeners.size > 0) gathering ??= setTimeout(tell, GATHERED)
+    if (listeners.size > 0) gathering ??= setTimeout(sendChange, GATHERED)
   }
-  function tell (): void {
+  function sendChange (): void {
     gathering = undefined
     for (const listener of listeners) listener()
   }

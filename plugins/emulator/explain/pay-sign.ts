@@ -11,7 +11,7 @@ import { explainV2 } from './v2.ts'
 
 export interface RefusedPaySign {
   /** As the page sent them. */
-  said: Record<string, unknown>
+  params: Record<string, unknown>
   order: Order
   account: Account
   merchantKey: KeyObject
@@ -19,9 +19,9 @@ export interface RefusedPaySign {
   isApp?: boolean
 }
 
-export function explainPaySign ({ said, order, account, merchantKey, isApp = false }: RefusedPaySign): Explanation {
-  const text = (name: string) => said[name] === undefined ? '' : String(said[name])
-  const claims = claimProblems(said, order, isApp)
+export function explainPaySign ({ params, order, account, merchantKey, isApp = false }: RefusedPaySign): Explanation {
+  const text = (name: string) => params[name] === undefined ? '' : String(params[name])
+  const claims = claimProblems(params, order, isApp)
   const explanation = order.sign_type === 'RSA'
     ? explainRsa(isApp ? [text('appid'), text('timestamp'), text('noncestr'), text('prepayid')] : [text('appId'), text('timeStamp'), text('nonceStr'), text('package')], text(isApp ? 'sign' : 'paySign'), merchantKey)
     : explainV2({
@@ -37,12 +37,12 @@ export function explainPaySign ({ said, order, account, merchantKey, isApp = fal
   return claims.length === 0 ? explanation : { ...explanation, mistakes: [...claims.map(mistake), ...explanation.mistakes.filter(({ id }) => id !== 'unknown' && id !== 'other-text')] }
 }
 
-function claimProblems (said: Record<string, unknown>, order: Order, isApp: boolean): MistakeId[] {
+function claimProblems (params: Record<string, unknown>, order: Order, isApp: boolean): MistakeId[] {
   const appId = order.sub_appid || order.appid
   return [
-    ...(said[isApp ? 'appid' : 'appId'] === appId ? [] : ['another-app-id' as const]),
-    ...(isApp || said.signType === order.sign_type ? [] : ['sign-type-other' as const]),
-    ...(isApp || typeof said.timeStamp === 'string' ? [] : ['timestamp-number' as const])
+    ...(params[isApp ? 'appid' : 'appId'] === appId ? [] : ['another-app-id' as const]),
+    ...(isApp || params.signType === order.sign_type ? [] : ['sign-type-other' as const]),
+    ...(isApp || typeof params.timeStamp === 'string' ? [] : ['timestamp-number' as const])
   ]
 }
 

@@ -117,7 +117,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
     throw error
   })
   secure.port = listening
-  lock?.tell(origin)
+  lock?.setOrigin(origin)
 
   await keys
   platform?.start()

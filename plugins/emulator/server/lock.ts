@@ -14,7 +14,7 @@ export interface Running {
 
 export interface Lock {
   /** Writes the emulator's origin into the lock file, for commands that look for it. */
-  tell (origin: string): void
+  setOrigin (origin: string): void
   release (): void
 }
 
@@ -39,12 +39,12 @@ export async function lockData (dir: string, id: string): Promise<Lock> {
   const place = realpathSync(dir)
   const file = fileIn(place)
   const own = (origin: string) => JSON.stringify({ id, pid: process.pid, origin } satisfies Running)
-  const refusal = (other: Running | undefined) => new Error(`${dir} is in use by another emulator${other?.origin ? `: ${other.origin}` : ''}${other ? ` (process ${other.pid})` : ''}`)
-  if (held.has(place)) throw refusal(readLock(place))
+  const inUse = (other: Running | undefined) => new Error(`${dir} is in use by another emulator${other?.origin ? `: ${other.origin}` : ''}${other ? ` (process ${other.pid})` : ''}`)
+  if (held.has(place)) throw inUse(readLock(place))
 
   for (let tries = 0; !create(); tries++) {
     const other = readLock(place)
-    if (tries > 2 || (other && await isAlive(other))) throw refusal(other)
+    if (tries > 2 || (other && await isAlive(other))) throw inUse(other)
     // Of two concurrent processes only one can rename the stale lock. If it was replaced meanwhile, put it back.
     const aside = `${file}.${id}`
     try {
@@ -52,7 +52,7 @@ export async function lockData (dir: string, id: string): Promise<Lock> {
     } catch { continue }
     if (readAside(aside) !== other?.id) {
       renameSync(aside, file)
-      throw refusal(readLock(place))
+      throw inUse(readLock(place))
     }
     rmSync(aside)
   }
@@ -69,7 +69,7 @@ export async function lockData (dir: string, id: string): Promise<Lock> {
   }
 
   return {
-    tell: origin => writeFileSync(file, own(origin), { mode: 0o600 }),
+    setOrigin: origin => writeFileSync(file, own(origin), { mode: 0o600 }),
     release () {
       held.delete(place)
       if (readLock(place)?.id === id) rmSync(file, { force: true })
@@ -105,8 +105,8 @@ function exists (pid: number): boolean {
 export async function askHealth (origin: string): Promise<string | undefined> {
   try {
     const { body } = await request(`${origin}/_emulator/health`, { signal: AbortSignal.timeout(TIMEOUT) })
-    const said = await body.json() as { id?: unknown }
-    return typeof said.id === 'string' ? said.id : undefined
+    const health = await body.json() as { id?: unknown }
+    return typeof health.id === 'string' ? health.id : undefined
   } catch (error) {
     return (error as Error).name === 'TimeoutError' ? 'silent' : undefined
   }

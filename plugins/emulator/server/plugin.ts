@@ -7,7 +7,7 @@ import { control } from '../control/control.ts'
 import { faults } from '../faults/faults.ts'
 import { journal } from '../control/journal.ts'
 import { answerInWechatsCase } from '../wechat/header-names.ts'
-import { answerTheUnknown } from '../wechat/unknown.ts'
+import { answerUnknownPaths } from '../wechat/unknown-paths.ts'
 import { createNotificationFaults } from '../faults/notification-faults.ts'
 import { createNotifier } from '../notifications/notifier.ts'
 import { apiFaults } from '../wechat/api-faults.ts'
@@ -69,7 +69,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
     verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), pki.v3.merchant.publicKey, Buffer.from(signature, 'base64')),
     after: timers.after,
     contracts: { contractSigned: notifier.contractSigned, paid: notifier.paid },
-    bank: { bankKey: () => pki.v3.wechat.publicKey.export({ type: 'pkcs1', format: 'pem' }) as string, opened: sensitiveReader(state, pki.v3) },
+    bank: { bankKey: () => pki.v3.wechat.publicKey.export({ type: 'pkcs1', format: 'pem' }) as string, decrypt: sensitiveReader(state, pki.v3) },
     notices: {
       shared: (share, receiver) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账', content: shareNotice(state.account.mchId, share, receiver) }),
       takenBack: (back, share) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账回退', content: returnNotice(state.account.mchId, back, share) })
@@ -80,7 +80,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
       state.events.emit('change')
     }
   })
-  const v3 = payV3(app, state, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
+  const v3 = payV3(app, state, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, sendEvent: notifier.event, after: timers.after })
   officialAccountCalls(app, state, account)
   const mini = miniProgram(app, state, account, pay)
   if (platform) {
@@ -91,7 +91,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   bridge(app, state, account, pay, v3, mini, pki.v3)
   const { secureOrigin = () => undefined, names = [], id = randomUUID(), publicHosts = [] } = options.parts ?? {}
   control(app, state, { account, mini, pay, v3, notifier, faults: callFaults, notificationFaults, journal: calls, pki, secureOrigin, names, id, publicHosts, platform })
-  answerTheUnknown(app, state, options.parts !== undefined)
+  answerUnknownPaths(app, state, options.parts !== undefined)
   app.addHook('onClose', async () => {
     pay.refunds.close()
     timers.close()

@@ -83,10 +83,10 @@ export function createSharing (state: State, { orders, refunds, after, shared, t
 
   function share (wanted: Pick<Share, 'out_order_no' | 'sub_mch_id' | 'transaction_id' | 'unfreeze' | 'description' | 'notify_url'> & { receivers: Array<Omit<ShareReceiver, 'detail_id'>> }): Share | ShareProblem {
     const key = orderKey(wanted.out_order_no, wanted.sub_mch_id)
-    const told = ({ transaction_id: id, unfreeze, receivers: list }: Pick<Share, 'transaction_id' | 'unfreeze'> & { receivers: Array<Omit<ShareReceiver, 'detail_id'>> }) =>
+    const fingerprint = ({ transaction_id: id, unfreeze, receivers: list }: Pick<Share, 'transaction_id' | 'unfreeze'> & { receivers: Array<Omit<ShareReceiver, 'detail_id'>> }) =>
       JSON.stringify([id, unfreeze, list.map(({ type, account, amount, description }) => [type, account, amount, description])])
     const before = shares.get(key)
-    if (before && told(before) === told(wanted)) return before
+    if (before && fingerprint(before) === fingerprint(wanted)) return before
     const order = orders.named({ transaction_id: wanted.transaction_id }, wanted.sub_mch_id)
     if (!order || order.transaction_id === '') return 'no-order'
     if (!order.profit_sharing) return 'not-shared'

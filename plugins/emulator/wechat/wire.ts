@@ -51,13 +51,13 @@ export interface V2Signer {
   /** The merchant's API key, or the sandbox's. */
   apiKey: string
   sub?: { sub_mch_id: string, sub_appid: string }
-  saysAppid?: boolean
+  includesAppid?: boolean
 }
 
 /** The answer to a verified call, signed with the call's algorithm. */
-export function signed ({ state, signType, apiKey, sub, saysAppid = true }: V2Signer, values: Values): Values {
+export function signed ({ state, signType, apiKey, sub, includesAppid = true }: V2Signer, values: Values): Values {
   const { appId, mchId } = state.account
-  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', ...(saysAppid && { appid: appId }), mch_id: mchId, ...sub, nonce_str: state.random.hex(8), ...values })
+  const all = withoutEmpty({ return_code: 'SUCCESS', return_msg: 'OK', ...(includesAppid && { appid: appId }), mch_id: mchId, ...sub, nonce_str: state.random.hex(8), ...values })
   return { ...all, sign: signV2(Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value ?? '')])), apiKey, signType) }
 }
 

@@ -14,7 +14,7 @@ import type { PayV3 } from '../v3/v3.ts'
 import { bodyJson } from '../wire.ts'
 import type { Order, State } from '../../state/state.ts'
 
-type Said = Record<string, unknown>
+type Params = Record<string, unknown>
 
 /** Pages that called wx.config, to recognize a signature made for an earlier page. */
 const PAGES_KEPT = 20
@@ -25,35 +25,35 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
   app.get('/_emulator/bridge.js', async (_request, reply) =>
     reply.type('text/javascript; charset=utf-8').header('cache-control', 'no-store').send(SCRIPT))
 
-  function verifyConfig (request: FastifyRequest, said: Said): string {
-    const address = String(said.url)
+  function verifyConfig (request: FastifyRequest, params: Params): string {
+    const address = String(params.url)
     const url = address.split('#')[0] as string
-    if (said.appId !== state.account.appId) return 'invalid appid'
+    if (params.appId !== state.account.appId) return 'invalid appid'
     if (!URL.canParse(url) || !state.isOurDomain(new URL(url).host)) return 'invalid url domain'
     const right = account.liveTickets().some(ticket => signJssdk({
       jsapi_ticket: ticket,
-      noncestr: String(said.verifyNonceStr),
-      timestamp: Number(said.verifyTimestamp),
+      noncestr: String(params.verifyNonceStr),
+      timestamp: Number(params.verifyTimestamp),
       url
-    }) === said.verifySignature)
+    }) === params.verifySignature)
     if (!right) {
       const earlierPages = pages.filter(page => page !== url)
-      request.wechatExplanation = () => explainJssdk({ nonce: String(said.verifyNonceStr), timestamp: String(said.verifyTimestamp), url, address, signature: String(said.verifySignature), earlierPages, ...account.ticketsForExplaining() })
+      request.wechatExplanation = () => explainJssdk({ nonce: String(params.verifyNonceStr), timestamp: String(params.verifyTimestamp), url, address, signature: String(params.verifySignature), earlierPages, ...account.ticketsForExplaining() })
     }
     if (pages.push(url) > PAGES_KEPT) pages.shift()
     return right ? 'ok' : 'invalid signature'
   }
 
   /** The path of the cashier, or an error. */
-  function verifyPayment (request: FastifyRequest, said: Said): { cashier: string } | { problem: string } {
-    const order = pay.orders.atCashier(said, order => explainLater(request, said, order))
+  function verifyPayment (request: FastifyRequest, params: Params): { cashier: string } | { problem: string } {
+    const order = pay.orders.atCashier(params, order => explainLater(request, params, order))
     if (typeof order === 'string') return { problem: order }
     if (order.trade_state !== 'NOTPAY') return { problem: order.trade_state === 'CLOSED' ? '订单已关闭' : '该订单已支付' }
     return { cashier: `/_emulator/cashier/${order.prepay_id}` }
   }
 
-  function explainLater (request: FastifyRequest, said: Said, order: Order, isApp = false): void {
-    request.wechatExplanation = () => explainPaySign({ said, order, account: state.account, merchantKey: keys.merchant.publicKey, isApp })
+  function explainLater (request: FastifyRequest, params: Params, order: Order, isApp = false): void {
+    request.wechatExplanation = () => explainPaySign({ params, order, account: state.account, merchantKey: keys.merchant.publicKey, isApp })
   }
 
   // Pages on any host may call, as in WeChat's browser; the body is text, so no CORS preflight is needed.
@@ -79,8 +79,8 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
 
   app.post('/_emulator/bridge/requestPayment', async (request, reply) => {
     open(reply)
-    const { appId = state.account.appId, ...said } = bodyJson(request) ?? {}
-    const verdict = state.appIds.includes(String(appId)) ? verifyPayment(request, { ...said, appId }) : { problem: 'appId无效' }
+    const { appId = state.account.appId, ...params } = bodyJson(request) ?? {}
+    const verdict = state.appIds.includes(String(appId)) ? verifyPayment(request, { ...params, appId }) : { problem: 'appId无效' }
     return 'cashier' in verdict ? verdict : { err_msg: 'requestPayment:fail', err_desc: verdict.problem }
   })
 
@@ -97,16 +97,16 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
   // With needResult 0, WeChat acts on the code itself: here it opens the cashier.
   app.post('/_emulator/bridge/scanQRCode', async (request, reply) => {
     open(reply)
-    const said = bodyJson(request) ?? {}
-    const order = await scan(String(said.text), state, pay.orders, undefined)
+    const params = bodyJson(request) ?? {}
+    const order = await scan(String(params.text), state, pay.orders, undefined)
     return typeof order === 'string' ? { err_msg: 'scanQRCode:fail', err_desc: order } : { cashier: `/_emulator/cashier/${pay.orders.prepay(order)}` }
   })
 
   app.post('/_emulator/bridge/requestMerchantTransfer', async (request, reply) => {
     open(reply)
-    const said = bodyJson(request) ?? {}
-    const bill = transfers.findByPackage(String(said.package))
-    const problem = said.appId !== state.account.appId ? 'appId与发起转账的appid不一致' : said.mchId !== state.account.mchId && said.subMchId !== bill?.sub_mch_id ? 'mchId与发起转账的商户号不一致' : !bill ? 'package无效' : bill.state !== 'WAIT_USER_CONFIRM' ? '单据状态不允许确认收款' : undefined
+    const params = bodyJson(request) ?? {}
+    const bill = transfers.findByPackage(String(params.package))
+    const problem = params.appId !== state.account.appId ? 'appId与发起转账的appid不一致' : params.mchId !== state.account.mchId && params.subMchId !== bill?.sub_mch_id ? 'mchId与发起转账的商户号不一致' : !bill ? 'package无效' : bill.state !== 'WAIT_USER_CONFIRM' ? '单据状态不允许确认收款' : undefined
     return problem === undefined ? { cashier: `/_emulator/transfer/${bill?.transfer_bill_no}` } : { err_msg: 'requestMerchantTransfer:fail', err_desc: problem }
   })
 
@@ -117,8 +117,8 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
 
   // The parameters an app passes to WeChat's SDK (PayReq).
   app.post('/_emulator/bridge/sendPayReq', async request => {
-    const said = bodyJson(request) ?? {}
-    const order = pay.orders.atCashierOfApp(said, order => explainLater(request, said, order, true))
+    const params = bodyJson(request) ?? {}
+    const order = pay.orders.atCashierOfApp(params, order => explainLater(request, params, order, true))
     return typeof order === 'string' ? { errCode: -1, errStr: order } : { errCode: 0, cashier: `/_emulator/cashier/${order.prepay_id}` }
   })
 

@@ -92,7 +92,7 @@ export function shipping (call: AccountCall, state: State, { orders, refunds }: 
       ...(text(number) && { tracking_no: text(number) }), ...(text(company) && { express_company: text(company) }), goods_desc: text(goods), upload_time: Math.floor(Date.parse(text(given.upload_time)) / 1000), ...(contact !== undefined && { contact })
     }))
     const isComplete = given.delivery_mode === 1 || given.is_all_delivered === true
-    if (before && told(before) === told({ ...before, logistics_type: given.logistics_type as number, delivery_mode: given.delivery_mode as number, state: isComplete ? 'shipped' : 'shipping', shipping_list: list })) return refuse(10060023, '发货信息未更新')
+    if (before && fingerprint(before) === fingerprint({ ...before, logistics_type: given.logistics_type as number, delivery_mode: given.delivery_mode as number, state: isComplete ? 'shipped' : 'shipping', shipping_list: list })) return refuse(10060023, '发货信息未更新')
     // A completed shipping can be changed once.
     if (before && before.finish_shipping_count >= 2) return refuse(10060003, '支付单已使用重新发货机会')
     shipped.set(order.transaction_id, {
@@ -142,5 +142,5 @@ export function shipping (call: AccountCall, state: State, { orders, refunds }: 
 }
 
 /** The part of an upload that must differ from the previous one. */
-const told = ({ logistics_type: way, delivery_mode: mode, state, shipping_list: list }: Shipped) =>
+const fingerprint = ({ logistics_type: way, delivery_mode: mode, state, shipping_list: list }: Shipped) =>
   JSON.stringify([way, mode, state, list.map(({ upload_time: _at, ...parcel }) => parcel)])

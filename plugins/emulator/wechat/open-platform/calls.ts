@@ -30,7 +30,7 @@ export function componentCalls (app: FastifyInstance, state: State, platform: Op
     const { access_token: token, appid } = request.query
     const wrong = path === '/cgi-bin/token' && appid === account.appId
       ? refuse(61024, 'must use api(api_component_token) to get token for component acct')
-      : token ? platform.refusalOf(token, path) : undefined
+      : token ? platform.callProblem(token, path) : undefined
     if (wrong) return reply.type('application/json; charset=utf-8').send(JSON.stringify(withRid(wrong, state)))
   })
 

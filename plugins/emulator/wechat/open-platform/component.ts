@@ -61,8 +61,8 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
   const authCodes = memory.table<Code & { appId: string }>('componentAuthCodes')
   const authorizations = memory.table<Authorization>('componentAuthorizations')
 
-  const known = (name: keyof ComponentAccount, madeUp: () => string): string => {
-    const value = options[name] ?? settings.get(name) ?? madeUp()
+  const known = (name: keyof ComponentAccount, generate: () => string): string => {
+    const value = options[name] ?? settings.get(name) ?? generate()
     settings.set(name, value)
     return value
   }
@@ -129,7 +129,7 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
   }
 
   /** The error if the token belongs to a platform and does not allow this call. */
-  function refusalOf (value: string, path: string) {
+  function callProblem (value: string, path: string) {
     if (tokens.has(value)) return refuse(61015, 'must use biz account token for not component api')
     for (const shop of shops) {
       const token = tokensOf(shop).get(value)
@@ -169,7 +169,7 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
     forgetOld(authCodes)
     const code = `queryauthcode@@@${random.word(60)}`
     authCodes.set(code, { appId, until: state.now() + AUTH_CODE_LIFE, used: false })
-    pushes.tell(before ? 'updateauthorized' : 'authorized', {
+    pushes.pushEvent(before ? 'updateauthorized' : 'authorized', {
       AuthorizerAppid: appId,
       AuthorizationCode: code,
       AuthorizationCodeExpiredTime: Math.floor((state.wireNow() + AUTH_CODE_LIFE) / 1000),
@@ -207,7 +207,7 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
     shops,
     pushes,
     tokenProblem,
-    refusalOf,
+    callProblem,
     createPreAuthCode,
     isPreAuthCode,
     authorize,
@@ -235,7 +235,7 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
       const authorization = active(appId)
       if (!authorization) return false
       authorization.state = 'unauthorized'
-      pushes.tell('unauthorized', { AuthorizerAppid: appId })
+      pushes.pushEvent('unauthorized', { AuthorizerAppid: appId })
       changed()
       return true
     },

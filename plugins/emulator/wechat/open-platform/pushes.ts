@@ -1,7 +1,7 @@
 /** WeChat's pushes to a platform: encrypted XML to its URL for authorization events. */
 import type { FastifyBaseLogger } from 'fastify'
 import { request } from 'undici'
-import { createAppointments } from '../../state/appointments.ts'
+import { createScheduler } from '../../state/scheduler.ts'
 import type { Delivery, State } from '../../state/state.ts'
 import { v2Xml } from '../wire.ts'
 import type { Values } from '../wire.ts'
@@ -20,7 +20,7 @@ const TICKET_EVERY = 600
 /** Minimum milliseconds between tickets, for any timeScale. */
 const LEAST = 100
 /** How long the platform has to answer, in milliseconds. */
-const PATIENCE = 5000
+const TIMEOUT = 5000
 /** How long closing waits for running pushes, in milliseconds. */
 const GRACE = 200
 
@@ -36,7 +36,7 @@ export interface PushParts {
 export function createPushes (state: State, { account, log, newTicket }: PushParts) {
   const settings = state.memory.table<string>('component')
   const pending = state.memory.table<Push>('componentPushes')
-  const turns = createAppointments(state)
+  const scheduler = createScheduler(state)
   const underWay = new Set<Promise<unknown>>()
   const ended = new AbortController()
   let closed = false
@@ -83,7 +83,7 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
   async function deliver (delivery: Delivery): Promise<void> {
     const { url, request: { headers, body } } = delivery
     try {
-      const reply = await request(url, { method: 'POST', headers, body, signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ended.signal]) })
+      const reply = await request(url, { method: 'POST', headers, body, signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ended.signal]) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
       // The plain word; that surrounding whitespace is accepted is a guess.
       delivery.accepted = reply.statusCode === 200 && delivery.reply.body.trim() === 'success'
@@ -110,7 +110,7 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
   function again (key: string, push: Push): void {
     if (closed) return
     pending.set(key, push)
-    turns.make(key, push.since, (SCHEDULE[push.attempt - 2] ?? 0) * 1000 * state.timeScale, () => { if (pending.get(key) === push) run(attempt(key, push)) })
+    scheduler.schedule(key, push.since, (SCHEDULE[push.attempt - 2] ?? 0) * 1000 * state.timeScale, () => { if (pending.get(key) === push) run(attempt(key, push)) })
   }
 
   /** Delivery errors are recorded in the delivery; anything thrown is a bug in the emulator. */
@@ -125,7 +125,7 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
 
   function schedule (): void {
     if (closed || url() === '' || settings.get('pushing') !== 'yes') return
-    turns.make('next ticket', state.now(), Math.max(LEAST, TICKET_EVERY * 1000 * state.timeScale), () => run(pushTicket()))
+    scheduler.schedule('next ticket', state.now(), Math.max(LEAST, TICKET_EVERY * 1000 * state.timeScale), () => run(pushTicket()))
   }
 
   return {
@@ -147,7 +147,7 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
       if (url() === '') throw new Error('no URL to push to: set the component\'s url')
       return await pushTicket()
     },
-    tell (infoType: Exclude<InfoType, 'component_verify_ticket'>, values: Values): void {
+    pushEvent (infoType: Exclude<InfoType, 'component_verify_ticket'>, values: Values): void {
       if (closed || url() === '') return
       // Recorded so that the dashboard shows it. That it is lost rather than sent later is a guess.
       if (!hasAnswered()) return run(send(infoType, 1, { url: url(), body: '' }, 'not sent: the URL has not answered "success" to a ticket yet'))
@@ -159,7 +159,7 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
     },
     async close (): Promise<void> {
       closed = true
-      turns.close()
+      scheduler.close()
       const grace = setTimeout(() => ended.abort(), GRACE)
       await Promise.allSettled(underWay)
       clearTimeout(grace)

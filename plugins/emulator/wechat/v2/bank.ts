@@ -26,17 +26,17 @@ export interface BankParts {
   /** The public key: PKCS#1, PEM. */
   bankKey (): string
   /** Decrypts a field; undefined if it was not encrypted with `bankKey`. */
-  opened (value: unknown): string | undefined
+  decrypt (value: unknown): string | undefined
 }
 
-export function v2Bank (route: V2Register, state: State, { bankKey, opened }: BankParts): void {
+export function v2Bank (route: V2Register, state: State, { bankKey, decrypt }: BankParts): void {
   const transfers = state.memory.table<BankTransfer>('bankTransfers')
 
   route('/risk/getpublickey', () => ({ result_code: 'SUCCESS', mch_id: state.account.mchId, pub_key: bankKey() }), { cert: true, appid: false, signedReply: false })
 
   route('/mmpaysptrans/pay_bank', ({ fields }) => {
     for (const name of ['partner_trade_no', 'enc_bank_no', 'enc_true_name', 'bank_code', 'amount']) if (!fields[name]) return businessFailed('PARAM_ERROR', `参数错误:${name}`)
-    const [bankNo, name] = [opened(fields.enc_bank_no), opened(fields.enc_true_name)]
+    const [bankNo, name] = [decrypt(fields.enc_bank_no), decrypt(fields.enc_true_name)]
     if (bankNo === undefined || name === undefined) return businessFailed('PARAM_ERROR', '解密失败，请使用RSA公钥加密')
     const amount = Number(fields.amount)
     if (!Number.isInteger(amount) || amount < 1) return businessFailed('PARAM_ERROR', '参数错误:amount')

@@ -17,7 +17,7 @@ export interface V2Route extends Pick<Endpoint, 'cert' | 'appid' | 'mchId' | 'si
   /** The key that signs. Default: the merchant's. */
   apiKey?: () => string
   /** False if the answer does not contain the appid. */
-  saysAppid?: boolean
+  includesAppid?: boolean
   /** The answer's fields are in alphabetical order. */
   isSorted?: boolean
 }
@@ -50,7 +50,7 @@ export function v2Register (app: FastifyInstance, state: State): V2Register {
     return sub && (appId === '' || appId === sub.subAppId) ? { sub_mch_id: id, sub_appid: appId } : undefined
   }
 
-  return (path, handler, { cert = false, appid = 'appid', mchId = 'mch_id', signType: only, signedReply = true, apiKey = () => account.apiKey, isSorted = false, saysAppid = true } = {}) => {
+  return (path, handler, { cert = false, appid = 'appid', mchId = 'mch_id', signType: only, signedReply = true, apiKey = () => account.apiKey, isSorted = false, includesAppid = true } = {}) => {
     app.post(path, async (request, reply) => {
       if (cert && !showsCertificate(request)) return reply.code(400).type('text/html').send(NO_CERTIFICATE)
       let fields: Fields
@@ -77,8 +77,8 @@ export function v2Register (app: FastifyInstance, state: State): V2Register {
       const answer = fault ? businessFailed(fault, '系统超时') : await handler({ fields, signType, sub }, reply)
       if (isReply(answer)) return answer
       if (answer.return_code === 'FAIL') return sendV2(reply, answer)
-      const own = { ...(saysAppid && appid === 'appid' && { appid: fields.appid as string }), ...answer }
-      const values = signedReply ? signed({ state, signType, apiKey: apiKey(), saysAppid, ...(sub.sub_mch_id && { sub }) }, own) : undefined
+      const own = { ...(includesAppid && appid === 'appid' && { appid: fields.appid as string }), ...answer }
+      const values = signedReply ? signed({ state, signType, apiKey: apiKey(), includesAppid, ...(sub.sub_mch_id && { sub }) }, own) : undefined
       return values
         ? sendV2(reply, isSorted ? Object.fromEntries(Object.entries(values).sort(([one], [other]) => one < other ? -1 : 1)) : values)
         : reply.type('text/plain').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', ...answer }))

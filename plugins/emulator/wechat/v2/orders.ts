@@ -99,7 +99,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
   const query: V2Handler = ({ fields, sub }) => {
     const order = named(fields, sub.sub_mch_id)
     if (!order) return businessFailed('ORDERNOTEXIST', 'order not exist')
-    const common = { result_code: 'SUCCESS', out_trade_no: order.out_trade_no, device_info: order.device_info, trade_state: order.trade_state, trade_state_desc: STATE_WORDS[order.trade_state] }
+    const common = { result_code: 'SUCCESS', out_trade_no: order.out_trade_no, device_info: order.device_info, trade_state: order.trade_state, trade_state_desc: STATE_TEXTS[order.trade_state] }
     if (order.transaction_id !== '') return { ...common, attach: order.attach, ...paidFields(order) }
     // Recorded: an unpaid order has no attach; a closed one has an empty attach and no total_fee.
     return order.trade_state === 'CLOSED' ? { ...common, attach: null } : { ...common, total_fee: order.total_fee }
@@ -257,7 +257,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
   }
 }
 
-export const STATE_WORDS = { NOTPAY: '订单未支付', USERPAYING: '需要用户输入支付密码', SUCCESS: '支付成功', REFUND: '订单发生过退款，退款详情请查询退款单', CLOSED: '订单已关闭', REVOKED: '订单已撤销', PAYERROR: '支付失败' } as const
+export const STATE_TEXTS = { NOTPAY: '订单未支付', USERPAYING: '需要用户输入支付密码', SUCCESS: '支付成功', REFUND: '订单发生过退款，退款详情请查询退款单', CLOSED: '订单已关闭', REVOKED: '订单已撤销', PAYERROR: '支付失败' } as const
 
 /** The fields of an order that all trade types share. */
 export function orderFields (fields: V2Request['fields']) {

@@ -1,7 +1,7 @@
 /** refund and refundquery. */
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import { createAppointments } from '../../state/appointments.ts'
+import { createScheduler } from '../../state/scheduler.ts'
 import { chinaTime } from '../../state/state.ts'
 import type { Order, Refund, State } from '../../state/state.ts'
 import type { V2Register } from './check-request.ts'
@@ -17,7 +17,7 @@ export interface NewRefund { number: string, fee: number, reason: string, notify
 
 /** `settled`: called when a refund has reached a final state. */
 export function v2Refunds (route: V2Register, state: State, orders: V2Orders, settled: (refund: Refund) => void) {
-  const ends = createAppointments(state)
+  const scheduler = createScheduler(state)
   // Indexes, so that no lookup iterates over all refunds.
   const byId = new Map<string, Refund>()
   const byTransaction = new Map<string, Refund[]>()
@@ -81,7 +81,7 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
   }
 
   function awaitEnd (refund: Refund): void {
-    ends.make(refund.out_refund_no, refund.created_at, state.refundDelay * 1000 * state.timeScale, () => {
+    scheduler.schedule(refund.out_refund_no, refund.created_at, state.refundDelay * 1000 * state.timeScale, () => {
       if (refund.refund_status === 'PROCESSING') settle(refund, 'SUCCESS')
     })
   }
@@ -158,7 +158,7 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
     settle,
     /** Reverses the payment: the full amount, immediately. */
     giveBack: (order: Order) => { state.balance -= order.total_fee },
-    close: ends.close
+    close: scheduler.close
   }
 }
 

@@ -9,7 +9,7 @@ import type { V3Call } from './check-request.ts'
 import { refuse } from './wire.ts'
 
 /** `sealed`: encrypts with the merchant's certificate. */
-export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: string) => string): void {
+export function v3Bills ({ route, state, storeFile, readFile }: V3Area, encrypt: (text: string) => string): void {
   function offer ({ request, query }: V3Call, text: (day: string) => string | undefined) {
     const { bill_date: date = '', tar_type: type } = query
     const day = date.replaceAll('-', '')
@@ -17,7 +17,7 @@ export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: st
     if (!billIsMade(state, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
     const bill = text(day)
     if (bill === undefined) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在', 268435461)
-    const token = keep(type === 'GZIP' ? gzipSync(bill) : bill)
+    const token = storeFile(type === 'GZIP' ? gzipSync(bill) : bill)
     return {
       hash_type: 'SHA1',
       // The hash of the uncompressed text, even for GZIP.
@@ -51,12 +51,12 @@ export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: st
     const bytes = Buffer.concat([cipher.update(type === 'GZIP' ? gzipSync(bill) : bill), cipher.final(), cipher.getAuthTag()])
     return {
       download_bill_count: 1,
-      download_bill_list: [{ bill_sequence: 1, download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${keep(bytes)}`, encrypt_key: sealed(key), hash_type: 'SHA1', hash_value: createHash('sha1').update(bill).digest('hex'), nonce }]
+      download_bill_list: [{ bill_sequence: 1, download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${storeFile(bytes)}`, encrypt_key: encrypt(key), hash_type: 'SHA1', hash_value: createHash('sha1').update(bill).digest('hex'), nonce }]
     }
   }, { query: ['sub_mchid', 'bill_date', 'algorithm', 'account_type'] })
 
   route('GET', '/v3/billdownload/file', ({ query }, reply) => {
-    const found = file(query.token)
+    const found = readFile(query.token)
     return found ? reply.type('application/octet-stream').send(found) : refuse(404, 'NOT_FOUND', '文件不存在', 268435461)
   })
 }

@@ -11,7 +11,7 @@ import { isMultipart, readUpload } from './multipart.ts'
 import { missingId, shapeProblem } from './shape.ts'
 import type { Json, Shape } from './shape.ts'
 import { answerSigner, refuse, signedHeaders } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 export type { Json } from './shape.ts'
 
@@ -23,7 +23,7 @@ export interface V3Call {
 }
 
 /** Returns a body to sign and send (`undefined`: 204), an error, or a finished reply. */
-export type V3Handler = (call: V3Call, reply: FastifyReply) => object | undefined | V3Refusal | FastifyReply | Promise<object | undefined | V3Refusal>
+export type V3Handler = (call: V3Call, reply: FastifyReply) => object | undefined | V3Error | FastifyReply | Promise<object | undefined | V3Error>
 
 export interface V3Route {
   /** Allowed and required members of the body. */
@@ -52,7 +52,7 @@ export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V
     return Buffer.isBuffer(request.body) ? request.body.toString() : ''
   }
 
-  function authorized (request: FastifyRequest): V3Refusal | undefined {
+  function authorized (request: FastifyRequest): V3Error | undefined {
     const match = /^WECHATPAY2-SHA256-RSA2048 (.+)$/.exec(request.headers.authorization ?? '')
     const parts = Object.fromEntries([...(match?.[1] ?? '').matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]))
     const { mchid, nonce_str: nonce, signature, timestamp, serial_no: serial } = parts as Record<string, string | undefined>
@@ -85,7 +85,7 @@ export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V
     nonces.set(nonce, state.wireNow())
   }
 
-  function formProblem (request: FastifyRequest, body: Json | undefined, { body: shape, identity, query = [], encrypted = [] }: V3Route): V3Refusal | undefined {
+  function formProblem (request: FastifyRequest, body: Json | undefined, { body: shape, identity, query = [], encrypted = [] }: V3Route): V3Error | undefined {
     const absent = query.find(name => !(request.query as Record<string, string>)[name])
     if (absent !== undefined) return missingId(absent)
     if (!shape) return undefined
@@ -100,7 +100,7 @@ export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V
 
   function answer (request: FastifyRequest, reply: FastifyReply, outcome: object | undefined): FastifyReply {
     const asked = request.headers['wechatpay-serial']
-    const refusal = outcome && isRefusal(outcome) ? outcome : undefined
+    const refusal = outcome && isV3Error(outcome) ? outcome : undefined
     const said = refusal ? { code: refusal.code, ...(refusal.detail !== undefined && { detail: refusal.detail }), message: refusal.message } : outcome
     const body = said === undefined ? '' : JSON.stringify(said)
     reply.headers({
@@ -157,4 +157,4 @@ const FAULTS: Readonly<Record<string, [status: number, words: string]>> = {
   RESOURCE_NOT_EXISTS: [404, '查询的资源不存在']
 }
 
-const isRefusal = (outcome: object): outcome is V3Refusal => 'inner' in outcome && 'status' in outcome
+const isV3Error = (outcome: object): outcome is V3Error => 'inner' in outcome && 'status' in outcome

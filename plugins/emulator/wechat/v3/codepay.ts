@@ -10,7 +10,7 @@ import type { Json, V3Register } from './check-request.ts'
 import { businessEnd } from './order-end.ts'
 import { orderJson } from './orders.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 const REVERSIBLE = 7 * 86_400_000
 const COMMON = ['description', 'out_trade_no', 'attach', 'goods_tag', 'support_fapiao', 'payer', 'amount', 'scene_info', 'detail', 'settle_info']
@@ -21,14 +21,14 @@ const text = (value: unknown) => typeof value === 'string' ? value : ''
 export function v3Codepay (route: V3Register, state: State, orders: V2Orders, refunds: V2Refunds): void {
   const { account } = state
 
-  function idsProblem (given: Json, isPartner: boolean): V3Refusal | undefined {
+  function idsProblem (given: Json, isPartner: boolean): V3Error | undefined {
     const [mchid, appid] = isPartner ? [given.sp_mchid, given.sp_appid] : [given.mchid, given.appid]
     if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
     if (!state.appIds.includes(text(appid)) && !(isPartner && appid === undefined)) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
     if (isPartner && !state.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
   }
 
-  function bodyProblem (body: Json): V3Refusal | undefined {
+  function bodyProblem (body: Json): V3Error | undefined {
     const bad = (name: string) => refuse(400, 'PARAM_ERROR', `参数错误：${name}`, 268435464, { field: `/body/${name}`, location: 'body' })
     const { total, currency = 'CNY' } = object(body.amount)
     const { id, out_id: outId } = object(object(body.scene_info).store_info)
@@ -42,7 +42,7 @@ export function v3Codepay (route: V3Register, state: State, orders: V2Orders, re
   }
 
   /** The order created by this scan, or an error. */
-  function scanned (body: Json, isPartner: boolean): Order | V3Refusal {
+  function scanned (body: Json, isPartner: boolean): Order | V3Error {
     const number = text(body.out_trade_no)
     const code = text(object(body.payer).auth_code)
     const sub = isPartner ? text(body.sub_mchid) : ''

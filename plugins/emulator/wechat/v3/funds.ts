@@ -1,9 +1,9 @@
 /** /v3/merchant/fund: balances, and withdrawals to the merchant's bank account. */
 import { gzipSync } from 'node:zlib'
 import { chinaTime, rfc3339 } from '../../state/state.ts'
-import { hashOf, notFound, repeatedOtherwise } from './area.ts'
+import { hashOf, notFound, parametersDiffer } from './area.ts'
 import type { V3Area } from './area.ts'
-import { bad, text } from './shape.ts'
+import { invalid, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
 
@@ -25,7 +25,7 @@ const ACCOUNTS = ['BASIC', 'OPERATION', 'FEES']
 /** How long a withdrawal takes, in seconds times `timeScale`. */
 const DURATION = 3600
 
-export function v3Funds ({ route, state, after, keep }: V3Area) {
+export function v3Funds ({ route, state, after, storeFile }: V3Area) {
   const withdrawals = state.memory.table<Withdrawal>('withdrawals')
   for (const withdrawal of withdrawals.values()) if (withdrawal.status === 'CREATE_SUCCESS') after(DURATION, () => settle(withdrawal, 'SUCCESS'))
   // All money here is on the basic account.
@@ -37,11 +37,11 @@ export function v3Funds ({ route, state, after, keep }: V3Area) {
 
   route('POST', '/v3/merchant/fund/withdraw', ({ body }) => {
     const number = text(body.out_request_no)
-    if (!/^[0-9A-Za-z]{1,32}$/.test(number)) return bad('out_request_no')
-    if (!ACCOUNTS.includes(text(body.account_type))) return bad('account_type')
-    if ((body.amount as number) < 1) return bad('amount')
+    if (!/^[0-9A-Za-z]{1,32}$/.test(number)) return invalid('out_request_no')
+    if (!ACCOUNTS.includes(text(body.account_type))) return invalid('account_type')
+    if ((body.amount as number) < 1) return invalid('amount')
     const before = withdrawals.get(number)
-    if (before) return before.amount === body.amount && before.account_type === body.account_type ? { withdraw_id: before.withdraw_id, out_request_no: number } : repeatedOtherwise()
+    if (before) return before.amount === body.amount && before.account_type === body.account_type ? { withdraw_id: before.withdraw_id, out_request_no: number } : parametersDiffer()
     if (body.account_type !== 'BASIC' || (body.amount as number) > state.balance) return refuse(403, 'NOT_ENOUGH', '账户可用余额不足')
     state.balance -= body.amount as number
     const at = chinaTime(state.now())
@@ -81,7 +81,7 @@ export function v3Funds ({ route, state, after, keep }: V3Area) {
     if (failed.length === 0) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在')
     const rows = failed.map(it => [it.at, state.account.mchId, it.withdraw_id, it.out_request_no, (it.amount / 100).toFixed(2), it.status, it.reason].map(cell => `\`${cell}`).join(','))
     const file = `提现发起时间,商户号,微信支付提现单号,商户提现单号,提现金额,提现状态,失败原因\r\n${rows.join('\r\n')}\r\n`
-    return { hash_type: 'SHA1', hash_value: hashOf('sha1', file), download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${keep(query.tar_type === 'GZIP' ? gzipSync(file) : file)}` }
+    return { hash_type: 'SHA1', hash_value: hashOf('sha1', file), download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${storeFile(query.tar_type === 'GZIP' ? gzipSync(file) : file)}` }
   }, { query: ['bill_date'] })
 
   return {

@@ -7,14 +7,14 @@ import type { V3Register } from './check-request.ts'
 import { object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 const YEAR = 365 * 86_400_000
 const MOST = 50
 const STATES = { PROCESSING: 'PROCESSING', SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL' } as const
 
 /** The existing refund with this number, or the order to refund, or an error. */
-export function refundProblem (state: State, orders: V2Orders, refunds: V2Refunds, body: Json, sub: string): V3Refusal | { refund: Refund } | { order: Order, fee: number } {
+export function refundProblem (state: State, orders: V2Orders, refunds: V2Refunds, body: Json, sub: string): V3Error | { refund: Refund } | { order: Order, fee: number } {
   const number = text(body.out_refund_no)
   const { refund: fee, total } = object(body.amount) as { refund?: number, total?: number }
   if (!/^[0-9A-Za-z_\-|*@]{1,64}$/.test(number)) return refuse(400, 'PARAM_ERROR', '参数错误：out_refund_no', 268435464)

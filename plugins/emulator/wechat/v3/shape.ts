@@ -1,6 +1,6 @@
 /** The required shape of v3 request bodies, as lists of paths, and WeChat's error messages for violations. */
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 export type Json = Record<string, unknown>
 
@@ -26,21 +26,21 @@ const named = (path: string) => {
 }
 
 /** Recorded for `/body/payer/openid`「用户标识」. */
-export const missing = (path: string): V3Refusal =>
+export const missing = (path: string): V3Error =>
   refuse(400, 'PARAM_ERROR', `输入源“/body/${path}”映射到字段“${named(path)}”必填性规则校验失败，此字段为必填项`, 268435461, { location: 'body', value: '' })
 
 /** Recorded for `/body/amount/total`「总金额」and 0.01 (wechatpay-axios-plugin 38). */
-const notWhole = (path: string, value: unknown): V3Refusal =>
+const notWhole = (path: string, value: unknown): V3Error =>
   refuse(400, 'PARAM_ERROR', `无法将 JSON 输入源“/body/${path}”映射到目标字段“${named(path)}”中，此字段需要一个合法的 64 位有符号整数`, 268435461, { location: 'body', value })
 
 /** Recorded for a call that sends `mch_id` instead of `mchid`. */
-export const missingId = (name: string): V3Refusal =>
+export const missingId = (name: string): V3Error =>
   refuse(400, 'PARAM_ERROR', `输入源“/${name}”映射到字段“${named(name)}”必填性规则校验失败，此字段为必填项`, 268435461, { location: 'uri_template', value: '' })
 
-export const bad = (path: string, message = `参数错误：${path}`): V3Refusal =>
+export const invalid = (path: string, message = `参数错误：${path}`): V3Error =>
   refuse(400, 'PARAM_ERROR', message, 268435464, { field: `/body/${path}`, location: 'body' })
 
-export function shapeProblem (body: Json, shape: Shape): V3Refusal | undefined {
+export function shapeProblem (body: Json, shape: Shape): V3Error | undefined {
   const rules = shape.map(rule => ({ steps: rule.replace(/[!#]+$/, '').split('/'), isNeeded: rule.includes('!'), isWhole: rule.includes('#') }))
   // Types first, like WeChat.
   for (const { steps, isWhole } of rules) {

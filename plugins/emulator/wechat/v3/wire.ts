@@ -7,9 +7,9 @@ import type { State } from '../../state/state.ts'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 
 /** An APIv3 error: HTTP status, code, WeChat's message, and the inner code at the end of its Request-ID. */
-export interface V3Refusal { status: number, code: string, message: string, inner: number, detail?: unknown }
+export interface V3Error { status: number, code: string, message: string, inner: number, detail?: unknown }
 
-export const refuse = (status: number, code: string, message: string, inner = 268435461, detail?: unknown): V3Refusal =>
+export const refuse = (status: number, code: string, message: string, inner = 268435461, detail?: unknown): V3Error =>
   ({ status, code, message, inner, ...(detail !== undefined && { detail }) })
 
 /** The signature headers for a body, of answers and notifications. */

@@ -4,7 +4,7 @@ import { refuse, sendV2, withRid } from './wire.ts'
 import type { State } from '../state/state.ts'
 
 /** `isAlone`: the server has no routes but the emulator's, so the emulator answers unknown paths. */
-export function answerTheUnknown (app: FastifyInstance, state: State, isAlone: boolean): void {
+export function answerUnknownPaths (app: FastifyInstance, state: State, isAlone: boolean): void {
   if (isAlone) {
     app.setNotFoundHandler(async (request, reply) => {
       const [path = ''] = request.url.slice(app.prefix.length).split('?')

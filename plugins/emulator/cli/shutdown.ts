@@ -2,7 +2,7 @@
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** Milliseconds between checks of the parent process. */
-const LOOK = 250
+const CHECK_INTERVAL = 250
 
 export type EndSignal = typeof SIGNALS[number]
 
@@ -10,7 +10,7 @@ export type EndSignal = typeof SIGNALS[number]
  * Calls `end` once. npm runs a command in a shell and forwards signals only to that shell: the shell exits, and its
  * child would keep running and occupy its ports. Therefore the parent process is watched under npm.
  */
-export function whenToEnd (end: (signal: EndSignal) => void): void {
+export function onShutdown (end: (signal: EndSignal) => void): void {
   const parent = process.ppid
   const once = (signal: EndSignal) => {
     clearInterval(watch)
@@ -19,5 +19,5 @@ export function whenToEnd (end: (signal: EndSignal) => void): void {
     end(signal)
   }
   for (const name of SIGNALS) process.on(name, once)
-  const watch = process.env.npm_execpath === undefined ? undefined : setInterval(() => { if (process.ppid !== parent) once('SIGTERM') }, LOOK).unref()
+  const watch = process.env.npm_execpath === undefined ? undefined : setInterval(() => { if (process.ppid !== parent) once('SIGTERM') }, CHECK_INTERVAL).unref()
 }
