@@ -1,23 +1,23 @@
-/** What a file of tests reported, read from its TAP. */
+/** Parses the TAP output of a test file. */
 
 export interface Report {
   passed: number
   failed: number
   skipped: number
-  /** Each failed assertion: where it stands, then what tap says about it. */
+  /** Each failed assertion: its path, then tap's diagnostics. */
   failures: string[]
 }
 
 const SUMMARY = /^# \{ total: .*\}$/
 const FAILED = /^( *)not ok \d+(?: - (.*?))?(?: # time=\S+)?$/
 
-/** `output`: all that it wrote, to its end. Without tap's last line the file has ended too early, which is a failure. */
+/** `output`: the complete output. If tap's last line is missing, the file ended too early, which is a failure. */
 export function readReport (output: string): Report {
   const lines = output.split('\n')
   const summary = lines.findLast(line => SUMMARY.test(line))
   const count = (what: string) => Number(new RegExp(`\\b${what}: (\\d+)`).exec(summary ?? '')?.[1] ?? 0)
   const failures: string[] = []
-  /** The subtests around the line at hand. */
+  /** The enclosing subtests of the current line. */
   const around: string[] = []
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] as string
@@ -30,7 +30,7 @@ export function readReport (output: string): Report {
     if (lines[at + 1]?.trim() === '---') {
       for (at += 2; at < lines.length && lines[at] !== `${indent}  ...`; at++) details.push((lines[at] as string).slice(indent.length))
     }
-    // A test around a failed assertion has failed, too, and has nothing to add.
+    // The enclosing tests of a failed assertion also fail, but have no further information.
     const empty = !details.some(detail => /^ {2}(?:diff|stack|found|wanted|expired|code|message|signal|tapCaught|duration)\b/.test(detail))
     if (empty && failures.length > 0) continue
     failures.push([[...around.slice(0, indent.length / 4), failed[2] ?? ''].join(' > '), ...details].join('\n'))

@@ -1,4 +1,4 @@
-/** Accounts that come and go, behind the routes of all pieces: found, told apart, and none held up by another. */
+/** Multiple accounts behind the routes of all plugins: looked up, never mixed, and isolated from each other's failures. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,11 +20,11 @@ const { appId, appSecret } = ACCOUNT
 const V2 = 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6'
 const V3 = 'z9Y8x7W6v5U4t3S2r1Q0p9O8n7M6l5K4'
 
-/** Ids that differ only in case, need escaping, or look like a part of another. */
+/** Ids that differ only in case, need escaping, or are a prefix of another. */
 const IDS = ['shop', 'Shop', 'shop/1', 'shop%2F1', 'café ☕', 'a:b', 'shop;x=1', 'x?y#z']
 const path = (id: string, rest: string) => `/wechat/${encodeURIComponent(id)}${rest}`
 
-/** An emulator with an account for each id, and a server that finds them. */
+/** An emulator with an account per id, and a server that looks them up. */
 async function platform (t: Parameters<typeof testEmulator>[0], more: object = {}) {
   const emulator = await testEmulator(t, { accounts: IDS.map((_id, at) => ({ name: `n${at}`, domains: [`n${at}.test`] })) })
   const log: string[] = []
@@ -86,7 +86,7 @@ t.test('A1 login, pages, orders and notifications of accounts whose ids look ali
     t.match(signed.json(), { appId: rows.get(id)?.appId }, id)
     t.match((await app.inject({ method: 'POST', url: path(id, '/pay') })).json(), { appId: rows.get(id)?.appId })
   }
-  // The same number at each merchant: WeChat tells each account of its own.
+  // The same order number at each merchant: each account gets its own notification.
   for (const [at] of IDS.entries()) {
     const { pay, waitForNotification } = emulator.named(`n${at}`)
     await pay('SAME123456')
@@ -98,7 +98,7 @@ t.test('A1 login, pages, orders and notifications of accounts whose ids look ali
   t.match(await app.inject({ method: 'POST', url: path('Shop', '/notify'), headers, payload: body }), { statusCode: 401 }, 'a genuine message of another account')
 })
 
-t.test('A2 an unknown account is 404 everywhere, after the rate limit and before the body is read, and says nothing', async t => {
+t.test('A2 an unknown account is a 404 on every route, after the rate limit and before the body is read, without details', async t => {
   const { app, lookups, rows } = await platform(t)
   const routes = [['GET', '/jssdk?url=x'], ['POST', '/jssdk'], ['POST', '/pay'], ['POST', '/notify'], ['GET', '/oauth/authorize'], ['GET', '/oauth/callback?state=x']] as const
   for (const [method, route] of routes) {
@@ -132,7 +132,7 @@ t.test('A2 an unknown account is 404 everywhere, after the rate limit and before
   t.same(asked, ['id-0', 'id-1'], 'what is over the limit costs no look-up')
 })
 
-t.test('A3 wrong keys, a look-up that hangs or fails: that account alone, named in the log and nowhere else', async t => {
+t.test('A3 wrong keys or a lookup that hangs or fails only affect that account, which is named in the log only', async t => {
   const release = new AbortController()
   const { app, rows, log, happened } = await platform(t, {
     accounts: {
@@ -184,7 +184,7 @@ t.test('an account is changed, forgotten and removed while the server runs', asy
   t.match(wechatAccounts.status(), { kept: 0 })
 })
 
-t.test('of() decides: a host name, or asynchronously; request.wechatAccount is there in our routes only', async t => {
+t.test('of() selects the account, by host name or asynchronously; request.wechatAccount is set in our routes only', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   const accounts = { find: (id: string) => id === 'b.test' ? { appId, appSecret } : undefined, of: async (request: { host: string }) => request.host }
@@ -196,7 +196,7 @@ t.test('of() decides: a host name, or asynchronously; request.wechatAccount is t
   t.equal((await app.inject('/mine')).statusCode, 500)
 })
 
-t.test('A1 a thousand accounts of one server: each page is signed with its own ticket, got once', async t => {
+t.test('A1 a thousand accounts in one server: each page is signed with its own ticket, fetched once', async t => {
   const MANY = 1000
   const wechat = await fakeServer(({ url, body }, reply) => {
     const token = /access_token=tok-(\w+)/.exec(url)?.[1]
@@ -223,7 +223,7 @@ t.test('A1 a thousand accounts of one server: each page is signed with its own t
   t.equal(wechat.seen.length, 2 * MANY, 'one token and one ticket each')
 })
 
-t.test('notifications of all on one path find their account by what they prove', async t => {
+t.test('notifications on a shared path are assigned to the account that verifies them', async t => {
   const mchId = '1900000109'
   const shared = testNotifications({ appId: 'wxone', mchId, apiKey: V2, apiV3Key: V3 })
   const second = testNotifications({ appId: 'wxtwo', mchId, apiKey: V2, apiV3Key: V3 })
@@ -308,7 +308,7 @@ t.test('notifications of all on one path find their account by what they prove',
   t.match(asked[0], { version: 'v3', serial: shared.v3.merchant.publicKeyId })
 })
 
-t.test('reconciliation asks each account about its own orders, and one that is wrong costs the others nothing', async t => {
+t.test('reconciliation queries each account\'s orders, and a misconfigured account does not affect the others', async t => {
   const unfinished = [{ outTradeNo: 'SAME123456', account: 'shop' }, { outTradeNo: 'SAME123456', account: 'Shop' }, { outTradeNo: 'SAME123456', account: 'gone' }, { outTradeNo: 'SAME123456' }]
   const { emulator, app, rows, happened } = await platform(t, { unfinished: () => unfinished, every: 0, expected: undefined })
   for (const [at, id] of [[0, 'shop'], [1, 'Shop']] as const) {

@@ -1,11 +1,11 @@
-/** Pay by code at the emulator: what it refuses, by v3 and v2, and what comes of each kind of payment code. */
+/** Pay by code at the emulator, in v3 and v2: refusals, and each kind of payment code. */
 import t from 'tap'
 import { createPay } from '../../src/pay/pay.ts'
 import { v3Caller } from '../helpers/v3-caller.ts'
 
 const PATH = '/v3/pay/transactions/codepay'
 
-t.test('v3 refuses what is missing or wrong, and names the field', async t => {
+t.test('v3 refuses missing or wrong fields, and names them', async t => {
   const { emulator, call, appId, mchId } = await v3Caller(t)
   const good = { appid: appId, mchid: mchId, description: '咖啡', out_trade_no: 'CODE-0001', amount: { total: 100 }, payer: { auth_code: await emulator.authCode() }, scene_info: { store_info: { out_id: '1' } } }
   const wrong: Array<[change: object, answer: object]> = [
@@ -47,7 +47,7 @@ t.test('v3 refuses what is missing or wrong, and names the field', async t => {
   t.match(emulator.order('CODE-0001'), { trade_state: 'REVOKED' }, 'and the money is given back')
 })
 
-t.test('v2 refuses what is missing, a code that is used or old, and a payer without money', async t => {
+t.test('v2 refuses missing fields, used or expired codes, and an insufficient balance', async t => {
   const { emulator } = await v3Caller(t)
   const { v2 } = createPay({ ...emulator.bothConfig, version: 'v2', merchant: { ...emulator.bothConfig.merchant, notifyUrl: 'http://127.0.0.1:1/x' } })
   const good = { body: '咖啡', out_trade_no: 'CODE-v2-1', total_fee: '100', spbill_create_ip: '127.0.0.1', auth_code: await emulator.authCode() }
@@ -63,7 +63,7 @@ t.test('v2 refuses what is missing, a code that is used or old, and a payer with
   t.match(await answer({ out_trade_no: 'CODE-v2-5', auth_code: '130000000000000001' }), { result_code: 'SUCCESS' }, 'a code of nobody\'s is the first visitor\'s')
 })
 
-t.test('what was not notified says what came instead', async t => {
+t.test('waiting for a missing notification fails with the notifications that were sent', async t => {
   const { emulator } = await v3Caller(t)
   await t.rejects(emulator.waitForNotification(() => false, { timeout: 20 }), { message: /in 0\.02 s: none was sent$/ })
   await emulator.app.inject({ method: 'POST', url: '/_emulator/trigger', payload: { event: 'payment', url: 'http://127.0.0.1:1/nobody' } })

@@ -1,4 +1,4 @@
-/** A merchant's other business at the emulator: each area stateful, with the events it causes. Members and limits as WeChat Pay's interface descriptions have them. */
+/** The emulator's APIs besides payments: stateful, with their notifications. Members and limits follow WeChat Pay's API descriptions. */
 import { createDecipheriv, createHash, createPublicKey, privateDecrypt, constants, publicEncrypt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -17,7 +17,7 @@ import type { Json, V3Caller } from '../helpers/v3-caller.ts'
 const SUB = '1900000110'
 const REPORTS = [{ info_type: '活动名称', info_content: '新会员' }, { info_type: '奖励说明', info_content: '注册' }]
 
-/** An emulator, a server that hears its callbacks, and the words that most calls need. */
+/** An emulator, a server that receives its notifications, and helpers for calls. */
 async function stage (t: Test, options: Parameters<typeof v3Caller>[1] = {}) {
   const caller = await v3Caller(t, { refundDelay: 1, ...options })
   const heard: Array<{ event_type: string, summary: string, original_type: string, content: Json }> = []
@@ -35,7 +35,7 @@ async function stage (t: Test, options: Parameters<typeof v3Caller>[1] = {}) {
   await once(server, 'listening')
   t.teardown(() => { server.closeAllConnections(); server.close() })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/n`
-  /** The first event of a kind that was told. */
+  /** The first notification of a type. */
   async function told (event: string, which: (content: Json) => boolean = () => true): Promise<typeof heard[number]> {
     for (;;) {
       const found = heard.find(({ event_type: type, content }) => type === event && which(content))
@@ -53,7 +53,7 @@ async function stage (t: Test, options: Parameters<typeof v3Caller>[1] = {}) {
     const order = await caller.emulator.pay(number, sub === '' ? {} : { subMchId: sub })
     return { number, id: order.transaction_id }
   }
-  /** Of the control interface. */
+  /** Calls the control interface. */
   async function control (path: string, payload: object = {}) {
     const reply = await caller.emulator.app.inject({ method: 'POST', url: `/_emulator${path}`, payload })
     return { status: reply.statusCode, json: reply.json<Json>() }
@@ -147,7 +147,7 @@ t.test('profit sharing and refunds of a platform', async t => {
   t.match(await call('POST', `${base}/orders`, { ...share, sub_mchid: '1' }), { status: 403 })
 })
 
-t.test('transfers: each state, told where it is an end', async t => {
+t.test('transfers: each state, with notifications for final ones', async t => {
   const it = await stage(t)
   const { call, control, told, url, appId, emulator, sealed, named } = it
   const base = '/v3/fund-app/mch-transfer/transfer-bills'
@@ -198,7 +198,7 @@ t.test('transfers: each state, told where it is an end', async t => {
   t.match(await call('POST', '/v3/fund-app/mch-transfer/elecsign/out-bill-no', { out_bill_no: 'TB00001' }), { status: 400 }, 'no receipt of what was not paid')
 })
 
-t.test('transfers without being confirmed each: the receiver\'s leave', async t => {
+t.test('transfers to an authorized receiver need no confirmation', async t => {
   const { call, control, told, url, appId, emulator } = await stage(t, { subMerchants: [{ subMchId: SUB }] })
   const base = '/v3/fund-app/mch-transfer'
   const leave = { out_authorization_no: 'AUTH00001', appid: appId, openid: OPENID, transfer_scene_id: '1000', user_display_name: '李雷', authorization_notify_url: url }
@@ -270,7 +270,7 @@ t.test('batches of transfers', async t => {
   await told('MCHTRANSFER.BATCH.CLOSED')
 })
 
-t.test('complaints: from the first one to its end, with callbacks, history and pictures', async t => {
+t.test('complaints: from filing to completion, with notifications, history and images', async t => {
   const { call, control, told, url, paid, emulator, mchId, opened, signer } = await stage(t)
   const settings = '/v3/merchant-service/complaint-notifications'
   t.match(await call('GET', settings), { status: 404 })
@@ -321,7 +321,7 @@ t.test('complaints: from the first one to its end, with callbacks, history and p
   t.match(await call('GET', `${cases}/none`), { status: 404 })
 })
 
-t.test('funds: balances, withdrawals and how they end', async t => {
+t.test('funds: balances, withdrawals and their results', async t => {
   const { call, control } = await stage(t, { balance: 5000 })
   const withdraw = { out_request_no: 'W00001', amount: 3000, account_type: 'BASIC', remark: 'r' }
   t.same(Object.keys((await call('GET', '/v3/merchant/fund/balance/BASIC')).json), ['available_amount', 'pending_amount'])
@@ -376,7 +376,7 @@ t.test('payscore: confirmed, used, paid; cancelled; paid elsewhere', async t => 
   t.match(await later('none'), { code: 'ORDER_NOT_EXIST' })
 })
 
-t.test('combined orders by WeChat\'s own number, and a private seller\'s', async t => {
+t.test('combined orders by transaction id, and an individual seller\'s', async t => {
   const { call, emulator, appId, mchId, url } = await stage(t, { subMerchants: [{ subMchId: SUB }] })
   const part = (number: string) => ({ mchid: mchId, out_trade_no: number, amount: { total_amount: 10, currency: 'CNY' }, attach: 'a', description: 'd', individual_auth_id: '1900000000000001' })
   const order = { combine_appid: appId, combine_mchid: mchId, combine_out_trade_no: 'COMB00001', combine_payer_info: { openid: OPENID }, sub_orders: [part('CPART00001'), part('CPART00002')], notify_url: url }
@@ -398,7 +398,7 @@ t.test('a merchant\'s fund flow, encrypted for its provider', async t => {
   const it = await stage(t, { subMerchants: [{ subMchId: SUB }] })
   await it.paid({ sub: SUB, amount: 1234 })
   const order = it.emulator.order(`${SUB}/ORDER000001`) as { time_end: string }
-  // Its day is over, and its bill made.
+  // The day is over, and its bill is ready.
   order.time_end = '20240102120000'
   const { json } = await it.call('GET', `/v3/bill/sub-merchant-fundflowbill?sub_mchid=${SUB}&bill_date=2024-01-02&account_type=BASIC&algorithm=AEAD_AES_256_GCM`)
   const [file] = json.download_bill_list
@@ -410,7 +410,7 @@ t.test('a merchant\'s fund flow, encrypted for its provider', async t => {
   t.equal(createHash('sha1').update(text).digest('hex'), file.hash_value)
 })
 
-t.test('v2: contracts, bank cards, what is left to share', async t => {
+t.test('v2: contracts, bank cards, the remaining amount to share', async t => {
   const { emulator, told, url, paid } = await stage(t)
   const { account } = emulator
   const post = async (path: string, fields: Record<string, string>, signType: 'MD5' | 'HMAC-SHA256' = 'MD5') => {

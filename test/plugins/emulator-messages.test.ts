@@ -1,4 +1,4 @@
-/** An Official Account's calls beside tokens: users, messages, menus, codes; and what the page may ask of WeChat. */
+/** An Official Account's calls besides tokens: users, messages, menus, QR codes; and the page's JS-SDK calls. */
 import t from 'tap'
 import type { Test } from 'tap'
 import { createPay } from '../../src/pay/pay.ts'
@@ -29,7 +29,7 @@ t.test('users: who follows and who does not, as recorded', async t => {
   t.match(await post('/cgi-bin/user/info/batchget', { user_list: [] }), { errcode: 40032 })
 })
 
-t.test('messages are kept, to be looked at', async t => {
+t.test('messages are stored for inspection', async t => {
   const { emulator, post, raw } = await stage(t)
   const sent = (await raw('/cgi-bin/message/template/send', TEMPLATE)).body
   const [, id] = /"msgid":(\d+)/.exec(sent)!
@@ -52,7 +52,7 @@ t.test('messages are kept, to be looked at', async t => {
   t.match((await raw('/cgi-bin/message/template/send', [] as never)).json(), { errcode: 40003 })
 })
 
-t.test('menus, codes, quotas, addresses', async t => {
+t.test('menus, QR codes, quotas, server addresses', async t => {
   const { emulator, get, post } = await stage(t)
   t.match(await get('/cgi-bin/menu/get'), { errcode: 46003 })
   t.match(await post('/cgi-bin/menu/create', { button: [{ name: '下单', type: 'view', url: 'https://shop.test' }] }), { errcode: 0 })
@@ -66,7 +66,7 @@ t.test('menus, codes, quotas, addresses', async t => {
   t.match(await post('/cgi-bin/clear_quota', { appid: 'wx1' }), { errcode: 40013 })
 })
 
-t.test('what a page asks of WeChat beside paying', async t => {
+t.test('JS-SDK calls besides payment', async t => {
   const { emulator } = await stage(t)
   const bridge = async (name: string, payload: object): Promise<Json> => (await emulator.app.inject({ method: 'POST', url: `/_emulator/bridge/${name}`, payload: JSON.stringify(payload), headers: { 'content-type': 'text/plain' } })).json()
   for (const name of ['updateAppMessageShareData', 'updateTimelineShareData']) {

@@ -1,4 +1,4 @@
-/** What a merchant's calls are refused for, area by area; and that what was under way goes on after a restart. Codes and statuses as WeChat Pay's pages list them. */
+/** Refused calls by area, and continuation after a restart. Codes and statuses follow WeChat Pay's documentation. */
 import { constants, createHash, createPublicKey, publicEncrypt } from 'node:crypto'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -319,7 +319,7 @@ t.test('an Official Account and a mini program', async t => {
   t.match(await get(`/cgi-bin/getcallbackip?access_token=${token}`), { ip_list: [/./] }, 'a code that this host has no number for changes nothing')
 })
 
-t.test('what was under way goes on after a restart', async t => {
+t.test('unfinished operations continue after a restart', async t => {
   const data = t.testdir()
   const first = await stage(t, { data, timeScale: 1 })
   const { call, appId, emulator } = first
@@ -350,6 +350,6 @@ t.test('what was under way goes on after a restart', async t => {
   await again.emulator.confirmTransfer('TB00001')
   t.match((await again.emulator.scan(code.json.code_url)).out_trade_no, 'KEPTCODE', 'codes and numbers are found again')
   t.match((await again.call('GET', `/v3/pay/transactions/id/${id}?mchid=${again.mchId}`)).json, { out_trade_no: 'KEPT0001' })
-  // Before its folder goes.
+  // Close before the folder is removed.
   await again.emulator.close()
 })

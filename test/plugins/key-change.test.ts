@@ -1,4 +1,4 @@
-/** K2: encryptionKey switched on, changed and off again over one filled Redis, in all that lies there. Refunds: test/src/pay/refund.test.ts; certificates: test/src/pay/v3/switch.test.ts. */
+/** K2: encryptionKey enabled, changed and disabled again with existing data in Redis. Refunds: test/src/pay/refund.test.ts; certificates: test/src/pay/v3/switch.test.ts. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { wechatPay } from '../../plugins/wechat-pay.ts'
@@ -7,7 +7,7 @@ import { OPENID, testEmulator } from '../helpers/account.ts'
 import { payment, signed } from '../helpers/notification.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
 
-t.test('K2 tokens, tickets, logins and handled payments through every change of the key', { skip }, async t => {
+t.test('K2 tokens, tickets, logins and handled payments survive every change of the key', { skip }, async t => {
   const emulator = await testEmulator(t)
   const redis = await startRedis()
   t.teardown(redis.stop)

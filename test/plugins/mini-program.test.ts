@@ -1,4 +1,4 @@
-/** A mini program's plugin: logins once, session keys on the server, accounts that come and go, and a whole purchase. */
+/** The mini program plugin: one exchange per code, session keys stay on the server, multiple accounts, a complete purchase. */
 import { inspect } from 'node:util'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -34,7 +34,7 @@ t.test('a login', async t => {
   t.equal((await app.inject({ url: LOGIN })).statusCode, 404, 'POST alone')
 })
 
-t.test('a twin gets the same session, a replay none: one exchange', async t => {
+t.test('a concurrent request gets the same session, a replay none: one exchange', async t => {
   const { emulator, sessions, login, exchanges } = await host(t)
   const code = await emulator.loginCode()
   await emulator.fault({ kind: 'slow', ms: 300, path: '/sns/jscode2session' })
@@ -48,7 +48,7 @@ t.test('a twin gets the same session, a replay none: one exchange', async t => {
   t.equal(sessions.length, 3)
 })
 
-t.test('a twin at another process', { skip }, async t => {
+t.test('a concurrent request at another process', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   const emulator = await testEmulator(t)
@@ -70,7 +70,7 @@ t.test('a twin at another process', { skip }, async t => {
   t.notMatch(String(stored), keys[0] as string, 'encrypted in Redis')
 })
 
-t.test('wrong bodies are 4xx, and cost no call', async t => {
+t.test('wrong bodies are 4xx without a call to WeChat', async t => {
   const { app, login, exchanges, sessions } = await host(t)
   for (const code of [undefined, null, 5, '', 'a b', 'x&appid=1', '%00', { a: 1 }, ['x'], 'x'.repeat(129)]) t.match((await login(code)).json(), { statusCode: 400, code: 'WECHAT_INPUT' }, String(code))
   const raw = async (payload: string, type = 'application/json') => (await app.inject({ method: 'POST', url: LOGIN, payload, headers: { 'content-type': type } })).statusCode
@@ -80,7 +80,7 @@ t.test('wrong bodies are 4xx, and cost no call', async t => {
   t.same([await exchanges(), sessions], [0, []])
 })
 
-t.test('what WeChat refuses reaches the page as a status, and what passes may be sent again', async t => {
+t.test('WeChat\'s refusals have a status for the page; transient ones can be retried', async t => {
   const { emulator, login } = await host(t)
   t.match((await login(await emulator.loginCode(OPENID, { blocked: true }))).json(), { statusCode: 403, code: 'WECHAT_API', message: 'WeChat refused this: 40226' })
   t.match((await login('none')).json(), { statusCode: 403, message: 'WeChat refused this: 40029' })
@@ -95,7 +95,7 @@ t.test('what WeChat refuses reaches the page as a status, and what passes may be
   }
 })
 
-t.test('the host answers by itself; its errors are its own; preHandler comes first', async t => {
+t.test('the application can answer itself; its errors are passed through; preHandler runs first', async t => {
   const own = await host(t, { onLogin: (session, _request, reply) => reply.code(201).send({ openid: session.openid }) })
   t.match(await own.login(await own.emulator.loginCode()), { statusCode: 201 })
   const whole = await host(t, { onLogin: session => session })
@@ -142,7 +142,7 @@ t.test('the session key is in no log line, no answer and no error', async t => {
   t.ok(lines.length > 5, 'and the log was looked at')
 })
 
-t.test('what is missing or wrong stops registration', async t => {
+t.test('missing or wrong options stop registration', async t => {
   const { appId, appSecret } = ACCOUNT
   const tokenProvider = async () => ({ accessToken: 'x'.repeat(20), expiresIn: 7200 })
   const start = async (options: object) => {
@@ -163,7 +163,7 @@ t.test('what is missing or wrong stops registration', async t => {
   t.equal((named.wechatMiniProgram as unknown as Record<string, { appId: string }>).mini?.appId, appId)
 })
 
-t.test('accounts that come and go: each has its own logins', async t => {
+t.test('multiple accounts: each has its own logins', async t => {
   const emulator = await testEmulator(t, { accounts: [{ name: 'b' }] })
   const rows = { a: emulator.config, b: emulator.named('b').config } as Record<string, object>
   const seen: string[] = []
@@ -179,7 +179,7 @@ t.test('accounts that come and go: each has its own logins', async t => {
   t.match(await mini.phoneNumber(await emulator.named('b').phoneCode()), { countryCode: '86' })
 })
 
-t.test('all in one line: a whole purchase of a mini program that shares its merchant', async t => {
+t.test('wechatPay: a complete purchase in a mini program that shares its merchant', async t => {
   const MINI = 'wxminiprogram00001'
   const emulator = await testEmulator(t, { appIds: [MINI] })
   const paid: Payment[] = []

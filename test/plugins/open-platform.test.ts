@@ -15,7 +15,7 @@ const SHOP = 'wxa000000000000001'
 type Wechat = Awaited<ReturnType<typeof fakePlatform>>
 type Given = { appId: string, refreshToken: string, reason: string, funcInfo?: number[] }
 
-/** The host's records, in memory; `books.fail` is thrown by the next hand-overs. */
+/** The application's records, in memory; onAuthorized throws `books.fail` if it is set. */
 function books () {
   const given: Given[] = []
   const tokens = new Map<string, string>()
@@ -49,7 +49,7 @@ async function host (t: Test, wechat: Wechat, { options }: Books, more: Partial<
   return { app, lines, push, platform: app.wechatOpenPlatform }
 }
 
-/** An owner's browser leaves; the cookie, and the path back with this code. */
+/** Starts an authorization; returns the cookie and the callback path with this code. */
 async function leave (app: FastifyInstance, query = '') {
   const reply = await app.inject({ url: `/wechat/open-platform/authorize${query}`, headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)' } })
   const to = new URL(String(reply.headers.location))
@@ -59,7 +59,7 @@ async function leave (app: FastifyInstance, query = '') {
   return { reply, to, cookies, state: back.searchParams.get('state'), visit: (code: string, jar = cookies) => app.inject({ url: `${back.pathname}${back.search}&auth_code=${encodeURIComponent(code)}&expires_in=3600`, cookies: jar }) }
 }
 
-t.test('from the first ticket to the owner who withdraws', async t => {
+t.test('from the first ticket to the withdrawal', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const returned: object[] = []
@@ -88,14 +88,14 @@ t.test('from the first ticket to the owner who withdraws', async t => {
   t.equal(records.given.length, 1, 'handed over once')
   t.match(returned[0], { appId: SHOP, funcInfo: [1, 15] })
 
-  // Known by now to have no account: asked again.
+  // Cached as unknown: looked up again.
   app.wechatAccounts.forget(SHOP)
   const signed = await app.inject(`/s/${SHOP}/jssdk?url=http://localhost/`)
   t.match(signed, { statusCode: 200 }, signed.body)
   t.match(signed.json(), { appId: SHOP })
   t.equal(wechat.count['/cgi-bin/component/api_authorizer_token'], undefined, 'the token that came with the authorization is used')
 
-  // A visitor of that account, logged in by the platform.
+  // A visitor of that account logs in through the platform.
   const login = await app.inject(`/s/${SHOP}/oauth/authorize`)
   const consent = new URL(String(login.headers.location))
   t.match(String(login.headers.location), new RegExp(`/connect/oauth2/authorize\\?appid=${SHOP}&redirect_uri=.*&state=[0-9a-f]{32}&component_appid=${PLATFORM.componentAppId}#wechat_redirect$`))
@@ -122,7 +122,7 @@ t.test('from the first ticket to the owner who withdraws', async t => {
   for (const secret of [PLATFORM.componentAppSecret, PLATFORM.token, PLATFORM.encodingAesKey, code, encodeURIComponent(code), 'refreshtoken@@@', 'ticket@@@', ...wechat.state.componentTokens, 'goodcode']) t.notOk(log.includes(secret), `the log holds no ${secret.slice(0, 12)}`)
 })
 
-t.test('a hand-over that fails is made again, and nothing is lost meanwhile', async t => {
+t.test('a failing onAuthorized is called again, and nothing is lost', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { push, platform } = await host(t, wechat, records)
@@ -141,12 +141,12 @@ t.test('a hand-over that fails is made again, and nothing is lost meanwhile', as
   t.equal((await push(document)).body, 'success', 'and again')
   t.equal(records.given.length, 1)
 
-  // WeChat need not send it again: the next ticket does as well.
+  // No repeated push is needed: the next ticket triggers the retry.
   const second = wechat.allow('wxb000000000000002')
   records.fail = new Error('away')
   t.equal((await push(authorizedDocument('wxb000000000000002', second))).statusCode, 500)
   records.fail = undefined
-  // The options were copied at registration: a second host on the same records takes over.
+  // The options were copied at registration, so use a second application with the same records.
   const later = await host(t, wechat, records)
   t.ok(later)
   await push(ticketDocument())
@@ -154,7 +154,7 @@ t.test('a hand-over that fails is made again, and nothing is lost meanwhile', as
   t.match(records.given[1], { appId: 'wxb000000000000002', refreshToken: wechat.state.refreshTokens.get('wxb000000000000002') })
 })
 
-t.test('an error of onAuthorized that contains the refresh token does not bring it into a log', async t => {
+t.test('a refresh token in an error of onAuthorized is not logged', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   let thrown = 0
@@ -173,7 +173,7 @@ t.test('an error of onAuthorized that contains the refresh token does not bring 
   t.notMatch(log, wechat.state.refreshTokens.get(SHOP) as string)
 })
 
-t.test('WxJava 1119: a refresh that answers another refresh token hands it over before the token is used', async t => {
+t.test('WxJava 1119: a new refresh token is acknowledged before the access_token is used', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { push, platform } = await host(t, wechat, records)
@@ -201,7 +201,7 @@ t.test('WxJava 1119: a refresh that answers another refresh token hands it over 
   t.same(listed, [{ appId: SHOP, refreshToken: wechat.state.refreshTokens.get(SHOP) }])
 })
 
-t.test('a code that a dead process spent: the refresh token is asked for again', async t => {
+t.test('a code redeemed by a crashed process: the refresh token is fetched again', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { push, app } = await host(t, wechat, records)
@@ -214,7 +214,7 @@ t.test('a code that a dead process spent: the refresh token is asked for again',
   t.match(await visit('queryauthcode@@@nobodys'), { statusCode: 403 }, 'in a browser it is not known whose it was')
 })
 
-t.test('a withdrawal that arrives late does not undo a newer authorization', async t => {
+t.test('a late withdrawal does not undo a newer authorization', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { push } = await host(t, wechat, records)
@@ -227,7 +227,7 @@ t.test('a withdrawal that arrives late does not undo a newer authorization', asy
   t.same(records.gone, [SHOP])
 })
 
-t.test('the callback: only for the browser that left, and with one code', async t => {
+t.test('the callback accepts only the browser that started, and one code', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { app, push } = await host(t, wechat, records)
@@ -247,7 +247,7 @@ t.test('the callback: only for the browser that left, and with one code', async 
   }
 })
 
-t.test('hostile pushes are refused, nothing is kept, and the next genuine one is accepted', async t => {
+t.test('hostile pushes are refused without side effects, and the next genuine one is accepted', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { app, push, platform, lines } = await host(t, wechat, records)
@@ -301,7 +301,7 @@ t.test('hostile pushes are refused, nothing is kept, and the next genuine one is
   t.match(lines.filter(line => line.includes('Open Platform event refused')).length, Object.keys(hostile).length + 1, 'one line each')
 })
 
-t.test('a fleet on one Redis: one component token; a restart loses neither ticket nor refresh token; nothing is readable with an encryptionKey', { skip }, async t => {
+t.test('several processes on one Redis: one component token; a restart loses neither ticket nor refresh token; encryptionKey hides all values', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const wechat = await fakePlatform(t)
@@ -315,7 +315,7 @@ t.test('a fleet on one Redis: one component token; a restart loses neither ticke
   t.equal(new Set(tokens).size, 1)
   t.equal(wechat.count['/cgi-bin/component/api_component_token'], 1)
 
-  // Each of them hears of the same authorization, while the host's database is away; then all are gone.
+  // Each process receives the same authorization while the database is unavailable; then all exit.
   records.fail = new Error('away')
   const document = authorizedDocument(SHOP, wechat.allow(SHOP))
   for (const { statusCode } of await Promise.all(fleet.map(({ push }) => push(document)))) t.equal(statusCode, 500)

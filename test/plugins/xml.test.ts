@@ -1,4 +1,4 @@
-/** WeChat's XML in a route of the host's own: read strictly, in one scope, with its bytes at hand. */
+/** The xml plugin: strict parsing in one scope, with the raw bytes. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { testNotifications } from '../../plugins/emulator/server/emulator.ts'
@@ -9,7 +9,7 @@ import { payment, signed, xml as document } from '../helpers/notification.ts'
 const { appId, merchant } = ACCOUNT
 const V3 = 'z9Y8x7W6v5U4t3S2r1Q0p9O8n7M6l5K4'
 
-t.test('fields and bytes, in the scope that registers it and in no other', async t => {
+t.test('fields and raw bytes, only in the scope that registers it', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.addContentTypeParser('text/xml', { parseAs: 'string' }, async (_request: unknown, body: string) => ({ hosts: body.length }))
@@ -30,7 +30,7 @@ t.test('fields and bytes, in the scope that registers it and in no other', async
   t.equal((await send('/xml', `<xml><a>${'x'.repeat(70_000)}</a></xml>`)).statusCode, 413)
 })
 
-t.test('read() verifies in a path of the host\'s own, with an answer of its own, and handles nothing', async t => {
+t.test('read() verifies in the application\'s own route, and calls no handlers', async t => {
   const { v3, v2 } = testNotifications({ appId, mchId: merchant.mchId, apiKey: merchant.v2.apiKey, apiV3Key: V3 })
   const app = Fastify()
   t.teardown(() => app.close())

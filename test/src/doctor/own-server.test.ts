@@ -1,4 +1,4 @@
-/** The way back: notifyUrl and origin behind proxies that do one thing wrong each. */
+/** notifyUrl and origin behind proxies with one problem each. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { notify } from '../../../plugins/notify.ts'
@@ -51,7 +51,7 @@ const forwarded: NonNullable<Change['request']> = ({ headers }) => ({ headers: {
 
 t.test('proxies before the notify route', async t => {
   const { emulator, options, settings, tls } = await healthy(t)
-  // The shop behind a proxy that it trusts, as it should be.
+  // The correct setup: the shop behind a trusted proxy.
   const shop = Fastify({ trustProxy: ['127.0.0.1'] })
   let handled = 0
   await shop.register(notify, { ...emulator.bothConfig, onPayment: () => { handled++ } })
@@ -106,7 +106,7 @@ t.test('proxies before the notify route', async t => {
   }
 })
 
-t.test('who asks', async t => {
+t.test('trustProxy', async t => {
   const { emulator, options, settings, tls } = await healthy(t)
   const chain = { key: tls.key, cert: tls.cert + tls.link }
   async function shop (trustProxy: boolean | string[]): Promise<DiagnoseOptions> {
@@ -116,15 +116,15 @@ t.test('who asks', async t => {
     const inner = await app.listen({ port: 0, host: '127.0.0.1' })
     return notifiedAt(options, `${await spoilingProxy(t, inner, { request: ({ headers }) => ({ headers: { ...headers, 'x-forwarded-proto': 'https', 'x-forwarded-for': `${String(headers['x-forwarded-for'])}, 198.51.100.7` } }) }, chain)}/wechat/notify`)
   }
-  await names1(t, 'everybody is believed', { id: 'application.trust-proxy', says: /forged X-Forwarded-For/ }, await shop(true), settings)
-  await names1(t, 'nobody is believed', { id: 'application.trust-proxy', status: 'warning', says: /sees 127\.0\.0\.1 as every client's address/ }, await shop(false), settings)
+  await names1(t, 'all proxies are trusted', { id: 'application.trust-proxy', says: /forged X-Forwarded-For/ }, await shop(true), settings)
+  await names1(t, 'no proxy is trusted', { id: 'application.trust-proxy', status: 'warning', says: /sees 127\.0\.0\.1 as every client's address/ }, await shop(false), settings)
   const right = await shop(['127.0.0.1'])
   const { checks } = await diagnose(right, settings)
   t.match(checks.find(({ id }) => id === 'application.trust-proxy'), { status: 'passed', message: /198\.51\.100\.7/ })
   t.same(await troubles(t, right, settings), [])
 })
 
-t.test('who has one version only', async t => {
+t.test('a merchant with only one version', async t => {
   for (const version of ['v2', 'v3'] as const) {
     const { options, settings } = await healthy(t)
     const { mchId, notifyUrl } = options.merchant as { mchId: string, notifyUrl: string }

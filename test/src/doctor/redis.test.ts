@@ -1,4 +1,4 @@
-/** A real Redis that is wrong in one way at a time. Versions, slow lines and clocks that a test cannot have are put on by a wrapper. */
+/** A real Redis with one problem at a time. Versions, latency and clocks are simulated by a wrapper. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Redis } from 'ioredis'
@@ -18,7 +18,7 @@ async function redisFor (t: Test, ...args: string[]) {
   return { server, redis: server.client({ maxRetriesPerRequest: 1 }) }
 }
 
-t.test('one thing is wrong', { skip }, async t => {
+t.test('one problem at a time', { skip }, async t => {
   const { options, settings } = await healthy(t)
   const { server, redis } = await redisFor(t)
   const use = (client: unknown): DiagnoseOptions => ({ ...options, redis: client as Redis })
@@ -58,7 +58,7 @@ t.test('one thing is wrong', { skip }, async t => {
 
   const putOn = (change: (script: string, answer: unknown) => unknown) => ({
     on: () => {},
-    // No script is known: so each comes as its text.
+    // No script is cached, so each is sent as source.
     evalsha: async () => { throw new Error('NOSCRIPT No matching script.') },
     eval: async (script: string, ...rest: [number, ...Array<string | number>]) => await change(script, await (redis as unknown as { eval (...args: unknown[]): Promise<unknown> }).eval(script, ...rest)),
     config: redis.config.bind(redis)
@@ -69,7 +69,7 @@ t.test('one thing is wrong', { skip }, async t => {
   await names1(t, 'a disk that is full', { id: 'redis.persistence', says: /AOF/ }, use(putOn((_script, answer) => typeof answer === 'string' ? answer.replace('aof_last_write_status:ok', 'aof_last_write_status:err') : answer)), settings)
 })
 
-t.test('away, or the wrong one', { skip }, async t => {
+t.test('unavailable, or not a Redis', { skip }, async t => {
   const { options, settings } = await healthy(t)
   const { server, redis } = await redisFor(t)
   const replica = await redisFor(t, '--replicaof', '127.0.0.1', String(server.port))

@@ -1,4 +1,4 @@
-/** The way to WeChat, broken in one place at a time. */
+/** The connection to WeChat with one problem at a time. */
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
@@ -8,7 +8,7 @@ import { Agent } from 'undici'
 import { freePort } from '../../helpers/redis.ts'
 import { healthy, nameLeadsTo, names1, spoilingProxy, troubles } from '../../helpers/doctor.ts'
 
-t.test('one thing is wrong', async t => {
+t.test('one problem at a time', async t => {
   const { emulator, options, settings } = await healthy(t)
   const { endpoints, http } = options as { endpoints: Record<'api' | 'open' | 'pay' | 'payBackup', string>, http: { ca: string } }
   const at = (change: Partial<typeof endpoints>) => ({ ...options, endpoints: { ...endpoints, ...change } })
@@ -34,7 +34,7 @@ t.test('one thing is wrong', async t => {
   await names1(t, 'no TLS behind https', { id: 'server.tls', says: /no TLS connection/ }, at({ pay: `https://127.0.0.1:${(silent.address() as AddressInfo).port}`, payBackup: endpoints.pay }), settings)
 
   const via = await spoilingProxy(t, emulator.origin, { reply: ({ headers }) => ({ headers: { ...headers, via: '1.1 squid' } }) })
-  // Behind this proxy there is no TLS, and so no client certificate.
+  // This proxy uses no TLS towards the emulator, so there is no client certificate.
   const { cert: _cert, key: _key, ...v2 } = options.merchant.v2 as { apiKey: string, cert: string, key: string }
   await names1(t, 'a proxy that tells its name', { id: 'server.between', status: 'warning', says: /header via/ }, { ...at({ pay: via, payBackup: via }), merchant: { ...options.merchant, v2 } }, settings)
 

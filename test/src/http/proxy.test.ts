@@ -1,4 +1,4 @@
-/** The way out through a proxy: the merchant's certificate and our authorities inside the tunnel, credentials nowhere but at the proxy. */
+/** Calls through a proxy: the client certificate and CAs apply inside the tunnel, credentials only go to the proxy. */
 import { inspect } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -66,7 +66,7 @@ t.test('a refund with the merchant\'s certificate goes through a proxy', { skip 
   await pay.disconnect()
 })
 
-t.test('a proxy that refuses, is away or hangs: nothing was sent, and nothing tells the password', { skip }, async t => {
+t.test('a proxy that refuses, is unavailable or hangs: nothing was sent, and no error contains the password', { skip }, async t => {
   const host = selfSigned('localhost')
   const { origin, count } = await tlsServer(t, host, (_request, reply) => { reply.end('ok') })
   const strict = await connectProxy(t, { credentials: 'shop:another' })
@@ -88,7 +88,7 @@ t.test('a proxy that refuses, is away or hangs: nothing was sent, and nothing te
   t.equal(count.made, 0)
 })
 
-t.test('the environment is asked only where it is told to be', { skip }, async t => {
+t.test('proxy environment variables are only used if enabled', { skip }, async t => {
   const host = selfSigned('localhost')
   const shop = selfSigned('1900000109')
   const { origin, count } = await tlsServer(t, { ...host, ca: shop.cert, requestCert: true, rejectUnauthorized: false }, (_request, reply) => { reply.end('ok') })
@@ -117,7 +117,7 @@ t.test('the environment is asked only where it is told to be', { skip }, async t
   t.notMatch(inspect(error, { showHidden: true }), /canary/)
 })
 
-t.test('what is no proxy\'s address is refused by name, and not repeated', t => {
+t.test('an invalid proxy URL is refused by name, without its value', t => {
   for (const proxy of ['', 'proxy:3128', 'localhost', 'socks5://canary:1080', 'http://canary:1/path', 'http://u:%zz-canary@p:1', 'ENV', 42, {}, true]) {
     try {
       createPay({ ...ACCOUNT, http: { proxy: proxy as string } })

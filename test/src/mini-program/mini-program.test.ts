@@ -1,4 +1,4 @@
-/** A mini program's calls: against the emulator, and against WeChat on its worst days. */
+/** A mini program's calls, against the emulator and against faulty servers. */
 import { inspect } from 'node:util'
 import t from 'tap'
 import { createAccount, createMiniProgram, createPay, WechatError } from '../../../src/index.ts'
@@ -33,7 +33,7 @@ t.test('login, session, phone number and codes', async t => {
   ] as const) await t.rejects(mini.code(wanted as never), { code: 'WECHAT_INPUT', field })
 })
 
-t.test('each refusal of a login has its status, its advice in both languages, and may be repeated or not', async t => {
+t.test('each login error has a status, advice in both languages, and retryable', async t => {
   const emulator = await testEmulator(t)
   const { miniProgram } = createAccount(emulator.bothConfig)
   const used = await emulator.loginCode()
@@ -55,7 +55,7 @@ t.test('each refusal of a login has its status, its advice in both languages, an
   for (const code of ['', 'a b', 'x&appid=1', '"', 5, undefined, 'x'.repeat(129)]) await t.rejects(miniProgram.login(code as string), { code: 'WECHAT_INPUT', field: 'code' })
 })
 
-t.test('a provider in jscode2session\'s place', async t => {
+t.test('sessionProvider instead of jscode2session', async t => {
   const asked: string[] = []
   const provide = (answer: unknown) => createAccount({ appId, tokenProvider: async () => ({ accessToken: 'x'.repeat(20), expiresIn: 7200 }), sessionProvider: async code => { asked.push(code); return answer as never } }).miniProgram
   const session = await provide({ openid: OPENID, sessionKey: SESSION_KEY, unionid: 'u1' }).login('c0de')
@@ -70,7 +70,7 @@ t.test('a provider in jscode2session\'s place', async t => {
   await t.rejects(without.login('c'), { code: 'WECHAT_CONFIG', option: 'appSecret' })
 })
 
-t.test('shipping: what is sent, what is asked, and what is refused before any call', async t => {
+t.test('shipping: upload, query, and input errors before any call', async t => {
   const emulator = await testEmulator(t, { timeScale: 1 })
   const pay = createPay({ ...emulator.bothConfig, merchant: { ...emulator.bothConfig.merchant, notifyUrl: 'http://127.0.0.1:1/n' } })
   const { shipping } = createMiniProgram(emulator.bothConfig)
@@ -109,7 +109,7 @@ t.test('shipping: what is sent, what is asked, and what is refused before any ca
   await t.rejects(shipping.query(null as never), { code: 'WECHAT_INPUT', field: 'order' })
 })
 
-t.test('answers that cannot be WeChat\'s, and secrets in none of the errors', async t => {
+t.test('unusable answers are typed errors without secrets', async t => {
   const server = await fakeServer(json({}))
   t.teardown(server.close)
   const mini = createMiniProgram({ appId, tokenProvider: async () => ({ accessToken: 'canary_access_token_of_the_account', expiresIn: 7200 }), appSecret, endpoints: server.endpoints, http: { retries: 0 } })
@@ -122,7 +122,7 @@ t.test('answers that cannot be WeChat\'s, and secrets in none of the errors', as
     server.become(fault as never)
     for (const call of calls) {
       const error = await call().catch((error: unknown) => error)
-      // A picture may be anything; whatever is no picture is told so.
+      // Answers that are not images are errors.
       t.match(error, { code: /^WECHAT_/ })
       t.notMatch(inspect(error, { depth: 10, showHidden: true }) + JSON.stringify(error), new RegExp(`${appSecret}|${SESSION_KEY}|canary`))
     }

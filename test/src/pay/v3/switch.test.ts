@@ -1,9 +1,9 @@
 /**
- * K1: the switch from platform certificate to public key, in all its states. What WeChat does in each is taken from its page
- * doc/v3/merchant/4012154180 and from threads of those who did it: before the switch is begun, and after it was stopped, all
- * is signed with the certificate, whatever a request's Wechatpay-Serial says (WxJava 3454, 3528); while it runs, answers follow that header
- * and notifications are by either (WxJava 3595); after it there is only the public key, and no certificate to be had
- * (WxJava 3412, wechatpay-java 306, 400).
+ * K1: the switch from platform certificates to the public key, in all its states. WeChat's behaviour is taken from its page
+ * doc/v3/merchant/4012154180 and from public threads: before the switch is started, and after it was stopped, everything
+ * is signed with the certificate, whatever a request's Wechatpay-Serial says (WxJava 3454, 3528). During the switch, answers
+ * follow that header, and notifications are signed with either (WxJava 3595). Afterwards there is only the public key, and
+ * no certificate (WxJava 3412, wechatpay-java 306, 400).
  */
 import { createCipheriv, createPublicKey, randomBytes, sign, X509Certificate } from 'node:crypto'
 import t from 'tap'
@@ -27,7 +27,7 @@ const CERTIFICATES = '/v3/certificates'
 interface Pair { serial: string, key: string, cert: string }
 
 type State = 'not begun' | 'under way' | 'stopped' | 'over'
-/** How WeChat answers for certificates where there are none. */
+/** WeChat's answers if there are no certificates. */
 type None = '404' | '403' | 'empty'
 
 interface WechatState { state: State, none?: None, down?: boolean, apiKey?: string, signer?: Pair }
@@ -43,7 +43,7 @@ t.test('K1 the switch', { skip }, async t => {
   const ours: Pair = { ...certificate('public key'), serial: 'PUB_KEY_ID_0119000001092024112600000000000001' }
   const publicKey = createPublicKey(ours.key).export({ type: 'spki', format: 'pem' }) as string
 
-  /** As its documentation says, not by our own code. */
+  /** Written from WeChat's documentation, without our own code. */
   function signedBy ({ serial, key }: Pair, body: string): Record<string, string> {
     const [timestamp, nonce] = [String(Math.floor(Date.now() / 1000)), randomBytes(16).toString('hex')]
     return {
@@ -133,7 +133,7 @@ t.test('K1 the switch', { skip }, async t => {
   })
 
   for (const none of ['404', '403', 'empty'] as const) {
-    t.test(`over, no certificate to be had (${none})`, async t => {
+    t.test(`after the switch, no certificates (${none})`, async t => {
       const { query, notified, fetched, clock } = await stage(t, { state: 'over', none })
       t.match(await query(), { trade_state: 'NOTPAY' })
       t.equal(await notified(ours), 'genuine')
@@ -148,7 +148,7 @@ t.test('K1 the switch', { skip }, async t => {
     })
   }
 
-  t.test('from beginning to end and back, in one process', async t => {
+  t.test('the complete switch and back, in one process', async t => {
     const { query, notified, become, clock } = await stage(t, { state: 'not begun' })
     const fine = async (...by: Pair[]) => {
       t.match(await query(), { trade_state: 'NOTPAY' })
@@ -169,7 +169,7 @@ t.test('K1 the switch', { skip }, async t => {
     t.equal(await notified(platform), 'unknown key', 'N17 what WeChat has given up is refused once its list was renewed')
   })
 
-  t.test('WeChat out of reach just then: a fault, tried again in seconds, not in a minute', async t => {
+  t.test('WeChat unreachable: retried within seconds, not after a minute', async t => {
     const { query, notified, become, clock, fetched } = await stage(t, { state: 'under way', down: true })
     t.match(await query(), { trade_state: 'NOTPAY' }, 'the public key needs no list')
     t.equal(await notified(ours), 'genuine')
@@ -181,7 +181,7 @@ t.test('K1 the switch', { skip }, async t => {
     t.equal(await notified(platform), 'genuine')
   })
 
-  t.test('a list that somebody else made is not believed', async t => {
+  t.test('a forged certificate list is refused', async t => {
     const other = await stage(t, { state: 'under way', signer: stranger, apiKey: 'another0another0another0another0' })
     await t.rejects(other.notified(stranger), { code: 'WECHAT_REPLY' })
     const falsely = await stage(t, { state: 'under way', signer: { ...stranger, serial: ours.serial } })
@@ -193,7 +193,7 @@ t.test('K1 the switch', { skip }, async t => {
     t.equal(await plain.notified(platform), 'unknown key')
   })
 
-  t.test('an unsigned "there are none" drops nothing that is held', async t => {
+  t.test('an unsigned "no certificates" answer does not remove known ones', async t => {
     const { notified, server, clock } = await stage(t, { state: 'under way' })
     t.equal(await notified(platform), 'genuine')
     server.become((_seen, reply) => { reply.writeHead(404).end('{"code":"RESOURCE_NOT_EXISTS","message":"x"}') })
@@ -203,7 +203,7 @@ t.test('K1 the switch', { skip }, async t => {
     t.equal(await notified(platform), 'genuine')
   })
 
-  t.test('K2, T16 what cannot be read at the certificates\' key is no list', async t => {
+  t.test('K2, T16 an unreadable cached list is ignored', async t => {
     const below = createMemoryStore()
     const key = `wechat:{${MCH_ID}}:v3:certificates`
     const stores = [createEncryptedStore(below, Buffer.alloc(32, 1)), createEncryptedStore(below, Buffer.alloc(32, 2))]
