@@ -38,7 +38,7 @@ t.test('several processes', { skip }, async t => {
     const tokens = await Promise.all(fleet.map(async token => [await token.ticket(), await token.get()].join()))
     t.equal(new Set(tokens).size, 1)
     t.match(await emulator.issued(), { tokens: 1, tickets: 1, calls: { stable_token: 2 } }, 'one refusal, one token')
-    t.match(await old!.ask({ callers: 1, kind: 'get' }), [/^[\w-]+$|40125/], 'and the other finds it at the store once it looks again')
+    t.match(await old!.ask({ callers: 1, kind: 'get' }), [/^[\w-]+$|40125/], 'and the other process reads it from the store')
   })
 
   t.test('T16 foreign locks and values at our keys', async t => {
@@ -109,7 +109,7 @@ t.test('several processes', { skip }, async t => {
     stopped.kill('SIGSTOP')
     const values = await other.ask({ callers: 10, kind: 'get' })
     stopped.kill('SIGCONT')
-    t.same(await late, values, 'the late one takes what the other has')
+    t.same(await late, values, 'the late process uses the other\'s value')
     t.same(await other.ask({ callers: 10, kind: 'get' }), values)
   })
 

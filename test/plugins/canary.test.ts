@@ -97,6 +97,6 @@ for (const version of ['v2', 'v3'] as const) {
       const [secret] = found(line)
       if (secret) t.fail(`${secret} in the log: ${line.slice(0, 300)}`)
     }
-    t.ok(lines.length > 10, 'and the log was looked at')
+    t.ok(lines.length > 10, 'and the log was searched')
   })
 }

@@ -50,7 +50,7 @@ t.test('a file of options', async t => {
   t.equal(broken.code, 1)
   t.match(broken.out, /✗ account\.token +appSecret is not this account's \[40125 [\w-]+\]\n +→ Resetting it invalidates the old one:/)
   t.match(broken.out, /\n\nSomething is broken: \d+ passed, 1 failed, 1 to look at, \d+ skipped \(\d+\.\d s\)\n$/)
-  t.notMatch(broken.out, '\x1b[', 'no colours where nobody sees them')
+  t.notMatch(broken.out, '\x1b[', 'no colours without a terminal')
   t.equal(broken.err, '', 'and no progress')
 
   const chinese = await run(['--config', configFile(dir, options, {}, doctor), '--lang', 'zh', '--offline'])

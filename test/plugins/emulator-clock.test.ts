@@ -110,7 +110,7 @@ for (const moved of [300 * DAY, -300 * DAY]) {
     t.ok(Math.abs(Date.parse((await second.app.inject('/_emulator/state')).json().now) - Date.now()) < DAY / 24)
     one.hears.well = true
     await second.waitForNotification(({ accepted }) => accepted)
-    t.same(one.paid, ['KEPT-001'], 'what was not yet told is told soon')
+    t.same(one.paid, ['KEPT-001'], 'pending notifications are sent soon')
     const two = await shop(t, second.config)
     t.match(await two.app.wechatPay.query({ outTradeNo: 'KEPT-001' }), { state: 'SUCCESS' }, 'a v3 client can call')
     await second.close()

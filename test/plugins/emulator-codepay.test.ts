@@ -31,20 +31,20 @@ t.test('v3 refuses missing or wrong fields, and names them', async t => {
     t.match(json, answer, JSON.stringify(change))
   }
   t.match(await call('POST', PATH, good), { status: 200, json: { trade_state: 'SUCCESS', amount: { total: 100 } } })
-  t.match(await call('POST', PATH, good), { status: 400 }, 'paid: a repeat is no second payment')
+  t.match(await call('POST', PATH, good), { status: 400 }, 'repeating a paid call does not pay twice')
   t.match(await call('POST', PATH, { ...good, out_trade_no: 'CODE-0002' }), { status: 400, json: { code: 'AUTH_CODE_INVALID' } }, 'a code works once')
   for (const [behaviour, status, code] of [['expired', 400, 'AUTH_CODE_INVALID'], ['poor', 403, 'NOT_ENOUGH']] as const) {
     t.match(await call('POST', PATH, { ...good, out_trade_no: `CODE-${behaviour}`, payer: { auth_code: await emulator.authCode(behaviour) } }), { status, json: { code } })
   }
   const asked = { ...good, out_trade_no: 'CODE-asks', payer: { auth_code: await emulator.authCode('asks') } }
   t.match(await call('POST', PATH, asked), { status: 202 })
-  t.match(await call('POST', PATH, asked), { status: 202 }, 'and the same question again')
+  t.match(await call('POST', PATH, asked), { status: 202 }, 'and again')
 
   const reverse = (number: string, body = { appid: appId, mchid: mchId }) => call('POST', `/v3/pay/transactions/out-trade-no/${number}/reverse`, body)
   t.match(await reverse('CODE-none'), { status: 404, json: { code: 'ORDER_NOT_EXIST' } })
   t.match(await reverse('CODE-0001', { appid: appId, mchid: '1900000109' }), { status: 400 })
   t.match(await reverse('CODE-0001'), { status: 200 })
-  t.match(emulator.order('CODE-0001'), { trade_state: 'REVOKED' }, 'and the money is given back')
+  t.match(emulator.order('CODE-0001'), { trade_state: 'REVOKED' }, 'and the money is returned')
 })
 
 t.test('v2 refuses missing fields, used or expired codes, and an insufficient balance', async t => {
@@ -56,11 +56,11 @@ t.test('v2 refuses missing fields, used or expired codes, and an insufficient ba
   t.match(await answer({ auth_code: '20' }), { wechatCode: 'AUTH_CODE_INVALID' })
   t.match(await answer({ total_fee: '0' }), { name: 'WechatApiError' })
   t.match(await answer({}), { result_code: 'SUCCESS', total_fee: '100' })
-  t.match(await answer({}), { name: 'WechatApiError' }, 'paid: a repeat is no second payment')
+  t.match(await answer({}), { name: 'WechatApiError' }, 'repeating a paid call does not pay twice')
   t.match(await answer({ out_trade_no: 'CODE-v2-2' }), { wechatCode: 'AUTH_CODE_INVALID' }, 'a code works once')
   t.match(await answer({ out_trade_no: 'CODE-v2-3', auth_code: await emulator.authCode('poor') }), { wechatCode: 'NOTENOUGH' })
   t.match(await answer({ out_trade_no: 'CODE-v2-4', auth_code: await emulator.authCode('expired') }), { wechatCode: 'AUTH_CODE_INVALID' })
-  t.match(await answer({ out_trade_no: 'CODE-v2-5', auth_code: '130000000000000001' }), { result_code: 'SUCCESS' }, 'a code of nobody\'s is the first visitor\'s')
+  t.match(await answer({ out_trade_no: 'CODE-v2-5', auth_code: '130000000000000001' }), { result_code: 'SUCCESS' }, 'an unknown code belongs to the first visitor')
 })
 
 t.test('waiting for a missing notification fails with the notifications that were sent', async t => {

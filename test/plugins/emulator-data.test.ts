@@ -30,5 +30,5 @@ t.test('tables and lists of all accounts, including empty ones and any text', as
     t.same(saved?.accounts[name], { memory: JSON.parse(JSON.stringify(state.memory.snapshot())), keys: pki.v3.saved() }, name || 'the first')
   }
   t.same(createState({}, saved?.accounts['']?.memory).orders, orders)
-  t.same(readdirSync(dir), ['state.json'], 'nothing half written is left')
+  t.same(readdirSync(dir), ['state.json'], 'no temporary file is left')
 })

@@ -86,18 +86,18 @@ async function shareFlow (t: Test, { call, paid, told, url, appId, mchId, sealed
   t.match(await call('GET', `/v3/profitsharing/transactions/${id}/amounts`), { json: { transaction_id: id, unsplit_amount: 10_000 } })
   const first = await call('POST', '/v3/profitsharing/orders', share)
   t.match(first, { status: 200, json: { out_order_no: share.out_order_no, order_id: /^3008\d{24}$/, state: 'PROCESSING', receivers: [{ result: 'PENDING', finish_time: '1970-01-01T08:00:00+08:00', detail_id: /./ }] } })
-  t.equal((await call('POST', '/v3/profitsharing/orders', share)).json.order_id, first.json.order_id, 'the same again is the same')
+  t.equal((await call('POST', '/v3/profitsharing/orders', share)).json.order_id, first.json.order_id, 'repeating it returns the same')
   t.match(await call('POST', '/v3/profitsharing/orders', { ...share, receivers: [{ ...receiver, amount: 101 }] }), { status: 400, json: { code: 'INVALID_REQUEST' } }, 'the same number with other contents is refused')
   const over = await settled(async () => (await call('GET', `/v3/profitsharing/orders/${share.out_order_no}${query()}`)).json, ({ state }) => state === 'FINISHED')
-  t.match(over, { order_id: first.json.order_id, state: 'FINISHED', receivers: [{ result: 'SUCCESS' }] }, 'a share that leaves the rest frozen comes to an end, too')
+  t.match(over, { order_id: first.json.order_id, state: 'FINISHED', receivers: [{ result: 'SUCCESS' }] }, 'a share that leaves the rest frozen also finishes')
   const notice = await told('TRANSACTION.SUCCESS', ({ out_order_no: number }) => number === share.out_order_no)
-  t.match(notice, { summary: '分账', original_type: 'transaction', content: { order_id: first.json.order_id, receiver: { amount: 100 } } }, 'a payment\'s envelope, told apart by its summary')
+  t.match(notice, { summary: '分账', original_type: 'transaction', content: { order_id: first.json.order_id, receiver: { amount: 100 } } }, 'a payment\'s envelope, distinguished by its summary')
   t.match(await call('POST', '/v3/profitsharing/orders', { ...share, out_order_no: 'SHmuch', receivers: [{ ...receiver, amount: 2901 }] }), { status: 403, json: { code: 'RULE_LIMIT', message: '分账金额超出最大分账比例' } })
   const back = { ...sub, out_order_no: share.out_order_no, out_return_no: `RT${sub.sub_mchid ?? ''}1`, return_mchid: mchId, amount: 40, description: '退回' }
   const returned = await call('POST', '/v3/profitsharing/return-orders', back)
   t.match(returned, { status: 200, json: { order_id: first.json.order_id, return_id: /./, amount: 40, result: 'SUCCESS', description: '退回' } })
   t.match(await call('POST', '/v3/profitsharing/return-orders', { ...back, amount: 41 }), { status: 400 })
-  t.match(await call('POST', '/v3/profitsharing/return-orders', { ...back, out_return_no: 'RTmuch', amount: 61 }), { status: 403, json: { code: 'NOT_ENOUGH' } }, 'no more comes back than was shared')
+  t.match(await call('POST', '/v3/profitsharing/return-orders', { ...back, out_return_no: 'RTmuch', amount: 61 }), { status: 403, json: { code: 'NOT_ENOUGH' } }, 'no more than the share can be returned')
   t.match((await call('GET', `/v3/profitsharing/return-orders/${back.out_return_no}?out_order_no=${share.out_order_no}${sub.sub_mchid ? `&sub_mchid=${sub.sub_mchid}` : ''}`)).json, { return_id: returned.json.return_id })
   await told('TRANSACTION.SUCCESS', ({ out_return_no: number }) => number === back.out_return_no)
   t.match(await call('POST', '/v3/profitsharing/orders/unfreeze', { ...sub, transaction_id: id, out_order_no: `UF${sub.sub_mchid ?? ''}1`, description: '解冻' }), { status: 200, json: { state: 'FINISHED' } })
@@ -165,7 +165,7 @@ t.test('transfers: each state, with notifications for final ones', async t => {
   t.equal(before, undefined)
   const made = await call('POST', base, bill('TB00001', { user_name: sealed('李雷') }), named)
   t.match(made, { status: 200, json: { state: 'WAIT_USER_CONFIRM', package_info: /./ } })
-  t.same((await call('POST', base, bill('TB00001', { user_name: sealed('李雷') }), named)).json, made.json, 'the same again is the same, its package too')
+  t.same((await call('POST', base, bill('TB00001', { user_name: sealed('李雷') }), named)).json, made.json, 'repeating it returns the same, including package_info')
   for (const state of states) {
     t.match(await control('/transfers/TB00001/settle', { state }), { status: 200 })
     t.match((await call('GET', `${base}/out-bill-no/TB00001`)).json, { state, update_time: /\+08:00$/, user_name: /./ })
@@ -174,13 +174,13 @@ t.test('transfers: each state, with notifications for final ones', async t => {
   const failed = await told('MCHTRANSFER.BILL.FINISHED')
   t.match(failed, { summary: '商家转账单据终态通知', original_type: 'mch_payment', content: { state: 'FAIL', fail_reason: 'PAYEE_ACCOUNT_ABNORMAL' } })
   t.same(Object.keys(failed.content).filter(name => name !== 'fail_reason'), ['mch_id', 'out_bill_no', 'transfer_bill_no', 'transfer_amount', 'state', 'openid', 'create_time', 'update_time', 'mchid'])
-  t.match(await control('/transfers/TB00001/settle', { state: 'SUCCESS' }), { status: 409 }, 'an end is an end')
+  t.match(await control('/transfers/TB00001/settle', { state: 'SUCCESS' }), { status: 409 }, 'final states do not change')
   const balance = async () => (await call('GET', '/v3/merchant/fund/balance/BASIC')).json.available_amount as number
   const full = await balance()
   await call('POST', base, bill('TB00002'))
   t.equal(await balance(), full - 2000)
   t.match(await call('POST', `${base}/out-bill-no/TB00002/cancel`), { status: 200, json: { state: 'CANCELLED', update_time: /./ } }, 'a POST without a body')
-  t.equal(await balance(), full, 'what was not paid out comes back')
+  t.equal(await balance(), full, 'unpaid amounts return to the balance')
   await told('MCHTRANSFER.BILL.FINISHED', ({ state }) => state === 'CANCELLED')
   const third = await call('POST', base, bill('TB00003'))
   await emulator.confirmTransfer('TB00003')
@@ -195,7 +195,7 @@ t.test('transfers: each state, with notifications for final ones', async t => {
     t.match(fetched.body, /^%PDF/)
     t.equal(createHash('sha256').update(fetched.rawPayload).digest('hex'), receipt.hash_value)
   }
-  t.match(await call('POST', '/v3/fund-app/mch-transfer/elecsign/out-bill-no', { out_bill_no: 'TB00001' }), { status: 400 }, 'no receipt of what was not paid')
+  t.match(await call('POST', '/v3/fund-app/mch-transfer/elecsign/out-bill-no', { out_bill_no: 'TB00001' }), { status: 400 }, 'no receipt before payment')
 })
 
 t.test('transfers to an authorized receiver need no confirmation', async t => {
@@ -217,7 +217,7 @@ t.test('transfers to an authorized receiver need no confirmation', async t => {
   const asking = { ...bill, out_bill_no: 'TA00003', openid: OPENID, authorization_info: { user_display_name: '李雷', out_authorization_no: 'AUTH00002', authorization_notify_url: url } }
   t.match(await call('POST', `${base}/transfer-bills/pre-transfer-with-authorization`, asking), { status: 200, json: { out_authorization_no: 'AUTH00002' } })
   await emulator.confirmTransfer('TA00003')
-  t.match((await call('GET', `${base}/user-confirm-authorization/out-authorization-no/AUTH00002`)).json, { state: 'TAKING_EFFECT' }, 'given with the first one')
+  t.match((await call('GET', `${base}/user-confirm-authorization/out-authorization-no/AUTH00002`)).json, { state: 'TAKING_EFFECT' }, 'granted with the first transfer')
 
   const partner = `${base}/partner`
   t.match(await call('POST', `${partner}/sub-mch-authorizations`, { sub_mchid: SUB, out_apply_no: 'AP1' }), { status: 200, json: { state: 'PASSED' } })
@@ -281,7 +281,7 @@ t.test('complaints: from filing to completion, with notifications, history and i
   const { number, id: transaction } = await paid()
   const id = await emulator.complain(number, { detail: '没有收到货' })
   const first = await told('COMPLAINT.CREATE')
-  t.same(Object.keys(first.content), ['out_trade_no', 'complaint_time', 'amount', 'payer_phone', 'complaint_detail', 'complaint_state', 'transaction_id', 'complaint_handle_state', 'action_type', 'complaint_id'], 'as it was seen once')
+  t.same(Object.keys(first.content), ['out_trade_no', 'complaint_time', 'amount', 'payer_phone', 'complaint_detail', 'complaint_state', 'transaction_id', 'complaint_handle_state', 'action_type', 'complaint_id'], 'as recorded once')
   t.match(first.content, { complaint_state: 'PAYER_COMPLAINTED', complaint_handle_state: 'WAIT_MERCHANT_RESPONSE', action_type: 'CREATE_COMPLAINT', complaint_id: id, transaction_id: transaction })
   t.equal(opened(first.content.payer_phone), '13800000000', 'encrypted for the merchant')
   const today = new Date(Date.now() + 8 * 3600_000).toISOString().slice(0, 10)
@@ -299,9 +299,9 @@ t.test('complaints: from filing to completion, with notifications, history and i
   t.same((await emulator.app.inject({ url: `/v3/merchant-service/images/${mediaId}`, headers: { authorization: await authorization('GET', `/v3/merchant-service/images/${mediaId}`, '', signer) } })).rawPayload, picture)
   t.match((await upload('/v3/marketing/favor/media/image-upload')).json(), { media_url: /^https:/ })
   t.match((await upload('/v3/merchant/media/upload')).json(), { media_id: /./ })
-  t.match(await upload('/v3/merchant/media/upload', 'multipart/form-data'), { statusCode: 401 }, 'without a boundary its meta cannot be found')
+  t.match(await upload('/v3/merchant/media/upload', 'multipart/form-data'), { statusCode: 401 }, 'without a boundary, meta cannot be found')
   t.match((await emulator.explain()).mistakes, [{ id: 'multipart-boundary' }])
-  t.match(await upload('/v3/merchant/media/video_upload'), { statusCode: 400 }, 'no video')
+  t.match(await upload('/v3/merchant/media/video_upload'), { statusCode: 400 }, 'not a video')
 
   t.match(await call('POST', `${cases}/${id}/response`, { complainted_mchid: mchId, response_content: '已补发', response_images: ['none'] }), { status: 400 })
   t.match(await call('POST', `${cases}/${id}/response`, { complainted_mchid: mchId, response_content: '已补发', response_images: [mediaId] }), { status: 204 })
@@ -390,7 +390,7 @@ t.test('combined orders by transaction id, and an individual seller\'s', async t
   t.match(await call('POST', '/v3/combine-transactions/jsapi', { ...order, combine_out_trade_no: 'COMB00002', sub_orders: parts.map(rest => ({ ...rest, sub_mchid: '1' })) }), { status: 400 })
   t.match(await call('POST', '/v3/combine-transactions/jsapi', { ...order, combine_out_trade_no: 'COMB00002', sub_orders: parts }), { status: 200 })
   await emulator.payCombined('COMB00002')
-  t.match((await call('GET', '/v3/combine-transactions/out-trade-no/COMB00002')).json, { sub_orders: [{ sub_mchid: SUB, trade_state: 'SUCCESS' }, { sub_mchid: SUB }] }, 'a platform\'s merchants keep their orders')
+  t.match((await call('GET', '/v3/combine-transactions/out-trade-no/COMB00002')).json, { sub_orders: [{ sub_mchid: SUB, trade_state: 'SUCCESS' }, { sub_mchid: SUB }] }, 'orders of a platform\'s merchants are separate')
   t.match((await call('GET', `/v3/pay/partner/transactions/out-trade-no/CPART00003?sp_mchid=${mchId}&sub_mchid=${SUB}`)).json, { trade_state: 'SUCCESS' })
 })
 

@@ -22,7 +22,7 @@ t.test('users: who follows and who does not, as recorded', async t => {
   const { get, post } = await stage(t)
   const follower = await get(`/cgi-bin/user/info?openid=${OPENID}`)
   t.same(Object.keys(follower), ['subscribe', 'openid', 'nickname', 'sex', 'language', 'city', 'province', 'country', 'headimgurl', 'subscribe_time', 'remark', 'groupid', 'tagid_list', 'subscribe_scene', 'qr_scene', 'qr_scene_str'])
-  t.match(follower, { subscribe: 1, nickname: '', headimgurl: '', remark: '', groupid: 0, qr_scene: 0, qr_scene_str: '' }, 'names and pictures are empty since December 2021')
+  t.match(follower, { subscribe: 1, nickname: '', headimgurl: '', remark: '', groupid: 0, qr_scene: 0, qr_scene_str: '' }, 'nicknames and avatars have been empty since December 2021')
   t.same(await get('/cgi-bin/user/info?openid=oANewVisitorOfThisAccount000'), { subscribe: 0, openid: 'oANewVisitorOfThisAccount000', tagid_list: [] })
   t.match(await get('/cgi-bin/user/info?openid=x'), { errcode: 40003, errmsg: /^invalid openid rid: / })
   t.match(await post('/cgi-bin/user/info/batchget', { user_list: [{ openid: OPENID }, { openid: 'oANewVisitorOfThisAccount000' }] }), { user_info_list: [{ subscribe: 1 }, { subscribe: 0 }] })
@@ -34,7 +34,7 @@ t.test('messages are stored for inspection', async t => {
   const sent = (await raw('/cgi-bin/message/template/send', TEMPLATE)).body
   const [, id] = /"msgid":(\d+)/.exec(sent)!
   t.match(id, /^\d{19}$/)
-  t.not(String(JSON.parse(sent).msgid), id, 'a parser of JSON numbers ruins it, as it does WeChat\'s')
+  t.not(String(JSON.parse(sent).msgid), id, 'JSON.parse loses digits, as with WeChat\'s')
   t.match(await post('/cgi-bin/message/template/send', { ...TEMPLATE, touser: 'oANewVisitorOfThisAccount000' }), { errcode: 43004 })
   t.match(await post('/cgi-bin/message/template/send', { ...TEMPLATE, template_id: '' }), { errcode: 40037 })
   const subscribed = { touser: OPENID, template_id: 'S1', page: 'p', data: { thing4: { value: '一杯咖啡' }, amount2: { value: '¥68.00' } } }

@@ -111,7 +111,7 @@ t.test('shipping: not in the first seconds, once, and changed once; all document
   const key = { order_number_type: 2, transaction_id: id }
   const parcel = { item_desc: '咖啡', tracking_no: 'YT1', express_company: 'YTO' }
   const info = { order_key: key, logistics_type: 1, delivery_mode: 1, shipping_list: [parcel], upload_time: '2026-11-27T10:00:00.000+08:00', payer: { openid: OPENID } }
-  t.match(await upload(info), { errcode: 10060001, errmsg: new RegExp(`^支付单不存在 rid: ${RID}$`) }, 'as seen by many: the shipping service does not know it yet')
+  t.match(await upload(info), { errcode: 10060001, errmsg: new RegExp(`^支付单不存在 rid: ${RID}$`) }, 'as often reported: the shipping service does not know it yet')
   emulator.advance(10_000)
   t.match(await query({ transaction_id: id }), { errcode: 0, order: { order_state: 1, paid_amount: 6800, shipping: { finish_shipping: false } } })
   for (const [change, errcode] of [
@@ -121,10 +121,10 @@ t.test('shipping: not in the first seconds, once, and changed once; all document
     [{ shipping_list: [{ ...parcel, item_desc: '咖'.repeat(121) }] }, 10060009], [{ shipping_list: [{ ...parcel, tracking_no: '' }] }, 268485226], [{ shipping_list: [{ ...parcel, express_company: '' }] }, 268485227], [{ upload_time: 'now' }, 268485216]
   ] as const) t.match(await upload({ ...info, ...change }), { errcode }, JSON.stringify(change).slice(0, 80))
   t.match(await upload({ ...info, order_key: { order_number_type: 1, mchid: mchId, out_trade_no: 'SHIP1' } }), { errcode: 0 })
-  t.match(await upload(info), { errcode: 10060023, errmsg: /^发货信息未更新/ }, 'the same again')
+  t.match(await upload(info), { errcode: 10060023, errmsg: /^发货信息未更新/ }, 'an identical upload')
   const changed = { ...info, shipping_list: [{ ...parcel, tracking_no: 'YT2' }] }
   t.match(await upload(changed), { errcode: 0 }, 'changed once')
-  t.match(await upload(info), { errcode: 10060003, errmsg: /^支付单已使用重新发货机会 rid: / }, 'and no more')
+  t.match(await upload(info), { errcode: 10060003, errmsg: /^支付单已使用重新发货机会 rid: / }, 'only once')
   t.match(await query({ merchant_id: mchId, merchant_trade_no: 'SHIP1' }), { order: { order_state: 2, shipping: { finish_shipping: true, finish_shipping_count: 2, shipping_list: [{ tracking_no: 'YT2', express_company: 'YTO' }] } } })
   t.match(await query({}), { errcode: 10060014 })
 
@@ -161,6 +161,6 @@ t.test('the bridge\'s wx.login and wx.requestPayment', async t => {
     t.match(await ask('requestPayment', { ...params, appId: 'wxminiprogram00001' }), { err_desc: '支付验证签名失败' }, 'signed for another mini program')
     t.match(await ask('requestPayment', { ...params, appId: 'wxelsewhere0000001' }), { err_desc: 'appId无效' })
     const other = await pay.miniProgram({ outTradeNo: `MINI2-${version}`, description: '咖啡', amount: 100, openid: OPENID, appId: 'wxminiprogram00001' })
-    t.match(await ask('requestPayment', { ...other, appId: 'wxminiprogram00001' }), { cashier: /./ }, 'a further appId of the merchant')
+    t.match(await ask('requestPayment', { ...other, appId: 'wxminiprogram00001' }), { cashier: /./ }, 'another appId of the merchant')
   }
 })

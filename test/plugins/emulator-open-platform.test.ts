@@ -104,7 +104,7 @@ t.test('a ticket every ten minutes of the emulator\'s clock, valid for twelve ho
   await emulator.waitForNotification(({ accepted, id }) => accepted && id === 'n2')
   t.not(element(platform.events[1]?.xml ?? '', 'ComponentVerifyTicket'), first)
   const exchange = () => post('api_component_token', { component_appsecret: secret, component_verify_ticket: first })
-  t.match(await exchange(), { component_access_token: /./, expires_in: 7200 }, 'an older one, too')
+  t.match(await exchange(), { component_access_token: /./, expires_in: 7200 }, 'an older one also works')
   emulator.advance(12 * HOUR)
   t.match(await exchange(), { errcode: 61005, errmsg: /^component ticket is expired/ })
 })
@@ -113,7 +113,7 @@ t.test('api_start_push_ticket starts pushing, and reports if pushes already run'
   const { emulator, platform, post, secret, id } = await stage(t)
   t.match(await post('api_start_push_ticket', { component_secret: 'x' }), { errcode: 40125 })
   t.match(await post('api_start_push_ticket', { component_secret: secret, component_appid: 'wx0' }), { errcode: 40013 })
-  t.match(await post('api_start_push_ticket', { component_secret: secret }), { errcode: 0, errmsg: 'ok' }, 'and nothing to push to')
+  t.match(await post('api_start_push_ticket', { component_secret: secret }), { errcode: 0, errmsg: 'ok' }, 'and no URL')
   t.equal(emulator.notifications().length, 0)
   await emulator.setComponentUrl(platform.url)
   await emulator.waitForNotification(({ accepted }) => accepted)
@@ -214,7 +214,7 @@ t.test('the refresh token stays the same until it is replaced on request or the 
   await emulator.expireComponent({ refreshTokens: true })
   t.match(await refresh(changed), { errcode: 61023 })
   const { list } = await post('api_get_authorizer_list', {}, value)
-  t.match(await refresh(list[0].refresh_token), { authorizer_access_token: /./ }, 'found again in the list')
+  t.match(await refresh(list[0].refresh_token), { authorizer_access_token: /./ }, 'recovered from the list')
   await emulator.unauthorize()
   t.match(await refresh(list[0].refresh_token), { errcode: 61003, errmsg: /^component is not authorized by this account/ })
   t.match(await post('api_get_authorizer_info', { authorizer_appid: appId }, value), { errcode: 61003 }, 'WxJava 851')
@@ -242,7 +242,7 @@ t.test('an account\'s token works for the granted permissions until it expires o
   await emulator.unauthorize()
   t.match(await ticket(next), { errcode: 61003 })
   const { appSecret } = emulator.account
-  t.match(await get(`/cgi-bin/token?grant_type=client_credential&appid=${appId}&secret=${appSecret}`), { access_token: /./ }, 'the account\'s own is another matter')
+  t.match(await get(`/cgi-bin/token?grant_type=client_credential&appid=${appId}&secret=${appSecret}`), { access_token: /./ }, 'the account\'s own token is not affected')
 })
 
 t.test('OAuth and mini program logins on behalf of an account', async t => {
@@ -265,7 +265,7 @@ t.test('OAuth and mini program logins on behalf of an account', async t => {
   t.match(await redeem(given.get('code')), { errcode: 40163 })
   t.match(await get(`/sns/oauth2/component/refresh_token?${new URLSearchParams({ appid: appId, grant_type: 'refresh_token', component_appid: id, component_access_token: value, refresh_token: session.refresh_token })}`), { openid: OPENID })
   const plain = new URL((await emulator.app.inject(`/connect/oauth2/authorize?${new URLSearchParams({ appid: appId, redirect_uri: 'http://localhost:3000/cb', response_type: 'code', scope: 'snsapi_base' })}`)).headers.location as string).searchParams
-  t.match(await redeem(plain.get('code')), { errcode: 40029 }, 'nor the other way round')
+  t.match(await redeem(plain.get('code')), { errcode: 40029 }, 'and vice versa')
 
   const js = async () => (await emulator.app.inject({ method: 'POST', url: '/_emulator/login-codes' })).json<{ code: string }>().code
   const login = async (change = {}) => get(`/sns/component/jscode2session?${new URLSearchParams({ appid: appId, js_code: await js(), grant_type: 'authorization_code', component_appid: id, component_access_token: value, ...change })}`)

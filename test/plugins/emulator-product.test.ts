@@ -90,11 +90,11 @@ t.test('--data: a restart keeps keys, orders, tokens, and pending notifications'
   t.match(second.order('KEPT-1'), { trade_state: 'REFUND', transaction_id: id })
   await second.waitForNotification(({ accepted, about }) => accepted && about === 'payment')
   await second.waitForNotification(({ accepted, about }) => accepted && about === 'refund')
-  t.ok(bodies.length >= 2, 'what was pending went out, and the refund came to its end')
+  t.ok(bodies.length >= 2, 'pending notifications were sent, and the refund was settled')
   t.match(second.refunds(), [{ refund_status: 'SUCCESS', refund_fee: 2 }])
   const { app } = await appOf(t, second.config, 'v3')
-  t.match(await app.wechatPay.query({ outTradeNo: 'KEPT-1' }), { transactionId: id, amount: 5 }, 'keys of before are accepted')
-  t.match((await second.app.inject(`/cgi-bin/getcallbackip?access_token=${token}`)).json(), { ip_list: [/./, /./] }, 'so is a token')
+  t.match(await app.wechatPay.query({ outTradeNo: 'KEPT-1' }), { transactionId: id, amount: 5 }, 'previous keys are accepted')
+  t.match((await second.app.inject(`/cgi-bin/getcallbackip?access_token=${token}`)).json(), { ip_list: [/./, /./] }, 'and previous tokens')
   t.equal(await app.wechatToken.get(), token, 'the stable token is the same')
   await second.close()
 
@@ -131,12 +131,12 @@ t.test('several accounts on one origin, routed by their ids', async t => {
       const { app, paid } = await appOf(t, { ...second.config, endpoints }, version)
       const outTradeNo = `TWO-${version}-${where}`
       const params = await app.wechatPay.jsapi({ outTradeNo, description: 'x', amount: 7, openid: OPENID })
-      t.equal(emulator.order(outTradeNo), undefined, 'the first account knows nothing of it')
+      t.equal(emulator.order(outTradeNo), undefined, 'not in the first account')
       t.match(second.order(outTradeNo), { mch_id: '1900000002', total_fee: 7 })
       t.match(await app.wechatPay.query({ outTradeNo }), { state: 'NOTPAY' })
       const cashier = await fetch(`${emulator.origin}/_emulator/bridge/getBrandWCPayRequest`, { method: 'POST', body: JSON.stringify(params) })
       const { cashier: path } = await cashier.json() as { cashier: string }
-      t.match(await (await fetch(emulator.origin + path)).text(), /\/second\/_emulator\/orders\//, 'the cashier is its own')
+      t.match(await (await fetch(emulator.origin + path)).text(), /\/second\/_emulator\/orders\//, 'its own cashier')
       await second.pay(outTradeNo)
       await second.waitForNotification(({ accepted, out_trade_no: number }) => accepted && number === outTradeNo)
       t.same(paid, [outTradeNo])
@@ -282,9 +282,9 @@ t.test('one emulator per data folder; a crashed process\'s lock is released', as
   await t.rejects(createEmulator({ data }), { message: /in use by another emulator \(process/ }, 'one that is starting')
   unlinkSync(lock)
   await t.rejects(createEmulator({ data, port: Number(new URL(other).port) }), { code: 'EADDRINUSE' })
-  t.notOk(existsSync(lock), 'one that did not start holds nothing')
+  t.notOk(existsSync(lock), 'a failed start releases the lock')
   const four = await Promise.allSettled(Array.from({ length: 4 }, () => createEmulator({ data })))
-  t.equal(four.filter(({ status }) => status === 'fulfilled').length, 1, 'of four that start at once, one')
+  t.equal(four.filter(({ status }) => status === 'fulfilled').length, 1, 'of four concurrent starts, one succeeds')
   for (const one of four) if (one.status === 'fulfilled') await one.value.close()
 })
 
@@ -357,7 +357,7 @@ t.test('settleRefund accepts the states of both versions', async t => {
   const { out_refund_no: number } = await emulator.refundInConsole('ENDS-001', 2)
   t.equal(await balance(), before - 2)
   for (const status of ['CLOSED', 'CLOSED'] as const) await emulator.settleRefund(number, status)
-  t.equal(await balance(), before, 'the money is back once, however often its end is told')
+  t.equal(await balance(), before, 'the money is returned once, even if settled repeatedly')
 })
 
 t.test('the control interface refuses unknown members, and its OpenAPI document is up to date', async t => {
@@ -382,7 +382,7 @@ t.test('the control interface refuses unknown members, and its OpenAPI document 
   await emulator.fault({ kind: 'slow', ms: 1, times: 3 })
   await emulator.notificationFault({ kind: 'drop' })
   t.match((await emulator.app.inject('/_emulator/faults')).json(), { faults: [{ kind: 'slow', times: 3 }], notificationFaults: [{ kind: 'drop', times: 1 }] })
-  t.equal(readFileSync(FILE, 'utf8'), await controlDocument(), 'npm run openapi writes it anew')
+  t.equal(readFileSync(FILE, 'utf8'), await controlDocument(), 'run npm run openapi to update it')
   t.match(JSON.parse((await emulator.app.inject('/_emulator/openapi.json')).body), { openapi: '3.1.0', paths: { '/_emulator/orders/{number}/pay': { post: { tags: ['orders'] } } } })
 })
 
@@ -405,7 +405,7 @@ t.test('settings: flags win over environment over file; wrong values are named',
   t.match(readSettings(['--public-host', 'emulator,10.0.0.9', '--public-host', 'wechat.internal', '--sub-merchant', '1900000203:wx00000000000000cc', '--sub-merchant', '1900000204'], {}),
     { options: { publicHost: ['emulator', '10.0.0.9', 'wechat.internal'], subMerchants: [{ subMchId: '1900000203', subAppId: 'wx00000000000000cc' }, { subMchId: '1900000204' }] } })
   t.match(readSettings(['pay', 'A1', '--openid', 'o1', '--url', 'http://127.0.0.1:1'], {}), { verb: { name: 'pay', words: ['A1'], flags: { openid: 'o1' } }, url: 'http://127.0.0.1:1' })
-  t.match(readSettings(['exec', '--seed', 's', '--port', '1', '--', 'x'], { WECHAT_EMULATOR_MCH_ID: '19' }), { describing: ['seed'] }, 'what only a new emulator can be told')
+  t.match(readSettings(['exec', '--seed', 's', '--port', '1', '--', 'x'], { WECHAT_EMULATOR_MCH_ID: '19' }), { describing: ['seed'] }, 'settings for a new emulator')
   for (const [args, message] of [
     [['--port', 'x'], /^--port must be a port: a whole number from 0 to 65535$/], [['--port', ''], /--port must be a port/], [['--port', '99999'], /--port must be a port/], [['--secure-port', '1.5'], /--secure-port must be a port/],
     [['--time-scale', 'x'], '--time-scale must be a number'], [['exce', '--', 'npm'], 'there is no command exce: did you mean exec?'], [['npm', 'start'], 'there is no command npm'], [['--prot', '1'], 'there is no option --prot: did you mean --port?'],

@@ -42,7 +42,7 @@ t.test('Authorization: unknown serial, other merchant, expired, replayed, altere
   for (const ms of [3 * 86_400_000, -9 * 86_400_000]) {
     emulator.advance(ms)
     const far = await call('GET', url)
-    t.match(far, { status: 404 }, 'the calendar moves, what is signed keeps to the real time')
+    t.match(far, { status: 404 }, 'the clock moves, signatures use the real time')
     t.ok(Math.abs(Number(far.headers['wechatpay-timestamp']) - Date.now() / 1000) < 300)
   }
 })

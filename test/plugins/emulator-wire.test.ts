@@ -33,7 +33,7 @@ t.test('v3 answers have exactly WeChat\'s headers, in its spelling', async t => 
   const common = ['Cache-Control', 'Connection', 'Content-Language', 'Content-Length', 'Date', 'Request-ID', 'Wechatpay-Nonce', 'Wechatpay-Serial', 'Wechatpay-Signature', 'Wechatpay-Signature-Type', 'Wechatpay-Timestamp', 'X-Content-Type-Options']
   const refused = await ask('GET', `/v3/pay/transactions/out-trade-no/none123?mchid=${mchId}`)
   t.match(refused.head[0], /^HTTP\/1.1 404/)
-  t.same(names(refused.head).filter(name => name !== 'Keep-Alive').sort(), [...common, 'Content-Type'].sort(), 'refusals are signed, too')
+  t.same(names(refused.head).filter(name => name !== 'Keep-Alive').sort(), [...common, 'Content-Type'].sort(), 'errors are signed, too')
   t.match(refused.head.join('\n'), /^Content-Type: application\/json; charset=utf-8$/m)
   t.match(refused.head.join('\n'), /^Wechatpay-Nonce: [0-9a-f]{32}$/m)
   t.match(refused.head.join('\n'), /^Request-ID: [0-9A-F]{32}-268512771$/m)
@@ -41,7 +41,7 @@ t.test('v3 answers have exactly WeChat\'s headers, in its spelling', async t => 
   t.match((await ask('POST', '/v3/pay/transactions/jsapi', order)).head.join('\n'), /^Request-ID: [0-9A-F]{32}-0$/m)
   const closed = await ask('POST', '/v3/pay/transactions/out-trade-no/WIRE123456/close', JSON.stringify({ mchid: mchId }))
   t.match(closed.head[0], /^HTTP\/1.1 204/)
-  t.same(names(closed.head).filter(name => name !== 'Keep-Alive').sort(), common, 'an empty answer has its length and its signature')
+  t.same(names(closed.head).filter(name => name !== 'Keep-Alive').sort(), common, 'an empty answer has content-length and a signature')
   t.match(closed.head.join('\n'), /^Content-Length: 0$/m)
 })
 
@@ -117,9 +117,9 @@ t.test('the signing key depends on the merchant\'s keys and the stage of the swi
   const list = async (headers = {}) => (await call('GET', '/v3/certificates', undefined, headers)).status
 
   await emulator.setKeyMode('both', { stage: 'not-begun' })
-  t.same([await serialOf(), await serialOf(asked), await callbacks(2), await list()], ['certificate', 'certificate', 0, 200], 'not begun: the header is ignored')
+  t.same([await serialOf(), await serialOf(asked), await callbacks(2), await list()], ['certificate', 'certificate', 0, 200], 'not started: the header is ignored')
   await emulator.setKeyMode('both', { stage: 'under-way', callbacks: 0.2 })
-  t.same([await serialOf(), await serialOf(asked), await callbacks(10), await list(asked)], ['certificate', 'public key', 2, 200], 'under way: answers follow the header, callbacks the share')
+  t.same([await serialOf(), await serialOf(asked), await callbacks(10), await list(asked)], ['certificate', 'public key', 2, 200], 'in progress: answers follow the header, callbacks the share')
   await emulator.setKeyMode('both', { stage: 'done' })
   t.same([await serialOf(), await serialOf(asked), await callbacks(1), await list()], ['public key', 'public key', 1, 404], 'done')
   await emulator.setKeyMode('certificate')

@@ -43,7 +43,7 @@ t.test(`closeorder: ${MATRIX}`, async t => {
     t.notOk('result_msg' in answer)
   }
   for (const number of ['PAID', 'REFUNDED']) t.match(await post('/pay/closeorder', { out_trade_no: number }), { result_code: 'FAIL', err_code: 'ORDERPAID', err_code_des: 'order paid', sub_mch_id: '' }, number)
-  t.match(await send('/pay/closeorder', { out_trade_no: 'NONE' }), '<sub_mch_id><![CDATA[]]></sub_mch_id>', 'each of its answers has it empty')
+  t.match(await send('/pay/closeorder', { out_trade_no: 'NONE' }), '<sub_mch_id><![CDATA[]]></sub_mch_id>', 'empty in each of its answers')
 })
 
 t.test(`orderquery: ${MATRIX}`, async t => {
@@ -167,7 +167,7 @@ t.test('order query: alphabetical, complete when paid, few members before (three
   t.match(paid.success_time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+08:00$/)
   t.equal(JSON.stringify(paid), JSON.stringify({ amount: { currency: 'CNY', payer_currency: 'CNY', payer_total: 100, total: 100 }, appid: appId, attach: '', bank_type: 'OTHERS', mchid: mchId, out_trade_no: 'WITNESS01', payer: { openid: OPENID }, promotion_detail: [], success_time: paid.success_time, trade_state: 'SUCCESS', trade_state_desc: '支付成功', trade_type: 'JSAPI', transaction_id: id }))
   await call('POST', '/v3/refund/domestic/refunds', { out_trade_no: 'WITNESS01', out_refund_no: 'R1', amount: { refund: 40, total: 100, currency: 'CNY' } })
-  t.match(await look('WITNESS01'), { trade_state: 'REFUND', trade_state_desc: '订单发生过退款，退款详情请查询退款单' }, 'in WeChat\'s words')
+  t.match(await look('WITNESS01'), { trade_state: 'REFUND', trade_state_desc: '订单发生过退款，退款详情请查询退款单' }, 'WeChat\'s message')
 })
 
 t.test('notification contents, in their own order (six recordings of a payment, three of a refund)', async t => {

@@ -59,7 +59,7 @@ t.test('calls made by the doctor', async t => {
   const ahead = await testEmulator(t, { now: () => Date.now() + 3600_000 })
   ahead.advance(86_400_000)
   const date = Date.parse(String((await ahead.app.inject('/cgi-bin/stable_token')).headers.date))
-  t.ok(Math.abs(date - Date.now() - 3600_000) < 60_000, 'its clock is what Date says')
+  t.ok(Math.abs(date - Date.now() - 3600_000) < 60_000, 'the Date header has its clock')
 })
 
 /** A clock that only moves with `advance`, because a busy machine could exceed a quota's minute. */
@@ -81,7 +81,7 @@ t.test('a second plain token invalidates the first after five minutes; a stable 
   t.match(await stable(emulator), { access_token: held.access_token, expires_in: 6899 })
   emulator.advance(6700_000)
   t.not((await stable(emulator)).access_token, held.access_token)
-  t.match(await use(emulator, held.access_token), { ip_list: [/./, /./] }, 'the old one lives to its end')
+  t.match(await use(emulator, held.access_token), { ip_list: [/./, /./] }, 'the old one stays valid until it expires')
 })
 
 t.test('force_refresh invalidates the old token, at most every 30 seconds and 20 times a day; quotas', async t => {
@@ -97,7 +97,7 @@ t.test('force_refresh invalidates the old token, at most every 30 seconds and 20
   emulator.advance(31_000)
   t.match(await stable(emulator, { force_refresh: true }), { errcode: 45009 })
   const fresh = await testEmulator(t, { now: stopped() })
-  t.match(await stable(fresh, { force_refresh: true }), { expires_in: 7200 }, 'also as the first')
+  t.match(await stable(fresh, { force_refresh: true }), { expires_in: 7200 }, 'also for the first token')
   let last
   for (let at = 0; at < 2001; at++) last = await plain(fresh)
   t.match(last, { errcode: 45009, errmsg: /^reach max api daily quota limit/ })
@@ -189,7 +189,7 @@ t.test('unifiedorder: WeChat\'s errors', async t => {
   emulator.advance(2 * 3600_000 + 1000)
   t.not((await place({ openid: 'oANewVisitorOfThisAccount000' })).prepay_id, first.prepay_id, 'a fresh prepay_id after two hours')
   emulator.advance(7 * 86_400_000)
-  t.match(await place(), { err_code: 'ORDERCLOSED' }, 'an order lives seven days')
+  t.match(await place(), { err_code: 'ORDERCLOSED' }, 'an order is valid for seven days')
   t.match(await post(emulator, '/pay/orderquery', order(emulator, { out_trade_no: 'none', transaction_id: '1' })), { err_code: 'ORDERNOTEXIST' })
   await t.rejects(emulator.pay('S1234567890'), { message: 'the order is CLOSED' })
   await emulator.cancel('S1234567890')

@@ -51,7 +51,7 @@ t.test('places orders in both versions, also with NODE_ENV=production and in a w
   t.equal(status, 0, stderr)
   const results = stdout.trim().split('\n').map(line => JSON.parse(line) as object)
   const expected = { env: 'production', token: true, v2: true, 'v2 refund': /^[A-Z_]+$/, v3: true, 'v3 refund': /^[A-Z_]+$/ }
-  t.match(results, [expected, expected], 'an order that nobody has paid is not refunded, as WeChat itself says')
+  t.match(results, [expected, expected], 'refunding an unpaid order is refused by WeChat')
 
   // exec's environment variables alone must not allow emulator keys: if they leak elsewhere, such keys would be sent to WeChat.
   const left = exec([process.execPath, '-e', `

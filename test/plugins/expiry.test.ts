@@ -33,7 +33,7 @@ t.test('the merchant\'s certificates are listed, with a warning a month before e
   t.match(said, `serial=${first!.serialNo}`)
   t.equal(Date.parse(String(/notAfter=(.*)/.exec(said)?.[1])), first!.validTo.getTime())
   await app.ready()
-  t.equal(lines.length, 1, 'only the one that ends soon')
+  t.equal(lines.length, 1, 'only the one that expires soon')
   t.match(JSON.parse(lines[0]!), { account: appId, certificate: 'merchant.v2', days: 19, serialNo: first!.serialNo })
   t.notMatch(lines[0], merchant.v2.apiKey)
 
@@ -59,7 +59,7 @@ t.test('accounts: status() lists each account\'s certificates, including platfor
     onPayment () {}
   })
   const account = await app.wechatAccounts.get('a')
-  t.match(app.wechatAccounts.status().accounts, [{ id: 'a', certificates: [] }], 'nothing was needed yet')
+  t.match(app.wechatAccounts.status().accounts, [{ id: 'a', certificates: [] }], 'nothing loaded yet')
   await t.rejects(account.pay.query({ outTradeNo: 'NOTHING1' }), { code: 'WECHAT_API' })
   const [kept] = app.wechatAccounts.status().accounts
   t.match(kept?.certificates, [{ of: 'platform', serialNo: /^[0-9A-F]+$/ }])

@@ -41,12 +41,12 @@ t.test('v2: each common mistake is recognized', async t => {
   ]
   for (const [ids, sign] of cases) {
     const reply = await send(emulator, { ...fields, sign })
-    t.match(reply.body, /签名错误，请检查后再试/, 'the reply stays WeChat\'s')
+    t.match(reply.body, /签名错误，请检查后再试/, 'the reply is still WeChat\'s')
     t.notMatch(reply.body, /expected|mistake/)
     t.same(await idsOf(emulator), [ids].flat(), `${ids}`)
   }
   const { implied } = await emulator.explain()
-  t.equal(implied, undefined, 'nothing is made up where nothing fits')
+  t.equal(implied, undefined, 'no implied text if no mistake matches')
 
   const withHmac = { ...fields, sign_type: 'HMAC-SHA256' }
   const hmacText = `${joined(byName(withHmac))}&key=${apiKey}`
@@ -156,7 +156,7 @@ t.test('wx.config: each common mistake is recognized', async t => {
   const sha1 = (text: string) => createHash('sha1').update(text).digest('hex')
   const text = (of = ticket, page = url, names = ['jsapi_ticket', 'noncestr', 'timestamp', 'url']) => joined([of, 'n', '1', page].map((value, at) => [names[at] as string, value]))
   t.match((await ask(sha1(text()))).json(), { err_msg: 'preVerifyJSAPI:ok' })
-  t.match((await ask(sha1(text()), `${url}#here`)).json(), { err_msg: 'preVerifyJSAPI:ok' }, 'the fragment takes no part')
+  t.match((await ask(sha1(text()), `${url}#here`)).json(), { err_msg: 'preVerifyJSAPI:ok' }, 'the fragment is ignored')
   const cases: Array<[string, string, string?]> = [
     ['upper-case', sha1(text()).toUpperCase()],
     ['other-algorithm', createHash('md5').update(text()).digest('hex')],

@@ -52,7 +52,7 @@ t.test('J1 pages on other hosts are not signed', async t => {
   }
   for (const payload of [{}, { url: 5 }, { url: ['https://shop.test/'] }]) t.match(await app.inject({ method: 'POST', url: '/wechat/jssdk', payload }), { statusCode: 400 })
   t.match(await app.inject({ method: 'POST', url: '/wechat/jssdk' }), { statusCode: 400 })
-  t.match(await ask('https://shop.test/', { host: 'shop.test:443' }), { statusCode: 200 }, 'a default port is no port')
+  t.match(await ask('https://shop.test/', { host: 'shop.test:443' }), { statusCode: 200 }, 'the default port is ignored')
   t.match(await ask('http://SHOP.test/', { host: 'Shop.Test' }), { statusCode: 200 })
 })
 
@@ -114,7 +114,7 @@ t.test('several accounts: the application\'s token plugin, another account\'s, a
   await mixed.register(token, a.config)
   await mixed.register(jssdk, { ...b.config, prefix: '/b' })
   t.match(await mixed.wechatJssdk.config('https://shop.test/'), { appId: b.account.appId })
-  t.equal((await b.issued()).tickets, 2, 'a token of its own, of its own account')
+  t.equal((await b.issued()).tickets, 2, 'its own account\'s token')
 })
 
 t.test('J4 keeps the application\'s form parser; T14 warns if processes do not share a store', async t => {

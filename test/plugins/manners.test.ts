@@ -38,7 +38,7 @@ t.test('schemas only document; error messages come from our checks', async t => 
   for (const url of ['/wechat/jssdk', '/wechat/jssdk?url=', '/wechat/jssdk?url=a&url=b']) t.match((await app.inject(url)).json(), { code: 'WECHAT_INPUT', message: /url/ }, url)
   t.match((await app.inject({ method: 'POST', url: '/wechat/jssdk', payload: { url: 5 } })).json(), { code: 'WECHAT_INPUT' })
   const config = (await app.inject('/wechat/jssdk?url=http://localhost/')).json()
-  t.same(Object.keys(config).sort(), ['appId', 'debug', 'jsApiList', 'nonceStr', 'openTagList', 'signature', 'timestamp'], 'J3 all that wx.config takes, and no more')
+  t.same(Object.keys(config).sort(), ['appId', 'debug', 'jsApiList', 'nonceStr', 'openTagList', 'signature', 'timestamp'], 'J3 exactly the parameters of wx.config')
   t.match((await app.inject({ method: 'POST', url: '/wechat/pay', payload: { any: ['thing'] } })).json(), { package: /^prepay_id=/, paySign: /./, timeStamp: /^\d+$/, timestamp: /^\d+$/ })
 })
 
@@ -70,7 +70,7 @@ t.test('routeConfig: @fastify/rate-limit per route; a global limit applies to ou
   const codes = []
   for (let at = 0; at < 4; at++) codes.push((await app.inject({ method: 'POST', url: '/wechat/notify', headers: { 'content-type': 'text/xml' }, payload: '<xml/>' })).statusCode)
   t.same(codes, [400, 400, 400, 429])
-  t.match((await app.inject({ method: 'POST', url: '/wechat/notify', headers: { 'content-type': 'text/xml' }, payload: '<xml/>' })).body, /FAIL/, 'WeChat is told so in its own way')
+  t.match((await app.inject({ method: 'POST', url: '/wechat/notify', headers: { 'content-type': 'text/xml' }, payload: '<xml/>' })).body, /FAIL/, 'in WeChat\'s format')
 })
 
 t.test('with the application\'s type provider, parsers, error handler and prefix; several registrations in one server', async t => {
@@ -90,6 +90,6 @@ t.test('with the application\'s type provider, parsers, error handler and prefix
   t.match((await app.inject('/typed?n=4')).json(), { twice: 8 })
   t.match((await app.inject('/typed?n=x')).json(), { mine: 'FST_ERR_VALIDATION' })
   t.match((await app.inject({ method: 'POST', url: '/own', headers: { 'content-type': 'text/xml' }, payload: '<a/>' })).json(), { own: '<a/>' })
-  t.match((await app.inject('/wechat/jssdk')).json(), { mine: 'WECHAT_INPUT' }, 'errors go through the host\'s handler')
+  t.match((await app.inject('/wechat/jssdk')).json(), { mine: 'WECHAT_INPUT' }, 'errors go through the application\'s handler')
   for (const url of ['/wechat/jssdk', '/shop/pages/jssdk', '/other/again/jssdk']) t.match(await app.inject(`${url}?url=http://localhost/`), { statusCode: 200 }, url)
 })

@@ -30,8 +30,8 @@ t.test('a login', async t => {
   t.match(reply, { statusCode: 200, headers: { 'cache-control': 'no-store' } })
   t.same(reply.json(), { token: `of ${OPENID}` })
   t.match(sessions[0], { openid: OPENID })
-  t.equal(await app.wechatMiniProgram.checkSession(sessions[0] as MiniProgramSession), true, 'the session key is there for the host')
-  t.equal((await app.inject({ url: LOGIN })).statusCode, 404, 'POST alone')
+  t.equal(await app.wechatMiniProgram.checkSession(sessions[0] as MiniProgramSession), true, 'the application has the session key')
+  t.equal((await app.inject({ url: LOGIN })).statusCode, 404, 'only POST')
 })
 
 t.test('a concurrent request gets the same session, a replay none: one exchange', async t => {
@@ -99,7 +99,7 @@ t.test('the application can answer itself; its errors are passed through; preHan
   const own = await host(t, { onLogin: (session, _request, reply) => reply.code(201).send({ openid: session.openid }) })
   t.match(await own.login(await own.emulator.loginCode()), { statusCode: 201 })
   const whole = await host(t, { onLogin: session => session })
-  t.same((await whole.login(await whole.emulator.loginCode())).json(), { openid: OPENID }, 'the session itself, sent by mistake, holds no key')
+  t.same((await whole.login(await whole.emulator.loginCode())).json(), { openid: OPENID }, 'a session returned by mistake contains no key')
   const failing = await host(t, { onLogin: () => { throw Object.assign(new Error('no more guests'), { statusCode: 409 }) } })
   t.match((await failing.login(await failing.emulator.loginCode())).json(), { statusCode: 409, message: 'no more guests' })
   const guarded = await host(t, { preHandler: async (_request, reply) => await reply.code(429).send() })
@@ -139,7 +139,7 @@ t.test('the session key is in no log line, no answer and no error', async t => {
   const everything = [...lines, ...replies, ...errors.flatMap(error => [inspect(error, { depth: 10, showHidden: true }), JSON.stringify(error)]), inspect(app, { depth: 6 }), inspect(mini, { depth: 6 })].join('\n')
   t.notOk(everything.includes(sessionKey))
   t.notOk(lines.join('').includes(code), 'nor is the code in the log')
-  t.ok(lines.length > 5, 'and the log was looked at')
+  t.ok(lines.length > 5, 'and the log was searched')
 })
 
 t.test('missing or wrong options stop registration', async t => {
@@ -156,7 +156,7 @@ t.test('missing or wrong options stop registration', async t => {
   await t.rejects(start({ appId }), { code: 'WECHAT_CONFIG', option: 'appSecret' })
   await t.rejects(start({ appId, appSecret, sessionProvider: 'x' }), { code: 'WECHAT_CONFIG', option: 'sessionProvider' })
   const open = await start({ appId, tokenProvider, onLogin () {}, sessionProvider: async (code: string) => ({ openid: code, sessionKey: Buffer.alloc(16).toString('base64') }) })
-  t.equal((await open.inject({ method: 'POST', url: LOGIN, payload: { code: OPENID } })).statusCode, 204, 'without a secret of ours, as on the Open Platform')
+  t.equal((await open.inject({ method: 'POST', url: LOGIN, payload: { code: OPENID } })).statusCode, 204, 'without appSecret, as with the Open Platform')
   t.notOk((await start({ appId, appSecret })).hasRoute({ method: 'POST', url: LOGIN }), 'no handler, no route')
   const named = await start({ appId, appSecret, namespace: 'mini', onLogin () {} })
   t.ok(named.hasRoute({ method: 'POST', url: '/wechat/mini/mini-program/login' }))
@@ -201,8 +201,8 @@ t.test('wechatPay: a complete purchase in a mini program that shares its merchan
   await app.listen({ port, host: '127.0.0.1' })
   const { openid } = (await app.inject({ method: 'POST', url: LOGIN, payload: { code: await emulator.loginCode() } })).json<{ openid: string }>()
   const params = (await app.inject({ method: 'POST', url: '/wechat/pay', payload: { openid } })).json<Record<string, string>>()
-  t.same(Object.keys(params).sort(), ['nonceStr', 'package', 'paySign', 'signType', 'timeStamp'], 'what wx.requestPayment takes')
+  t.same(Object.keys(params).sort(), ['nonceStr', 'package', 'paySign', 'signType', 'timeStamp'], 'the parameters of wx.requestPayment')
   await emulator.pay('MINI-ORDER-1')
   await emulator.waitForNotification(({ accepted }) => accepted)
-  t.match(paid, [{ outTradeNo: 'MINI-ORDER-1', appId: MINI, amount: 6800 }], 'the payment tells where it was made')
+  t.match(paid, [{ outTradeNo: 'MINI-ORDER-1', appId: MINI, amount: 6800 }], 'the payment has the mini program\'s appId')
 })

@@ -127,10 +127,10 @@ t.test('forged, expired, altered, foreign or malformed: refused, and the next ge
   for (const [name, forged, statusCode] of refused) {
     const reply = await send(forged)
     t.equal(reply.statusCode, statusCode, name)
-    if (forged.headers['wechatpay-signature'] !== undefined) t.same(reply.json(), { code: 'FAIL', message: 'failed' }, `${name}: tells nothing`)
+    if (forged.headers['wechatpay-signature'] !== undefined) t.same(reply.json(), { code: 'FAIL', message: 'failed' }, `${name}: no details`)
   }
   const doubled = await app.inject({ method: 'POST', url: '/wechat/notify', payload: genuine.body, headers: { ...genuine.headers, 'wechatpay-nonce': ['n1', 'n1'] as never } })
-  t.equal(doubled.statusCode, 401, 'a doubled header')
+  t.equal(doubled.statusCode, 401, 'a duplicate header')
   t.same([payments.length, refunds.length], [0, 0])
   t.match(await send(genuine), { statusCode: 204 })
   t.equal(payments.length, 1)
@@ -167,8 +167,8 @@ t.test('N21 anything but orders and refunds is an event, for any event_type', as
   // The notification goes to the receiver, and names the sharing merchant.
   const received = { ...SHARED, mchid: '1900000110', receiver: { ...SHARED.receiver, account: mchId } }
   t.equal(await told(received), 'profitsharing')
-  t.equal(await told({ ...received, receiver: { ...received.receiver, type: 'PERSONAL_OPENID' } }), 403, 'a person\'s openid is nobody\'s merchant number')
-  t.equal(await told({ ...received, order_id: undefined }), 403, 'a receiver in some other message does not make it ours')
+  t.equal(await told({ ...received, receiver: { ...received.receiver, type: 'PERSONAL_OPENID' } }), 403, 'an openid is not a merchant number')
+  t.equal(await told({ ...received, order_id: undefined }), 403, 'a receiver in another message type does not make it ours')
 
   // A deduction, a complaint, a transfer, an order of another product.
   t.equal(await told({ appid: appId, mchid: mchId, contract_id: 'C1', plan_id: 12535, deduct_state: 'SUCCESS' }), 'TRANSACTION.SUCCESS')

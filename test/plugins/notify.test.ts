@@ -238,7 +238,7 @@ t.test('with only one of the two handlers', async t => {
   t.match(payments.lines.join(''), /onRefund is not set/)
   const refunds: unknown[] = []
   const { send } = await host(t, { onPayment: undefined, onRefund: (refund: Refund) => { refunds.push(refund) } } as never)
-  t.match(await send(signed(payment())), { statusCode: 501, body: FAIL }, 'a payment nobody handles is not acknowledged')
+  t.match(await send(signed(payment())), { statusCode: 501, body: FAIL }, 'a payment without a handler is not acknowledged')
   t.match(await send(refundNotification()), { body: SUCCESS })
   for (const [options, option] of [[{ onPayment: undefined }, 'onPayment'], [{ onRefund: 'x' }, 'onRefund'], [{ onMismatch: 5 }, 'onMismatch'], [{ expected: {} }, 'expected']] as const) {
     const app = Fastify()

@@ -182,7 +182,7 @@ t.test('L9 L10 cookies in production; headers cannot change redirect_uri', async
   const without = Fastify()
   t.teardown(() => without.close())
   await without.register(oauth, emulator.config)
-  t.ok(without.wechatOAuth, 'but not where there are no login routes')
+  t.ok(without.wechatOAuth, 'but not without login routes')
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(async scope => { await scope.register(oauth, { ...emulator.config, origin: 'https://shop.test', onLogin: () => {} }) }, { prefix: '/api/' })
@@ -216,7 +216,7 @@ t.test('an unredeemed code is in no log line and in no answer, whatever the requ
     t.ok(lines.length > 20)
     t.notMatch(lines.join(''), /canaryCode/)
     t.notMatch(answers.join(''), /canaryCode/)
-    t.match(await visit((await consent(url)).replace('?', '/?'), cookies), { statusCode: 302, headers: { location: '/' } }, 'none of them used it up')
+    t.match(await visit((await consent(url)).replace('?', '/?'), cookies), { statusCode: 302, headers: { location: '/' } }, 'none of them redeemed it')
     t.equal(users.length, 1)
   }
 })
@@ -268,14 +268,14 @@ t.test('concurrent requests at two processes share one exchange; without Redis, 
   t.equal(users[0]?.accessToken, users[1]?.accessToken)
   await redis.kill()
   const replies = (await login()).map(reply => reply.statusCode).sort()
-  t.same(replies, [302, 403], 'WeChat itself takes a code once')
+  t.same(replies, [302, 403], 'WeChat redeems a code once')
 
   const begun = await apps[0]?.inject('/wechat/oauth/authorize')
   const back = await fetch(String(begun?.headers.location), { redirect: 'manual' })
   const { pathname, search } = new URL(String(back.headers.get('location')))
   const again = () => apps[0]?.inject({ url: pathname + search, cookies: Object.fromEntries((begun?.cookies ?? []).map(({ name, value }) => [name, value])) })
   t.match(await again(), { statusCode: 302 })
-  t.match(await again(), { statusCode: 403 }, 'a replay is one here too')
+  t.match(await again(), { statusCode: 403 }, 'a replay is recognized')
 })
 
 t.test('a concurrent request waits for a slow WeChat, with a limit', async t => {

@@ -84,7 +84,7 @@ t.test('OpenTelemetry spans: a token\'s call is its child', async t => {
   t.match(spans.find(({ name }) => name === 'wechat notification'), { attributes: { 'wechat.outTradeNo': 'OBS-001', 'wechat.kind': 'payment' } })
   const count = spans.length
   await aDay(t)
-  t.equal(exporter.getFinishedSpans().length, count, 'and no more once it is stopped')
+  t.equal(exporter.getFinishedSpans().length, count, 'and none after it is stopped')
 })
 
 t.test('Prometheus metrics', async t => {

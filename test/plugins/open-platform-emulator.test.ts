@@ -57,7 +57,7 @@ t.test('ticket, authorization by the owner, a login and a signed page on behalf 
   t.match(await browse(back), { status: 302 })
   await told('authorized')
   t.same([...tokens.keys()], [appId])
-  t.same(reasons, ['authorized'], 'the event and the browser brought one authorization')
+  t.same(reasons, ['authorized'], 'event and browser gave one authorization')
 
   const signed = await app.inject(`/s/${appId}/jssdk?url=http://localhost/`)
   t.match(signed, { statusCode: 200 }, signed.body)

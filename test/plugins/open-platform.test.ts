@@ -83,9 +83,9 @@ t.test('from the first ticket to the withdrawal', async t => {
   const [back, twin, event] = await Promise.all([visit(code), visit(code), push(authorizedDocument(SHOP, code))])
   t.match([back, twin], [{ statusCode: 302, headers: { location: '/shops/1' } }, { statusCode: 302 }])
   t.match(event, { statusCode: 200, body: 'success' })
-  t.equal(wechat.count['/cgi-bin/component/api_query_auth'], 1, 'redeemed once, for the browser, its twin and the event')
+  t.equal(wechat.count['/cgi-bin/component/api_query_auth'], 1, 'redeemed once for two concurrent requests and the event')
   t.match(records.given, [{ appId: SHOP, refreshToken: /^refreshtoken@@@/, funcInfo: [1, 15] }])
-  t.equal(records.given.length, 1, 'handed over once')
+  t.equal(records.given.length, 1, 'onAuthorized was called once')
   t.match(returned[0], { appId: SHOP, funcInfo: [1, 15] })
 
   // Cached as unknown: looked up again.
@@ -107,14 +107,14 @@ t.test('from the first ticket to the withdrawal', async t => {
   t.equal(session.sessionKey, 'c2Vzc2lvbi1rZXktMTIzNA==')
   t.notMatch(JSON.stringify(session), /sessionKey|c2Vzc2/)
   const { sessionKey } = await createMiniProgram({ ...platform.authorizer(SHOP) }).login('goodcode')
-  t.equal(sessionKey, session.sessionKey, 'and through the mini program of that account')
+  t.equal(sessionKey, session.sessionKey, 'and in that account\'s mini program')
   await t.rejects(platform.authorizer(SHOP).login('badcode'), { code: 'WECHAT_API', message: /40029/ })
 
   wechat.state.refreshTokens.delete(SHOP)
   wechat.state.accessTokens.delete(SHOP)
   t.match(await push(unauthorizedDocument(SHOP)), { body: 'success' })
   t.same(records.gone, [SHOP])
-  t.equal((await app.inject(`/s/${SHOP}/jssdk?url=http://localhost/`)).statusCode, 404, 'no account any more')
+  t.equal((await app.inject(`/s/${SHOP}/jssdk?url=http://localhost/`)).statusCode, 404, 'no longer an account')
   await t.rejects(platform.authorizer(SHOP).token.get(), { code: 'WECHAT_UNAUTHORIZED', statusCode: 403 })
   records.tokens.set(SHOP, 'refreshtoken@@@old')
   await t.rejects(platform.authorizer('wxc000000000000003').token.get(), { code: 'WECHAT_UNAUTHORIZED' })
@@ -132,7 +132,7 @@ t.test('a failing onAuthorized is called again, and nothing is lost', async t =>
   records.fail = new Error('the database is away')
   t.match(await push(document), { statusCode: 500, body: 'fail' })
   t.equal((await push(document)).statusCode, 500, 'WeChat sends it again')
-  await t.rejects(platform.authorizer(SHOP).token.get(), { code: 'WECHAT_PROVIDER' }, 'no token before the host has it')
+  await t.rejects(platform.authorizer(SHOP).token.get(), { code: 'WECHAT_PROVIDER' }, 'no token before onAuthorized has resolved')
   t.same(records.given, [])
   records.fail = undefined
   t.match(await push(document), { statusCode: 200, body: 'success' })
@@ -187,7 +187,7 @@ t.test('WxJava 1119: a new refresh token is acknowledged before the access_token
   const second = wechat.state.refreshTokens.get(SHOP)
   t.not(second, 'refreshtoken@@@first')
   await t.rejects(tokenProvider({ force: false }), { message: 'the database is away' })
-  t.equal(wechat.state.refreshTokens.get(SHOP), second, 'WeChat is not asked again before it was handed over')
+  t.equal(wechat.state.refreshTokens.get(SHOP), second, 'no further refresh before onAuthorized has resolved')
   records.fail = undefined
   t.match(await tokenProvider({ force: false }), { accessToken: /^shop/, expiresIn: 7200 })
   t.match(records.given, [{ refreshToken: second, reason: 'refreshed' }, { refreshToken: wechat.state.refreshTokens.get(SHOP), reason: 'refreshed' }])
@@ -211,7 +211,7 @@ t.test('a code redeemed by a crashed process: the refresh token is fetched again
   t.match(await push(authorizedDocument(SHOP, 'queryauthcode@@@spent')), { statusCode: 200 })
   t.match(records.given, [{ appId: SHOP, refreshToken: 'refreshtoken@@@saved', reason: 'recovered' }])
   const { visit } = await leave(app)
-  t.match(await visit('queryauthcode@@@nobodys'), { statusCode: 403 }, 'in a browser it is not known whose it was')
+  t.match(await visit('queryauthcode@@@nobodys'), { statusCode: 403 }, 'for a browser\'s code the account is unknown')
 })
 
 t.test('a late withdrawal does not undo a newer authorization', async t => {
@@ -330,14 +330,14 @@ t.test('several processes on one Redis: one component token; a restart loses nei
   })
   const next = await start()
   await handed
-  t.match(records.given, [{ appId: SHOP, refreshToken: wechat.state.refreshTokens.get(SHOP) }], 'the next process hands it over at its start')
+  t.match(records.given, [{ appId: SHOP, refreshToken: wechat.state.refreshTokens.get(SHOP) }], 'the next process calls onAuthorized at startup')
   t.equal(wechat.count['/cgi-bin/component/api_query_auth'], 1)
   t.match(await next.platform.authorizer(SHOP).token.get(), /^shop/)
   t.equal(await next.platform.token(), tokens[0], 'nor is a new component token fetched')
 
   await redis.kill()
-  t.equal((await next.push(ticketDocument())).statusCode, 503, 'no success for a ticket that was not written')
+  t.equal((await next.push(ticketDocument())).statusCode, 503, 'no success for a ticket that was not stored')
   const code = wechat.allow('wxb000000000000002')
   t.equal((await next.push(authorizedDocument('wxb000000000000002', code))).statusCode, 503)
-  t.ok(wechat.state.codes.has(code), 'the code is not spent while nothing could be kept')
+  t.ok(wechat.state.codes.has(code), 'the code is not redeemed while the store is unavailable')
 })

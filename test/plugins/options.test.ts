@@ -66,7 +66,7 @@ t.test('O1 one options object can serve several plugins; Fastify\'s own options 
   t.teardown(() => quiet.close())
   await quiet.register(pieces.jssdk, { ...ACCOUNT, logLevel: 'silent' })
   await quiet.inject('/wechat/jssdk')
-  t.same(lines, [], 'a log level is heeded, too')
+  t.same(lines, [], 'logLevel is applied')
 })
 
 /** Invalid values of each option; errors must name the option and not show the value. */
@@ -184,7 +184,7 @@ for (const piece of NAMES) {
       }
     }
     const tops = new Set(Object.keys(WRONG).map(name => name.split(/[.[]/)[0]))
-    t.same(Object.keys(has).filter(name => !tops.has(name)), [], 'each option of the piece is tried here')
+    t.same(Object.keys(has).filter(name => !tops.has(name)), [], 'every option of the plugin is tested here')
   })
 }
 
@@ -220,7 +220,7 @@ t.test('O1 the open platform plugin', async t => {
       if (typeof value === 'string' && value.length > 5) t.notOk(error?.message.includes(value), 'the value is not shown')
     }
   }
-  t.same(Object.keys(OPEN_PLATFORM).filter(name => !(name in wrong) && !shared.includes(name)), [], 'each option is tried here')
+  t.same(Object.keys(OPEN_PLATFORM).filter(name => !(name in wrong) && !shared.includes(name)), [], 'every option is tested here')
   t.match(await registered({ onAuthorised () {} }), { message: /option onAuthorised is unknown: did you mean onAuthorized\?/ })
   t.match(await registered({ componentAppid: 'x' }), { message: /did you mean componentAppId\?/ })
   for (const options of [{}, { encodingAesKey: [PLATFORM.encodingAesKey] }, { prefix: '/x', logLevel: 'warn', logSerializers: {} }, { authType: 1 }]) t.equal(await registered(options), undefined, JSON.stringify(options))

@@ -60,7 +60,7 @@ for (const version of ['v2', 'v3'] as const) {
     t.match(report, { orders: 7, paid: 1, open: 2, closed: 1, ended: 1, unknown: 1, failed: 1, failures: [{ outTradeNo: 'RC-wrong', code: 'WECHAT_NOTIFICATION' }], startedAt: Date, finishedAt: Date })
     t.same(handled, ['RC-paid query true'])
     t.match(emulator.order('RC-expired'), { trade_state: 'CLOSED' })
-    t.match(await app.wechatReconcile.run(), { paid: 1, ended: 2, closed: 0 }, 'again: nothing is done twice')
+    t.match(await app.wechatReconcile.run(), { paid: 1, ended: 2, closed: 0 }, 'a second run does nothing')
     t.equal(handled.length, 1)
     t.match(app.wechatReconcile.status(), { running: false, report: { orders: 7 } })
     t.notOk(app.hasRoute({ method: 'POST', url: '/wechat/pay' }))
@@ -68,7 +68,7 @@ for (const version of ['v2', 'v3'] as const) {
     const delivery = await emulator.waitForNotification(({ out_trade_no: number }) => number === 'RC-paid')
     const { request: { headers, body } } = delivery
     t.match(await app.inject({ method: 'POST', url: '/wechat/notify', headers, payload: body }), { statusCode: version === 'v3' ? 204 : 200 })
-    t.equal(handled.length, 1, 'and the notification that came after all is acknowledged')
+    t.equal(handled.length, 1, 'and a late notification is acknowledged')
   })
 }
 
@@ -147,11 +147,11 @@ t.test('scheduled runs in one process at a time', { skip }, async t => {
   t.ok(reports.length >= 2 && reports.length <= Math.ceil(seconds / 0.45) + 1, `${reports.length} runs of three processes in ${seconds.toFixed(1)} s`)
   t.same(handled, ['RC-fleet0 query true'])
   const all = await Promise.all([...fleet, first].map(app => app.wechatReconcile.run()))
-  t.equal(all.filter(Boolean).length, 1, 'at once: one runs')
+  t.equal(all.filter(Boolean).length, 1, 'concurrent runs: only one starts')
   await Promise.all(fleet.map(app => app.close()))
   const before = reports.length
   await sleep(700)
-  t.equal(reports.length, before, 'and none after the end')
+  t.equal(reports.length, before, 'and none after closing')
 })
 
 t.test('the running process takes its lease again if Redis loses it', { skip }, async t => {

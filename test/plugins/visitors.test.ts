@@ -90,8 +90,8 @@ t.test('W1 the application\'s error handler gets the complete error, in any scop
     t.equal(error.stack?.split('\n')[0], 'WechatApiError: WeChat refused this server\'s call')
     t.match(error.stack, /\n {4}at /)
   }
-  t.equal(hooked.length, 1, 'an onError hook hears of it once')
-  t.match(hooked[0]?.message, /203\.0\.113\.77/, 'before anything is taken off')
+  t.equal(hooked.length, 1, 'onError is called once')
+  t.match(hooked[0]?.message, /203\.0\.113\.77/, 'with the complete error')
 })
 
 t.test('errors of the store and of timers are hidden from visitors, too', t => {

@@ -60,7 +60,7 @@ t.test('WeChat\'s replies from public sources', async t => {
     server.become(json(reply))
     const before = server.seen.length
     await t.rejects(createAccessToken({ appId, appSecret, endpoints: server.endpoints }).get(), error, JSON.stringify(reply))
-    t.equal(server.seen.length - before, 1, 'asked once')
+    t.equal(server.seen.length - before, 1, 'one call')
   }
 })
 
@@ -74,7 +74,7 @@ t.test('T9 only "busy", rate limits and network errors are retried', async t => 
     t.equal(calls, 3)
     calls = -100
     await t.rejects(createAccessToken({ appId, appSecret, endpoints: server.endpoints }).get(), { code: 'WECHAT_API', wechatCode: String(errcode), retryable: true })
-    t.equal(calls, -97, 'and not for ever')
+    t.equal(calls, -97, 'with a limit')
   }
 })
 

@@ -45,7 +45,7 @@ t.test('an unknown id is a 404 without details, and a flood of requests causes o
   t.equal(asked.length, 1)
   clock.pass(6000)
   await t.rejects(accounts.get('secret-shop'), { code: 'WECHAT_ACCOUNT' })
-  t.equal(asked.length, 2, 'asked again after a while')
+  t.equal(asked.length, 2, 'looked up again after a while')
 })
 
 t.test('a flood of invented ids evicts no account', async t => {
@@ -75,7 +75,7 @@ t.test('a stale account is used while it is looked up again; unchanged options k
   const { accounts, asked, database, clock } = setup({ maxAge: 60 })
   const first = await accounts.get('one')
   clock.pass(61_000)
-  t.equal(await accounts.get('one'), first, 'nobody waits')
+  t.equal(await accounts.get('one'), first, 'no waiting')
   await settled()
   t.equal(asked.length, 2)
   t.equal(await accounts.get('one'), first, 'same options, same account')
@@ -111,7 +111,7 @@ t.test('forget: the next request reads the options again, even during a lookup',
   accounts.forget('two')
   database.set('two', { ...optionsOf('two'), appId: 'wx-new' })
   await early
-  t.equal((await accounts.get('two')).appId, 'wx-new', 'what was read before is not kept')
+  t.equal((await accounts.get('two')).appId, 'wx-new', 'an earlier lookup\'s result is discarded')
   t.equal(asked.filter(id => id === 'two').length, 2)
 })
 

@@ -51,12 +51,12 @@ t.test('T2 renewed before expiry, while the old value is returned', async t => {
   t.equal(await token.get(), 'token-1')
   t.equal(seen.issued, 1, 'not too early')
   clock.pass(110_000)
-  t.equal(await token.get(), 'token-1', 'nobody waits')
+  t.equal(await token.get(), 'token-1', 'no waiting')
   await settled()
   t.equal(await token.get(), 'token-2')
   t.equal(await other.get(), 'token-1')
   await settled()
-  t.equal(await other.get(), 'token-2', 'the other process takes the new one')
+  t.equal(await other.get(), 'token-2', 'the other process gets the new one')
   t.equal(seen.issued, 2)
 })
 
@@ -68,10 +68,10 @@ t.test('a failed early renewal changes nothing', async t => {
     t.equal(await token.get(), 'token-1')
     await settled()
   }
-  t.equal(lines.length, 1, 'said once')
+  t.equal(lines.length, 1, 'logged once')
   t.equal(token.status().failing, '45009')
   clock.pass(95_000)
-  await t.rejects(token.get(), { code: 'WECHAT_API', wechatCode: '45009' }, 'until it has ended')
+  await t.rejects(token.get(), { code: 'WECHAT_API', wechatCode: '45009' }, 'until it expires')
 })
 
 t.test('an expired value is never returned', async t => {
@@ -90,7 +90,7 @@ t.test('invalidate drops only the value that failed', async t => {
   await Promise.all(Array.from({ length: 100 }, () => token.invalidate('token-1')))
   t.equal(await token.get(), 'token-2')
   await other.invalidate('token-1')
-  t.equal(await other.get(), 'token-2', 'the other process finds the new one')
+  t.equal(await other.get(), 'token-2', 'the other process gets the new one')
   await token.invalidate('token-1')
   await token.invalidate('never seen')
   t.equal(await token.get(), 'token-2')
@@ -108,8 +108,8 @@ t.test('an invalidated value is not read back from the store while it is being d
   await settled()
   goOn()
   await invalidated
-  t.equal(await token.get(), 'token-2', 'for who saw it fail')
-  t.equal(await meanwhile, 'token-2', 'and for who came in between')
+  t.equal(await token.get(), 'token-2', 'for the caller that saw the failure')
+  t.equal(await meanwhile, 'token-2', 'and for calls in between')
   t.equal(seen.issued, 2)
 })
 
@@ -151,7 +151,7 @@ t.test('T7 another system that keeps replacing it causes a bounded number of fet
   }
   t.ok(seen.issued <= 10, `${seen.issued} fetches in a minute`)
   clock.pass(20_000)
-  t.match(await token.get(), /^token-/, 'and it ends with the disturbance')
+  t.match(await token.get(), /^token-/, 'and it stops with the other system')
 })
 
 t.test('T9 unusable answers are never a token', async t => {
@@ -210,7 +210,7 @@ t.test('T15 a cached refusal of a secret applies to that secret, one of the acco
   for (const wechatCode of ['40125', '40243']) {
     const { make, seen, store } = refuse(wechatCode)
     await t.rejects(make('old').get(), { code: 'WECHAT_API', wechatCode })
-    await t.rejects(make('old').get(), { code: 'WECHAT_API', wechatCode, message: /a moment ago/ }, 'told to those who have the same secret')
+    await t.rejects(make('old').get(), { code: 'WECHAT_API', wechatCode, message: /a moment ago/ }, 'shared with processes that have the same secret')
     t.equal(seen.issued, 1)
     t.equal(await make('right').get(), 'token')
     t.equal(await store.read('key:failure'), undefined)
@@ -244,10 +244,10 @@ t.test('T4 a late result does not replace a newer one', async t => {
   t.equal(await made.token.get(), 'newer')
   t.match(await made.store.read('key'), { value: 'newer' })
   const alone = setup({ issue: async () => { alone.clock.pass(3001); return { value: 'late', expiresIn: 7200 } } })
-  t.equal(await alone.token.get(), 'late', 'if nobody took over, it serves this process')
+  t.equal(await alone.token.get(), 'late', 'without a newer value, this process uses it')
   t.equal(await alone.token.get(), 'late')
   await settled()
-  t.match(await alone.store.read('key'), { value: 'late' }, 'and becomes everybody\'s')
+  t.match(await alone.store.read('key'), { value: 'late' }, 'and it becomes the shared value')
 })
 
 t.test('T5 a fetch that takes longer than the lease renews it', async t => {
@@ -268,8 +268,8 @@ t.test('T10 the store becomes unavailable and recovers', async t => {
     return await (method as (...args: unknown[]) => unknown)(...args)
   }])) as unknown as Store
   const made = setup({ store })
-  t.equal(await made.token.get(), 'token-1', 'absent at boot: one fetch of our own')
-  t.same(made.lines.filter(line => line.startsWith('error')).length, 1, 'said once, loudly')
+  t.equal(await made.token.get(), 'token-1', 'store unavailable at startup: one fetch')
+  t.same(made.lines.filter(line => line.startsWith('error')).length, 1, 'logged once as an error')
   t.equal(made.token.status().storeReachable, false)
   for (let at = 0; at < 100; at++) t.equal(await made.token.get(), 'token-1')
   made.clock.pass(2000)
@@ -285,7 +285,7 @@ t.test('T10 the store becomes unavailable and recovers', async t => {
   made.clock.pass(1001)
   t.equal(await made.token.get(), 'token-2')
   await settled()
-  t.match(await memory.read('key'), { value: 'token-2' }, 'shared as soon as the store is back')
+  t.match(await memory.read('key'), { value: 'token-2' }, 'shared when the store recovers')
   t.equal(made.token.status().storeReachable, true)
   t.match(made.lines.at(-1), /is back/)
   t.equal(made.seen.issued, 2)
@@ -320,7 +320,7 @@ t.test('T16 after an outage, the shared value replaces our own', async t => {
     await settled()
   }
   t.match(await memory.read('key'), { value: 'token-1' })
-  t.ok(asked <= 3, 'and it is not asked at each call')
+  t.ok(asked <= 3, 'and it is not contacted for each call')
 })
 
 t.test('T10 without the store, an early renewal keeps the old value, and a lost answer counts as a fetch', async t => {

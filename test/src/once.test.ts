@@ -37,7 +37,7 @@ t.test('N3 work that never ends times out, and may run again after its limit', a
   const patient = createOnce(store, { timeout: patience(8000), remember: 10_000 })
   let ran = false
   await patient('key', async () => { ran = true })
-  t.ok(ran, 'once its lease is over')
+  t.ok(ran, 'after its lease has expired')
   await here('key', async () => { t.fail('it succeeded elsewhere') })
 })
 
@@ -83,7 +83,7 @@ t.test('N19 a success is recorded even if another process holds the lease by the
     throw new Error('this one fails')
   })
   await t.rejects(beside, { message: 'this one fails' })
-  t.ok(holds.since > 0, 'it took over a lease that had run out')
+  t.ok(holds.since > 0, 'it took over an expired lease')
   t.match(await store.read('key'), { value: '1' })
   await other('key', async () => { t.fail('it has succeeded') })
 })
@@ -143,10 +143,10 @@ t.test('N5 without the store: once per process, and shared again when it recover
   t.equal(failed, 2)
   away = false
   await once('key', work)
-  t.equal(runs, 1, 'still remembered here')
+  t.equal(runs, 1, 'still remembered in this process')
   await once('later', work)
   t.match(await shared.read('later'), { value: '1' })
-  for (const key of ['key', 'other']) t.match(await shared.read(key), { value: '1' }, 'and what was handled meanwhile is known to all')
+  for (const key of ['key', 'other']) t.match(await shared.read(key), { value: '1' }, 'and what was handled meanwhile is shared')
 })
 
 t.test('N5 work of another process is not started concurrently when the store fails', async t => {

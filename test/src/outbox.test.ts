@@ -21,7 +21,7 @@ t.test('N20 failed writes are repeated when the store recovers, and logged once'
   const { log, lines } = testLog()
   const box = createOutbox({ set: note }, log, 'successes')
   for (let at = 0; at < 500; at++) await box.put(`key ${at}`, '1', 60_000)
-  t.equal(state.tries, 1, 'one try is enough to see that it is away')
+  t.equal(state.tries, 1, 'one attempt detects that it is unavailable')
   await until(() => state.tries > 3)
   t.ok(box.has('key 0') && box.has('key 499'))
   state.away = false
@@ -81,7 +81,7 @@ t.test('closing writes pending entries, and does not wait for a hanging store', 
   t.match(lines.at(-1), /could not be written/)
   const before = tries
   await sleep(600)
-  t.equal(tries, before, 'and tries no more')
+  t.equal(tries, before, 'and stops retrying')
   dead.put('late', '1', 60_000)
-  t.equal(tries, before + 1, 'but for what comes late')
+  t.equal(tries, before + 1, 'except for late entries')
 })

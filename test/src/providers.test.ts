@@ -20,12 +20,12 @@ t.test('a central token server: called once, shared, called again when WeChat re
   const store = createMemoryStore()
   const [one, other] = [createAccessToken({ ...rest, store, tokenProvider }), createAccessToken({ ...rest, store, tokenProvider })]
   await Promise.all(Array.from({ length: 100 }, (_, at) => (at % 2 ? one : other).request('/cgi-bin/getcallbackip')))
-  t.same(asked, [false], 'two clients with one store: asked once')
+  t.same(asked, [false], 'two clients with one store: one call')
   await emulator.expireTokens()
   await central.invalidate(await central.get())
-  t.ok(await one.request('/cgi-bin/getcallbackip'), '40001 is answered with a new one')
+  t.ok(await one.request('/cgi-bin/getcallbackip'), 'after 40001 a new one is fetched')
   t.equal(asked.length, 2)
-  t.match(await one.ticket(), /^[0-9a-f]{86}$/, 'tickets by WeChat\'s call with that token')
+  t.match(await one.ticket(), /^[0-9a-f]{86}$/, 'tickets are fetched from WeChat with that token')
 })
 
 t.test('a provider that keeps returning an invalid token is called with force', async t => {

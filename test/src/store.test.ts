@@ -170,7 +170,7 @@ t.test('memory, encrypted', async t => {
     const { value: sealed } = await below.read('a') as { value: string }
     t.match(sealed, /^v1\.[\w-]{50}$/)
     t.notMatch(Buffer.from(sealed.slice(3), 'base64url').toString('latin1'), /token/)
-    t.not((await below.read('b'))?.value, sealed, 'equal values under two names look different')
+    t.not((await below.read('b'))?.value, sealed, 'equal values under two keys look different')
     t.match(await createEncryptedStore(below, KEY.toString('base64')).read('a'), { value: 'the-token' }, 'the same key in another spelling')
 
     const altered = Buffer.from(sealed.slice(3), 'base64url')
@@ -236,7 +236,7 @@ t.test('redis', { skip }, async t => {
     t.match(await encrypted.acquire(mark, 'a', 1000), { state: 'done', value: '1' })
     const token = accountKey('wx1', 'access_token')
     await encrypted.set(token, '98_token', 60_000)
-    t.equal(await client.get(token), await sealedAs(token, '98_token'), 'and what is sealed today is sealed as it was')
+    t.equal(await client.get(token), await sealedAs(token, '98_token'), 'and new values are encrypted the same way')
   })
 
   t.test('scripts are sent once, and again if the server has lost them', async t => {
@@ -270,7 +270,7 @@ t.test('redis', { skip }, async t => {
       t.equal(await store.complete(key, 'a', 'value', 1000), true)
     }
     await client.set('{t16}long:lock', 'rubbish', 'PX', 3600_000)
-    t.same(await store.acquire('{t16}long', 'a', 200), { state: 'locked' }, 'it may be somebody\'s')
+    t.same(await store.acquire('{t16}long', 'a', 200), { state: 'locked' }, 'it may be a live lock')
     await sleep(250)
     t.same(await store.acquire('{t16}long', 'a', 200), { state: 'acquired' }, 'but for no longer than a lease')
   })
@@ -328,7 +328,7 @@ t.test('redis', { skip }, async t => {
     class ClientClosedError extends Error {}
     await t.rejects(failing(() => { throw new TypeError('canary') }).read('key'), { ...failed, message: 'the shared store failed (TypeError)' })
     await t.rejects(failing(async () => { throw new ClientClosedError('canary') }).read('key'), { ...failed, message: 'the shared store failed (ClientClosedError)' })
-    await t.rejects(failing(async () => { throw new Error('ERR Error running script (call to f_1): @user_script:7: @user_script: 7: -READONLY canary') }).read('key'), { ...failed, message: 'the shared store failed (READONLY)' }, 'as Redis 6 says it')
+    await t.rejects(failing(async () => { throw new Error('ERR Error running script (call to f_1): @user_script:7: @user_script: 7: -READONLY canary') }).read('key'), { ...failed, message: 'the shared store failed (READONLY)' }, 'Redis 6\'s message')
     await t.rejects(failing(async () => { throw 'canary' }).read('key'), failed) // eslint-disable-line no-throw-literal
     await t.rejects(failing(() => new Promise(() => {})).read('key'), { ...failed, message: /no answer in time/ })
     // A leaked timer would cause an unhandled rejection now.

@@ -19,7 +19,7 @@ const CHECKS: Record<string, (inputs: any, expected: any) => boolean> = {
   'v2 refund cipher AES-256-ECB/PKCS7': ({ key, plaintext }, expected) => decryptRefund(expected, key).toString() === plaintext
 }
 
-t.equal(vectors.length, Object.keys(CHECKS).length, 'every vector has its check')
+t.equal(vectors.length, Object.keys(CHECKS).length, 'every vector is checked')
 for (const { name, inputs, expected } of vectors) t.ok(CHECKS[name]?.(inputs, expected), name)
 
 t.test('changing any byte of a v3 message is detected', async t => {

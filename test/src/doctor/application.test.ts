@@ -13,7 +13,7 @@ t.test('one problem at a time', async t => {
   await names1(t, 'nothing to compare with', { id: 'application.expected', status: 'warning' }, without('expected'), settings)
   await names1(t, 'orders without an end', { id: 'application.reconcile', status: 'warning' }, without('unfinished'), settings)
   await names1(t, 'a handler that takes the payment alone', { id: 'application.idempotency', status: 'warning' }, { ...options, onPayment: (_payment: unknown) => {} }, settings)
-  t.same(await troubles(t, { ...options, onPayment: (...all: unknown[]) => all }, settings), [], 'one that takes all may use it')
+  t.same(await troubles(t, { ...options, onPayment: (...all: unknown[]) => all }, settings), [], 'a handler with rest parameters may use it')
   await names1(t, 'a short shut-down', { id: 'application.shutdown', status: 'warning', says: /2000 ms/ }, options, { ...settings, shutdownTime: 2000 })
 })
 

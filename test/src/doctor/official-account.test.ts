@@ -60,7 +60,7 @@ t.test('information from WeChat', async t => {
   const quota = (remain: number) => ({ errcode: 0, errmsg: 'ok', quota: { daily_limit: 2000, used: 2000 - remain, remain } })
   await names1(t, 'a scarce quota', { id: 'account.quota', status: 'warning', says: /only 20 of 2000/ }, await telling('/cgi-bin/openapi/quota/get', quota(20)), settings)
   await names1(t, 'no quota left', { id: 'account.quota', says: /no calls of/ }, await telling('/cgi-bin/openapi/quota/get', quota(0)), settings)
-  t.same(await troubles(t, await telling('/cgi-bin/openapi/quota/get', { errcode: 76022, errmsg: 'could not use this cgi_path, no permission' }), settings), [], 'an account that may not ask has no trouble')
+  t.same(await troubles(t, await telling('/cgi-bin/openapi/quota/get', { errcode: 76022, errmsg: 'could not use this cgi_path, no permission' }), settings), [], 'an account without permission is not a problem')
   await names1(t, 'no addresses', { id: 'account.addresses', status: 'warning' }, await telling('/cgi-bin/getcallbackip?access_token=98_', { ip_list: [] }), settings)
 })
 

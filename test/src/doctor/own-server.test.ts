@@ -62,7 +62,7 @@ t.test('proxies before the notify route', async t => {
   const through = async (change: Change, path = '/wechat/notify') => notifiedAt(options, `${await spoilingProxy(t, inner, { request: ({ headers }) => ({ headers: appended(headers) as never }), ...change }, chain)}${path}`)
   const answers = (status: number, body = '<html>no</html>', headers = {}) => ({ request: () => ({ answer: { status, body, headers: { 'content-type': 'text/html', ...headers } } }) }) satisfies Change
 
-  t.same(await troubles(t, await through({}), settings), [], 'a proxy that does its work')
+  t.same(await troubles(t, await through({}), settings), [], 'a correct proxy')
   await names1(t, 'another path', { id: 'server.notify-route', says: /HTTP 404/ }, await through({}, '/notify'), settings)
   await names1(t, 'a redirect', { id: 'server.notify-route', says: /redirected \(HTTP 301\)/ }, await through(answers(301, '', { location: 'https://shop.test/' })), settings)
   await names1(t, 'a page that says yes to all', { id: 'server.notify-route', says: /forged notification was answered with success/ }, await through(answers(200)), settings)
@@ -136,7 +136,7 @@ t.test('a merchant with only one version', async t => {
   }
   const { options, settings } = await healthy(t)
   const { merchant: _merchant, onPayment: _onPayment, order: _order, ...account } = options
-  t.same(await troubles(t, account, settings), [], 'an Official Account alone')
+  t.same(await troubles(t, account, settings), [], 'only an Official Account')
   const { appSecret: _secret, onLogin: _onLogin, origin: _origin, ...payments } = options
-  t.same(await troubles(t, payments, settings), [], 'payments alone')
+  t.same(await troubles(t, payments, settings), [], 'only payments')
 })

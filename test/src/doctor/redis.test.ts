@@ -26,7 +26,7 @@ t.test('one problem at a time', { skip }, async t => {
   t.same(await troubles(t, use(redis), settings), [], 'nothing')
   const { checks } = await diagnose(use(redis), settings)
   t.match(checks.filter(({ id, status }) => id.startsWith('redis.') && status === 'passed').map(({ id }) => id), ['redis.processes', 'redis.reachable', 'redis.commands', 'redis.version', 'redis.latency', 'redis.eviction', 'redis.memory', 'redis.persistence', 'redis.role', 'redis.cluster', 'redis.clock'])
-  t.equal(await redis.dbsize(), 0, 'nothing of the doctor\'s is left there')
+  t.equal(await redis.dbsize(), 0, 'the doctor leaves no keys')
 
   await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
   t.same(await troubles(t, use(redis), settings), [], 'a policy without a limit evicts nothing')
@@ -45,14 +45,14 @@ t.test('one problem at a time', { skip }, async t => {
   await redis.config('SET', 'appendonly', 'no')
   await names1(t, 'nothing on disk', { id: 'redis.persistence', status: 'warning' }, use(redis), settings)
   await redis.config('SET', 'save', '900 1')
-  t.same(await troubles(t, use(redis), settings), [], 'snapshots will do')
+  t.same(await troubles(t, use(redis), settings), [], 'snapshots are sufficient')
   await redis.config('SET', 'appendonly', 'yes')
 
   await redis.call('ACL', 'SETUSER', 'reader', 'on', '>reader', '~*', '+@all', '-set')
   const reader = server.client({ username: 'reader', password: 'reader' })
   await names1(t, 'a user that may not write', { id: 'redis.commands', says: /NOPERM/ }, use(reader), settings)
   await redis.call('ACL', 'SETUSER', 'narrow', 'on', '>narrow', '~*', '+@all', '-info')
-  t.same(await troubles(t, use(server.client({ username: 'narrow', password: 'narrow' })), settings), [], 'one that may not ask for INFO has no trouble')
+  t.same(await troubles(t, use(server.client({ username: 'narrow', password: 'narrow' })), settings), [], 'a user without INFO is not a problem')
   await redis.config('SET', 'requirepass', 'a password')
   await names1(t, 'no password', { id: 'redis.reachable', says: /NOAUTH/ }, use(server.client()), settings)
 

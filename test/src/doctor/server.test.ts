@@ -18,7 +18,7 @@ t.test('one problem at a time', async t => {
   await names1(t, 'the emulator in production', { id: 'server.endpoints', says: /NODE_ENV is production, but endpoints\.api points to 127/ }, options, { ...settings, env: { NODE_ENV: 'production' } })
   await names1(t, 'certificates unverified', { id: 'server.tls-verification', status: 'warning' }, options, { ...settings, env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })
   await names1(t, 'a proxy that nobody uses', { id: 'server.proxy', status: 'warning', says: /^HTTPS_PROXY is set/ }, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128' } })
-  t.same(await troubles(t, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128', NO_PROXY: '127.0.0.1' } }), [], 'one that is not meant for WeChat is none')
+  t.same(await troubles(t, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128', NO_PROXY: '127.0.0.1' } }), [], 'a proxy that is not used for WeChat')
 
   await names1(t, 'a name without an address', { id: 'server.dns', says: /^nowhere\.invalid does not resolve/ }, at({ api: 'http://nowhere.invalid:80' }), settings)
   await names1(t, 'a closed port', { id: 'server.connect', says: /ECONNREFUSED/ }, at({ pay: `https://127.0.0.1:${closed}`, payBackup: endpoints.pay }), settings)
@@ -44,7 +44,7 @@ t.test('one problem at a time', async t => {
   const agent = new Agent({ connect: { ca: http.ca } })
   t.teardown(() => agent.close())
   const { checks } = await diagnose({ ...options, http: { dispatcher: agent }, merchant: { ...options.merchant, v2 } }, settings)
-  t.match(checks.filter(({ id }) => /^server\.(?:dns|connect|address|tls$)/.test(id)), [{ status: 'skipped' }, { status: 'skipped' }, { status: 'skipped' }, { status: 'skipped' }], 'what lies behind a dispatcher is not looked at')
+  t.match(checks.filter(({ id }) => /^server\.(?:dns|connect|address|tls$)/.test(id)), [{ status: 'skipped' }, { status: 'skipped' }, { status: 'skipped' }, { status: 'skipped' }], 'the network is not checked with a custom dispatcher')
   t.match(checks.filter(({ status }) => status === 'failed' || status === 'warning'), [], 'but calls go through it')
 })
 

@@ -33,13 +33,13 @@ t.test('C1 500 concurrent calls with a custom CA: all succeed, on 64 sockets', {
   const replies = await Promise.all(Array.from({ length: 500 }, () => http(call(origin))))
   t.equal(replies.filter(({ body }) => body.toString() === 'ok').length, 500)
   t.equal(count.most, 64)
-  t.equal(count.made, 64, 'and none was closed and made anew')
+  t.equal(count.made, 64, 'and none was closed and reopened')
   await http.disconnect()
   await until(() => count.open === 0)
 
   const few = createHttp({ ca: cert, connections: 3, timeout: 60_000 })
   await Promise.all(Array.from({ length: 20 }, () => few(call(origin))))
-  t.equal(count.made, 67, 'or on as many as the option says')
+  t.equal(count.made, 67, 'or on as many as configured')
   await few.disconnect()
 })
 
@@ -55,10 +55,10 @@ t.test('C1 a hanging server: sent calls have an unknown outcome, queued calls we
   }))
   t.equal(outcomes.size, 500)
   const sent = [...outcomes].filter(([, outcome]) => outcome === 'unknown').map(([path]) => path)
-  t.equal(sent.length, 64, 'and no order is sent whose answer would come too late')
-  t.same([...seen].filter(path => outcomes.get(path) !== 'unknown'), [], 'no call that the server has seen is called not sent')
+  t.equal(sent.length, 64, 'and no order is sent too late for its answer')
+  t.same([...seen].filter(path => outcomes.get(path) !== 'unknown'), [], 'no call that reached the server is reported as not sent')
   server.become((_seen, reply) => { reply.end('ok') })
-  t.equal((await http(call(server.origin))).body.toString(), 'ok', 'and the places are free again')
+  t.equal((await http(call(server.origin))).body.toString(), 'ok', 'and the slots are free again')
   await http.disconnect()
 })
 
@@ -75,7 +75,7 @@ t.test('a queued call keeps its host, and is signed when it is sent', async t =>
   const second = one('/second')
   await until(() => free.length === 1)
   t.same(signed, ['/first'])
-  t.equal((await http(call(quick.origin))).body.toString(), 'quick', 'another host has a line of its own')
+  t.equal((await http(call(quick.origin))).body.toString(), 'quick', 'another host has its own queue')
   free.shift()!()
   await first
   await until(() => free.length === 1)
@@ -83,7 +83,7 @@ t.test('a queued call keeps its host, and is signed when it is sent', async t =>
   free.shift()!()
   await second
   await t.rejects(http(call(quick.origin, { repeatable: false, freshHeaders: async () => { throw new Error('the key is away') } })), { code: 'WECHAT_NETWORK', outcome: 'not_sent' })
-  t.equal((await http(call(quick.origin))).body.toString(), 'quick', 'a signer that fails gives its place free')
+  t.equal((await http(call(quick.origin))).body.toString(), 'quick', 'a failing signer releases its slot')
   free = []
   await http.disconnect()
 })
@@ -98,14 +98,14 @@ t.test('shared by clients with the same connection options, and closed with the 
   t.equal(count.made, 1, 'one socket')
   const own = createHttp({ ca: cert }, shop)
   await own(call(origin))
-  t.same(count.shown, ['', '1900000109'], 'a certificate has its own')
+  t.same(count.shown, ['', '1900000109'], 'a client certificate has its own connections')
   await one.disconnect()
   await one.disconnect()
   await other(call(origin))
-  t.equal(count.made, 2, 'the other goes on with it')
+  t.equal(count.made, 2, 'the other client keeps using it')
   await Promise.all([other.disconnect(), own.disconnect()])
   await until(() => count.open === 0)
-  t.equal((await one(call(origin))).status, 200, 'a late call connects for itself')
+  t.equal((await one(call(origin))).status, 200, 'a late call opens a new connection')
   await until(() => count.open === 0)
   t.equal(count.made, 3)
 })
@@ -195,7 +195,7 @@ t.test('a TLS error after the order was sent: the outcome is unknown', { skip },
   const error = await http(call(`https://localhost:${(relay.address() as AddressInfo).port}`)).catch((error: unknown) => error)
   t.match(error, { code: 'WECHAT_NETWORK', outcome: 'unknown', retryable: true })
   await http.disconnect()
-  t.match(asNetworkError('x', Object.assign(new Error(), { code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' }), true), { outcome: 'not_sent', retryable: false }, 'a server that would not have our certificate has read nothing')
+  t.match(asNetworkError('x', Object.assign(new Error(), { code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' }), true), { outcome: 'not_sent', retryable: false }, 'a server that refuses our certificate has read nothing')
   t.match(asNetworkError('x', Object.assign(new Error(), { code: 'EHOSTUNREACH' }), true), { outcome: 'unknown' })
   t.match(asNetworkError('x', Object.assign(new Error(), { code: 'EHOSTUNREACH' }), false), { outcome: 'not_sent' })
 })
@@ -256,7 +256,7 @@ t.test('the application\'s dispatcher is used as is, not closed, and refused wit
   await http.disconnect()
   t.equal(dispatcher.closed, false)
   const mute = { dispatch: (_options: object, handler: { onResponseError (controller: unknown, error: Error): void }) => handler.onResponseError(undefined, new Error('lost')) }
-  await t.rejects(createHttp({ dispatcher: mute as never, retries: 0 })(call(server.origin)), { code: 'WECHAT_NETWORK', outcome: 'unknown' }, 'who does not tell when it begins to send')
+  await t.rejects(createHttp({ dispatcher: mute as never, retries: 0 })(call(server.origin)), { code: 'WECHAT_NETWORK', outcome: 'unknown' }, 'one that does not report when it starts to send')
   const own = selfSigned('1900000109')
   for (const [options, certificate, option] of [
     [{ dispatcher }, own, 'http.dispatcher'],

@@ -73,13 +73,13 @@ t.test('a failed host is tried last for a while, and first again when it recover
   hosts.failed(main)
   t.same(hosts.healthyFirst([main, standBy]), [standBy, main])
   hosts.failed(standBy)
-  t.same(hosts.healthyFirst([main, standBy]), [main, standBy], 'both ill: as configured')
+  t.same(hosts.healthyFirst([main, standBy]), [main, standBy], 'both failing: configured order')
   hosts.answered(main)
   t.same(hosts.healthyFirst([standBy, main]), [main, standBy])
   const now = performance.now
   t.teardown(() => { performance.now = now })
   performance.now = () => now.call(performance) + 31_000
-  t.same(hosts.healthyFirst([main, standBy]), [main, standBy], 'forgiven after half a minute')
+  t.same(hosts.healthyFirst([main, standBy]), [main, standBy], 'preferred again after half a minute')
 })
 
 t.test('while the main host is unavailable, calls go directly to the backup host', async t => {
@@ -89,7 +89,7 @@ t.test('while the main host is unavailable, calls go directly to the backup host
   t.teardown(main.close)
   const http = createHttp()
   for (let at = 0; at < 5; at++) t.equal((await http(call([main.origin, standBy.origin]))).body.toString(), 'stand-by')
-  t.equal(main.seen.length, 1, 'asked once, not before each')
+  t.equal(main.seen.length, 1, 'tried once, not before each call')
 })
 
 const openssl = need('openssl')

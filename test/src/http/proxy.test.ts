@@ -38,11 +38,11 @@ for (const kind of ['http', 'https'] as const) {
     t.equal((await http(call(origin))).status, 200)
     t.same(count.shown, ['1900000109'], 'one tunnel for both, and the merchant\'s certificate in it')
     t.same(proxy.seen, [`localhost:${port}`])
-    if (kind === 'https') t.same(proxy.shown, [''], 'the proxy itself is shown none')
+    if (kind === 'https') t.same(proxy.shown, [''], 'the proxy gets no client certificate')
     await http.disconnect()
 
     const strange = createHttp({ proxy: url, retries: 0 }, shop)
-    await t.rejects(strange(call(origin)), { code: 'WECHAT_NETWORK', reason: 'DEPTH_ZERO_SELF_SIGNED_CERT', outcome: 'not_sent', retryable: false }, 'what nobody vouches for is refused, inside and outside')
+    await t.rejects(strange(call(origin)), { code: 'WECHAT_NETWORK', reason: 'DEPTH_ZERO_SELF_SIGNED_CERT', outcome: 'not_sent', retryable: false }, 'untrusted certificates are refused, inside and outside the tunnel')
     t.equal(count.shown.length, 1)
     await strange.disconnect()
 
@@ -107,7 +107,7 @@ t.test('proxy environment variables are only used if enabled', { skip }, async t
   delete process.env.HTTPS_PROXY
   delete process.env.NO_PROXY
   const without = createHttp({ ca: host.cert, proxy: 'env' }, shop)
-  t.equal((await without(call(origin))).status, 200, 'no proxy in the environment is no proxy')
+  t.equal((await without(call(origin))).status, 200, 'no proxy variables, no proxy')
   t.equal(proxy.seen.length, 1)
   await Promise.all([plain, asked, without].map(http => http.disconnect()))
 

@@ -70,7 +70,7 @@ t.test('anything not from WeChat is refused with the same error', t => {
       said.add((error as Error).message)
     }
   }
-  t.equal(said.size, 1, 'no answer tells how far a ciphertext came')
+  t.equal(said.size, 1, 'errors do not reveal how far a ciphertext was processed')
   t.end()
 })
 

@@ -13,7 +13,7 @@ t.test('login, session, phone number and codes', async t => {
   const mini = createMiniProgram(emulator.bothConfig)
   t.teardown(mini.disconnect)
   const session = await mini.login(await emulator.loginCode())
-  t.same(Object.keys(session), ['openid'], 'the session key is there, but nobody copies it by chance')
+  t.same(Object.keys(session), ['openid'], 'the session key is not enumerable')
   t.match(session.sessionKey, /^[0-9A-Za-z+/]{22}==$/)
   t.notMatch(JSON.stringify(session) + inspect(session) + JSON.stringify({ ...session }), session.sessionKey)
   t.equal(await mini.checkSession(session), true)
@@ -24,7 +24,7 @@ t.test('login, session, phone number and codes', async t => {
   t.same(await mini.phoneNumber(await emulator.phoneCode('13912345678')), { phoneNumber: '13912345678', purePhoneNumber: '13912345678', countryCode: '86' })
   await t.rejects(mini.phoneNumber('none'), { code: 'WECHAT_API', wechatCode: '40029', statusCode: 403, advice: /phone number button/ })
   await emulator.expireTokens()
-  t.match(await mini.code({ scene: 'order=1', page: 'pages/order', version: 'trial', width: 300, color: { r: 1, g: 2, b: 3 }, transparent: true, checkPath: false }), { contentType: 'image/png' }, 'a dead token is renewed')
+  t.match(await mini.code({ scene: 'order=1', page: 'pages/order', version: 'trial', width: 300, color: { r: 1, g: 2, b: 3 }, transparent: true, checkPath: false }), { contentType: 'image/png' }, 'an invalid token is renewed')
   const { picture } = await mini.code({ path: 'pages/order?id=1' })
   t.same([picture.readUInt32BE(16), picture.subarray(1, 4).toString()], [430, 'PNG'])
   for (const [wanted, field] of [
@@ -46,11 +46,11 @@ t.test('each login error has a status, advice in both languages, and retryable',
   for (const [kind, error] of [['45011', { statusCode: 503, advice: /100 per user and minute/ }], ['-1', { statusCode: 502, fault: 'wechat', advice: /busy/ }]] as const) {
     const code = await emulator.loginCode()
     await emulator.fault({ kind, path: '/sns/jscode2session' })
-    t.match(await miniProgram.login(code), { openid: OPENID }, 'repeated by itself')
+    t.match(await miniProgram.login(code), { openid: OPENID }, 'retried automatically')
     const other = await emulator.loginCode()
     await emulator.fault({ kind, path: '/sns/jscode2session', times: 3 })
     await t.rejects(miniProgram.login(other), { code: 'WECHAT_API', wechatCode: kind, retryable: true, ...error })
-    t.match(await miniProgram.login(other), { openid: OPENID }, 'the code was not used up')
+    t.match(await miniProgram.login(other), { openid: OPENID }, 'the code was not redeemed')
   }
   for (const code of ['', 'a b', 'x&appid=1', '"', 5, undefined, 'x'.repeat(129)]) await t.rejects(miniProgram.login(code as string), { code: 'WECHAT_INPUT', field: 'code' })
 })
@@ -65,7 +65,7 @@ t.test('sessionProvider instead of jscode2session', async t => {
   const failing = createAccount({ appId, appSecret, sessionProvider: async () => { throw new Error(SESSION_KEY) } }).miniProgram
   await t.rejects(failing.login('c'), { code: 'WECHAT_PROVIDER', message: 'sessionProvider failed', retryable: true })
   const refusing = createAccount({ appId, appSecret, sessionProvider: async () => { throw new WechatError('WECHAT_API', 'x', { wechatCode: '40029' }) } }).miniProgram
-  await t.rejects(refusing.login('c'), { code: 'WECHAT_API', wechatCode: '40029' }, 'an error of ours goes through')
+  await t.rejects(refusing.login('c'), { code: 'WECHAT_API', wechatCode: '40029' }, 'our own error is passed through')
   const without = createAccount({ appId, tokenProvider: async () => ({ accessToken: 'x'.repeat(20), expiresIn: 7200 }) }).miniProgram
   await t.rejects(without.login('c'), { code: 'WECHAT_CONFIG', option: 'appSecret' })
 })
@@ -136,5 +136,5 @@ t.test('unusable answers are typed errors without secrets', async t => {
     await t.rejects(call!() as Promise<void>, { code: 'WECHAT_REPLY' }, JSON.stringify(answer))
   }
   server.become((_seen, reply) => { reply.setHeader('content-type', 'text/plain').end(Buffer.from([0xff, 0xd8, 0xff, 0xe0, 1, 2])) })
-  t.match(await mini.code({ scene: 'a' }), { contentType: 'image/jpeg' }, 'by its bytes, whatever the header says')
+  t.match(await mini.code({ scene: 'a' }), { contentType: 'image/jpeg' }, 'detected from the bytes')
 })

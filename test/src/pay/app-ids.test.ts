@@ -49,11 +49,11 @@ for (const version of ['v2', 'v3'] as const) {
     t.match(await app.wechatReconcile.run(), { paid: 1, failed: 0 })
     t.match(heard, [/^APPIDS-5 .* query$/])
 
-    await t.rejects(pay.jsapi(order('APPIDS-6', 'wxsomebodyelse0001')), { code: 'WECHAT_INPUT', message: /appId/ }, 'of no merchant of ours')
+    await t.rejects(pay.jsapi(order('APPIDS-6', 'wxsomebodyelse0001')), { code: 'WECHAT_INPUT', message: /appId/ }, 'not one of our appIds')
     await t.rejects(pay.forSubMerchant({ subMchId: '1900000110' }).jsapi(order('APPIDS-7', MINI)), { code: /WECHAT/ })
     const alone = createPay({ ...emulator.bothConfig, version, merchant: { ...emulator.bothConfig.merchant, notifyUrl: `${origin}/wechat/notify` } })
     // v2's answer contains the request's appId.
-    if (version === 'v3') await t.rejects(alone.query({ outTradeNo: 'APPIDS-2' }), { code: 'WECHAT_REPLY' }, 'without appIds they are another\'s')
+    if (version === 'v3') await t.rejects(alone.query({ outTradeNo: 'APPIDS-2' }), { code: 'WECHAT_REPLY' }, 'without appIds they are foreign')
     await t.rejects(alone.jsapi(order('APPIDS-8', MINI)), { code: 'WECHAT_INPUT' })
   })
 }

@@ -102,6 +102,6 @@ t.test('a raw download', async t => {
     text += chunk.toString()
     if (text.includes('咖啡')) break
   }
-  t.ok(text.startsWith(NAMES), 'its beginning, which was looked at, is in it')
+  t.ok(text.startsWith(NAMES), 'including the beginning that was inspected')
   await closed()
 })

@@ -151,7 +151,7 @@ t.test('the emulator\'s trade and fund flow bills', async t => {
   await t.rejects(pay.v2.download('/pay/downloadbill', { bill_date: day.replaceAll('-', ''), bill_type: 'X' }), { code: 'WECHAT_API', wechatCode: '20001' })
   const chunks = []
   for await (const chunk of await pay.v2.download('/pay/downloadbill', { bill_date: day.replaceAll('-', ''), bill_type: 'ALL' })) chunks.push(chunk)
-  t.match(Buffer.concat(chunks).toString(), /^\ufeff交易时间,/, 'unpacked if that is asked for')
+  t.match(Buffer.concat(chunks).toString(), /^\ufeff交易时间,/, 'decompressed on request')
 })
 
 t.test('fund flow rows with neither income nor expense', async t => {

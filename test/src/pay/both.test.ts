@@ -43,7 +43,7 @@ for (const version of ['v2', 'v3'] as const) {
       t.match((await emulator.app.inject({ method: 'POST', url: '/_emulator/bridge/getBrandWCPayRequest', payload: { ...params, nonceStr: 'x' } })).json(), { err_desc: '支付验证签名失败' })
       const again = await pay.jsapi(ORDER)
       t.equal(again.package, params.package, 'the same order, the same prepay_id')
-      t.match(emulator.order(ORDER.outTradeNo), { body: ORDER.description, attach: ORDER.attach, total_fee: 6800 }, 'P3 arrived as it was')
+      t.match(emulator.order(ORDER.outTradeNo), { body: ORDER.description, attach: ORDER.attach, total_fee: 6800 }, 'P3 arrived unchanged')
       t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'NOTPAY', outTradeNo: ORDER.outTradeNo, appId: emulator.account.appId, mchId: emulator.account.mchId })
 
       const { transaction_id: transactionId } = await emulator.pay(ORDER.outTradeNo)
@@ -139,7 +139,7 @@ for (const version of ['v2', 'v3'] as const) {
       await pay.refund(refund)
       t.equal(emulator.refunds().length, 1)
       await emulator.fault({ kind: version === 'v2' ? 'SYSTEMERROR' : 'SYSTEM_ERROR' })
-      t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'REFUND' }, 'a system error is answered with the same call')
+      t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'REFUND' }, 'a system error is retried with the same call')
     })
 
     t.test('bills', async t => {
@@ -205,9 +205,9 @@ t.test('migration: v2 orders are still open while new ones use v3', async t => {
   await emulator.pay('NEW-01')
   await emulator.pay('OLD-1')
   for (const number of ['NEW-01', 'OLD-1']) await emulator.waitForNotification(delivery => delivery.out_trade_no === number && delivery.accepted)
-  t.same(payments.map(({ outTradeNo, amount, tradeType }) => [outTradeNo, amount, tradeType]).sort(), [['NEW-01', 6800, 'JSAPI'], ['OLD-1', 6800, 'JSAPI']], 'news of both versions, alike')
+  t.same(payments.map(({ outTradeNo, amount, tradeType }) => [outTradeNo, amount, tradeType]).sort(), [['NEW-01', 6800, 'JSAPI'], ['OLD-1', 6800, 'JSAPI']], 'the same notifications in both versions')
   t.match(await app.wechatPay.query({ outTradeNo: 'OLD-33' }), { state: 'SUCCESS' })
-  t.match(await app.wechatPay.query({ outTradeNo: 'o@2' }), { state: 'NOTPAY' }, 'a number that only v2 takes')
+  t.match(await app.wechatPay.query({ outTradeNo: 'o@2' }), { state: 'NOTPAY' }, 'a number that only v2 accepts')
   await app.wechatPay.close('o@2')
   await app.wechatPay.refund({ outTradeNo: 'OLD-33', outRefundNo: 'MR-1', amount: 6800, total: 6800 })
   await emulator.settleRefund('MR-1')

@@ -42,7 +42,7 @@ t.test('v2: orders are signed with the first key; answers signed with either are
   const payWith = (apiKey: string[]) => createPay({ ...rest, merchant: { ...merchant, notifyUrl: 'https://shop.test/notify', v2: { ...merchant.v2, apiKey } } } as never)
   const order = { outTradeNo: 'K3-order', description: 'x', amount: 1, openid: OPENID }
   t.ok((await payWith([own, OLD]).jsapi(order)).paySign)
-  await t.rejects(payWith([OLD, own]).jsapi({ ...order, outTradeNo: 'K3-other' }), { code: 'WECHAT_API' }, 'WeChat knows only its own')
+  await t.rejects(payWith([OLD, own]).jsapi({ ...order, outTradeNo: 'K3-other' }), { code: 'WECHAT_API' }, 'WeChat only knows the current key')
 })
 
 t.test('v3: both apiV3Keys and both public keys are accepted', async t => {

@@ -72,7 +72,7 @@ t.test('v3', async t => {
   for (const { method, url: path, request } of await calls()) {
     if (!path.startsWith('/v3/')) continue
     t.ok(path.includes(`sub_mchid=${subMchId}`) || request.includes(`"sub_mchid":"${subMchId}"`) || NAMES_NOBODY.test(path), `${method} ${path}`)
-    t.notMatch(path, /^\/v3\/fund-app\/mch-transfer\/transfer-bills/, 'not out of the provider\'s own account')
+    t.notMatch(path, /^\/v3\/fund-app\/mch-transfer\/transfer-bills/, 'not from the provider\'s own account')
   }
 })
 
@@ -96,6 +96,6 @@ t.test('v2', async t => {
   await profitSharing.query({ transactionId, outOrderNo: 'PV2S1' })
   await profitSharing.finish({ transactionId, outOrderNo: 'PV2S2', description: '解冻' })
   await profitSharing.removeReceiver({ type: 'PERSONAL_OPENID', account: OPENID })
-  await t.rejects(pay.v2.transfer({ partnerTradeNo: 'PV2T', openid: OPENID, amount: 100, description: 'x' }), { code: 'WECHAT_INPUT', field: 'subMchId' }, 'not out of the provider\'s own account')
+  await t.rejects(pay.v2.transfer({ partnerTradeNo: 'PV2T', openid: OPENID, amount: 100, description: 'x' }), { code: 'WECHAT_INPUT', field: 'subMchId' }, 'not from the provider\'s own account')
   for (const { url, request } of await calls()) if (request.startsWith('<')) t.equal(readXml(Buffer.from(request)).sub_mch_id, subMchId, url)
 })

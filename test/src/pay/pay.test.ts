@@ -24,7 +24,7 @@ for (const signType of ['MD5', 'HMAC-SHA256'] as SignType[]) {
     const { paySign, timestamp, ...signedFields } = params
     t.equal(paySign, signV2(signedFields, emulator.account.apiKey, signType))
     t.match(params, { appId: emulator.account.appId, package: /^prepay_id=wx/, signType })
-    t.match(emulator.order('S1234567890'), { body: order.description, attach: order.attach, total_fee: 100, openid: OPENID, sign_type: signType }, 'P3 arrived as it was')
+    t.match(emulator.order('S1234567890'), { body: order.description, attach: order.attach, total_fee: 100, openid: OPENID, sign_type: signType }, 'P3 arrived unchanged')
 
     const mini = await pay.miniProgram(order)
     t.same(Object.keys(mini).sort(), ['nonceStr', 'package', 'paySign', 'signType', 'timeStamp'])

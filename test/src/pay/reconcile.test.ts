@@ -32,7 +32,7 @@ for (const [rate, late] of [[20, 0], [20, 7], [100, 7], [1000, 3], [7, 0]] as co
     const count = rate * 10
     await reconcileOrders(orders(count), parts({ clock, rate, query: async ({ outTradeNo }) => { begun.push(clock.now()); return unpaid(outTradeNo) } }))
     const perSecond = (count - 1) / (begun.at(-1)! / 1000)
-    t.ok(Math.abs(perSecond / rate - 1) < 0.05, `${perSecond.toFixed(2)} a second`)
+    t.ok(Math.abs(perSecond / rate - 1) < 0.05, `${perSecond.toFixed(2)} per second`)
     const most = Math.max(...begun.map(from => begun.filter(at => at >= from && at < from + 1000).length))
     t.ok(most <= rate * 1.05 + 1, `never more than ${most} in a second`)
   })
@@ -104,7 +104,7 @@ t.test('an aborted run waits for its running queries', async t => {
   t.equal(done, 3)
 
   await t.rejects(reconcileOrders(orders(50), parts({ query, progress: () => { throw new Error('no progress') } })), { message: 'no progress' })
-  t.ok(done < 53, 'and begins no more')
+  t.ok(done < 53, 'and starts no more')
 
   const ending = new AbortController()
   let left = false
@@ -119,5 +119,5 @@ t.test('an aborted run waits for its running queries', async t => {
   done = 0
   t.match(await reconcileOrders(endless(), parts({ query, signal: ending.signal })), { orders: 5, open: 5 })
   t.equal(done, 5)
-  t.ok(left, 'the database\'s cursor is given back')
+  t.ok(left, 'the database cursor is closed')
 })

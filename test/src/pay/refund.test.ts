@@ -47,7 +47,7 @@ t.test('a refund from the request to its result', async t => {
   await emulator.settleRefund('R1-1')
   const done = await pay.queryRefund({ outRefundNo: 'R1-1' })
   t.match(done, { state: 'SUCCESS', receivedBy: '支付用户零钱', amount: 6800, refundId: taken.refundId })
-  t.ok(Math.abs(done.succeededAt!.getTime() - Date.now()) < 5000, 'China time as a moment')
+  t.ok(Math.abs(done.succeededAt!.getTime() - Date.now()) < 5000, 'China time as a Date')
   await t.rejects(pay.queryRefund({ outRefundNo: 'none' }), { code: 'WECHAT_API', wechatCode: 'REFUNDNOTEXIST', statusCode: 404 })
 })
 
@@ -98,13 +98,13 @@ t.test('P14 the same number is the same refund, concurrently and after a lost an
   await t.rejects(pay.refund({ ...part, outTradeNo: 'another' }), other)
   t.ok(await pay.refund({ ...part, outTradeNo: undefined, transactionId: emulator.order(ORDER.outTradeNo)!.transaction_id } as never), 'the same order by its other number')
   const both = await Promise.allSettled([pay.refund({ ...part, outRefundNo: 'R1-4' }), pay.refund({ ...part, outRefundNo: 'R1-4', amount: 900 })])
-  t.same(both.map(({ status }) => status), ['fulfilled', 'rejected'], 'at once, too')
+  t.same(both.map(({ status }) => status), ['fulfilled', 'rejected'], 'concurrently, too')
   t.equal(emulator.refunds().length, before + 1)
 
   const store = createMemoryStore()
   store.acquire = async () => { throw new Error('away') }
   const alone = createPay({ ...payOptions, store })
-  await t.rejects(alone.refund({ ...part, amount: 801 }), { code: 'WECHAT_API', wechatCode: 'REFUND_FEE_MISMATCH' }, 'with the store away, WeChat compares')
+  await t.rejects(alone.refund({ ...part, amount: 801 }), { code: 'WECHAT_API', wechatCode: 'REFUND_FEE_MISMATCH' }, 'without the store, WeChat compares')
   store.acquire = async () => ({ state: 'locked' })
   t.ok(await alone.refund(part))
 })
@@ -225,13 +225,13 @@ t.test('P13 the certificate: either format, this merchant\'s, not expired, not s
     return await pay.refund({ ...REFUND, outTradeNo: order.outTradeNo, outRefundNo: `${order.outTradeNo}-1` })
   }
   t.match(await refundWith({ cert, key }), { state: 'PROCESSING' })
-  t.match(await refundWith({ pfx: pkcs12({ cert, key }, mchId) }), { state: 'PROCESSING' }, 'PKCS#12, its pass phrase the mchId')
+  t.match(await refundWith({ pfx: pkcs12({ cert, key }, mchId) }), { state: 'PROCESSING' }, 'PKCS#12 with the mchId as passphrase')
   t.match(await refundWith({ pfx: new Uint8Array(pkcs12({ cert, key }, 'another')), passphrase: 'another' }), { state: 'PROCESSING' })
   t.match(await refundWith({ cert: Buffer.from(cert), key: Buffer.from(key) }), { state: 'PROCESSING' })
 
   const stranger = selfSigned(mchId)
-  await t.rejects(refundWith(stranger), { code: 'WECHAT_REPLY', message: /HTTP 400/ }, 'not of WeChat\'s making')
-  t.match(await refundWith({ cert: stranger.cert, key: encryptedKey(stranger.key, 'secret'), passphrase: 'secret' }).catch((error: unknown) => error), { code: 'WECHAT_REPLY' }, 'an encrypted key opens')
+  await t.rejects(refundWith(stranger), { code: 'WECHAT_REPLY', message: /HTTP 400/ }, 'not issued by WeChat')
+  t.match(await refundWith({ cert: stranger.cert, key: encryptedKey(stranger.key, 'secret'), passphrase: 'secret' }).catch((error: unknown) => error), { code: 'WECHAT_REPLY' }, 'an encrypted key works')
 
   const owner = newKey()
   const expired = issueCertificate({ subject: { commonName: mchId }, publicKey: owner, issuer: { name: { commonName: 'x' }, key: owner }, notBefore: new Date('2020-01-01'), notAfter: new Date('2025-01-01') })

@@ -86,7 +86,7 @@ t.test('forSubMerchant shares keys, running calls and connections', async t => {
   const [one, other] = [() => pay.forSubMerchant({ subMchId: '1900000111' }), () => pay.forSubMerchant({ subMchId: '1900000222', subAppId: 'wxsub0000000000002' })]
   const params = await Promise.all([one().jsapi(ORDER), one().jsapi(ORDER), other().jsapi(ORDER), pay.jsapi(ORDER)])
   t.same(params.map(answer => [answer.package, answer.appId]), [['prepay_id=wx1900000111', appId], ['prepay_id=wx1900000111', appId], ['prepay_id=wx1900000222', 'wxsub0000000000002'], ['prepay_id=wx1900000110', SUB.subAppId]])
-  t.equal(server.seen.length, 3, 'the same order at once is one order, though the object is another')
+  t.equal(server.seen.length, 3, 'concurrent equal orders are one order, even as different objects')
   for (let at = 0; at < 5; at++) await one().jsapi({ ...ORDER, outTradeNo: `SP-${at}` })
   t.equal(read, once)
   t.ok(sockets.size <= 3, `${sockets.size} sockets`)

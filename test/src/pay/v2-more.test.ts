@@ -110,7 +110,7 @@ t.test('each call\'s id fields and signature type', async t => {
   t.notOk('mch_id' in transfer)
   t.match(await sent(pay.v2.post('/pay/profitsharingquery', { transaction_id: '1' })), { sign_type: 'HMAC-SHA256', appid: undefined })
   t.match(await sent(pay.v2.post('/some/new/call', { a: 1, none: undefined })), { a: '1', appid: ACCOUNT.appId, sign: /^[0-9A-F]{64}$/ })
-  await t.rejects(pay.v2.post('/some/new/call', {}), { code: 'WECHAT_REPLY', message: /signature/ }, 'what is not known to be unsigned must be signed')
+  await t.rejects(pay.v2.post('/some/new/call', {}), { code: 'WECHAT_REPLY', message: /signature/ }, 'answers must be signed unless known to be unsigned')
   server.become((_seen, reply) => { reply.end(writeXml({ return_code: 'SUCCESS', result_code: 'SUCCESS', mch_id: '1900000110', send_listid: '1' })) })
   await t.rejects(pay.v2.sendRedPack(PACK), { code: 'WECHAT_REPLY', message: /another account/ })
   server.become((_seen, reply) => { reply.end(writeXml({ return_code: 'SUCCESS', result_code: 'SUCCESS' })) })

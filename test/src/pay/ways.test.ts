@@ -140,7 +140,7 @@ t.test('NATIVE, mode 1: WeChat asks for the order of the scanned product, and th
     t.match(await emulator.scan(url, OPENID), { out_trade_no: 'N1-1', product_id: 'coffee' })
     t.same(scans, [`coffee ${OPENID} true`])
     await emulator.pay('N1-1')
-    await t.rejects(emulator.scan(own.wechatPay.v2.nativeProductUrl('tea')), { message: '暂时无法购买' }, 'the payer hears no reason')
+    await t.rejects(emulator.scan(own.wechatPay.v2.nativeProductUrl('tea')), { message: '暂时无法购买' }, 'the payer sees no reason')
     await t.rejects(emulator.scan(url.replace('coffee', 'gold')), { message: '签名错误' })
     await t.rejects(emulator.scan('weixin://wxpay/bizpayurl?pr=none'), { message: '二维码已失效' })
 
@@ -155,7 +155,7 @@ t.test('NATIVE, mode 1: WeChat asks for the order of the scanned product, and th
     t.match(await post({ ...ask, product_id: 'a&b=1' }), { statusCode: 400 })
     t.match(await own.inject({ method: 'POST', url: '/wechat/native', payload: 'x', headers: { 'content-type': 'text/xml' } }), { statusCode: 400 })
     t.match(await own.inject({ method: 'POST', url: '/wechat/native' }), { statusCode: 400 })
-    t.equal(scans.length, 3, 'nothing that was refused reached the handler')
+    t.equal(scans.length, 3, 'no refused request reached the handler')
   }
 })
 

@@ -90,7 +90,7 @@ t.test('a document truncated at any byte is refused', async t => {
 t.test('P3 written documents are read back unchanged', async t => {
   const attack = ']]></body><total_fee>1</total_fee><body>'
   t.same(read(writeXml({ body: attack, total_fee: '100' })), { body: attack, total_fee: '100' })
-  t.equal(writeXml({ body: attack }).split('<total_fee>').length, 1, 'no second element is opened')
+  t.equal(writeXml({ body: attack }).split('<total_fee>').length, 1, 'no second element is parsed')
   const text = fc.string({ unit: 'binary', maxLength: 60 }).filter(text => !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(text))
   fc.assert(fc.property(fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9_]{0,20}$/).filter(name => !(name in {})), text, { minKeys: 1 }), fields => {
     t.same(read(writeXml(fields)), { ...fields })

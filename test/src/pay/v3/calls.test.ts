@@ -42,7 +42,7 @@ t.test('order fields: goods, store, excluded payment methods, and extra fields',
   for (const [name, value] of Object.entries({ amount: { total: 1 }, appid: 'wx9', mchid: '1', sp_mchid: '1', sub_mchid: '1', out_trade_no: 'X', notify_url: 'https://evil.test', payer: { openid: 'o' }, description: 'x' })) {
     await t.rejects(pay.jsapi({ ...ORDER, extra: { [name]: value } }), { code: 'WECHAT_INPUT', field: `extra.${name}` }, name)
   }
-  await t.rejects(pay.jsapi({ ...ORDER, profitSharing: true, extra: { settle_info: { profit_sharing: false } } }), { code: 'WECHAT_INPUT', field: 'extra.settle_info.profit_sharing' }, 'nor what stands deeper')
+  await t.rejects(pay.jsapi({ ...ORDER, profitSharing: true, extra: { settle_info: { profit_sharing: false } } }), { code: 'WECHAT_INPUT', field: 'extra.settle_info.profit_sharing' }, 'nor nested members')
   await t.rejects(pay.jsapi({ ...ORDER, storeInfo: STORE }), { code: 'WECHAT_INPUT', field: 'clientIp' })
   for (const [field, wrong] of [
     ['limitPay', { limitPay: ['all'] }], ['limitPay', { limitPay: 'no_debit' }], ['limitPay', { limitPay: [] }], ['detail.goods', { detail: { goods: [] } }], ['detail.goods.0.price', { detail: { goods: [{ ...DETAIL.goods[0], price: 0.5 }] } }], ['detail.goods.0.quantity', { detail: { goods: [{ ...DETAIL.goods[0], quantity: 0 }] } }],
@@ -68,7 +68,7 @@ t.test('closing a closed order resolves if WeChat confirms that it is closed', a
     await pay.close(ORDER.outTradeNo)
     await pay.v3.combine.close('CB00001', [{ outTradeNo: 'CP00001' }, { outTradeNo: 'CP00002' }])
     server.become(answering(400, { code, message: '订单已关闭' }, { change: headers => { headers['wechatpay-signature'] = '' } }))
-    await t.rejects(pay.close(ORDER.outTradeNo), { code: 'WECHAT_API', signed: false }, 'a gateway knows nothing of orders')
+    await t.rejects(pay.close(ORDER.outTradeNo), { code: 'WECHAT_API', signed: false }, 'a gateway\'s error does not count')
     server.become(answering(400, { code: 'ORDERPAID', message: '订单已支付' }))
     await t.rejects(pay.close(ORDER.outTradeNo), { code: 'WECHAT_API', wechatCode: 'ORDERPAID', statusCode: 409 })
   }
@@ -240,7 +240,7 @@ t.test('a sub-merchant\'s fund flow bill: nothing is returned before it is verif
     }
     return { rows, error: undefined }
   }
-  t.same(await read(), { rows: ['1', '2'], error: undefined }, 'put together in their order')
+  t.same(await read(), { rows: ['1', '2'], error: undefined }, 'concatenated in order')
   t.match(server.seen.find(({ url }) => url.startsWith('/v3/bill/sub'))!.url, /sub_mchid=1900000110.*bill_date=2026-11-20.*account_type=BASIC.*tar_type=GZIP.*algorithm=AEAD_AES_256_GCM/)
   const bad: Array<[string, Change, RegExp]> = [
     ['a bit of the text', { flip: 3 }, /truncated or altered/], ['a bit of the tag', { flip: -1 }, /truncated or altered/], ['cut', { cut: 1 }, /truncated or altered/], ['nothing but a part of a tag', { cut: 100_000 }, /truncated or altered/], ['another hash', { hash: '0'.repeat(40) }, /hash/], ['not packed', { gzip: false }, /gzip/],
@@ -250,6 +250,6 @@ t.test('a sub-merchant\'s fund flow bill: nothing is returned before it is verif
   for (const [name, change, message] of bad) {
     const { rows, error } = await read(change)
     t.match(error, { code: 'WECHAT_REPLY', message }, name)
-    t.same(rows, [], `${name}: no row was handed out`)
+    t.same(rows, [], `${name}: no row was returned`)
   }
 })

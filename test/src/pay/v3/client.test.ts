@@ -109,7 +109,7 @@ t.test('transient errors are retried with the same numbers and a new signature, 
   t.teardown(standBy.close)
   server.become((_seen, reply) => { reply.destroy() })
   const two = createPay({ ...options, endpoints: { ...server.endpoints, payBackup: standBy.origin } })
-  t.match(await two.jsapi(order), { package: 'prepay_id=wx2' }, 'the stand-by host')
+  t.match(await two.jsapi(order), { package: 'prepay_id=wx2' }, 'the backup host')
 })
 
 t.test('paths and bases', async t => {

@@ -72,21 +72,21 @@ t.test('platform certificates: fetched on first use, cached, shared, renewed, ro
   // From here on, another download would fail.
   await emulator.fault({ path: '/v3/certificates', kind: '502', times: 99 })
   await Promise.all(Array.from({ length: 10 }, async () => { await t.rejects(query(), known) }))
-  await t.rejects(query(make()), known, 'another process takes them from the store')
+  await t.rejects(query(make()), known, 'another process reads them from the store')
 
   const serial = await emulator.rotateCertificate()
   await emulator.clearFaults()
   clock.pass(61_000)
-  await t.rejects(query(), known, 'a new serial number: asked for once more')
+  await t.rejects(query(), known, 'a new serial number: fetched once more')
   t.ok(await client.keys.keyFor(serial))
   t.equal((await client.keys.current()).serial, serial, 'the newest encrypts')
 
   clock.pass(13 * 3600_000)
   const third = await emulator.rotateCertificate()
-  t.ok(await client.keys.keyFor(serial), 'nobody waits')
+  t.ok(await client.keys.keyFor(serial), 'no waiting')
   await new Promise(resolve => setTimeout(resolve, 500))
   await emulator.fault({ path: '/v3/certificates', kind: '502', times: 99 })
-  t.ok(await client.keys.keyFor(third), 'renewed behind the scenes twice a day')
+  t.ok(await client.keys.keyFor(third), 'renewed in the background twice a day')
 })
 
 t.test('a flood of unknown serial numbers causes one download', async t => {
@@ -96,7 +96,7 @@ t.test('a flood of unknown serial numbers causes one download', async t => {
   await emulator.fault({ path: '/v3/certificates', kind: 'html', times: 1 })
   const strange = Array.from({ length: 200 }, (_none, at) => `ABCDEF${String(at).padStart(34, '0')}`)
   const outcomes = await Promise.allSettled(strange.map(serial => client.keys.keyFor(serial)))
-  t.equal(outcomes.filter(({ status }) => status === 'rejected').length, 200, 'all waited for the same failing one')
+  t.equal(outcomes.filter(({ status }) => status === 'rejected').length, 200, 'all waited for the same failing download')
   await emulator.fault({ path: '/v3/certificates', kind: '502', times: 99 })
   for (const serial of strange) t.equal(await client.keys.keyFor(serial), undefined)
 })
@@ -117,14 +117,14 @@ t.test('N17 during a switch both kinds are accepted, and afterwards the old one 
   await emulator.setKeyMode('certificate')
   await t.rejects(ask(), { code: 'WECHAT_API', signed: true }, 'certificates beside the public key')
   const without = await stage(t, 'public-key', { change: { publicKeyId: 'PUB_KEY_ID_0OLD' } })
-  await t.rejects(without.client.request('GET', '/v3/refund/domestic/refunds/none'), { code: /WECHAT/ } as never, 'an id that WeChat has given up')
+  await t.rejects(without.client.request('GET', '/v3/refund/domestic/refunds/none'), { code: /WECHAT/ } as never, 'an id that WeChat no longer uses')
   await t.rejects(emulator.setKeyMode('other' as KeyMode), { message: /mode must be/ })
 })
 
 t.test('a merchant without a public key or certificates', async t => {
   const { client } = await stage(t, 'public-key', { change: { publicKeyId: undefined, publicKey: undefined, publicKeys: new Map() } })
   await t.rejects(client.keys.current(), { code: 'WECHAT_API', wechatCode: 'RESOURCE_NOT_EXISTS', message: /微信支付公钥/ })
-  await t.rejects(client.keys.current(), { code: 'WECHAT_CONFIG', option: 'merchant.v3.publicKey' }, 'and is not asked again at once')
+  await t.rejects(client.keys.current(), { code: 'WECHAT_CONFIG', option: 'merchant.v3.publicKey' }, 'and not fetched again immediately')
 })
 
 t.test('a wrong APIv3 key, invalid data in the store, an unavailable store', async t => {
@@ -143,5 +143,5 @@ t.test('a wrong APIv3 key, invalid data in the store, an unavailable store', asy
   const busy = createMemoryStore()
   const shared = await stage(t, 'certificate', { store: busy })
   await busy.acquire(`wechat:{${shared.emulator.account.mchId}}:v3:certificates`, 'another', 200)
-  t.ok((await shared.client.keys.current()).serial, 'waits for the other process, and follows when it dies')
+  t.ok((await shared.client.keys.current()).serial, 'waits for the other process, and takes over when it crashes')
 })

@@ -94,8 +94,8 @@ t.test('K1 the switch', { skip }, async t => {
   }
 
   const forged = async (t: Test, notified: (by: Pair) => Promise<string>) => {
-    t.equal(await notified({ ...stranger, serial: ours.serial }), 'false', 'another\'s signature under the public key\'s id')
-    t.equal(await notified({ ...stranger, serial: platform.serial }), 'false', 'another\'s signature under the certificate\'s serial')
+    t.equal(await notified({ ...stranger, serial: ours.serial }), 'false', 'a foreign signature with the public key\'s id')
+    t.equal(await notified({ ...stranger, serial: platform.serial }), 'false', 'a foreign signature with the certificate\'s serial')
     t.equal(await notified(stranger), 'unknown key')
     t.equal(await notified({ ...ours, serial: 'PUB_KEY_ID_0other' }), 'unknown key')
   }
@@ -113,11 +113,11 @@ t.test('K1 the switch', { skip }, async t => {
         for (const check of Object.values(all)) await check()
         await forged(t, notified)
         const other = make()
-        t.equal(await other.notified(platform), 'genuine', 'another process has them from the store')
+        t.equal(await other.notified(platform), 'genuine', 'another process reads them from the store')
         t.equal(await other.notified(ours), 'genuine')
         t.match(await other.query(), { trade_state: 'NOTPAY' })
         t.equal(fetched(), 1)
-        t.equal((await other.keys.current()).serial, ours.serial, 'what is encrypted is encrypted with the public key')
+        t.equal((await other.keys.current()).serial, ours.serial, 'sensitive fields are encrypted with the public key')
       })
     }
   }
@@ -125,9 +125,9 @@ t.test('K1 the switch', { skip }, async t => {
   t.test('certificates only, while WeChat switches', async t => {
     for (const state of ['not begun', 'under way', 'stopped'] as const) {
       const { query, notified } = await stage(t, { state }, { withPublicKey: false })
-      t.match(await query(), { trade_state: 'NOTPAY' }, 'without the header answers are by certificate')
+      t.match(await query(), { trade_state: 'NOTPAY' }, 'without the header, answers are signed with the certificate')
       t.equal(await notified(platform), 'genuine')
-      t.equal(await notified(ours), 'unknown key', 'the public key has to be configured: nothing else can vouch for it')
+      t.equal(await notified(ours), 'unknown key', 'the public key must be configured')
       t.equal(await notified({ ...stranger, serial: platform.serial }), 'false')
     }
   })
@@ -137,11 +137,11 @@ t.test('K1 the switch', { skip }, async t => {
       const { query, notified, fetched, clock } = await stage(t, { state: 'over', none })
       t.match(await query(), { trade_state: 'NOTPAY' })
       t.equal(await notified(ours), 'genuine')
-      t.equal(fetched(), 0, 'nobody asks for certificates')
-      t.equal(await notified(platform), 'unknown key', 'refused, and not as a fault of ours')
+      t.equal(fetched(), 0, 'certificates are not fetched')
+      t.equal(await notified(platform), 'unknown key', 'refused as not genuine')
       t.equal(await notified({ ...stranger, serial: ours.serial }), 'false')
       for (let at = 0; at < 20; at++) t.equal(await notified(stranger), 'unknown key')
-      t.equal(fetched(), 1, 'a flood costs one look')
+      t.equal(fetched(), 1, 'a flood causes one download')
       clock.pass(61_000)
       t.equal(await notified(stranger), 'unknown key')
       t.equal(fetched(), 2)
@@ -166,17 +166,17 @@ t.test('K1 the switch', { skip }, async t => {
     clock.pass(13 * 3600_000)
     await notified(platform)
     await new Promise(resolve => setTimeout(resolve, 200))
-    t.equal(await notified(platform), 'unknown key', 'N17 what WeChat has given up is refused once its list was renewed')
+    t.equal(await notified(platform), 'unknown key', 'N17 certificates no longer listed are refused after the next renewal')
   })
 
   t.test('WeChat unreachable: retried within seconds, not after a minute', async t => {
     const { query, notified, become, clock, fetched } = await stage(t, { state: 'under way', down: true })
     t.match(await query(), { trade_state: 'NOTPAY' }, 'the public key needs no list')
     t.equal(await notified(ours), 'genuine')
-    await t.rejects(notified(platform), { code: 'WECHAT_NETWORK' }, 'so that WeChat sends it again')
+    await t.rejects(notified(platform), { code: 'WECHAT_NETWORK' }, 'so that WeChat repeats it')
     become({ state: 'under way' })
     t.equal(await notified(platform), 'unknown key')
-    t.equal(fetched(), 1, 'not asked again at once')
+    t.equal(fetched(), 1, 'not fetched again immediately')
     clock.pass(5001)
     t.equal(await notified(platform), 'genuine')
   })

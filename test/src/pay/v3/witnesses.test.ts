@@ -50,7 +50,7 @@ t.test('wechatpay-node-v3 with platform certificates', async t => {
 
   const page = await theirs.transactions_jsapi({ ...order, payer: { openid: OPENID } })
   t.match(page, { status: 200, data: { package: /^prepay_id=wx/, signType: 'RSA', paySign: /./ } })
-  t.match((await emulator.app.inject({ method: 'POST', url: '/_emulator/bridge/getBrandWCPayRequest', payload: page.data! })).json(), { cashier: /./ }, 'the cashier takes their signature')
+  t.match((await emulator.app.inject({ method: 'POST', url: '/_emulator/bridge/getBrandWCPayRequest', payload: page.data! })).json(), { cashier: /./ }, 'the cashier accepts their signature')
   const app = await theirs.transactions_app({ ...order, out_trade_no: 'V3W-app' })
   t.match((await emulator.app.inject({ method: 'POST', url: '/_emulator/bridge/sendPayReq', payload: app.data! })).json(), { errCode: 0 })
   t.match(await theirs.transactions_native({ ...order, out_trade_no: 'V3W-native' }), { status: 200, data: { code_url: /^weixin:/ } })
