@@ -63,7 +63,7 @@ export const miniProgram = fp<MiniProgramPluginOptions | WithProvider<MiniProgra
     }, log)
     if (outcome === undefined) {
       throw new WechatLoginError('WECHAT_LOGIN_CODE', 'this code has been used: call wx.login again', {
-        advice: 'A code of wx.login works once: the page gets a new one for each login, and keeps your own session.', adviceZh: 'wx.login 的 code 只能使用一次：请重新调用 wx.login，并由页面保存自己的会话。'
+        advice: 'A wx.login code works once: the page needs a new one for each login, and should keep your own session.', adviceZh: 'wx.login 的 code 只能使用一次：请重新调用 wx.login，并由页面保存自己的会话。'
       })
     }
     const { visitor, sessionKey } = JSON.parse(outcome) as { visitor: Omit<MiniProgramSession, 'sessionKey'>, sessionKey: string }

@@ -41,7 +41,7 @@ const PAGE = /^[^/?#\s][^?#\s]{0,1023}$/
 
 /** @throws WechatInputError; WechatApiError 40129, 41030, 45029 and others; WechatReplyError */
 export async function miniProgramCode (token: Pick<WechatToken, 'download'>, wanted: CodeRequest): Promise<CodePicture> {
-  if (typeof wanted !== 'object' || wanted === null) throw new WechatInputError('code', 'must be an object: { scene, page } or { path }')
+  if (typeof wanted !== 'object' || wanted === null) throw new WechatInputError('code', 'takes an object: { scene, page } or { path }')
   const [path, what] = 'scene' in wanted ? ['/wxa/getwxacodeunlimit', ofScene(wanted)] : ['/wxa/getwxacode', ofPath(wanted)]
   const picture = await token.download(path, { json: { ...what, ...style(wanted) } })
   const contentType = typeOf(picture)

@@ -52,7 +52,7 @@ export function createFailureCache ({ name, key, secret, store, guard, clock }: 
     current: () => failure && clock.now() < failure.until ? failure.error : undefined,
 
     async remember (error, share) {
-      // A missing ticket of a third-party platform is not asked of WeChat, and over with its next push.
+      // A missing ticket of a third-party platform is not WeChat's answer, and ends with the next push.
       if (!(error instanceof WechatError) || error === failure?.error || error.code === 'WECHAT_TICKET') return
       const ms = cacheTime(error)
       failure = { error, until: clock.now() + ms }

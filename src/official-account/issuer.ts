@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts'
 
 export interface Issued {
   value: string
-  /** Seconds, as WeChat said it. */
+  /** Seconds, as received from WeChat. */
   expiresIn: unknown
 }
 

@@ -8,7 +8,7 @@ type Codes = Readonly<Record<string, CodeInfo>>
 
 const request = (advice: string, adviceZh: string, statusCode?: number): CodeInfo => ({ fault: 'caller', advice, adviceZh, ...(statusCode && { statusCode }) })
 
-const loginCode = request('A code of wx.login works once, for five minutes, and for the mini program that made it: call wx.login again. If it never works, appId is another mini program\'s.', 'wx.login 的 code 只能使用一次、五分钟内有效，且只属于生成它的小程序：请重新调用 wx.login。若始终无效，请检查 appId 是否为该小程序的。', 403)
+const loginCode = request('A wx.login code works once, for five minutes, and only for its mini program: call wx.login again. If it never works, appId belongs to another mini program.', 'wx.login 的 code 只能使用一次、五分钟内有效，且只属于生成它的小程序：请重新调用 wx.login。若始终无效，请检查 appId 是否为该小程序的。', 403)
 const tooOften = { ...request('Too many logins: WeChat allows 100 per user and minute. The page should call wx.login once, and then use your own session.', '登录过于频繁（每个用户每分钟 100 次）：页面应只登录一次并保存自己的会话。', 503), retryable: true }
 
 const LOGIN: Codes = {
@@ -19,7 +19,7 @@ const LOGIN: Codes = {
   40226: request('WeChat blocks this user\'s login as high risk: tell the user, and do not retry.', '微信判定该用户为高风险用户，拦截了登录：请提示用户，不要重试。', 403)
 }
 
-const phoneCode = request('A code of the phone number button works once and for five minutes, and is not the code of wx.login: ask the visitor to press the button again.', '手机号 code 只能使用一次且五分钟内有效，且不是 wx.login 的 code：请用户重新点击按钮授权。', 403)
+const phoneCode = request('A phone number code works once, for five minutes, and is not a wx.login code: ask the visitor to press the button again.', '手机号 code 只能使用一次且五分钟内有效，且不是 wx.login 的 code：请用户重新点击按钮授权。', 403)
 
 const PHONE: Codes = {
   40029: phoneCode,
