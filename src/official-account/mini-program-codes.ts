@@ -19,7 +19,7 @@ const LOGIN: Codes = {
   40226: request('WeChat blocks this user\'s login as high risk: tell the user, and do not retry.', '微信判定该用户为高风险用户，拦截了登录：请提示用户，不要重试。', 403)
 }
 
-const phoneCode = request('A phone number code works once, for five minutes, and is not a wx.login code: ask the visitor to press the button again.', '手机号 code 只能使用一次且五分钟内有效，且不是 wx.login 的 code：请用户重新点击按钮授权。', 403)
+const phoneCode = request('A code from the phone number button works once, for five minutes, and is not a wx.login code: ask the visitor to press the button again.', '手机号 code 只能使用一次且五分钟内有效，且不是 wx.login 的 code：请用户重新点击按钮授权。', 403)
 
 const PHONE: Codes = {
   40029: phoneCode,
