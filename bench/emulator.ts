@@ -77,7 +77,7 @@ async function purchase (number: string): Promise<void> {
   if (paid.statusCode !== 200 && paid.statusCode !== 409) throw new Error('the order was not paid')
 }
 
-/** Milliseconds of processor so far; Linux counts in hundredths of a second. */
+/** CPU time so far, in milliseconds; Linux counts in hundredths of a second. */
 function processor (): number {
   const columns = readFileSync(`/proc/${emulator.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
   return (Number(columns[11]) + Number(columns[12])) * 10

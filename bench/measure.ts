@@ -1,33 +1,33 @@
-/** Times competitors side by side in one run, since only the ratio of two numbers from the same minute means anything. */
+/** Measures competitors side by side in one run, because only ratios of measurements from the same time are meaningful. */
 
 export interface Competitor {
   name: string
-  /** Does the thing `times` times. */
+  /** Runs the operation `times` times. */
   run (times: number): unknown
-  /** How often a round does it; slower ones do it less often. */
+  /** Operations per round; fewer for slow operations. */
   times: number
 }
 
 export interface Measured {
   name: string
-  /** Median of the rounds, nanoseconds for one. */
+  /** Median of the rounds, in nanoseconds per operation. */
   ns: number
-  /** How many times the first competitor's. */
+  /** Ratio to the first competitor. */
   ratio: number
 }
 
 const ROUNDS = 21
 
-/** Rounds interleaved, each round in another order; the first competitor is the floor that the others are compared with. */
+/** Interleaves the rounds, each in a different order. The first competitor is the baseline. */
 export async function measure (competitors: readonly Competitor[], rounds = ROUNDS): Promise<Measured[]> {
   const seen = new Map(competitors.map(({ name }) => [name, [] as number[]]))
   for (const { run, times } of competitors) await run(times)
   for (let round = 0; round < rounds; round++) {
     for (let at = 0; at < competitors.length; at++) {
       const { name, run, times } = competitors[(at + round) % competitors.length]!
-      const begun = process.hrtime.bigint()
+      const started = process.hrtime.bigint()
       await run(times)
-      seen.get(name)!.push(Number(process.hrtime.bigint() - begun) / times)
+      seen.get(name)!.push(Number(process.hrtime.bigint() - started) / times)
     }
   }
   const floor = median(seen.get(competitors[0]!.name)!)

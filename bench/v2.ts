@@ -1,4 +1,4 @@
-/** `npm run bench -- v2`: what signing, verifying and a whole notification cost beside their floor and beside peers. */
+/** `npm run bench -- v2`: signing, verifying, and handling a notification, compared with a baseline and competitors. */
 import { createHash } from 'node:crypto'
 import type { Server } from 'node:http'
 import { createRequire } from 'node:module'
@@ -57,7 +57,7 @@ table(`Read and verify the notification (${bytes.length} bytes), its shape and g
   }
 ]))
 
-// A whole delivery: a new payment each time for ours, which remembers; the peers verify and answer.
+// A complete delivery. Ours gets a new payment each time, because it deduplicates; competitors only verify and answer.
 let number = 0n
 const fresh = () => signed(payment({ transaction_id: `42000${String(++number).padStart(23, '0')}` }))
 const documents = Array.from({ length: 50_000 }, fresh)
@@ -69,7 +69,7 @@ bare.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => 
 bare.post('/wechat/notify', async (_request, reply) => reply.type('text/xml').send('<xml><return_code><![CDATA[SUCCESS]]></return_code></xml>'))
 await bare.listen({ port: 0, host: '127.0.0.1' })
 
-// The built package, as it is installed: what runs the sources here wraps each closure.
+// The built package, because tsx wraps each closure of the sources.
 const { notify } = await import(new URL('../dist/plugins/notify.js', import.meta.url).href) as typeof import('../plugins/notify.ts')
 const ours = Fastify()
 await ours.register(notify, { appId, merchant, onPayment: () => {} })

@@ -1,4 +1,4 @@
-/** The control interface as OpenAPI, made of its routes' schemas by @fastify/swagger. With `--write`: into the file that the emulator serves. */
+/** Generates the control interface's OpenAPI document from its route schemas with @fastify/swagger. `--write`: updates the file that the emulator serves. */
 import { writeFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'

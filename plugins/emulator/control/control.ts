@@ -60,7 +60,7 @@ export interface ControlParts extends AccountParts, MerchantParts, MiniProgramPa
 export function control (app: FastifyInstance, state: State, parts: ControlParts): void {
   app.register(async scope => {
     scope.removeAllContentTypeParsers()
-    // For any content type: `curl -d` claims to send a form.
+    // Parse any content type as JSON: `curl -d` sends a form content type.
     scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
       try {
         done(null, body === '' ? null : JSON.parse(body as string))

@@ -1,4 +1,4 @@
-/** A mini program's side of WeChat: logins, phone numbers, codes and shipping. */
+/** WeChat's mini program APIs: logins, phone numbers, codes and shipping. */
 import type { State } from '../../state/state.ts'
 import { accountCalls } from '../official-account-calls.ts'
 import type { OfficialAccount } from '../official-account.ts'

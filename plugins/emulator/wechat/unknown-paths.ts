@@ -1,11 +1,11 @@
-/** What is answered where this WeChat has no answer: always in a shape that WeChat's hosts have. */
+/** Answers for unknown paths and failures, in the format of the WeChat host that was called. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { refuse, sendV2, withRid } from './wire.ts'
 import type { State } from '../state/state.ts'
 import type { Handler } from './routes.ts'
 
 /** `isAlone`: the server has no other routes, so the emulator answers unknown paths; then what answers them. */
-export function answerTheUnknown (app: FastifyInstance, state: State, isAlone: boolean): Handler | undefined {
+export function answerUnknownPaths (app: FastifyInstance, state: State, isAlone: boolean): Handler | undefined {
   const missing = async (request: FastifyRequest, reply: FastifyReply) => {
     const [path = ''] = request.url.slice(app.prefix.length).split('?')
     return answer(path, request, reply, { status: 404, code: 'NOT_FOUND', text: `the emulator has no ${request.method} ${path}`, errcode: 40066, errmsg: 'invalid url' })
@@ -26,5 +26,5 @@ export function answerTheUnknown (app: FastifyInstance, state: State, isAlone: b
   }
 }
 
-/** api.weixin.qq.com, by its own name or by the beginnings of its paths. */
+/** api.weixin.qq.com, recognized by host name or path prefix. */
 const isOfficialAccount = (path: string, host: string) => host === 'api.weixin.qq.com' || /^\/(?:cgi-bin|sns|wxa|wxaapi|datacube|customservice|card|merchant|shakearound|semantic|bizwifi|cv)\//.test(path)
