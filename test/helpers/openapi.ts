@@ -20,7 +20,7 @@ export async function controlDocument (): Promise<string> {
     hideUntagged: true
   })
   // Only described, never called: so what the routes act on may be nothing.
-  const nothing: object = new Proxy({}, { get: () => nothing })
+  const nothing: object = new Proxy(() => nothing, { get: () => nothing })
   await app.register(async scope => controlRoutes(scope, createState(), nothing as ControlParts), { prefix: '/_emulator' })
   await app.ready()
   const document = JSON.stringify(app.swagger(), null, 2)
