@@ -108,7 +108,7 @@ export async function hit (url: URL, { method = 'GET', headers = {}, body, ca }:
   const start = performance.now()
   return await new Promise(resolve => {
     const request = url.protocol === 'https:' ? requestHttps : requestHttp
-    const sent = request(url, { method, headers: { ...headers, ...(body && { 'content-length': body.length }) }, agent: false, timeout: TIMEOUT, ...trusted(ca) }, reply => {
+    const sent = request(url, { method, headers: { ...headers, ...(body && { 'content-length': body.length }) }, agent: false, timeout: TIMEOUT, ...(url.protocol === 'https:' && trusted(ca)) }, reply => {
       const chunks: Buffer[] = []
       let size = 0
       reply.on('data', (chunk: Buffer) => {
