@@ -149,7 +149,7 @@ function readDurations (): Record<string, number> {
 
 /** Seconds, as the last run was; at first, what has processes or browsers of its own counts as long. */
 function expected (file: string): number {
-  return durations[file] ?? (SHARED.test(file) ? statSync(file).size / 10_000 : 20)
+  return durations[file] ?? (SHARED.test(file) ? statSync(file).size / 10_000 : 60)
 }
 
 function total (batch: string[]): number {
