@@ -98,7 +98,13 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
   function begin (key: string, work: () => Promise<void>, deadline: number): Promise<void> {
     const leave = () => { if (going.get(key) === outcome) going.delete(key) }
     const running = attempt(key, randomUUID(), work, deadline, leave)
-    const outcome = running.then(() => true, () => false).finally(leave)
+    const outcome = running.then(() => {
+      leave()
+      return true
+    }, () => {
+      leave()
+      return false
+    })
     going.set(key, outcome)
     return running
   }
@@ -130,6 +136,6 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
 const tooLate = () => new WechatError('WECHAT_TIMEOUT', 'the handler did not finish in time', { statusCode: 503, retryable: true })
 
 /** @throws WechatError `WECHAT_TIMEOUT` at the deadline */
-async function before<T> (deadline: number, running: Promise<T>): Promise<T> {
-  return await within(deadline - performance.now(), () => running, tooLate)
+function before<T> (deadline: number, running: Promise<T>): Promise<T> {
+  return within(deadline - performance.now(), () => running, tooLate)
 }
