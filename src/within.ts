@@ -7,9 +7,9 @@ export function within<T> (ms: number, work: () => Promise<T>, late: () => Error
     running.then(value => {
       clearTimeout(timer)
       resolve(value)
-    }, (error: unknown) => {
+    }, (error: Error) => {
       clearTimeout(timer)
-      reject(error as Error)
+      reject(error)
     })
   })
 }
