@@ -103,6 +103,7 @@ function read (body: Uint8Array, root?: string, shape?: Shape): Fields {
 }
 
 /** The answers that WeChat reads as "handled" and "send again". */
-export function v2Answer (code: 'SUCCESS' | 'FAIL'): string {
-  return `<xml><return_code><![CDATA[${code}]]></return_code><return_msg><![CDATA[${code === 'SUCCESS' ? 'OK' : 'FAIL'}]]></return_msg></xml>`
-}
+export const v2Answer = (code: 'SUCCESS' | 'FAIL'): string => ANSWERS[code]
+
+const answer = (code: string, message: string) => `<xml><return_code><![CDATA[${code}]]></return_code><return_msg><![CDATA[${message}]]></return_msg></xml>`
+const ANSWERS = { SUCCESS: answer('SUCCESS', 'OK'), FAIL: answer('FAIL', 'FAIL') } as const
