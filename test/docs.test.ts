@@ -1,75 +1,15 @@
-/** Every code sample of the documentation compiles; links lead somewhere; both languages say the same in code. */
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+/** Links lead somewhere; both languages have the same pages with the same code. (Samples are compiled in test/soak/samples.test.ts.) */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
 import { root } from './helpers/packed.ts'
-import { samplesOf } from './helpers/samples.ts'
+import { pages, samplesOf } from './helpers/samples.ts'
 import type { Sample } from './helpers/samples.ts'
-
-const pages = [
-  'README.md', 'README.zh-CN.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CODE_OF_CONDUCT.md', 'bench/README.md',
-  ...['docs', 'docs/zh-CN', 'docs/languages', 'docs/zh-CN/languages'].flatMap(folder => readdirSync(join(root, folder)).filter(name => name.endsWith('.md')).map(name => `${folder}/${name}`))
-]
 
 /** Links of the READMEs are whole, since npm shows them too: these lead into this repository. */
 const { repository, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { repository: { url: string }, scripts: Record<string, string> }
 const slug = repository.url.replace(/^git\+https:\/\/github\.com\/|\.git$/g, '')
 const inRepository = new RegExp(`^https://(?:github\\.com/${slug}/blob/main|raw\\.githubusercontent\\.com/${slug}/main)/`)
-
-/** Packages that a sample names and that are not installed here, since only their users have them. */
-const ELSEWHERE = `
-declare module '@nestjs/core' { export const NestFactory: { create (module: unknown, adapter: unknown): Promise<any> } }
-declare module '@nestjs/platform-fastify' { export class FastifyAdapter {} }
-declare module '@fastify/aws-lambda' { const wrap: (app: unknown) => (event: unknown) => Promise<unknown>; export default wrap }
-declare const AppModule: unknown, OrderService: unknown
-declare const kms: { sign (algorithm: string, bytes: Uint8Array): Promise<Uint8Array> }`
-
-t.test('samples compile', t => {
-  // Inside the repository, so that what they import is found.
-  const dir = join(root, '.tap/samples')
-  rmSync(dir, { recursive: true, force: true })
-  mkdirSync(dir, { recursive: true })
-  const samples = pages.flatMap(samplesOf).filter(({ language }) => language === 'js' || language === 'ts')
-  // Those with a mark are run by other tests.
-  const compiled = samples.filter(({ mark }) => mark === '')
-  const byFile = new Map<string, Sample>()
-  for (const [at, sample] of compiled.entries()) {
-    const name = `sample-${at}.ts`
-    byFile.set(name, sample)
-    writeFileSync(join(dir, name), `${sample.code.replaceAll('{ … }', '{ /* … */ }')}\nexport {}\n`)
-  }
-  writeFileSync(join(dir, 'elsewhere.d.ts'), ELSEWHERE)
-  writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify({
-    extends: '../../tsconfig.json',
-    compilerOptions: {
-      noImplicitAny: false,
-      noUnusedLocals: false,
-      noUnusedParameters: false,
-      useUnknownInCatchVariables: false,
-      noUncheckedIndexedAccess: false,
-      strictNullChecks: false,
-      allowImportingTsExtensions: true,
-      rewriteRelativeImportExtensions: false,
-      types: ['node'],
-      paths: { 'fastify-wechat-pay': ['../../plugins/wechat-pay.ts'], 'fastify-wechat-pay/core': ['../../src/index.ts'], 'fastify-wechat-pay/emulator': ['../../plugins/emulator/server/emulator.ts'], 'fastify-wechat-pay/*': ['../../plugins/*.ts'] }
-    },
-    include: ['*.ts', '../../test/helpers/samples.d.ts']
-  }))
-  let said = ''
-  try {
-    execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', dir], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-  } catch (error) {
-    said = (error as { stdout: string }).stdout
-  }
-  const problems = said.split('\n').filter(line => /sample-\d+\.ts.*error TS/.test(line)).map(line => {
-    const { file, line: begins } = byFile.get(/sample-\d+\.ts/.exec(line)?.[0] ?? '') ?? { file: '', line: 0 }
-    return `${file}:${begins} ${line}`
-  })
-  t.same(problems, [])
-  t.ok(compiled.length > 30, `${compiled.length} samples`)
-  t.end()
-})
 
 t.test('links lead to files and headings that are there', t => {
   const anchors = (text: string) => [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) => title.toLowerCase().replace(/[^\p{L}\p{N}\- ]/gu, '').replaceAll(' ', '-'))

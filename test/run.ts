@@ -1,17 +1,19 @@
 /**
- * `npm test`, `npm run test:soak`: each file of tests in a process of its own, a few at a time, the long ones first.
- * `npm test test/src test/plugins/notify.test.ts`: only those. `--jobs 4`: so many at a time. `--import file`: loaded by
- * each process before its tests. `--coverage`: adds to what `npm run coverage` reports.
+ * `npm test`, `npm run test:soak`: the files of tests, a few processes at a time, the long ones first. What has processes
+ * or browsers of its own gets a process for each file; the others share some.
+ * `npm test test/src test/plugins/notify.test.ts`: only those. `--jobs 4`: so many processes at a time. `--import file`:
+ * loaded by each before its tests. `--coverage`: adds to what `npm run coverage` reports.
  */
 import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { need } from './helpers/needs.ts'
-import { readReport } from './helpers/tap-report.ts'
+import { FILE, readReports } from './helpers/tap-report.ts'
 import type { Report } from './helpers/tap-report.ts'
 
 const { values: options, positionals } = parseArgs({
@@ -25,82 +27,106 @@ const { values: options, positionals } = parseArgs({
 })
 
 /** Seconds. They end only what hangs for ever: a busy machine may take many times what a quiet one does. */
-const PATIENCE = { test: 600, file: 900 }
-/** Seconds between two lines that say what still runs. */
-const SILENCE = 10
+const TIMEOUT = { test: 600, process: 1200 }
+/** Seconds between two lines that say what runs. */
+const PROGRESS = 10
 const DURATIONS = '.tap/durations.json'
+/** Their files share processes. */
+const SHARED = /^test\/(?:src|plugins)\//
 
-type Outcome = Report & { file: string, seconds: number }
+type Outcome = Report & { seconds: number }
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 mkdirSync('.tap', { recursive: true })
 for (const { skip } of ['redis-server', 'chromium', 'openssl'].map(need)) if (skip) console.log(`${skip}: its tests are skipped`)
 
-const before = durations()
-const files = (positionals.length > 0 ? positionals.flatMap(testsIn) : testsIn('test').filter(file => file.startsWith('test/soak/') === options.soak))
-  .sort((one, other) => expected(other) - expected(one))
+const durations = readDurations()
+const files = positionals.length > 0 ? positionals.flatMap(testsIn) : testsIn('test').filter(file => file.startsWith('test/soak/') === options.soak)
 if (files.length === 0) throw new Error(`no tests in ${positionals.join(' ')}`)
+const jobs = Math.max(1, Number(options.jobs))
+const waiting = batches()
 
-const begun = performance.now()
-const waiting = [...files]
-const running = new Map<string, number>()
+const start = performance.now()
+/** The file that each process runs, and since when. */
+const running = new Map<number, { file: string, since: number }>()
 const outcomes: Outcome[] = []
-const timer = setInterval(tellRunning, process.stdout.isTTY ? 1000 : SILENCE * 1000)
-await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, work))
+const timer = setInterval(showProgress, process.stdout.isTTY ? 1000 : PROGRESS * 1000)
+await Promise.all(Array.from({ length: jobs }, async (_, job) => {
+  for (let batch = waiting.shift(); batch !== undefined; batch = waiting.shift()) await run(batch, job)
+}))
 clearInterval(timer)
 
-writeFileSync(DURATIONS, JSON.stringify({ ...before, ...Object.fromEntries(outcomes.map(({ file, seconds }) => [file, seconds])) }, null, 1))
+writeFileSync(DURATIONS, JSON.stringify({ ...durations, ...Object.fromEntries(outcomes.map(({ file, seconds }) => [file, seconds])) }, null, 1))
 const bad = outcomes.filter(({ failed }) => failed > 0)
-for (const { file, failures } of bad) for (const failure of failures) say(`FAILED ${file} > ${failure.split('\n')[0]}`)
+for (const { file, failures } of bad) for (const failure of failures) print(`FAILED ${file} > ${failure.split('\n')[0]}`)
 const sum = (what: 'passed' | 'failed' | 'skipped') => outcomes.reduce((all, outcome) => all + outcome[what], 0)
-say(`${sum('passed')} passed, ${sum('failed')} failed${sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''} (${files.length} files, ${seconds(begun)} s)`)
+print(`${sum('passed')} passed, ${sum('failed')} failed${sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''} (${files.length} files, ${seconds(start)} s)`)
 process.exitCode = bad.length > 0 ? 1 : 0
 
-async function work (): Promise<void> {
-  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-    running.set(file, performance.now())
-    const outcome = await run(file)
-    running.delete(file)
-    outcomes.push(outcome)
-    tell(outcome)
-  }
+/** Two for each process that runs at a time, so that the last ones end together; each file goes into the emptiest. */
+function batches (): string[][] {
+  const longFirst = files.toSorted((one, other) => expected(other) - expected(one))
+  const alone = longFirst.filter(file => !SHARED.test(file)).map(file => [file])
+  const shared = Array.from({ length: 2 * jobs }, () => [] as string[])
+  for (const file of longFirst.filter(file => SHARED.test(file))) shared.toSorted((one, other) => total(one) - total(other))[0]?.push(file)
+  return [...alone, ...shared.filter(batch => batch.length > 0)].sort((one, other) => total(other) - total(one))
 }
 
-async function run (file: string): Promise<Outcome> {
-  const start = performance.now()
+async function run (batch: string[], job: number): Promise<void> {
+  running.set(job, { file: batch[0] as string, since: performance.now() })
+  const took: Record<string, number> = {}
   // Node 20 knows no cache for what it has compiled; where it is used, coverage is not exact.
-  const child = spawn(process.execPath, ['--import', 'tsx', ...options.import.flatMap(module => ['--import', module]), file], {
-    env: { ...process.env, TAP_TIMEOUT: String(PATIENCE.test), ...(options.coverage ? { NODE_V8_COVERAGE: resolve('.tap/coverage') } : { NODE_COMPILE_CACHE: resolve('.tap/compiled') }) },
+  const child = spawn(process.execPath, ['--import', 'tsx', ...options.import.flatMap(module => ['--import', module]), 'test/helpers/batch.ts'], {
+    env: { ...process.env, TEST_FILES: batch.join('\n'), TAP_TIMEOUT: String(TIMEOUT.test * batch.length), ...(options.coverage ? { NODE_V8_COVERAGE: resolve('.tap/coverage') } : { NODE_COMPILE_CACHE: resolve('.tap/compiled') }) },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: PATIENCE.file * 1000
+    timeout: TIMEOUT.process * 1000
+  })
+  const close = () => {
+    const last = running.get(job)
+    if (last) took[last.file] = Number(seconds(last.since))
+  }
+  createInterface({ input: child.stdout }).on('line', line => {
+    const file = FILE.exec(line)?.[1]
+    if (file === undefined || file === running.get(job)?.file) return
+    close()
+    running.set(job, { file, since: performance.now() })
   })
   const [output, errors, code] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
     new Promise<number | string>(resolve => { child.once('exit', (code, signal) => resolve(code ?? String(signal))) })
   ])
-  const report = readReport(output)
-  if (code !== 0 && report.failed === 0) {
+  close()
+  const reports = readReports(output, batch)
+  const isBad = reports.some(({ failed }) => failed > 0)
+  if (code !== 0 && !isBad) {
+    const report = reports.find(({ file }) => file === running.get(job)?.file) as Report
     report.failed++
     report.failures.push(`its process ended with ${code}`)
   }
-  if (report.failed > 0 && errors !== '') report.failures.push(`its stderr\n${errors}`)
-  return { ...report, file, seconds: Number(seconds(start)) }
+  running.delete(job)
+  const failed = reports.filter(({ failed }) => failed > 0)
+  if (errors !== '') failed.at(-1)?.failures.push(`its process's stderr\n${errors}`)
+  for (const report of reports) {
+    const outcome = { ...report, seconds: took[report.file] ?? 0 }
+    outcomes.push(outcome)
+    show(outcome)
+  }
 }
 
-function tell ({ file, passed, failed, skipped, failures, seconds }: Outcome): void {
+function show ({ file, passed, failed, skipped, failures, seconds }: Outcome): void {
   const counts = `${passed} passed${failed > 0 ? `, ${failed} failed` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`
-  say(`${failed > 0 ? 'not ok' : 'ok'} ${String(outcomes.length).padStart(3)}/${files.length} ${file}: ${counts} (${seconds} s)`)
-  for (const failure of failures) say(failure.replace(/^/gm, '    '))
+  print(`${failed > 0 ? 'not ok' : 'ok'} ${String(outcomes.length).padStart(3)}/${files.length} ${file}: ${counts} (${seconds} s)`)
+  for (const failure of failures) print(failure.replace(/^/gm, '    '))
 }
 
-function tellRunning (): void {
-  const line = `${outcomes.length}/${files.length}, running for ${seconds(begun)} s: ${[...running].map(([file, start]) => `${file.slice('test/'.length)} ${seconds(start)} s`).join(', ')}`
+function showProgress (): void {
+  const line = `${outcomes.length}/${files.length}, running for ${seconds(start)} s: ${[...running.values()].map(({ file, since }) => `${file.slice('test/'.length)} ${seconds(since)} s`).join(', ')}`
   if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line.slice(0, process.stdout.columns - 1)}`)
   else console.log(`# ${line}`)
 }
 
-function say (line: string): void {
+function print (line: string): void {
   console.log(process.stdout.isTTY ? `\r\x1b[K${line}` : line)
 }
 
@@ -113,7 +139,7 @@ function testsIn (path: string): string[] {
   return readdirSync(path, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.test.ts')).map(name => `${path.replace(/\/$/, '')}/${name}`)
 }
 
-function durations (): Record<string, number> {
+function readDurations (): Record<string, number> {
   try {
     return JSON.parse(readFileSync(DURATIONS, 'utf8'))
   } catch {
@@ -121,7 +147,11 @@ function durations (): Record<string, number> {
   }
 }
 
-/** Seconds, as the last run was; at first the files with processes or browsers of their own count as long. */
+/** Seconds, as the last run was; at first, what has processes or browsers of its own counts as long. */
 function expected (file: string): number {
-  return before[file] ?? (/^test\/(?:e2e|fleet|soak|docs)/.test(file) ? 20 : statSync(file).size / 10_000)
+  return durations[file] ?? (SHARED.test(file) ? statSync(file).size / 10_000 : 60)
+}
+
+function total (batch: string[]): number {
+  return batch.reduce((sum, file) => sum + expected(file), 0)
 }

@@ -7,6 +7,7 @@ import { request as requestHttps } from 'node:https'
 import { connect as connectTcp, isIP } from 'node:net'
 import { connect as connectTls, rootCertificates } from 'node:tls'
 import type { DetailedPeerCertificate } from 'node:tls'
+import { secureContextOf } from '../http/agent.ts'
 
 /** Milliseconds per step. */
 const PATIENCE = 10_000
@@ -19,8 +20,7 @@ const codeOf = (error: unknown): string => String((error as { code?: unknown }).
 
 const hostOf = ({ hostname }: URL) => hostname.replace(/^\[|\]$/g, '')
 const portOf = ({ port, protocol }: URL) => Number(port || (protocol === 'https:' ? 443 : 80))
-/** Configured authorities, or undefined for the usual ones. */
-const trusted = (ca: Authorities) => ca === undefined ? {} : { ca: [...rootCertificates, ...[ca].flat()] }
+const trusted = (ca: Authorities = []) => ({ secureContext: secureContextOf({ ca: [ca].flat() }) })
 
 export async function addressesOf (url: URL): Promise<{ addresses: Array<{ address: string, family: number }> } | { problem: string }> {
   const host = hostOf(url)
@@ -108,7 +108,7 @@ export async function hit (url: URL, { method = 'GET', headers = {}, body, ca }:
   const start = performance.now()
   return await new Promise(resolve => {
     const request = url.protocol === 'https:' ? requestHttps : requestHttp
-    const sent = request(url, { method, headers: { ...headers, ...(body && { 'content-length': body.length }) }, agent: false, timeout: PATIENCE, ...trusted(ca) }, reply => {
+    const sent = request(url, { method, headers: { ...headers, ...(body && { 'content-length': body.length }) }, agent: false, timeout: PATIENCE, ...(url.protocol === 'https:' && trusted(ca)) }, reply => {
       const chunks: Buffer[] = []
       let size = 0
       reply.on('data', (chunk: Buffer) => {

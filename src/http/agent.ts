@@ -1,8 +1,9 @@
 /** undici agents for WeChat: one TLS context for all sockets, resumed sessions, and a proxy if one is configured. */
 import { createSecureContext, rootCertificates } from 'node:tls'
 import type { SecureContext, TLSSocket } from 'node:tls'
+import { LRUCache } from 'lru-cache'
 import type { Dispatcher } from 'undici'
-import type { Connecting } from './options.ts'
+import type { ClientCertificate, Connecting } from './options.ts'
 
 // Loaded by the first call: importing undici takes longer than the rest of the package together.
 let loaded: Promise<typeof import('undici')> | undefined
@@ -22,27 +23,39 @@ const CONNECT_TIMEOUT = 3000
  */
 const KEEP_ALIVE = { keepAliveTimeout: 4000, keepAliveTimeoutThreshold: 2000, keepAliveMaxTimeout: 600_000 }
 
-/** Shared by the whole process when neither `ca` nor a client certificate is configured. */
-let usual: SecureContext | undefined
+/** By `ca`, without a client certificate: shared by the whole process, since each one parses all the usual authorities (30 ms). */
+const contexts = new LRUCache<string, SecureContext>({ max: 10 })
 
-function secureContextOf ({ ca, certificate }: Connecting): SecureContext {
-  // Creating a context parses all the usual authorities: do it once, not for each socket.
-  if (ca.length > 0) return createSecureContext({ ca: [...rootCertificates, ...ca], ...certificate })
-  if (certificate) return createSecureContext(certificate)
-  usual ??= createSecureContext()
-  return usual
+/** Trusts the usual authorities and those of `ca`. */
+export function secureContextOf ({ ca, certificate }: { ca: readonly string[], certificate?: ClientCertificate | undefined }): SecureContext {
+  const authorities = ca.length > 0 ? { ca: [...rootCertificates, ...ca] } : {}
+  if (certificate) return createSecureContext({ ...authorities, ...certificate })
+  const key = ca.join('\n')
+  const context = contexts.get(key) ?? createSecureContext(authorities)
+  contexts.set(key, context)
+  return context
 }
 
 export async function createAgent (connecting: Connecting): Promise<Dispatcher> {
   const { Agent, EnvHttpProxyAgent, Pool, ProxyAgent, buildConnector } = await undici()
   const { connections, proxy, env } = connecting
-  // rejectUnauthorized is explicit, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment cannot disable it.
-  const tls = { secureContext: secureContextOf(connecting), rejectUnauthorized: true, timeout: CONNECT_TIMEOUT }
+  let context: SecureContext | undefined
+  const tls = {
+    // Created once for all sockets, and by the first one that needs it.
+    get secureContext () {
+      context ??= secureContextOf(connecting)
+      return context
+    },
+    // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment cannot disable it.
+    rejectUnauthorized: true,
+    timeout: CONNECT_TIMEOUT
+  }
   // undici keeps sessions in weak references, which the next garbage collection clears.
   const sessions = new Map<string, Buffer>()
   const connect: ReturnType<typeof buildConnector> = (options, callback) => {
     const host = `${options.servername || options.hostname}:${options.port}`
-    const socket = buildConnector({ ...tls, maxCachedSessions: 0, session: sessions.get(host) })(options, callback) as unknown as TLSSocket
+    const connector = options.protocol === 'https:' ? buildConnector({ ...tls, maxCachedSessions: 0, session: sessions.get(host) }) : buildConnector({ timeout: CONNECT_TIMEOUT })
+    const socket = connector(options, callback) as unknown as TLSSocket
     // For the next socket. A session that cannot be resumed costs a full handshake and is replaced.
     return socket.on('session', session => { sessions.set(host, session) }) as never
   }

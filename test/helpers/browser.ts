@@ -7,14 +7,19 @@ import { need } from './needs.ts'
 
 export const { path, skip } = need('chromium')
 
+const PHONE = { width: 390, height: 844 }
+const DESKTOP = { width: 1280, height: 900 }
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+
+/** Whether pages are looked at: photographed and checked by axe-core. It takes longer than all else that tests do in pages. */
+const isLooking = process.env.LOOK === 'true'
 
 export async function startBrowser (t: { teardown (end: () => unknown): unknown }) {
   const browser = await chromium.launch({ executablePath: path, args: FLAGS })
   t.teardown(() => browser.close())
   return {
     async visitor (locale = 'zh-CN'): Promise<Page> {
-      const context = await browser.newContext({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, locale })
+      const context = await browser.newContext({ viewport: PHONE, deviceScaleFactor: isLooking ? 2 : 1, locale, reducedMotion: 'reduce' })
       // The test's own time-out ends what hangs for ever: a page may take long on a busy machine.
       context.setDefaultTimeout(0)
       // WeChat's script reports to its own host now and then: answered here, since nothing may leave this machine.
@@ -24,19 +29,24 @@ export async function startBrowser (t: { teardown (end: () => unknown): unknown 
   }
 }
 
-/** Kept to be looked at, not committed: on a phone and on a desktop. */
-export async function picture (page: Page, name: string): Promise<void> {
+/**
+ * With `LOOK=true`, as test/soak/look-*.test.ts sets it: keeps the page in artifacts/, on a phone and on a desktop, and
+ * lets axe-core look for what keeps people out.
+ */
+export async function look (t: { same (found: unknown, wanted: unknown, name: string): unknown }, page: Page, name: string): Promise<void> {
+  if (!isLooking) return
   mkdirSync('artifacts', { recursive: true })
   const before = page.viewportSize()
-  for (const [screen, size] of [['phone', { width: 390, height: 844 }], ['desktop', { width: 1280, height: 900 }]] as const) {
+  for (const [screen, size] of [['phone', PHONE], ['desktop', DESKTOP]] as const) {
     await page.setViewportSize(size)
     await page.screenshot({ path: `artifacts/${name}-${screen}.png`, scale: 'css' })
   }
   if (before) await page.setViewportSize(before)
+  t.same(await accessibility(page), [], `${name}: axe-core`)
 }
 
 /** What axe-core finds wrong with a page, a line each. */
-export async function accessibility (page: Page): Promise<string[]> {
+async function accessibility (page: Page): Promise<string[]> {
   // Evaluated by the debugger: a Content-Security-Policy would keep out a script tag.
   await page.evaluate(axe.source)
   const { violations } = await page.evaluate('axe.run({ iframes: false })') as axe.AxeResults

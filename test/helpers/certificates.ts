@@ -1,6 +1,6 @@
 /** Real certificates, by openssl: the second witness beside the emulator's own. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { need } from './needs.ts'
@@ -9,11 +9,16 @@ export const { path, skip } = need('openssl')
 
 const openssl = (args: string[], input?: string) => execFileSync(path, args, { stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'ignore'], ...(input !== undefined && { input }) })
 
-/** A key and its own certificate, PEM. */
-export function selfSigned (commonName: string, days = '1'): { key: string, cert: string } {
+/** A key and its own certificate, PEM. `ec`: handshakes take a tenth of the time. */
+export function selfSigned (commonName: string, days = '1', kind: 'rsa' | 'ec' = 'rsa'): { key: string, cert: string } {
   const folder = mkdtempSync(join(tmpdir(), 'cert-'))
-  openssl(['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem'), '-days', days, '-subj', `/CN=${commonName}`])
-  return { key: readFileSync(join(folder, 'key.pem'), 'utf8'), cert: readFileSync(join(folder, 'cert.pem'), 'utf8') }
+  const newKey = kind === 'rsa' ? ['rsa:2048'] : ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+  try {
+    openssl(['req', '-x509', '-newkey', ...newKey, '-nodes', '-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem'), '-days', days, '-subj', `/CN=${commonName}`])
+    return { key: readFileSync(join(folder, 'key.pem'), 'utf8'), cert: readFileSync(join(folder, 'cert.pem'), 'utf8') }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 /** As WeChat issues it; `legacy`: as it used to. */

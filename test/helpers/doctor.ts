@@ -47,6 +47,8 @@ export function serverCertificate ({ to = 60, hosts = ['localhost', 'shop.test',
   }
 }
 
+const usualCertificate = serverCertificate()
+
 /** Names that lead where a test wants them, for all of this process. */
 const names = new Map<string, Array<{ address: string, family: number }>>()
 const { lookup } = dns
@@ -113,7 +115,7 @@ export type Healthy = Awaited<ReturnType<typeof healthy>>
 export async function healthy (t: Test, emulated: CreateEmulatorOptions = {}, { trustProxy = false, preHandler = undefined as undefined | (() => Promise<void>) } = {}) {
   const emulator = await testEmulator(t, { ...SECRETS, mchId: '1900000109', keyMode: 'both', domains: ['shop.test'], ...emulated })
   const { merchant } = emulator.bothConfig
-  const tls = serverCertificate()
+  const tls = usualCertificate
   const handlers = { onLogin: () => {}, onPayment: (_payment: unknown, _context: unknown) => {}, onRefund: () => {}, expected: () => undefined, order: () => { throw new Error('none') }, unfinished: () => [] }
   const app = Fastify({ https: { key: tls.key, cert: tls.cert + tls.link }, trustProxy })
   await app.register(notify, { ...emulator.bothConfig, onPayment: handlers.onPayment, ...(preHandler && { preHandler }) } as never)

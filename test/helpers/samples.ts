@@ -1,5 +1,5 @@
 /** The code blocks of the documentation, so that they can be run. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 export interface Sample {
   file: string
@@ -25,3 +25,9 @@ export function sample (file: string, mark: string): string {
   if (!found) throw new Error(`${file} has no block marked “${mark}”`)
   return found.code
 }
+
+/** Every page of the documentation, in both languages. */
+export const pages = [
+  'README.md', 'README.zh-CN.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CODE_OF_CONDUCT.md', 'bench/README.md',
+  ...['docs', 'docs/zh-CN', 'docs/languages', 'docs/zh-CN/languages'].flatMap(folder => readdirSync(new URL(folder, root)).filter(name => name.endsWith('.md')).map(name => `${folder}/${name}`))
+]

@@ -1,6 +1,7 @@
-/** What a file of tests reported, read from its TAP. */
+/** What files of tests reported, read from the TAP of the process that ran them (test/helpers/batch.ts). */
 
 export interface Report {
+  file: string
   passed: number
   failed: number
   skipped: number
@@ -8,21 +9,27 @@ export interface Report {
   failures: string[]
 }
 
+export const FILE = /^# file: (.+)$/
 const SUMMARY = /^# \{ total: .*\}$/
-const FAILED = /^( *)not ok \d+(?: - (.*?))?(?: # time=\S+)?$/
+const FAILED = /^( *)not ok \d+(?: - (.*?))?(?: # time=\S+)?(?: \{)?$/
+/** An assertion, or a test that was skipped. What has a time is a test around assertions. */
+const RESULT = /^ *(not )?ok \d+(?!.* # time=)(?:.* # (SKIP|TODO)\b)?/
 
-/** `output`: all that it wrote, to its end. Without tap's last line the file has ended too early, which is a failure. */
-export function readReport (output: string): Report {
+/** `output`: all that the process wrote, to its end. Without tap's last line it has ended too early, which is a failure. */
+export function readReports (output: string, files: string[]): Report[] {
+  const reports = files.map(file => ({ file, passed: 0, failed: 0, skipped: 0, failures: [] as string[] }))
+  let report = reports[0] as Report
   const lines = output.split('\n')
-  const summary = lines.findLast(line => SUMMARY.test(line))
-  const count = (what: string) => Number(new RegExp(`\\b${what}: (\\d+)`).exec(summary ?? '')?.[1] ?? 0)
-  const failures: string[] = []
   /** The subtests around the line at hand. */
   const around: string[] = []
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] as string
+    const file = FILE.exec(line)?.[1]
+    if (file !== undefined) report = reports.find(report => report.file === file) ?? report
     const subtest = /^( *)# Subtest: (.*)$/.exec(line)
     if (subtest) around.splice((subtest[1] as string).length / 4, Infinity, subtest[2] as string)
+    const result = RESULT.exec(line)
+    if (result) report[result[2] !== undefined ? 'skipped' : result[1] !== undefined ? 'failed' : 'passed']++
     const failed = FAILED.exec(line)
     if (!failed) continue
     const indent = failed[1] as string
@@ -32,10 +39,13 @@ export function readReport (output: string): Report {
     }
     // A test around a failed assertion has failed, too, and has nothing to add.
     const empty = !details.some(detail => /^ {2}(?:diff|stack|found|wanted|expired|code|message|signal|tapCaught|duration)\b/.test(detail))
-    if (empty && failures.length > 0) continue
-    failures.push([[...around.slice(0, indent.length / 4), failed[2] ?? ''].join(' > '), ...details].join('\n'))
+    if (empty && report.failures.length > 0) continue
+    report.failures.push([[...around.slice(0, indent.length / 4), failed[2] ?? ''].join(' > '), ...details].join('\n'))
   }
-  const failed = Math.max(count('fail'), failures.length > 0 ? 1 : 0)
-  if (summary === undefined) failures.push(`it ended before its tests did; the last lines:\n${lines.slice(-30).join('\n')}`)
-  return { passed: count('pass'), failed: summary === undefined ? failed + 1 : failed, skipped: count('skip'), failures }
+  const summary = lines.findLast(line => SUMMARY.test(line))
+  if (summary === undefined) report.failures.push(`it ended before its tests did; the last lines:\n${lines.slice(-30).join('\n')}`)
+  // Whatever the lines above were not read for.
+  if (/\bfail: \d/.test(summary ?? '') && reports.every(({ failed, failures }) => failed === 0 && failures.length === 0)) report.failures.push(`tap counted failures: ${summary}`)
+  for (const one of reports) one.failed = Math.max(one.failed, one.failures.length > 0 ? 1 : 0)
+  return reports
 }

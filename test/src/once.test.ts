@@ -6,8 +6,6 @@ import type { Store } from '../../src/store/store.ts'
 import { patience } from '../helpers/patience.ts'
 import { until } from '../helpers/until.ts'
 
-t.jobs = 4
-
 t.test('a hundred ask at once: the work runs once, all hear of its success', async t => {
   const once = createOnce(createMemoryStore(), { timeout: patience(2000), remember: 10_000 })
   let runs = 0

@@ -1,0 +1,77 @@
+/** The commands of README and guide, as a newcomer runs them: their output, their ends, their refusals. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { program } from '../helpers/program.ts'
+
+const root = new URL('../../', import.meta.url)
+
+t.test('no deprecation warning of ours or of what we use', async t => {
+  const { said, ended } = program('--throw-deprecation', ['--import', 'tsx', 'examples/shop/demo.ts', '--once', '--v3'])
+  t.equal(await ended, 0, said.err)
+  t.equal(said.err, '')
+})
+
+t.test('demo: prints the URL and what to do; ends at a signal', async t => {
+  const demo = program('examples/shop/demo.ts', ['--port', '0'])
+  await demo.says(/Stop with Ctrl\+C/)
+  const url = /http:\/\/localhost:\d+\/\?lang=en/.exec(demo.said.out)?.[0]
+  t.match(await (await fetch(String(url))).text(), /Pour-over coffee/)
+  demo.child.kill('SIGTERM')
+  t.equal(await demo.ended, 0)
+})
+
+// npm passes a signal on to its shell alone, which dies and leaves its child behind.
+t.test('npm run: everything ends with npm', { timeout: 110_000 }, async t => {
+  for (const [args, isGroup] of [[['--port', '0'], true], [['exec', '--port', '0', '--', 'sh', '-c', 'echo "up: 1 $((1+1))"; exec sleep 1000'], false]] as const) {
+    const npm = spawn('npm', ['run', '--silent', 'emulator', '--', ...args], { cwd: root, detached: true, env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
+    let said = ''
+    npm.stdout.on('data', chunk => { said += chunk })
+    while (!/wechat-emulator --help|up: 1 2/.test(said)) await once(npm.stdout, 'data')
+    const all = once(npm.stdout, 'close')
+    // The terminal's Ctrl+C reaches the whole group; `kill` reaches npm alone.
+    if (isGroup) process.kill(-(npm.pid as number), 'SIGINT')
+    else npm.kill('SIGTERM')
+    await all
+    t.pass('nobody holds its output any more')
+  }
+})
+
+t.test('the emulator\'s command', async t => {
+  const emulator = program('plugins/emulator/cli/cli.ts', ['--port', '0', '--app-id', 'wx00000000000000aa', '--time-scale', '0.1'])
+  await emulator.says(/bridge\.js/)
+  const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(emulator.said.out)?.[0]
+  t.match(await (await fetch(`${origin}/_emulator/config`)).json(), { appId: 'wx00000000000000aa', appSecret: /^emulator[0-9a-f]{24}$/, endpoints: { api: origin } })
+  emulator.child.kill('SIGINT')
+  t.equal(await emulator.ended, 0)
+
+  const shown = 'console.log(process.env.WECHAT_MCH_ID, Object.keys(process.env).filter(name => name.startsWith("WECHAT_")).length); process.exit(7)'
+  const around = program('plugins/emulator/cli/cli.ts', ['exec', '--port', '0', '--mch-id', '1900000009', '--', process.execPath, '-e', shown])
+  t.equal(await around.ended, 7, 'the command\'s exit code')
+  t.match(around.said.out, /^1900000009 \d+\n$/)
+  const stopped = program('plugins/emulator/cli/cli.ts', ['exec', '--port', '0', '--', process.execPath, '-e', 'console.log("up"); setInterval(() => {}, 1000)'])
+  await stopped.says(/up/)
+  stopped.child.kill('SIGTERM')
+  t.equal(await stopped.ended, 143)
+
+  const taken = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+  for (const args of [['--port', String(port)], ['--port', '0', '--secure-port', String(port)]]) {
+    const busy = program('plugins/emulator/cli/cli.ts', args)
+    t.equal(await busy.ended, 1, `ends where ${args[args.length - 2]} is taken`)
+    t.match(busy.said.err, new RegExp(`[pP]ort ${port} is in use.*Start this one with ${args[args.length - 2]} N`))
+  }
+
+  const help = program('plugins/emulator/cli/cli.ts', ['--help'])
+  t.equal(await help.ended, 0)
+  t.match(help.said.out, /--time-scale/)
+  for (const [args, env, words] of [[['--port', 'x'], {}, /--port must be a port/], [['exce', '--', 'npm'], {}, /no command exce: did you mean exec\?/], [['exec', '--port', '0', '--', 'no-such-command'], {}, /cannot run no-such-command/], [['--port', '0'], { NODE_ENV: 'production' }, /NODE_ENV=production/]] as Array<[string[], object, RegExp]>) {
+    const wrong = program('plugins/emulator/cli/cli.ts', args, env as NodeJS.ProcessEnv)
+    t.equal(await wrong.ended, 1)
+    t.match(wrong.said.err, words)
+  }
+})
