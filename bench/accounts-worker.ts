@@ -1,4 +1,4 @@
-/** One process of the accounts' benchmark: asks for the tokens of all accounts, and says how long that took. */
+/** One process of the accounts' benchmark: gets the tokens of all accounts, and reports how long that took. */
 import { Redis } from 'ioredis'
 import { createAccounts } from '../src/accounts.ts'
 import { createRedisStore } from '../src/store/redis.ts'
@@ -13,7 +13,7 @@ const accounts = createAccounts({
 
 process.send!({ port: 0 })
 process.on('message', async question => {
-  const begun = performance.now()
+  const started = performance.now()
   const wrong = []
   for (let from = 0; from < many; from += 50) {
     await Promise.all(Array.from({ length: 50 * callers }, async (_one, at) => {
@@ -22,5 +22,5 @@ process.on('message', async question => {
       if (token !== `token-of-wx${id}`) wrong.push(id)
     }))
   }
-  process.send!({ question, seconds: (performance.now() - begun) / 1000, wrong: wrong.length, kept: accounts.status().kept })
+  process.send!({ question, seconds: (performance.now() - started) / 1000, wrong: wrong.length, kept: accounts.status().kept })
 })

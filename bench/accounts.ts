@@ -1,4 +1,4 @@
-/** `npm run bench -- accounts`: what ten thousand accounts cost, in memory, in making, in tokens, and for each request. */
+/** `npm run bench -- accounts`: the cost of ten thousand accounts: memory, creation, tokens, and each request. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -19,7 +19,7 @@ const gc = runInNewContext('gc') as () => void
 const MANY = 10_000
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048, privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
-/** As a database hands it out: texts of its own for each row. */
+/** Like a database row: its own strings, not shared with other rows. */
 function row (id: string): AccountOptions {
   const text = (value: string) => Buffer.from(value).toString()
   return {

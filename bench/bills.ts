@@ -13,12 +13,12 @@ for (const gzip of [false, true]) {
   let seen = 0
   let peak = 0
   let fen = 0
-  const begun = performance.now()
+  const started = performance.now()
   for await (const { amount } of tradeBill({ name: 'bill', open, gzip, maxBytes: 4096 * MB })) {
     fen += amount
     if (++seen % 20_000 === 0) peak = Math.max(peak, process.memoryUsage().rss)
   }
-  const seconds = (performance.now() - begun) / 1000
-  if (seen !== rows || fen !== rows * 29) throw new Error('the bill was not read whole')
+  const seconds = (performance.now() - started) / 1000
+  if (seen !== rows || fen !== rows * 29) throw new Error('the bill was not read completely')
   console.log(`${gzip ? 'gzip ' : 'plain'}  ${(size / MB).toFixed(0)} MB, ${seen} rows in ${seconds.toFixed(1)} s (making it included): ${(size / MB / seconds).toFixed(0)} MB/s, at most ${(peak / MB).toFixed(0)} MB of memory for the whole process`)
 }

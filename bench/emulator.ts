@@ -1,4 +1,4 @@
-/** `npm run bench -- emulator`: what an order of v2 costs the emulator, placed, paid and notified, and whether it slows down as they grow many. Linux only: it reads the emulator's processor time from /proc. */
+/** `npm run bench -- emulator`: the emulator's CPU time for a v2 order (placed, paid, notified), and whether it grows with the number of orders. Linux only: reads the CPU time from /proc. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
@@ -44,7 +44,7 @@ async function purchase (number: string): Promise<void> {
   if (paid.statusCode !== 200) throw new Error('the order was not paid')
 }
 
-/** Milliseconds of processor so far; Linux counts in hundredths of a second. */
+/** CPU time so far, in milliseconds; Linux counts in hundredths of a second. */
 function processor (): number {
   const columns = readFileSync(`/proc/${emulator.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
   return (Number(columns[11]) + Number(columns[12])) * 10

@@ -1,4 +1,4 @@
-/** `npm run bench -- hostile`: what the worst 64 kB, the most a notification may have, cost before they are refused. */
+/** `npm run bench -- hostile`: the CPU time to refuse the worst notifications of 64 kB, the size limit. */
 import { readV2Notification } from '../src/pay/v2/notification.ts'
 import { checkMerchant } from '../src/pay/merchant.ts'
 import { appId, merchant } from '../test/helpers/notification.ts'
@@ -30,14 +30,14 @@ const documents: Record<string, string> = {
 let worst = 0
 for (const [name, text] of Object.entries(documents)) {
   const bytes = Buffer.from(text)
-  const begun = process.cpuUsage()
+  const started = process.cpuUsage()
   try {
     readV2Notification(bytes, appId, checked)
     throw new TypeError(`${name}: accepted`)
   } catch (error) {
     if (error instanceof TypeError) throw error
   }
-  const { user, system } = process.cpuUsage(begun)
+  const { user, system } = process.cpuUsage(started)
   const ms = (user + system) / 1000
   worst = Math.max(worst, ms)
   console.log(`${ms.toFixed(2).padStart(8)} ms of CPU  ${name}, ${bytes.length} bytes`)

@@ -1,4 +1,4 @@
-/** `npm run bench -- jssdk`: what signing a page costs beside the bare hash, and `GET /jssdk` beside a bare route, each with a peer. */
+/** `npm run bench -- jssdk`: signing a page compared with the bare hash, and `GET /jssdk` compared with a bare route, each with a competitor. */
 import { createHash, hash } from 'node:crypto'
 import type { Server } from 'node:http'
 import { createRequire } from 'node:module'
@@ -22,7 +22,7 @@ const ticket = 'f'.repeat(86)
 const url = 'https://shop.example.com/product?id=1234&from=timeline'
 const finished = `jsapi_ticket=${ticket}&noncestr=0123456789abcdef0123456789abcdef&timestamp=1700000000&url=${url}`
 const times = (count: number, call: () => unknown) => ({ times: count, run: (rounds: number) => { for (let at = 0; at < rounds; at++) call() } })
-// The fastest that this Node has: newer ones hash short texts in one call.
+// The fastest hash function of this Node.js: newer versions hash short strings in one call.
 const sha1 = hash ? (text: string) => hash('sha1', text) : (text: string) => createHash('sha1').update(text).digest('hex')
 
 table('Sign a page, nonce and timestamp included', await measure([

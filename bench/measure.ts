@@ -1,18 +1,18 @@
-/** Times competitors side by side in one run, since only the ratio of two numbers from the same minute means anything. */
+/** Measures competitors side by side in one run, because only ratios of measurements from the same time are meaningful. */
 
 export interface Competitor {
   name: string
-  /** Does the thing `times` times. */
+  /** Runs the operation `times` times. */
   run (times: number): unknown
-  /** How often a round does it; slower ones do it less often. */
+  /** Operations per round; fewer for slow operations. */
   times: number
 }
 
 export interface Measured {
   name: string
-  /** Median of the rounds, nanoseconds for one. */
+  /** Median of the rounds, in nanoseconds per operation. */
   ns: number
-  /** How many times the first competitor's. */
+  /** Ratio to the first competitor. */
   ratio: number
 }
 

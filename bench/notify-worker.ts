@@ -1,4 +1,4 @@
-/** One of the processes that take notifications: the handler writes each payment down once, by its idempotency key. */
+/** One of the processes that receive notifications: the handler records each payment once, by its idempotency key. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'

@@ -15,7 +15,7 @@ const soak = process.argv[2] === 'soak'
 const PAYMENTS = soak ? 10_000 : 5_000
 const AT_ONCE = 100
 
-// What was handled must outlive a restart of Redis: with an append-only file it does.
+// The append-only file keeps the record of handled notifications across restarts of Redis.
 const redis = await startRedis(['--dir', mkdtempSync(join(tmpdir(), 'bench-')), '--appendonly', 'yes', '--appendfsync', 'everysec'])
 const books = await startRedis()
 const book = books.client()
@@ -37,7 +37,7 @@ async function deliver (body: string, to: number): Promise<'accepted' | 'refused
 const idOf = (number: number) => `42000${String(number).padStart(23, '0')}`
 const seen = { accepted: 0, refused: 0, lost: 0, forgedAccepted: 0, deliveries: 0 }
 
-/** As WeChat does it: again until it is accepted, now and then twice, and an attacker in between. */
+/** Like WeChat: repeated until accepted, sometimes twice at once, with forgeries in between. */
 async function onePayment (number: number): Promise<void> {
   const document = signed(payment({ transaction_id: idOf(number), out_trade_no: `B${number}` }))
   if (number % 5 === 0 && await deliver(document.replace(/<total_fee><!\[CDATA\[\d+/, '<total_fee><![CDATA[1'), number) === 'accepted') seen.forgedAccepted++
@@ -67,15 +67,15 @@ const killer = (async () => {
 })()
 
 let next = 0
-const begun = performance.now()
+const started = performance.now()
 await Promise.all(Array.from({ length: AT_ONCE }, async () => {
   while (next < PAYMENTS) {
     await onePayment(next++)
-    // Slow enough for some processes to die on the way.
+    // Slow enough that some processes are killed during the run.
     if (soak) await sleep(150)
   }
 }))
-const seconds = (performance.now() - begun) / 1000
+const seconds = (performance.now() - started) / 1000
 kill.on = false
 await killer
 const [paid, runs] = [await book.scard('paid'), Number(await book.get('runs'))]

@@ -1,4 +1,4 @@
-/** `npm run bench -- pool`: a thousand orders at once over TLS, at several numbers of connections: with the `ca` option, and without. */
+/** `npm run bench -- pool`: a thousand concurrent orders over TLS with several pool sizes, with and without the `ca` option. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { createPay } from '../src/pay/pay.ts'
 import { OPENID } from '../test/helpers/account.ts'
 import { median } from './measure.ts'
 
-// WeChat runs in a process of its own: its work must not be counted.
+// WeChat runs in a separate process, so that its CPU time is not counted.
 const emulator = process.env.EMULATOR ? undefined : spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../plugins/emulator/cli/cli.ts', import.meta.url)), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
 const origin = process.env.EMULATOR ?? /http:\/\/[\d.:]+/.exec(String((await once(emulator!.stdout, 'data'))[0]))![0]
 const config = await (await fetch(`${origin}/_emulator/config`)).json() as EmulatorConfig
@@ -26,9 +26,9 @@ async function place (connections: number) {
   const delay = monitorEventLoopDelay({ resolution: 1 })
   delay.enable()
   const cpu = process.cpuUsage()
-  const begun = performance.now()
+  const started = performance.now()
   const done = await Promise.allSettled(Array.from({ length: Number(atOnce) }, () => pay.jsapi({ outTradeNo: `BP${String(++number).padStart(10, '0')}`, description: '咖啡', amount: 100, openid: OPENID })))
-  const seconds = (performance.now() - begun) / 1000
+  const seconds = (performance.now() - started) / 1000
   const { user, system } = process.cpuUsage(cpu)
   delay.disable()
   await pay.disconnect()
@@ -43,7 +43,7 @@ for (const size of sizes.split(',').map(Number)) {
   const of = (name: 'failed' | 'seconds' | 'cpu' | 'longest') => median(seen.map(one => one[name]))
   console.log(`  ${String(size).padStart(4)} connections: ${of('failed')} fail, ${of('seconds').toFixed(2)} s, ${of('cpu').toFixed(2)} ms of processor each, the event loop stands for ${of('longest').toFixed(0)} ms at most`)
 }
-// As in production, where WeChat's certificates come from the usual authorities: Node learns of one more only at its start.
+// Without `ca`, as in production with a public CA: Node.js reads extra CAs only at startup, so start a new process.
 if (how === 'ca') {
   const file = `${mkdtempSync(join(tmpdir(), 'pool-'))}/ca.pem`
   writeFileSync(file, String(config.http.ca))

@@ -1,4 +1,4 @@
-/** WeChat as bench/reconcile.ts needs it: answers each query about an order, signed, after a while. */
+/** WeChat for bench/reconcile.ts: answers order queries, signed, after a delay. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { signV2 } from '../src/pay/v2/sign.ts'

@@ -1,4 +1,4 @@
-/** `npm run bench` runs every benchmark but the long ones, `npm run bench -- token` one. Peers are installed here, out of the package's way. */
+/** `npm run bench` runs all benchmarks except the long ones, `npm run bench -- token` only one. Competitors are installed in bench/, not in the package. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 const ALL = ['accounts', 'jssdk', 'startup', 'token', 'v2', 'v3', 'bills', 'hostile', 'notify', 'pool', 'sale']
-/** Takes minutes: run when asked for by name. */
+/** Take minutes: only run by name. */
 const LONG = ['notify-soak', 'compare', 'reconcile', 'emulator']
 
 if (!existsSync(`${HERE}node_modules`)) run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`)
 const asked = process.argv.slice(2)
 for (const name of asked.length > 0 ? asked : ALL) {
-  if (![...ALL, ...LONG].includes(name)) throw new Error(`there is no bench "${name}": ${[...ALL, ...LONG].join(', ')}`)
+  if (![...ALL, ...LONG].includes(name)) throw new Error(`unknown benchmark "${name}": ${[...ALL, ...LONG].join(', ')}`)
   console.log(`\n# ${name}`)
   const [file, ...how] = name.split('-')
   run('npx', ['tsx', `${file}.ts`, ...how])

@@ -1,7 +1,6 @@
 /**
- * What no shop can do without: Fastify, one POST to WeChat with a body that was prepared before the clock started, and
- * two round trips to Redis for each notification, as ours makes; it answers with as many bytes. Nothing is signed, verified
- * or checked.
+ * The minimum of any shop: Fastify, one POST to WeChat with a body prepared before the measurement, and
+ * two round trips to Redis per notification, like ours; it answers with as many bytes. Nothing is signed, verified or checked.
  */
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'

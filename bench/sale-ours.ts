@@ -1,4 +1,4 @@
-/** A shop of ours, as small as can be: POST /wechat/pay, POST /wechat/notify. The built package, as it is installed. */
+/** A minimal shop with this package (built, as installed): POST /wechat/pay, POST /wechat/notify. */
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import type { PayPluginOptions } from '../plugins/pay.ts'

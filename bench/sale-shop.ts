@@ -1,17 +1,17 @@
-/** What the shops of `sale.ts` have in common: what they are told, and what they tell. */
+/** Shared by the shops of `sale.ts`: their configuration and reports. */
 import type { EmulatorConfig } from '../plugins/emulator/server/emulator.ts'
 
 export interface ShopOptions {
   config: EmulatorConfig
   redisPort: number
   port: number
-  /** The numbers of the orders it will be asked for. */
+  /** The numbers of the orders it will place. */
   numbers: string[]
 }
 
 export const OPENID = 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o'
 
-/** `firstNumber` and `count` instead of a list that no command line has room for. */
+/** `firstNumber` and `count` instead of a list, which would be too long for a command line. */
 export function shopOptions (): ShopOptions {
   const { count, firstNumber, ...options } = JSON.parse(process.argv[2] ?? '{}') as Omit<ShopOptions, 'numbers'> & { firstNumber: number, count: number }
   return { ...options, numbers: Array.from({ length: count }, (_none, at) => orderNumber(firstNumber + at)) }
@@ -21,7 +21,7 @@ export const orderNumber = (number: number) => `SALE${String(number).padStart(8,
 
 const TAG = '<out_trade_no><![CDATA['
 
-/** Found, not read. */
+/** Searched in the body, without parsing it. */
 export function numberOf (body: Buffer): string {
   const from = body.indexOf(TAG) + TAG.length
   return body.toString('latin1', from, body.indexOf(']', from))

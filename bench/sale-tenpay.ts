@@ -1,4 +1,4 @@
-/** The same shop on Express with tenpay: orders placed, notifications verified, each order marked once in this process. */
+/** The same shop on Express with tenpay: places orders, verifies notifications, and marks each order once per process. */
 import { createRequire } from 'node:module'
 import type { Server } from 'node:http'
 import { answerQuestions, OPENID, shopOptions } from './sale-shop.ts'

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- sale`: a flash sale, from POST /pay to the handled notification, two processes a shop, a fifth of the
- * notifications doubled. The shops take turns, so that what else the machine does meets all of them, and their
- * processors' time is what counts: purchases a second are those of the emulator, which all of them share.
+ * notifications duplicated. The shops take turns, so that other load on the machine affects all of them equally. Their
+ * CPU time is the result: purchases per second are limited by the emulator that they share.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,7 +16,7 @@ import { orderNumber } from './sale-shop.ts'
 import { startWorker } from './worker.ts'
 
 const ROUND = 1000
-/** The first are for warming up: a server is warm. */
+/** The first rounds warm up the servers. */
 const ROUNDS = 9
 const WARM_UP = 4
 const AT_ONCE = 100
@@ -64,19 +64,19 @@ async function round (shop: typeof shops[number], at: number): Promise<void> {
   const before = await shop.told()
   let next = shop.firstNumber + at * ROUND
   const end = next + ROUND
-  const begun = performance.now()
+  const started = performance.now()
   await Promise.all(Array.from({ length: AT_ONCE }, async () => { while (next < end) await purchase(shop, next++) }))
   let now = await shop.told()
   for (const patience = performance.now() + 60_000; now.paid < before.paid + ROUND; now = await shop.told()) {
     if (performance.now() > patience) throw new Error(`${shop.name}: ${before.paid + ROUND - now.paid} payments were never handled`)
     await sleep(20)
   }
-  // Doubles that are still on their way belong to this round.
+  // Duplicates still being delivered belong to this round.
   await sleep(100)
   const { cpu } = await shop.told()
   if (at < WARM_UP) return
   shop.each.push((cpu - before.cpu) / ROUND * 1000)
-  shop.perSecond.push(ROUND / (performance.now() - begun) * 1000)
+  shop.perSecond.push(ROUND / (performance.now() - started) * 1000)
 }
 
 console.log(`${ROUNDS - WARM_UP} rounds of ${ROUND} purchases, ${AT_ONCE} at a time, two processes a shop, every fifth notification doubled`)

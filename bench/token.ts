@@ -1,4 +1,4 @@
-/** `npm run bench -- token`: what a hot token costs, and how many a crowd of cold callers makes WeChat issue. */
+/** `npm run bench -- token`: the cost of reading a cached token, and how many tokens WeChat issues for many concurrent cold callers. */
 import { mkdtempSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-/** `npm run bench -- v2`: what signing, verifying and a whole notification cost beside their floor and beside peers. */
+/** `npm run bench -- v2`: signing, verifying, and handling a notification, compared with a baseline and competitors. */
 import { createHash } from 'node:crypto'
 import type { Server } from 'node:http'
 import { createRequire } from 'node:module'
@@ -61,7 +61,7 @@ table(`Read and verify the notification (${bytes.length} bytes), its shape and g
   }
 ], undefined, processorTime))
 
-// A whole delivery: a new payment each time for ours, which remembers; the peers verify and answer.
+// A complete delivery. Ours gets a new payment each time, because it deduplicates; competitors only verify and answer.
 let number = 0n
 const fresh = () => signed(payment({ transaction_id: `42000${String(++number).padStart(23, '0')}` }))
 const documents = Array.from({ length: 50_000 }, fresh)

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- v3`: 200 orders placed at once, and 200 notifications verified and decrypted at once: how fast, and
- * for how long the event loop, and with it every other route, stands still.
+ * `npm run bench -- v3`: places 200 orders at once, and verifies and decrypts 200 notifications at once: the time, and
+ * how long the event loop, and with it every other route, is blocked.
  */
 import { spawn } from 'node:child_process'
 import { createPublicKey } from 'node:crypto'
@@ -36,7 +36,7 @@ interface AxiosPlugin {
 }
 const { Wechatpay, Rsa, Formatter, Aes } = require('wechatpay-axios-plugin') as AxiosPlugin
 
-// WeChat runs in a process of its own: its work must not be counted.
+// WeChat runs in a separate process, so that its CPU time is not counted.
 const emulator = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../plugins/emulator/cli/cli.ts', import.meta.url)), '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
 const [line] = await once(emulator.stdout, 'data')
 const origin = /http:\/\/[\d.:]+/.exec(String(line))![0]
@@ -60,7 +60,7 @@ const body = () => {
   return { description, out_trade_no: outTradeNo, notify_url: notifyUrl, amount: { total: amount, currency: 'CNY' }, payer: { openid } }
 }
 
-/** Each places an order and signs what the page needs. */
+/** Each competitor places an order and signs the page's parameters. */
 const competitors: Record<string, () => Promise<unknown>> = {
   'fastify-wechat-pay, answers verified': async () => await pay.jsapi(order()),
   'wechatpay-node-v3 2.2, answers not verified': async () => {
@@ -86,12 +86,12 @@ async function race (title: string, competitors: Record<string, () => Promise<un
     for (const [name, call] of Object.entries(competitors)) {
       const delay = monitorEventLoopDelay({ resolution: 1 })
       delay.enable()
-      // It measures from its first tick on.
+      // monitorEventLoopDelay measures from its first tick on.
       await new Promise(resolve => setTimeout(resolve, 4))
-      const begun = performance.now()
+      const started = performance.now()
       await Promise.all(Array.from({ length: AT_ONCE }, call))
-      const seconds = (performance.now() - begun) / 1000
-      // What stood still up to the end is told by the next tick.
+      const seconds = (performance.now() - started) / 1000
+      // A block at the end is only recorded at the next tick.
       await new Promise(resolve => setTimeout(resolve, 5))
       delay.disable()
       const { perSecond, p99, max } = seen.get(name)!
@@ -110,7 +110,7 @@ async function race (title: string, competitors: Record<string, () => Promise<un
 
 await race('orders', competitors)
 
-// Notifications: each competitor verifies and decrypts the same two hundred, in turn.
+// Notifications: the competitors take turns verifying and decrypting the same 200.
 const messages = testNotifications({ appId, mchId, apiV3Key: v3.apiV3Key })
 const wechat = messages.v3.merchant
 const key = createPublicKey(wechat.publicKey)
@@ -118,7 +118,7 @@ const told = Array.from({ length: AT_ONCE }, (_none, at) => messages.v3.payment(
 const ours = checkMerchant({ mchId, v3: wechat }, origin).v3!
 NodeV3.certificates[wechat.publicKeyId] = wechat.publicKey
 
-/** Each with its own place in the row. */
+/** Each competitor keeps its own position in the list. */
 function eachTold (read: (message: TestMessage, headers: Record<string, string>) => Promise<string>): () => Promise<void> {
   let next = 0
   return async () => {

@@ -48,7 +48,7 @@ export interface AccountSource {
   readonly ofNotification: AccountsChoice['ofNotification']
 }
 
-interface Shared { source: AccountSource, redis: unknown, face: WechatAccounts | undefined }
+interface Shared { source: AccountSource, redis: unknown, decorator: WechatAccounts | undefined }
 
 /** One per `accounts` object and server: all plugins that get the same object share its accounts. */
 const sources = new WeakMap<object, WeakMap<object, Shared>>()
@@ -65,8 +65,8 @@ export async function accountsOf (app: FastifyInstance, options: AnyAccounts): P
   let shared = here.get(key)
   if (!shared) here.set(key, shared = { redis, ...await (choice ? many(app, choice, storeOf(app, options)) : one(app, options)) })
   if (shared.redis !== redis) throw new WechatConfigError('redis', 'must be the same for all plugins that share accounts')
-  const { face } = shared
-  if (face && exposed(app, 'wechatAccounts', namespace) !== face) expose(app, 'wechatAccounts', face, namespace)
+  const { decorator } = shared
+  if (decorator && exposed(app, 'wechatAccounts', namespace) !== decorator) expose(app, 'wechatAccounts', decorator, namespace)
   if (!app.hasRequestDecorator('wechatAccount')) {
     app.decorateRequest(ACCOUNT, null)
     app.decorateRequest('wechatAccount', {
@@ -87,7 +87,7 @@ async function one (app: FastifyInstance, options: AnyAccounts): Promise<Omit<Sh
   const only = (paying?.createAccount ?? lazyAccount)(coreOptions(options) as WechatAccountOptions, { store, log: app.log })
   paying?.watchExpiry(app, () => [only])
   app.addHook('onClose', async () => { await only.close() })
-  return { face: undefined, source: { only, store, of: () => only, get: async () => only, kept: () => [only], ofNotification: undefined } }
+  return { decorator: undefined, source: { only, store, of: () => only, get: async () => only, kept: () => [only], ofNotification: undefined } }
 }
 
 async function many (app: FastifyInstance, choice: AccountsChoice, store: Store): Promise<Omit<Shared, 'redis'>> {
@@ -98,7 +98,7 @@ async function many (app: FastifyInstance, choice: AccountsChoice, store: Store)
   app.addHook('onClose', cache.close)
   const { get, at, kept, forget, status } = cache
   return {
-    face: { get, forget, status },
+    decorator: { get, forget, status },
     source: {
       only: undefined,
       store,

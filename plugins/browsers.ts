@@ -1,12 +1,12 @@
-/** For routes that send a browser to WeChat and take it back. */
+/** Helpers for routes that redirect a browser to WeChat and back. */
 import type { FastifyRequest } from 'fastify'
 
-/** A request for the log: until a code of its query is redeemed, it is worth a login. */
+/** The request for the log, without its query: an unredeemed code is as good as a login. */
 export const withoutQuery = ({ method, url, ip }: FastifyRequest) => ({ method, url: url.split('?')[0], remoteAddress: ip })
 
 /**
- * The path of these routes, as the browser sends it: the cookie is limited to it. Built from the route and its
- * parameters, never from the URL, which someone else's link may spell differently. `name`: their first segment.
+ * The routes' path as the browser sends it, which limits the cookie. Built from the route and its
+ * parameters, never from the URL, because a link may spell the same path differently. `name`: the first segment.
  */
 export function baseOf ({ routeOptions: { url = '' }, params }: FastifyRequest, name: string): string {
   const values = params as Record<string, string>
@@ -19,7 +19,7 @@ export function baseOf ({ routeOptions: { url = '' }, params }: FastifyRequest, 
 const PARAMETER = /(?<!:):(\w+)(?:\((?:[^()]|\([^()]*\))*\))?/g
 
 /** A path of this site; undefined for anything that a browser or a proxy might interpret as another site. */
-export function samePlace (path: unknown): string | undefined {
+export function sameSitePath (path: unknown): string | undefined {
   if (typeof path !== 'string' || path.length > 1024) return undefined
   let url, decoded
   try {

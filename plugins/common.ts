@@ -105,7 +105,7 @@ export function storeOf (app: FastifyInstance, { redis, encryptionKey }: Pick<Co
   }
   const shared = memories.get(app.server)
   if (shared) return shared
-  if (runsBesideOthers()) {
+  if (isOneOfSeveralProcesses()) {
     app.log.warn('fastify-wechat-pay: several processes but no redis option: each has its own tokens and handled notifications, and they invalidate each other\'s tokens')
   }
   const memory = createMemoryStore()
@@ -117,7 +117,7 @@ export function storeOf (app: FastifyInstance, { redis, encryptionKey }: Pick<Co
 const memories = new WeakMap<object, Store>()
 
 /** node:cluster, pm2, or a platform that sets the number of processes. */
-function runsBesideOthers (): boolean {
+function isOneOfSeveralProcesses (): boolean {
   const { NODE_APP_INSTANCE, WEB_CONCURRENCY } = process.env
   return cluster.isWorker || NODE_APP_INSTANCE !== undefined || Number(WEB_CONCURRENCY) > 1
 }

@@ -1,4 +1,4 @@
-/** A mini program's server: decorates `app.wechatMiniProgram`; `POST /mini-program/login` (JSON `{ code }`). */
+/** A mini program's server: decorates `app.wechatMiniProgram`, and adds `POST /mini-program/login` (JSON `{ code }`). */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { WechatConfigError, WechatError, WechatInputError, WechatLoginError } from '../src/errors.ts'
@@ -19,32 +19,32 @@ type LoginHandler = (session: MiniProgramSession, request: FastifyRequest, reply
 
 export interface MiniProgramPluginOptions extends TokenOptions {
   /**
-   * Called once WeChat has vouched for the visitor: start your session here, and answer what the page keeps of it, such as
-   * `{ token }`. Nothing: 204. `session.sessionKey` stays on the server. Without it, the route is not added.
+   * Called after WeChat has identified the visitor: start your session here, and return what the page needs, such as
+   * `{ token }`; undefined: 204. `session.sessionKey` must stay on the server. The route is only added with this option.
    */
   onLogin?: LoginHandler
-  /** The same under the name that `wechatPay` has for it, whose `onLogin` is the Official Account's. Where both are given, it is this one. */
+  /** Alias for `wechatPay`, where `onLogin` is the Official Account's. If both are given, this one is used. */
   onMiniProgramLogin?: LoginHandler
-  /** Gives the session for a code, instead of WeChat's jscode2session with the `appSecret`: the Open Platform. */
+  /** Exchanges the code instead of WeChat's jscode2session, which needs `appSecret`; for the Open Platform. */
   sessionProvider?: SessionProvider
-  /** For `shipping` of orders by `outTradeNo`; and for the payments, if one options object serves several plugins. */
+  /** For `shipping` by `outTradeNo`, and for payments if several plugins share one options object. */
   merchant?: Merchant
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Not with `accounts`: there each has its own, `(await app.wechatAccounts.get(id)).miniProgram`. */
+    /** Not with `accounts`: use `(await app.wechatAccounts.get(id)).miniProgram`. */
     wechatMiniProgram: Namespaced<WechatMiniProgram>
   }
 }
 
-/** Milliseconds that a code lives at WeChat. */
+/** A code's lifetime at WeChat, in milliseconds. */
 const CODE_LIFE = 300_000
 /** Bytes: a code has 32. */
 const BODY_LIMIT = 4096
 
-/** Busy, or not reached: WeChat has not used the code up, or will say so itself. */
-const mayPass = (error: unknown) => error instanceof WechatError && error.retryable
+/** Busy or unreachable: the code may still be valid, and if not, WeChat refuses it. */
+const isTransient = (error: unknown) => error instanceof WechatError && error.retryable
 
 export const miniProgram = fp<MiniProgramPluginOptions | WithProvider<MiniProgramPluginOptions> | WithAccounts<MiniProgramPluginOptions>>(async (app, options) => {
   checkPluginOptions(app, 'miniProgram', options)
@@ -53,8 +53,8 @@ export const miniProgram = fp<MiniProgramPluginOptions | WithProvider<MiniProgra
   const { only, store } = accounts
   if (only) expose(app, 'wechatMiniProgram', only.miniProgram, options.namespace)
   if (!onLogin) return
-  if (only && only.options.appSecret === undefined && !only.options.sessionProvider) throw new WechatConfigError('appSecret', 'is required for logins of a mini program, unless sessionProvider is given')
-  const redeemOnce = createRedeemOnce(store, CODE_LIFE, mayPass)
+  if (only && only.options.appSecret === undefined && !only.options.sessionProvider) throw new WechatConfigError('appSecret', 'is required for mini program logins, unless sessionProvider is given')
+  const redeemOnce = createRedeemOnce(store, CODE_LIFE, isTransient)
 
   async function sessionOf ({ wechatAccount: { appId, miniProgram }, log }: FastifyRequest, code: string): Promise<MiniProgramSession> {
     const outcome = await redeemOnce(accountKey(appId, `mini-login:${code}`), async () => {
@@ -63,7 +63,7 @@ export const miniProgram = fp<MiniProgramPluginOptions | WithProvider<MiniProgra
     }, log)
     if (outcome === undefined) {
       throw new WechatLoginError('WECHAT_LOGIN_CODE', 'this code has been used: call wx.login again', {
-        advice: 'A code of wx.login works once: the page gets a new one for each login, and keeps your own session.', adviceZh: 'wx.login 的 code 只能使用一次：请重新调用 wx.login，并由页面保存自己的会话。'
+        advice: 'A wx.login code works once: the page needs a new one for each login, and should keep your own session.', adviceZh: 'wx.login 的 code 只能使用一次：请重新调用 wx.login，并由页面保存自己的会话。'
       })
     }
     const { visitor, sessionKey } = JSON.parse(outcome) as { visitor: Omit<MiniProgramSession, 'sessionKey'>, sessionKey: string }
@@ -75,7 +75,7 @@ export const miniProgram = fp<MiniProgramPluginOptions | WithProvider<MiniProgra
     scope.addHook('onSend', noStore)
     scope.post('/mini-program/login', { ...routeOf(options, MINI_PROGRAM_LOGIN), bodyLimit: BODY_LIMIT }, async (request, reply) => {
       const { code } = (request.body ?? {}) as { code?: unknown }
-      if (!isCode(code)) throw new WechatInputError('code', 'must be the code of wx.login, as JSON: { code }')
+      if (!isCode(code)) throw new WechatInputError('code', 'must be JSON with the code from wx.login: { code }')
       const answer = await onLogin(await sessionOf(request, code), request, reply)
       return answered(answer, reply) ? answer ?? reply : reply.code(204).send()
     })

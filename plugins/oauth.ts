@@ -11,7 +11,7 @@ import { createRedeemOnce } from '../src/redeem-once.ts'
 import { accountKey } from '../src/store/key.ts'
 import { accountsOf, findAccounts, perAccount } from './accounts.ts'
 import type { WechatAccount } from './accounts.ts'
-import { baseOf, samePlace, withoutQuery } from './browsers.ts'
+import { baseOf, sameSitePath, withoutQuery } from './browsers.ts'
 import { answered, checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
 import type { CommonOptions, Namespaced, WithAccounts, WithComponent } from './common.ts'
 import { origin as checkOrigin } from './option-shapes.ts'
@@ -110,7 +110,7 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
 
   function authorize (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
     const { returnTo, scope = defaultScope } = request.query
-    const login: Login = { state: nonce(), returnTo: samePlace(returnTo) ?? defaultReturnTo, until: Date.now() + LOGIN_TIME * 1000 }
+    const login: Login = { state: nonce(), returnTo: sameSitePath(returnTo) ?? defaultReturnTo, until: Date.now() + LOGIN_TIME * 1000 }
     const account = request.wechatAccount
     const redirectUri = `${originOf(account)}${baseOf(request, 'oauth')}/callback`
     const url = account.oauth.authorizeUrl({ redirectUri, scope: scope as OAuthScope, state: login.state })
@@ -120,7 +120,7 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
   }
 
   /** The login that this browser started with this state. */
-  function begunLogin (request: FastifyRequest, state: unknown): Login {
+  function pendingLogin (request: FastifyRequest, state: unknown): Login {
     if (typeof state === 'string' && /^[0-9a-f]{32}$/.test(state)) {
       const { valid, value } = signerOf(request.wechatAccount).unsign(request.cookies[cookieName(state)] ?? '')
       const login = valid && value ? JSON.parse(value) as Login : undefined
@@ -144,7 +144,7 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
 
   async function callback (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
     const { state, code, appid } = request.query
-    const login = begunLogin(request, state)
+    const login = pendingLogin(request, state)
     const { appId, options: { component } } = request.wechatAccount
     // Logins on behalf of an account come back with its id: another's code must not be redeemed as this one's.
     if (component && appid !== appId) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'that is the login of another account', { statusCode: 400 })

@@ -11,7 +11,7 @@ import type { WechatPay } from '../src/pay/pay.ts'
 import type { ReconcileReport, Unfinished, UnfinishedOrder } from '../src/pay/reconcile.ts'
 import { accountKey } from '../src/store/key.ts'
 import { keepLease } from '../src/store/lease.ts'
-import { within } from '../src/within.ts'
+import { withTimeout } from '../src/with-timeout.ts'
 import { accountsOf } from './accounts.ts'
 import { checkPluginOptions, expose, exposed } from './common.ts'
 import type { Namespaced, WithAccounts } from './common.ts'
@@ -78,7 +78,7 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
     const owner = randomUUID()
     if (rest === 0) await store.delete(key, DONE)
     if ((await store.acquire(key, owner, LEASE)).state !== 'acquired') return undefined
-    const letGo = keepLease(store, key, owner, LEASE)
+    const stopRenewing = keepLease(store, key, owner, LEASE)
     try {
       report = await reconcileOrders(unfinished(), {
         query: async (which, account) => await (await payOf(account)).query(which),
@@ -92,10 +92,10 @@ export const reconcile = fp<ReconcileOptions | WithAccounts<ReconcileOptions>>(a
       })
       app.log.info({ ...report, failures: undefined }, 'fastify-wechat-pay: orders reconciled')
       const finished = report
-      await within(handlerLimit, async () => await onReport?.(finished), () => new Error(`onReport did not return within ${handlerLimit} ms`))
+      await withTimeout(handlerLimit, async () => await onReport?.(finished), () => new Error(`onReport did not return within ${handlerLimit} ms`))
       return report
     } finally {
-      letGo()
+      stopRenewing()
       // If this write is lost, there is one run too many, which is harmless: payments are handled once.
       await (rest > 0 ? store.complete(key, owner, DONE, rest) : store.release(key, owner)).catch(() => {})
     }

@@ -6,7 +6,7 @@ import { claimsOf, mayBelong } from '../src/pay/notification-claims.ts'
 import type { NotificationClaims } from '../src/pay/notification-claims.ts'
 import type { Notification } from '../src/pay/notification-reader.ts'
 import { SignatureProbe } from '../src/pay/v3/notification.ts'
-import { within } from '../src/within.ts'
+import { withTimeout } from '../src/with-timeout.ts'
 import type { AccountSource, WechatAccount } from './accounts.ts'
 
 interface Proven { account: WechatAccount, notification: Notification }
@@ -53,7 +53,7 @@ export function createVerifier ({ kept, get, ofNotification }: AccountSource, pa
     account ? tried(account, headers, body) : searched(headers, body, request)
 
   async function searched (headers: Headers, body: Uint8Array, request: FastifyRequest | undefined): Promise<Proven> {
-    const attempts = (await within(patience, async () => await candidates(claimsOf(headers, body), body, request), notInTime)).map(candidate => within(patience, async () => await tried(candidate, headers, body), notInTime))
+    const attempts = (await withTimeout(patience, async () => await candidates(claimsOf(headers, body), body, request), notInTime)).map(candidate => withTimeout(patience, async () => await tried(candidate, headers, body), notInTime))
     // It contains the account's ids, so at most one account can verify it.
     const first = await Promise.any(attempts).catch((error: AggregateError) => { throw refusalOf(error.errors) })
     if (attempts.length === 1 || namesItsAccount(first.notification)) return first

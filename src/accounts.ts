@@ -6,7 +6,7 @@ import type { Account, AccountOptions, AccountParts } from './account.ts'
 import { systemClock } from './clock.ts'
 import { WechatConfigError, WechatError } from './errors.ts'
 import { silent } from './log.ts'
-import { within } from './within.ts'
+import { withTimeout } from './with-timeout.ts'
 import type { CertificateStatus } from './pay/expiry.ts'
 
 export interface AccountsOptions<O extends AccountOptions = AccountOptions> {
@@ -70,7 +70,7 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
   async function found (id: string): Promise<O | undefined> {
     lookups++
     try {
-      return await within(LOOKUP_TIMEOUT, () => Promise.resolve(id).then(find), () => new Error(`accounts.find took longer than ${LOOKUP_TIMEOUT} ms`)) ?? undefined
+      return await withTimeout(LOOKUP_TIMEOUT, () => Promise.resolve(id).then(find), () => new Error(`accounts.find took longer than ${LOOKUP_TIMEOUT} ms`)) ?? undefined
     } catch (error) {
       log.error({ err: error, account: id }, 'fastify-wechat-pay: an account could not be looked up')
       throw new WechatError('WECHAT_ACCOUNT_LOOKUP', 'the account cannot be looked up at the moment', { statusCode: 503, retryable: true })

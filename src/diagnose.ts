@@ -1,6 +1,6 @@
 /** `diagnose()`: loaded on the first call, so that it does not slow down a server's start. */
 import type { Diagnosis } from './doctor/diagnose.ts'
-import type { DiagnoseOptions, DiagnoseSettings } from './doctor/patient.ts'
+import type { DiagnoseOptions, DiagnoseSettings } from './doctor/context.ts'
 
 /**
  * Checks whether this configuration works: keys, account, payments, the network to WeChat and back, Redis, your own handlers.
@@ -9,6 +9,6 @@ import type { DiagnoseOptions, DiagnoseSettings } from './doctor/patient.ts'
  * Problems with the options are in the result; they are never thrown.
  */
 export async function diagnose (options: DiagnoseOptions, settings: DiagnoseSettings = {}): Promise<Diagnosis> {
-  const { examine } = await import('./doctor/diagnose.ts')
-  return await examine(options, settings)
+  const { runChecks } = await import('./doctor/diagnose.ts')
+  return await runChecks(options, settings)
 }

@@ -123,7 +123,7 @@ export class WechatNotificationError extends WechatError {
   }
 }
 
-/** A login of a page or a mini program ended without a user: `code` tells which way. */
+/** A login of a page or a mini program failed; `code` tells why. */
 export class WechatLoginError extends WechatError {
   constructor (code: 'WECHAT_LOGIN_STATE' | 'WECHAT_LOGIN_CODE' | 'WECHAT_LOGIN_REFUSED' | 'WECHAT_LOGIN_SNAPSHOT', message: string, details: WechatErrorDetails = {}) {
     super(code, message, { statusCode: 403, ...details })

@@ -1,4 +1,4 @@
-/** One account: its token, login, page signatures, mini program, payments and notifications, each made when it is first used. Nothing of WeChat Pay is loaded from here: who only signs pages does not wait for that. */
+/** One account: its token, login, page signatures, mini program, payments and notifications, each created on first use. WeChat Pay's modules are not imported here, so that signing pages does not wait for them. */
 import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
 import { WechatConfigError } from './errors.ts'
@@ -28,13 +28,13 @@ import type { Store } from './store/store.ts'
 
 export interface AccountOptions {
   appId: string
-  /** Needed for tokens, tickets and logins, unless `tokenProvider` gives the tokens and, in a mini program, `sessionProvider` the logins. */
+  /** Needed for tokens, tickets and logins, unless `tokenProvider` provides tokens and, in a mini program, `sessionProvider` logins. */
   appSecret?: string
   tokenMode?: 'stable' | 'plain'
   tokenProvider?: TokenProvider
   ticketProvider?: TicketProvider
   sessionProvider?: SessionProvider
-  /** The third-party platform that logs visitors in on this account's behalf. */
+  /** The third-party platform that logs in visitors on behalf of this account. */
   component?: AccountComponent
   merchant?: Merchant
   version?: 'v2' | 'v3'

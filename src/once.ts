@@ -7,7 +7,7 @@ import type { Log } from './log.ts'
 import { keepLease } from './store/lease.ts'
 import { createOutbox } from './store/outbox.ts'
 import type { Store } from './store/store.ts'
-import { within } from './within.ts'
+import { withTimeout } from './with-timeout.ts'
 
 export interface OnceOptions {
   /** Milliseconds a delivery waits for the work, whether it started it or not. The work continues after that. */
@@ -140,5 +140,5 @@ const tooLate = () => new WechatError('WECHAT_TIMEOUT', 'the handler did not fin
 
 /** @throws WechatError `WECHAT_TIMEOUT` at the deadline */
 function before<T> (deadline: number, running: Promise<T>): Promise<T> {
-  return within(deadline - performance.now(), () => running, tooLate)
+  return withTimeout(deadline - performance.now(), () => running, tooLate)
 }

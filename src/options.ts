@@ -8,7 +8,7 @@ export interface Endpoints {
   api?: string
   /** The authorize page the visitor's browser is sent to. */
   open?: string
-  /** The page on which the owner of an account authorizes a third-party platform, on a PC. */
+  /** The page where an account's owner authorizes a third-party platform on a PC. */
   mp?: string
   /** WeChat Pay. */
   pay?: string

@@ -1,11 +1,11 @@
-/** `npm run coverage`: what the runs with `--coverage` since the last call of this reached, and whether it is enough. */
+/** `npm run coverage`: merges the coverage of the test runs since the last call, and checks the floors. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** Percent. Not a hundred: a few branches (a socket that dies in mid-reply) are reached by the clock's grace, and a slower run must not fail for it. */
+/** Percent. Below 100, because some branches (a socket closed during a reply) depend on timing. */
 const FLOORS = { lines: 99, statements: 99, functions: 99, branches: 95 }
-/** The command line runs as users run it, in processes of its own, which nobody watches. */
+/** Not covered: the command line runs in separate processes, as users run it. */
 const UNCOUNTED = ['plugins/emulator/cli/**']
 
 const directory = '.tap/coverage'

@@ -7,12 +7,12 @@ import type { WorkerOptions } from './worker.ts'
 
 const PROCESSES = 4
 const REQUESTS = 400
-/** So many of them at a time. */
+/** Concurrent requests. */
 const CALLERS = 40
 
 if (cluster.isPrimary) {
   await lead().catch((error: Error) => {
-    // What fetch says is in its cause.
+    // fetch puts the reason into the error's cause.
     console.error(error.message, error.cause ?? '')
     process.exit(1)
   })
@@ -20,7 +20,7 @@ if (cluster.isPrimary) {
 
 async function serve (options: WorkerOptions): Promise<void> {
   const app = await createWorker(options)
-  // Port 0 in node:cluster: any free one, the same for all.
+  // Port 0 in node:cluster: any free port, the same for all workers.
   await app.listen({ port: 0 })
 }
 
@@ -41,7 +41,7 @@ async function lead (): Promise<void> {
     let left = REQUESTS
     const caller = async () => {
       while (left-- > 0) {
-        // A connection for each request, so that the processes take turns.
+        // A new connection per request, so that the processes take turns.
         const reply = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })
         const answer = await reply.text()
         if (!reply.ok) throw new Error(`${path} answered ${reply.status}: ${answer}`)

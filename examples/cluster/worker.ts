@@ -1,4 +1,4 @@
-/** One of the processes: an API that signs pages and calls WeChat, with its tokens in the Redis that all share. */
+/** A cluster worker: an API that signs pages and calls WeChat, with tokens in a shared Redis. */
 import redis from '@fastify/redis'
 import Fastify from 'fastify'
 import { jssdk } from '../../plugins/jssdk.ts'

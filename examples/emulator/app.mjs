@@ -1,4 +1,4 @@
-// An app beside the emulator, with nothing but Node: it knows WeChat Pay by its own address, places an order, and is told when it is paid.
+// An app that runs beside the emulator, with Node.js only: it uses WeChat Pay's real URL, places an order, and receives the notification.
 import { createDecipheriv, createVerify, randomUUID, sign } from 'node:crypto'
 import { createServer } from 'node:http'
 import { request } from 'node:https'

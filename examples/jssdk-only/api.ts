@@ -1,4 +1,4 @@
-/** An existing small API that lets its pages use WeChat's JS-SDK, and nothing else of this package. */
+/** A small existing API that only uses this package to sign pages for WeChat's JS-SDK. */
 import Fastify from 'fastify'
 import { jssdk } from '../../plugins/jssdk.ts'
 import type { JssdkOptions } from '../../plugins/jssdk.ts'
@@ -8,7 +8,7 @@ export async function createApi (account: Pick<JssdkOptions, 'appId' | 'appSecre
 
   app.get('/articles', async () => [{ id: 1, title: '云南咖啡' }])
 
-  // GET /api/wechat/jssdk?url= answers what the page hands to wx.config.
+  // GET /api/wechat/jssdk?url= returns the page's parameters for wx.config.
   await app.register(jssdk, { ...account, prefix: '/api/wechat', jsApiList: ['updateAppMessageShareData', 'updateTimelineShareData'] })
   return app
 }

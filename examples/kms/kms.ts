@@ -1,4 +1,4 @@
-/** Stands for a KMS or HSM: a process that alone holds the merchant's private key, and hands out signatures. */
+/** Simulates a KMS or HSM: only this process has the merchant's private key; it signs on request. */
 import { sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 

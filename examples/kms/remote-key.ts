@@ -1,10 +1,10 @@
-/** What `merchant.v3.privateKey` takes in the place of a PEM text: each signature is asked for where the key is. */
+/** A signer for `merchant.v3.privateKey` instead of a PEM: requests each signature from the KMS. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { RemoteKey } from '../../src/index.ts'
 
-/** @param keyFile apiclient_key.pem, read by that process alone */
+/** @param keyFile apiclient_key.pem, read only by the KMS process */
 export async function startRemoteKey (keyFile: string, serialNo: string): Promise<RemoteKey & { close (): void }> {
   const kms = fork(fileURLToPath(new URL('kms.ts', import.meta.url)), [keyFile], { execArgv: ['--import', 'tsx'] })
   await once(kms, 'message')
@@ -15,7 +15,7 @@ export async function startRemoteKey (keyFile: string, serialNo: string): Promis
     waiting.delete(id)
   })
   kms.on('exit', () => {
-    for (const { reject } of waiting.values()) reject(new Error('the KMS is gone'))
+    for (const { reject } of waiting.values()) reject(new Error('the KMS process has exited'))
     waiting.clear()
   })
   return {

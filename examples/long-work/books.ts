@@ -1,4 +1,4 @@
-/** What was paid and what has been fulfilled, in the shop's own database (SQLite here): the only truth about it. The queue only says when to look. */
+/** Paid and fulfilled orders in the shop's database (SQLite here), the source of truth. The queue only triggers the work. */
 import { createClient } from '@libsql/client'
 
 export interface PaidOrder {
@@ -17,14 +17,14 @@ const TABLE = `CREATE TABLE IF NOT EXISTS paid (
   fulfilled INTEGER NOT NULL DEFAULT 0
 )`
 
-/** `url`: `file:books.db`, the same for the server and its workers. */
+/** `url`: `file:books.db`, shared by the server and its workers. */
 export async function openBooks (url: string) {
   const db = createClient({ url })
   await db.execute('PRAGMA busy_timeout = 5000')
   await db.execute(TABLE)
 
   return {
-    /** However often it is told: one row. */
+    /** Idempotent: repeated notifications add one row. */
     async record ({ key, outTradeNo, amount }: PaidOrder): Promise<void> {
       await db.execute('INSERT INTO paid (key, out_trade_no, amount) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING', [key, outTradeNo, amount])
     },
@@ -32,12 +32,12 @@ export async function openBooks (url: string) {
       const { rows: [row] } = await db.execute('UPDATE paid SET started = started + 1 WHERE key = ? AND fulfilled = 0 RETURNING out_trade_no, amount', [key])
       return row && { key, outTradeNo: String(row.out_trade_no), amount: Number(row.amount) }
     },
-    /** Keys of all that is paid and not fulfilled. */
+    /** Keys of orders that are paid and not fulfilled. */
     async waiting (): Promise<string[]> {
       const { rows } = await db.execute('SELECT key FROM paid WHERE fulfilled = 0')
       return rows.map(row => String(row.key))
     },
-    /** Here belongs all that must happen once, in one transaction. False if another run was first. */
+    /** Everything that must happen exactly once belongs here, in one transaction. False if another run was first. */
     async fulfil (key: string): Promise<boolean> {
       const { rowsAffected } = await db.execute('UPDATE paid SET fulfilled = fulfilled + 1 WHERE key = ? AND fulfilled = 0', [key])
       return rowsAffected === 1

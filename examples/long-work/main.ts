@@ -15,14 +15,14 @@ import { createServer } from './server.ts'
 const redisUrl = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
 /** Milliseconds; WeChat waits 5000. */
 const WORK = process.env.WORK_MS ?? '7000'
-/** Kills the worker in the middle of its work the first time, so that another has to do it. */
+/** Kills the first worker during its work, so that another one must finish it. */
 const KILL = process.argv.includes('--kill')
 
 const folder = mkdtempSync(join(tmpdir(), 'long-work-'))
 const url = `file:${join(folder, 'books.db')}`
 const [books, emulator, redis] = [await openBooks(url), await createEmulator(), new Redis(redisUrl)]
 const queue = openQueue(redis)
-// The server's address is needed before it listens, since WeChat sends notifications there.
+// The notify_url needs the port before the server listens.
 const port = await freePort()
 const { appId, merchant, endpoints, http } = emulator.config
 const app = await createServer({
@@ -33,7 +33,7 @@ const app = await createServer({
 })
 await app.listen({ port })
 
-/** Resolves with the process once it says that it has begun; `ended` with its line when it has fulfilled. */
+/** Starts a worker, and resolves when it is ready. `begun` and `fulfilled` resolve with its output. */
 async function work (print: boolean) {
   const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('worker.ts', import.meta.url))], {
     env: { ...process.env, REDIS_URL: redisUrl, BOOKS: url, WORK_MS: WORK, LOCK_MS: process.env.LOCK_MS ?? '2000' },

@@ -1,4 +1,4 @@
-/** Jobs that are repeated until they are done, in the Redis that is there anyway. */
+/** A queue that retries jobs until they succeed, in the Redis that the server uses anyway. */
 import { Queue } from 'bullmq'
 import type { ConnectionOptions } from 'bullmq'
 
@@ -7,12 +7,12 @@ export const FULFIL = 'fulfil'
 export function openQueue (connection: ConnectionOptions) {
   const queue = new Queue<{ key: string }>(FULFIL, {
     connection,
-    // Nothing is kept of a job that has ended: the books know, and an id may come again.
+    // Remove finished jobs: the database has the result, and the id may be needed again.
     defaultJobOptions: { attempts: 20, backoff: { type: 'exponential', delay: 1000 }, removeOnComplete: true, removeOnFail: true }
   })
 
   return {
-    /** One job for a key, however often it is asked for. BullMQ takes no id of digits only, and none with a colon. */
+    /** One job per key. BullMQ does not accept ids that are all digits or contain a colon. */
     async ask (key: string): Promise<void> {
       await queue.add(FULFIL, { key }, { jobId: `paid-${key.replaceAll(':', '-')}` })
     },

@@ -1,4 +1,4 @@
-/** Takes notifications: writes down what was paid, asks for its fulfilment, and only then acknowledges. Some milliseconds, however long the work is. */
+/** Receives notifications: records the payment, queues its fulfilment, and then acknowledges. Takes a few milliseconds, however long the work is. */
 import Fastify from 'fastify'
 import type { Redis } from 'ioredis'
 import { notify } from '../../plugins/notify.ts'
@@ -20,10 +20,10 @@ export async function createServer ({ account, redis, books, queue }: ServerOpti
   await app.register(notify, {
     ...account,
     redis,
-    // A real shop gives `expected`, too: see examples/shop.
+    // A real shop also sets `expected`: see examples/shop.
     async onPayment ({ outTradeNo, amount }, { idempotencyKey: key }) {
       await books.record({ key, outTradeNo, amount })
-      // Throws while Redis is away: then WeChat sends the notification again, and the books have it already.
+      // Throws if Redis is unavailable: WeChat then repeats the notification, and the payment is already recorded.
       await queue.ask(key)
     }
   })

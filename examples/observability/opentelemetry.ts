@@ -8,10 +8,10 @@ type Traced = Record<string, unknown> & { error?: unknown }
 
 const KINDS = { call: SpanKind.CLIENT, token: SpanKind.INTERNAL, notification: SpanKind.SERVER } as const
 
-/** Returns what ends it. */
+/** Returns a function that stops it. */
 export function traceWechat (tracer: Tracer): () => void {
   const spans = new WeakMap<object, Span>()
-  // What runs inside a span finds it here: a call that a token is fetched by becomes the token's child.
+  // The active span, so that the call which fetches a token becomes the token span's child.
   const current = new AsyncLocalStorage<Span>()
 
   const stops = Object.entries(KINDS).map(([name, kind]) => {

@@ -1,4 +1,4 @@
-/** The same as Prometheus metrics: how many calls, how long, how they ended; tokens fetched; notifications. */
+/** Prometheus metrics: number, duration and result of calls; fetched tokens; notifications. */
 import { tracingChannel } from 'node:diagnostics_channel'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
@@ -7,10 +7,10 @@ interface CallMessage { name: string, status?: number, error?: { code?: string }
 interface TokenMessage { name: string, error?: unknown }
 interface NotificationMessage { version?: string, kind?: string, error?: { statusCode?: number } }
 
-/** A call without the numbers in its path: each label value is a time series of its own. */
+/** The path without order numbers, because each label value creates a time series. */
 const route = (name: string) => name.replace(/(out-trade-no|out-bill-no|\/id|refunds|orders)\/[^/]+/, '$1/:number')
 
-/** Returns what ends it. */
+/** Returns a function that stops it. */
 export function measureWechat (registry: Registry): () => void {
   const registers = [registry]
   const calls = new Histogram({ name: 'wechat_call_seconds', help: 'Calls to WeChat, repeats included', labelNames: ['name', 'outcome'], registers })
@@ -40,7 +40,7 @@ export function measureWechat (registry: Registry): () => void {
       }
     }
   }
-  // Only what is given is subscribed to, whatever the type says.
+  // The type requires all handlers, but only the given ones are subscribed.
   type Subscribers = Parameters<ReturnType<typeof tracingChannel>['subscribe']>[0]
   const pairs = Object.entries(subscribers).map(([name, handlers]) => [tracingChannel(`fastify-wechat-pay:${name}`), handlers as unknown as Subscribers] as const)
   for (const [channel, handlers] of pairs) channel.subscribe(handlers)
@@ -49,7 +49,7 @@ export function measureWechat (registry: Registry): () => void {
 
 interface Certificates { account: string, certificates: Array<{ of: string, serialNo: string, validTo: Date }> }
 
-/** When certificates end: alert on `wechat_certificate_ends_seconds - time() < 30 * 86400`. */
+/** Expiry of certificates: alert on `wechat_certificate_ends_seconds - time() < 30 * 86400`. */
 export function measureCertificates (registry: Registry, look: () => Certificates[]): void {
   // eslint-disable-next-line no-new
   new Gauge({

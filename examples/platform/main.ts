@@ -1,4 +1,4 @@
-/** `npx tsx examples/platform/main.ts`: an emulator with two accounts, and a platform with a shop for each: one gives its keys, the other authorizes the platform. */
+/** `npx tsx examples/platform/main.ts`: an emulator with two accounts, and a platform with a shop for each: one provides its keys, the other authorizes the platform. */
 import { randomBytes } from 'node:crypto'
 import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
 import { createPlatform } from './platform.ts'
@@ -16,7 +16,7 @@ await emulator.setComponentUrl(`${origin}/wechat/open-platform/events`)
 
 for (const [id, name, price] of [['tea', 'Tea House', 3200], ['coffee', 'Mountain Coffee', 6800]] as const) {
   const { config: { openPlatform: _platform, appSecret, ...rest } } = emulator.named(id)
-  // The second shop keeps its secret to itself.
+  // The second shop does not share its appSecret.
   const config = { ...rest, ...(id === 'tea' && { appSecret }) }
   await fetch(`${origin}/admin/shops/${id}`, { method: 'PUT', headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' }, body: JSON.stringify({ name, price, wechat: config }) })
   console.log(`${name}: ${origin}/s/${id}`)

@@ -17,7 +17,7 @@ export function shopPage (shop: Shop, base: string, isKnown: boolean, bridge: st
 
 export function orderPage (shop: Shop, { outTradeNo, amount, transactionId }: PlatformOrder): string {
   const state = transactionId === undefined ? 'waiting' : 'paid'
-  // Looks again until the notification has arrived.
+  // Reload until the notification has arrived.
   const again = state === 'waiting' ? '<meta http-equiv="refresh" content="1">' : ''
   return page(shop.name, `<div id="outcome" data-state="${state}"><h2>${state === 'paid' ? 'Paid' : 'Waiting for the payment'}</h2><p>${escape(shop.name)}: ¥${yuan(amount)}</p><p>${outTradeNo} ${transactionId ?? ''}</p></div>`, { head: again })
 }

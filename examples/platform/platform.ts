@@ -12,15 +12,15 @@ import type { Records, Shop } from './records.ts'
 
 export interface PlatformOptions {
   records: Records
-  /** Where browsers reach the platform. */
+  /** The platform's public origin. */
   origin: string
-  /** Who manages the shops: at least 32 characters. */
+  /** Bearer token for the admin routes: at least 32 characters. */
   adminKey: string
-  /** Signs the sessions' cookies; the same in all processes. */
+  /** Signs the session cookies; the same in all processes. */
   sessionSecret: string
-  /** The keys of the third-party platform, from open.weixin.qq.com: shops without an appSecret of their own authorize it. */
+  /** The third-party platform's keys, from open.weixin.qq.com: shops without an appSecret authorize it. */
   component?: Pick<OpenPlatformOptions, 'componentAppId' | 'componentAppSecret' | 'token' | 'encodingAesKey' | 'endpoints'>
-  /** The emulator's bridge script of a shop; leave out inside the real WeChat. */
+  /** The URL of the emulator's bridge script for a shop; omit inside the real WeChat. */
   bridge?: (shop: string) => string | undefined
 }
 
@@ -33,7 +33,7 @@ export async function createPlatform ({ records, origin, adminKey, sessionSecret
   await app.register(cookie, { secret: sessionSecret })
   await assets(app)
 
-  /** Who is logged in at this shop: a login at one is none at another. */
+  /** The visitor logged in at this shop; a login at one shop is not valid at another. */
   function visitorOf (request: FastifyRequest, shop: string): string {
     const { valid, value } = request.unsignCookie(request.cookies[SESSION] ?? '')
     const session = valid && value ? JSON.parse(value) as { shop: string, openid: string } : undefined
@@ -41,7 +41,7 @@ export async function createPlatform ({ records, origin, adminKey, sessionSecret
     return session.openid
   }
 
-  // In a live platform, a preHandler lets only the shop's own people begin an authorization.
+  // In production, a preHandler must only let the shop's staff start an authorization.
   if (component) {
     await app.register(openPlatform, {
       ...component,
@@ -58,7 +58,7 @@ export async function createPlatform ({ records, origin, adminKey, sessionSecret
       async find (id) {
         const shop = await records.shop(id)
         const merchant = shop?.wechat.merchant
-        // Without a secret it is an account by way of the platform, if it has authorized that.
+        // A shop without an appSecret uses the platform's authorization, if it has given one.
         const byPlatform = shop && !shop.wechat.appSecret && component && app.wechatOpenPlatform.authorizer(shop.wechat.appId)
         return shop && { ...byPlatform, ...shop.wechat, ...(merchant && { merchant: { ...merchant, notifyUrl: `${origin}${baseOf(id)}/wechat/notify` } }) }
       },
@@ -69,7 +69,7 @@ export async function createPlatform ({ records, origin, adminKey, sessionSecret
       const { id } = request.wechatAccount
       reply.setCookie(SESSION, JSON.stringify({ shop: id, openid: user.openid }), { signed: true, path: baseOf(id), httpOnly: true, sameSite: 'lax', secure: process.env.NODE_ENV === 'production' })
     },
-    // The page names an order; what it costs and whose it is, the records know.
+    // The page only names the order; price and buyer come from the records.
     async order (request) {
       const { id } = request.wechatAccount
       const order = await records.order(id, String((request.body as { outTradeNo?: unknown } | null)?.outTradeNo))
@@ -117,7 +117,7 @@ export async function createPlatform ({ records, origin, adminKey, sessionSecret
     admin.put<{ Params: { shop: string }, Body: Omit<Shop, 'id'> }>('/:shop', async (request, reply) => {
       const { name, price, wechat } = request.body
       await records.saveShop({ id: request.params.shop, name, price, wechat })
-      // In this process at once, in others after maxAge.
+      // Takes effect in this process immediately, in others after maxAge.
       app.wechatAccounts.forget(request.params.shop)
       return reply.code(204).send()
     })

@@ -1,4 +1,4 @@
-/** The platform's records, in SQLite: its shops with their keys, and their orders. In a live platform keys lie encrypted, or in a KMS. */
+/** The platform's database (SQLite): shops with their keys, and orders. In production, encrypt the keys or use a KMS. */
 import { randomUUID } from 'node:crypto'
 import { createClient } from '@libsql/client'
 import type { WechatAccountOptions } from '../../plugins/namespaces.ts'
@@ -6,9 +6,9 @@ import type { WechatAccountOptions } from '../../plugins/namespaces.ts'
 export interface Shop {
   id: string
   name: string
-  /** Integer fen: what its only product costs. */
+  /** The price of its only product, in fen. */
   price: number
-  /** What WeChat's consoles say of it; without an appSecret, the shop has to authorize the platform. */
+  /** Its settings from WeChat's consoles; without an appSecret, the shop must authorize the platform. */
   wechat: WechatAccountOptions
 }
 
@@ -16,9 +16,9 @@ export interface PlatformOrder { outTradeNo: string, shop: string, openid: strin
 
 const TABLES = [
   'CREATE TABLE IF NOT EXISTS shops (id TEXT PRIMARY KEY, name TEXT NOT NULL, price INTEGER NOT NULL CHECK (price > 0), wechat TEXT NOT NULL)',
-  // In a live platform encrypted: who has one, and the platform's secret, is the shop.
+  // Encrypt in production: with the platform's secret, a refresh token gives full access to the account.
   'CREATE TABLE IF NOT EXISTS authorizations (app_id TEXT PRIMARY KEY, refresh_token TEXT NOT NULL)',
-  // Each shop numbers its own: two may have the same number.
+  // Order numbers are unique per shop.
   'CREATE TABLE IF NOT EXISTS orders (shop TEXT NOT NULL, out_trade_no TEXT NOT NULL, openid TEXT NOT NULL, amount INTEGER NOT NULL, transaction_id TEXT, PRIMARY KEY (shop, out_trade_no))'
 ]
 
@@ -38,7 +38,7 @@ export async function createRecords (url = ':memory:') {
     async removeShop (id: string): Promise<void> {
       await db.execute('DELETE FROM shops WHERE id = ?', [id])
     },
-    /** In the place of an older one: WeChat gives each refresh token once. */
+    /** Replaces an older token: WeChat issues each refresh token once. */
     async saveRefreshToken (appId: string, refreshToken: string): Promise<void> {
       await db.execute('INSERT OR REPLACE INTO authorizations (app_id, refresh_token) VALUES (?, ?)', [appId, refreshToken])
     },
@@ -58,7 +58,7 @@ export async function createRecords (url = ':memory:') {
       const { rows: [row] } = await db.execute('SELECT * FROM orders WHERE shop = ? AND out_trade_no = ?', [shop, outTradeNo])
       return row && { outTradeNo, shop, openid: String(row.openid), amount: Number(row.amount), transactionId: row.transaction_id === null ? undefined : String(row.transaction_id) }
     },
-    /** In one statement, so that a second run of the handler, after a crash, changes nothing. */
+    /** One atomic statement, so that a repeated handler run (after a crash) changes nothing. */
     async markPaid (shop: string, outTradeNo: string, transactionId: string): Promise<void> {
       await db.execute('UPDATE orders SET transaction_id = ? WHERE shop = ? AND out_trade_no = ? AND transaction_id IS NULL', [transactionId, shop, outTradeNo])
     },

@@ -1,22 +1,22 @@
 /* global document, fetch, location, navigator, wx */
-// The page's side of a purchase: configure the SDK, place an order, open WeChat's cashier, wait for the outcome.
+// The page's part of a purchase: configure the JS-SDK, place an order, open WeChat's cashier, wait for the result.
 (() => {
   const { words, order, wait } = document.body.dataset
-  const say = JSON.parse(words)
+  const texts = JSON.parse(words)
   const byId = id => document.getElementById(id)
   const show = (text, state) => {
     byId('status').textContent = text
     byId('status').dataset.state = state
   }
 
-  /** What the buyer reads; `cause` is for whoever looks into the console. */
-  const failure = (told, cause) => Object.assign(new Error(told), { cause })
+  /** `message` is shown to the buyer; `cause` is logged to the console. */
+  const failure = (message, cause) => Object.assign(new Error(message), { cause })
   async function ask (path, options) {
     let reply
     try {
       reply = await fetch(path, options)
     } catch (error) {
-      throw failure(say.offline, error)
+      throw failure(texts.offline, error)
     }
     const body = await reply.json()
     if (!reply.ok) throw failure(body.message, 'HTTP ' + reply.status + ' ' + path)
@@ -33,12 +33,12 @@
   }
 
   async function configure () {
-    // Signed byte for byte: the address as the browser has it, without the fragment.
+    // The signature covers the exact URL, without the fragment.
     const page = location.href.split('#')[0]
     const config = await ask('/wechat/jssdk?url=' + encodeURIComponent(page))
     await new Promise((resolve, reject) => {
       wx.ready(resolve)
-      wx.error(({ errMsg }) => reject(failure(say.failed, errMsg)))
+      wx.error(({ errMsg }) => reject(failure(texts.failed, errMsg)))
       wx.config(config)
     })
   }
@@ -47,14 +47,14 @@
     const params = await post('/wechat/pay', { outTradeNo })
     await new Promise((resolve, reject) => wx.chooseWXPay({
       ...params,
-      // "ok" proves nothing: the order page waits for WeChat's notification.
+      // "ok" is no proof of payment: the order page waits for WeChat's notification.
       success: () => resolve(location.assign('/orders/' + outTradeNo)),
       cancel: () => resolve(location.assign('/orders/' + outTradeNo + '?cancelled=1')),
-      fail: ({ errMsg, err_desc: why }) => reject(failure(say.failed, errMsg + ' ' + (why ?? '')))
+      fail: ({ errMsg, err_desc: why }) => reject(failure(texts.failed, errMsg + ' ' + (why ?? '')))
     }))
   }
 
-  /** A button that works once the SDK is configured, and again after a failure. */
+  /** Enables the button when the SDK is configured, and again after a failure. */
   function onPay (button, outTradeNo) {
     const enable = () => { button.disabled = false }
     button.addEventListener('click', async () => {
@@ -71,7 +71,7 @@
     ready().then(() => show('', 'ready')).catch(failed).finally(enable)
   }
 
-  /** Once; after a failure again. */
+  /** Runs once, and again after a failure. */
   let configured
   function ready () {
     configured ??= configure().catch(error => {
@@ -84,21 +84,21 @@
   if (byId('buy')) onPay(byId('buy'), async () => (await post('/orders')).outTradeNo)
   if (byId('pay-order')) onPay(byId('pay-order'), async () => order)
 
-  /** Milliseconds between two looks, and until the buyer is no longer kept waiting. */
-  const LOOK = 500
-  const PATIENCE = 30_000
+  /** Milliseconds between polls, and until the page stops polling. */
+  const POLL_INTERVAL = 500
+  const POLL_TIMEOUT = 30_000
 
   const waiting = byId('outcome')
   function waitForPayment () {
-    const until = Date.now() + PATIENCE
-    const look = setInterval(async () => {
-      // A look that fails is followed by the next.
+    const until = Date.now() + POLL_TIMEOUT
+    const poll = setInterval(async () => {
+      // After a failed poll, the next one follows.
       const { paid } = await ask('/orders/' + order + '/state').catch(() => ({ paid: false }))
       if (!paid && Date.now() < until) return
-      clearInterval(look)
+      clearInterval(poll)
       if (paid) location.replace('/orders/' + order)
       else showLate()
-    }, LOOK)
+    }, POLL_INTERVAL)
   }
 
   function showLate () {
@@ -108,7 +108,7 @@
     byId('check').addEventListener('click', async event => {
       event.target.disabled = true
       try {
-        // WeChat is asked: its notification may be lost.
+        // Query WeChat, because its notification may be lost.
         const { paid } = await post('/orders/' + order + '/check')
         if (paid) return location.replace('/orders/' + order)
         byId('outcome').replaceWith(waiting)
@@ -126,9 +126,9 @@
     if (copy === undefined) return
     try {
       await navigator.clipboard.writeText(copy)
-      show(say.copied, 'copied')
+      show(texts.copied, 'copied')
     } catch {
-      // Without https there is no clipboard: it is marked, for the phone's own menu.
+      // Without https there is no clipboard API: select the text for the phone's copy menu.
       document.getSelection().selectAllChildren(target.previousElementSibling)
     }
   })

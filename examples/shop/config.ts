@@ -1,4 +1,4 @@
-/** What the shop is told by its environment, checked before anything starts. See .env.example. */
+/** Reads and validates the shop's environment variables. See .env.example. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { envSchema } from 'env-schema'

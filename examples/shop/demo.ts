@@ -1,14 +1,14 @@
-/** `npm run demo`: emulator and shop side by side. With `--once`, one purchase without a browser; with `--v3`, paid by APIv3. */
+/** `npm run demo`: the emulator and the shop. `--once`: makes one purchase without a browser; `--v3`: uses APIv3. */
 import { parseArgs } from 'node:util'
 import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
-import { whenToEnd } from '../../plugins/emulator/cli/ending.ts'
+import { onShutdown } from '../../plugins/emulator/cli/shutdown.ts'
 import { createShop } from './shop.ts'
 import { runPurchase } from './purchase-script.ts'
 
 const { values } = parseArgs({ options: { once: { type: 'boolean' }, port: { type: 'string' }, 'emulator-port': { type: 'string' }, v3: { type: 'boolean' } } })
 
 const emulator = await createEmulator({ port: Number(values['emulator-port'] ?? 0), appName: '山里咖啡 Mountain Coffee', merchantName: '山里咖啡 Mountain Coffee' })
-// The shop's address is needed before it listens, since WeChat sends notifications there.
+// The notify_url needs the port before the shop listens.
 const port = Number(values.port ?? (values.once ? 0 : 3000)) || await freePort()
 const origin = `http://localhost:${port}`
 const { merchant, ...account } = emulator.config
@@ -40,7 +40,7 @@ when the notification arrives. Nothing leaves this machine and no money moves.
 
 What WeChat sees: ${emulator.origin}/_emulator/dashboard
 Stop with Ctrl+C.`)
-    whenToEnd(() => { close().finally(() => process.exit()) })
+    onShutdown(() => { close().finally(() => process.exit()) })
   }
 } catch (error) {
   console.error(`demo failed at ${(error as Error).message}`)

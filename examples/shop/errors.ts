@@ -1,4 +1,4 @@
-/** What a buyer is told of an error: a sentence in their language, and nothing of what is inside. The log has the rest. */
+/** Error messages for buyers: a sentence in their language, without internals. Details are logged. */
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import { WechatError, WechatNetworkError, WechatReplyError } from '../../plugins/wechat-pay.ts'
 import { languageOf } from './language.ts'
@@ -7,7 +7,7 @@ import type { Problem } from './pages.ts'
 import { WORDS } from './words.ts'
 import type { Words } from './words.ts'
 
-/** An error of the shop's own, by the word that the buyer reads. */
+/** A shop error with the key of its message in words.ts. */
 export class ShopError extends Error {
   readonly statusCode: number
   readonly word: keyof Words
@@ -18,10 +18,10 @@ export class ShopError extends Error {
   }
 }
 
-/** WeChat's codes that say something to the buyer, and not to us. */
+/** WeChat's codes that concern the buyer. */
 const BUYERS: Record<string, keyof Words> = { ORDERPAID: 'alreadyPaid', ORDER_PAID: 'alreadyPaid', ORDERCLOSED: 'closed', ORDER_CLOSED: 'closed' }
 
-/** WeChat's own advice (`adviceZh`) is for the merchant, and goes to the log. */
+/** The error's advice (`adviceZh`) is for the merchant, so it is only logged. */
 export function wordFor (error: unknown): keyof Words {
   if (error instanceof ShopError) return error.word
   if (!(error instanceof WechatError)) return 'ours'
@@ -33,14 +33,14 @@ export function wordFor (error: unknown): keyof Words {
 
 const PAGES: Record<string, Problem> = { WECHAT_LOGIN_STATE: 'staleLogin', WECHAT_LOGIN_CODE: 'staleLogin', WECHAT_LOGIN_SNAPSHOT: 'snapshot' }
 
-/** Somebody looks at it, and no script asks. */
+/** The request is a page navigation, not a script's. */
 const wantsPage = ({ method, headers }: FastifyRequest) => method === 'GET' && (headers.accept ?? '').includes('text/html')
 
 export function answerErrors (app: FastifyInstance): void {
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const status = error.statusCode ?? 500
     const { adviceZh } = error as { adviceZh?: string }
-    if (status >= 500) request.log.error({ err: error, adviceZh }, 'the buyer is told that something went wrong')
+    if (status >= 500) request.log.error({ err: error, adviceZh }, 'request failed: the buyer sees a general error message')
     else request.log.info({ err: error }, 'refused')
     const language = languageOf(request)
     const word = wordFor(error)

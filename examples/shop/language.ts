@@ -1,4 +1,4 @@
-/** Which language the buyer reads: the one last chosen with `?lang=`, kept in a cookie; before that, the browser's. */
+/** The buyer's language: the last `?lang=`, kept in a cookie; otherwise the browser's. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Language } from './words.ts'
 
@@ -10,7 +10,7 @@ const isLanguage = (value: unknown): value is Language => value === 'zh' || valu
 
 const chosen = (request: FastifyRequest) => (request.query as { lang?: unknown } | undefined)?.lang
 
-/** Needs @fastify/cookie, which the sessions register. */
+/** Needs @fastify/cookie, which session.ts registers. */
 export function rememberLanguage (app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     const language = chosen(request)

@@ -1,11 +1,11 @@
-/** The shop in production: everything from the environment, records in SQLite, tokens in Redis, an orderly end. */
+/** The shop in production: configuration from the environment, SQLite, tokens in Redis, graceful shutdown. */
 import closeWithGrace from 'close-with-grace'
 import { Redis } from 'ioredis'
 import { readConfig } from './config.ts'
 import { createOrders } from './orders.ts'
 import { createShop } from './shop.ts'
 
-/** Milliseconds for what is under way: a notification's handler has 4.5 s. */
+/** Shutdown time limit in milliseconds: a notification handler has 4.5 s. */
 const GRACE = 8000
 
 const { port, host, database, redisUrl, shop } = readConfig(process.env)

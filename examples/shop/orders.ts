@@ -1,4 +1,4 @@
-/** The shop's own records, in SQLite: what an order costs, who ordered it, whether it is paid. They are the only truth about it. */
+/** The shop's orders in SQLite: price, buyer, payment. The source of truth. */
 import { randomUUID } from 'node:crypto'
 import { createClient } from '@libsql/client'
 import type { Row } from '@libsql/client'
@@ -6,15 +6,15 @@ import type { Language } from './words.ts'
 
 export interface ShopOrder {
   outTradeNo: string
-  /** What was bought, in each language. */
+  /** The product's title in each language. */
   title: Record<Language, string>
-  /** The buyer's, when it was placed: WeChat is told the title in it, and must be told the same each time. */
+  /** The buyer's language when the order was placed: WeChat must always get the same description. */
   language: Language
   /** Integer fen. */
   amount: number
   openid: string
   paid?: { transactionId: string, at: Date }
-  /** How often the payment was handled: one, whatever WeChat sends. */
+  /** How often the payment was handled: always once, even if WeChat repeats the notification. */
   handled: number
 }
 
@@ -37,9 +37,9 @@ const TABLE = `CREATE TABLE IF NOT EXISTS orders (
   handled INTEGER NOT NULL DEFAULT 0
 )`
 
-/** Milliseconds after which an unpaid order is closed. */
+/** Unpaid orders are closed after this many milliseconds. */
 const PATIENCE = 30 * 60_000
-/** Milliseconds for which it is asked about: closed orders stay closed. */
+/** How long unpaid orders are queried, in milliseconds; by then they are closed. */
 const WATCHED = 86_400_000
 
 /** `url`: `file:shop.db`, or `:memory:`. */
@@ -57,11 +57,11 @@ export async function createOrders (url = ':memory:') {
       const { rows: [row] } = await db.execute('SELECT * FROM orders WHERE out_trade_no = ?', [outTradeNo])
       return row && orderOf(row)
     },
-    /** In one statement, so that a second run of the handler, after a crash, changes nothing. */
+    /** One atomic statement, so that a repeated handler run (after a crash) changes nothing. */
     async markPaid (outTradeNo: string, { transactionId, paidAt }: { transactionId: string, paidAt: Date }): Promise<void> {
       await db.execute('UPDATE orders SET transaction_id = ?, paid_at = ?, handled = handled + 1 WHERE out_trade_no = ? AND transaction_id IS NULL', [transactionId, paidAt.getTime(), outTradeNo])
     },
-    /** For the reconcile plugin: the oldest first. */
+    /** For the reconcile plugin; oldest first. */
     async * unfinished () {
       const { rows } = await db.execute('SELECT out_trade_no, placed_at FROM orders WHERE transaction_id IS NULL AND placed_at > ? ORDER BY placed_at', [Date.now() - WATCHED])
       for (const row of rows) yield { outTradeNo: String(row.out_trade_no), expiresAt: new Date(Number(row.placed_at) + PATIENCE) }

@@ -1,4 +1,4 @@
-/** The shop's pages, for a phone's screen. */
+/** The shop's pages, designed for phones. */
 import { PRODUCT } from './orders.ts'
 import type { ShopOrder } from './orders.ts'
 import { PICTURE } from './picture.ts'
@@ -13,14 +13,14 @@ const ICON = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewB
 
 interface Frame {
   language: Language
-  /** What the page's script is told: the emulator's bridge, the order that it pays or waits for. */
+  /** Data for the page's script: the emulator's bridge, and the order to pay or wait for. */
   script?: { bridge: string | undefined, order?: string, wait?: boolean }
   body: string
 }
 
 function page ({ language, script, body }: Frame): string {
   const words = WORDS[language]
-  // Inside WeChat the bridge is there; in the demo the emulator supplies it.
+  // WeChat's browser provides the bridge; in the demo, the emulator does.
   const scripts = script ? [...script.bridge ? [script.bridge] : [], '/assets/jweixin.js', '/assets/buy.js'].map(src => `<script src="${escape(src)}"${src.endsWith('buy.js') ? ' defer' : ''}></script>`).join('') : ''
   const told = JSON.stringify({ failed: words.payFailed, offline: words.offline, copied: words.copied })
   const data = script?.order === undefined ? '' : ` data-order="${escape(script.order)}"${script.wait ? ' data-wait' : ''}`
@@ -62,7 +62,7 @@ const icon = (name: string) => `<i class="weui-icon-${name} weui-icon_msg" aria-
 function rowsOf (order: ShopOrder, language: Language): string {
   const words = WORDS[language]
   const row = (name: string, value: string) => `<div><span>${name}</span><span>${escape(value)}</span></div>`
-  // On a line of its own: it is read out, compared and copied as a whole.
+  // On its own line: ids are read out, compared and copied as a whole.
   const id = (name: string, value: string) => `<div class="id"><span>${name}</span><code translate="no">${escape(value)}</code><button type="button" data-copy="${escape(value)}" aria-label="${words.copy}: ${name}">${words.copy}</button></div>`
   return `<div class="rows">${row(words.item, order.title[language])}${row(words.amount, `¥${yuan(order.amount)}`)}${id(words.order, order.outTradeNo)}${order.paid ? id(words.transaction, order.paid.transactionId) : ''}</div>`
 }
@@ -79,7 +79,7 @@ export function orderPage (language: Language, order: ShopOrder, outcome: Outcom
   if (outcome === 'cancelled') {
     return page({ language, script: { bridge, order: order.outTradeNo }, body: message({ kind: 'cancelled', icon: icon('info'), title: words.cancelled, note: words.cancelledNote, rows, actions: button('pay-order', words.payOrder).replace('>', ' disabled>') + back }) })
   }
-  // The script changes from one to the other when its patience ends, and back.
+  // The page's script shows the `late` template when it stops polling.
   const waiting = message({ kind: 'waiting', icon: '<i class="spinner" aria-hidden="true"></i>', title: words.waiting, note: words.waitingNote, rows, actions: back })
   const late = message({ kind: 'late', icon: icon('waiting'), title: words.late, note: words.lateNote, rows, actions: button('check', words.checkAgain) + button('pay-order', words.payOrder, 'default').replace('>', ' disabled>') + back })
   return page({ language, script: { bridge, order: order.outTradeNo, wait: true }, body: `${waiting}<template id="late">${late}</template>` })

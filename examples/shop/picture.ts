@@ -1,4 +1,4 @@
-/** The product's picture: a bag of coffee before mountains. Drawn here, so that it looks the same on every phone. */
+/** The product image as SVG, so that it looks the same on every phone. */
 export const PICTURE = `<svg class="hero" viewBox="0 0 480 240" preserveAspectRatio="xMidYMid slice" role="img" aria-label="">
 <defs><linearGradient id="sky" x2="0" y2="1"><stop stop-color="#f6dfc0"/><stop offset="1" stop-color="#e9b98a"/></linearGradient>
 <linearGradient id="bag" x2="1"><stop stop-color="#5b3822"/><stop offset=".5" stop-color="#7a4e31"/><stop offset="1" stop-color="#4c2d1a"/></linearGradient></defs>

@@ -1,4 +1,4 @@
-/** Who is logged in: the openid in a signed cookie that scripts cannot read. */
+/** Login sessions: the openid in a signed HttpOnly cookie. */
 import cookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 

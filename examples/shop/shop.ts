@@ -13,17 +13,17 @@ import { orderPage, productPage, refusedPage } from './pages.ts'
 import { sessions } from './session.ts'
 
 export interface ShopOptions {
-  /** What the emulator's `/_emulator/config` answers, or a real account's. */
+  /** A real account's configuration, or the answer of the emulator's `/_emulator/config`. */
   account: Pick<WechatPayOptions, 'appId' | 'appSecret' | 'merchant' | 'version' | 'endpoints' | 'http' | 'redis'>
-  /** Where browsers reach the shop. */
+  /** The shop's public origin. */
   origin?: string
-  /** The emulator's bridge script; leave out inside the real WeChat. */
+  /** The URL of the emulator's bridge script; omit inside the real WeChat. */
   bridge?: string
-  /** Its records. Default: in memory, gone with the process. */
+  /** The database. Default: in memory. */
   orders?: Orders
-  /** Signs the sessions' cookies; the same in all processes. Default: made up. */
+  /** Signs the session cookies; the same in all processes. Default: generated. */
   sessionSecret?: string
-  /** Behind a proxy that says who asks. */
+  /** Fastify's trustProxy, behind a proxy that sets X-Forwarded-For. */
   trustProxy?: boolean
   logger?: boolean
 }
@@ -44,7 +44,7 @@ export async function createShop ({ account, origin, bridge, orders: given, sess
     ...(origin && { origin }),
     onLogin: (user, _request, reply) => session.begin(reply, { openid: user.openid, nickname: user.nickname ?? '' }),
     onRefuse: (request, reply) => reply.type('text/html; charset=utf-8').send(refusedPage(languageOf(request))),
-    // The page names an order; what it costs and whose it is, the shop knows.
+    // The page only names the order; price and buyer come from the database.
     async order (request) {
       const { outTradeNo } = (request.body ?? {}) as { outTradeNo?: unknown }
       const order = await orders.find(String(outTradeNo))
@@ -81,7 +81,7 @@ export async function createShop ({ account, origin, bridge, orders: given, sess
 
   app.get('/orders/:number/state', async request => ({ paid: (await ownOrder(request)).paid !== undefined }))
 
-  // The buyer does not wait for a notification that is lost: WeChat is asked, and a payment found is handled once with it.
+  // Query WeChat in case its notification is lost; a payment found this way is handled once, together with the notification.
   app.post('/orders/:number/check', async request => {
     const order = await ownOrder(request)
     if (order.paid) return { paid: true }

@@ -1,4 +1,4 @@
-/** What the shop says, in the buyer's language. */
+/** The shop's texts in both languages. */
 
 export type Language = 'zh' | 'en'
 

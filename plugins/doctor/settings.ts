@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { DiagnoseOptions, DiagnoseSettings } from '../../src/doctor/patient.ts'
+import type { DiagnoseOptions, DiagnoseSettings } from '../../src/doctor/context.ts'
 import type { Lang } from '../../src/doctor/check.ts'
 import type { RedisClient } from '../../src/store/redis.ts'
 
@@ -51,7 +51,7 @@ async function fromFile (file: string): Promise<Configured> {
   const options: unknown = typeof exported === 'function' ? await exported() : exported
   if (options === null || typeof options !== 'object') throw new Error(`${file} must export the options of app.register(wechatPay, …): by default, or as "options"`)
   // The checks report connection errors; without a listener the client would print them.
-  const { redis } = options as { redis?: { on?: (event: string, hear: () => void) => void } }
+  const { redis } = options as { redis?: { on?: (event: string, listener: () => void) => void } }
   redis?.on?.('error', () => {})
   return { options, settings: (module.doctor ?? {}) as DiagnoseSettings }
 }

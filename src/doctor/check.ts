@@ -1,5 +1,5 @@
 /** A check: an id, the checks it depends on, its possible results in both languages, and the function that runs it. */
-import type { Patient } from './patient.ts'
+import type { CheckContext } from './context.ts'
 
 export type CheckStatus = 'passed' | 'failed' | 'warning' | 'skipped'
 
@@ -19,12 +19,12 @@ export interface Check {
 }
 
 export type Lang = 'en' | 'zh'
-export type Both = Readonly<Record<Lang, string>>
+export type Bilingual = Readonly<Record<Lang, string>>
 
 /** A possible result of a check. `{name}` is a placeholder for a value. */
-export interface Sentence extends Both {
+export interface Sentence extends Bilingual {
   status: CheckStatus
-  advice?: Both
+  advice?: Bilingual
 }
 
 export type Sentences = Readonly<Record<string, Sentence>>
@@ -40,14 +40,14 @@ export const skips = sentence('skipped')
 /** The values. */
 export interface Finding<Outcome extends string = string> {
   outcome: Outcome
-  values?: Readonly<Record<string, string | number | Both | undefined>>
+  values?: Readonly<Record<string, string | number | Bilingual | undefined>>
   wechatCode?: string | undefined
   requestId?: string | undefined
   /** Replaces the result's own advice if WeChat's code is more specific. */
-  advice?: Both | undefined
+  advice?: Bilingual | undefined
 }
 
-type Looked<Outcome extends string> = Outcome | Finding<Outcome>
+type RunResult<Outcome extends string> = Outcome | Finding<Outcome>
 
 export interface PlannedCheck {
   id: string
@@ -55,7 +55,7 @@ export interface PlannedCheck {
   needs: readonly string[]
   online: boolean
   sentences: Sentences
-  look (patient: Patient): Looked<string> | Promise<Looked<string>>
+  run (context: CheckContext): RunResult<string> | Promise<RunResult<string>>
 }
 
 interface Plan<S extends Sentences> {
@@ -63,15 +63,15 @@ interface Plan<S extends Sentences> {
   /** Whether it needs the network. */
   online?: boolean
   sentences: S
-  look (patient: Patient): Looked<keyof S & string> | Promise<Looked<keyof S & string>>
+  run (context: CheckContext): RunResult<keyof S & string> | Promise<RunResult<keyof S & string>>
 }
 
-export function check<const S extends Sentences> (id: string, { needs = [], online = false, sentences, look }: Plan<S>): PlannedCheck {
-  return { id, needs, online, sentences, look }
+export function check<const S extends Sentences> (id: string, { needs = [], online = false, sentences, run }: Plan<S>): PlannedCheck {
+  return { id, needs, online, sentences, run }
 }
 
 /** Fills in the values, in one language. */
-export function say (words: Both, lang: Lang, values: Finding['values'] = {}): string {
+export function fillIn (words: Bilingual, lang: Lang, values: Finding['values'] = {}): string {
   return words[lang].replace(/\{(\w+)\}/g, (_all, name: string) => {
     const value = values[name] ?? ''
     return typeof value === 'object' ? value[lang] : String(value)

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { ClientCertificate } from '../http/http.ts'
 import type { Finding } from './check.ts'
-import type { Patient } from './patient.ts'
+import type { CheckContext } from './context.ts'
 import { kindOf, pemOf, privateKeyIn } from './pem.ts'
 
 export interface OpenedCertificate {
@@ -15,7 +15,7 @@ export interface OpenedCertificate {
   v3Same?: boolean
 }
 
-export function clientCertificate ({ options: { merchant } }: Patient): OpenedCertificate {
+export function clientCertificate ({ options: { merchant } }: CheckContext): OpenedCertificate {
   const { pfx, passphrase, cert, key } = merchant?.v2 ?? {}
   if (!merchant || (pfx === undefined && cert === undefined && key === undefined)) return { finding: { outcome: 'unused' } }
   if (pfx !== undefined && (cert !== undefined || key !== undefined)) return { finding: { outcome: 'twice' } }
@@ -47,7 +47,7 @@ export function clientCertificate ({ options: { merchant } }: Patient): OpenedCe
   return judged(certificate, shown, merchant)
 }
 
-function judged (certificate: X509Certificate, shown: ClientCertificate, { mchId, v3 }: NonNullable<Patient['options']['merchant']>): OpenedCertificate {
+function judged (certificate: X509Certificate, shown: ClientCertificate, { mchId, v3 }: NonNullable<CheckContext['options']['merchant']>): OpenedCertificate {
   const whose = /CN=(\d+)$/m.exec(certificate.subject)?.[1]
   if (whose !== undefined && whose !== mchId) return { finding: { outcome: 'merchant', values: { whose } } }
   return { finding: { outcome: 'fits' }, certificate, shown, v3Same: sameAs(certificate, v3?.certificate) }

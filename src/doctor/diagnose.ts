@@ -1,14 +1,14 @@
 /** `diagnose()`: checks whether a configuration works. Changes nothing at WeChat: only reads, and queries numbers that cannot exist. */
 import { accountChecks } from './official-account.ts'
 import { applicationChecks } from './application.ts'
-import { say, skips } from './check.ts'
+import { fillIn, skips } from './check.ts'
 import type { Check, Finding, PlannedCheck, Sentence } from './check.ts'
 import { keyChecks } from './keys.ts'
-import { createPatient } from './patient.ts'
-import type { DiagnoseOptions, DiagnoseSettings } from './patient.ts'
+import { createContext } from './context.ts'
+import type { DiagnoseOptions, DiagnoseSettings } from './context.ts'
 import { payV2Checks } from './pay-v2.ts'
 import { payV3Checks } from './pay-v3.ts'
-import { within } from '../within.ts'
+import { withTimeout } from '../with-timeout.ts'
 import { redisChecks } from './redis.ts'
 import { ownServerChecks } from './own-server.ts'
 import { serverChecks } from './server.ts'
@@ -23,7 +23,7 @@ export interface Diagnosis {
 export const CHECKS: readonly PlannedCheck[] = [...keyChecks, ...serverChecks, ...accountChecks, ...payV3Checks, ...payV2Checks, ...ownServerChecks, ...redisChecks, ...applicationChecks]
 
 /** Maximum milliseconds per check. */
-const PATIENCE = 30_000
+const CHECK_TIMEOUT = 30_000
 
 const OFFLINE = skips('needs the network, which is disabled (offline)', '需要联网，已要求离线')
 const WAITS: Sentence = skips('skipped until {id} passes', '待 {id} 解决后再检查')
@@ -40,8 +40,8 @@ interface Outcome {
  * a check that depends on a failed one is skipped, so that one mistake is one failure.
  * Does not throw if the options are wrong; the result contains no secrets.
  */
-export async function examine (options: DiagnoseOptions, settings: DiagnoseSettings = {}): Promise<Diagnosis> {
-  const patient = createPatient(options, settings)
+export async function runChecks (options: DiagnoseOptions, settings: DiagnoseSettings = {}): Promise<Diagnosis> {
+  const context = createContext(options, settings)
   const running = new Map<string, Promise<Outcome>>()
   let done = 0
 
@@ -59,28 +59,28 @@ export async function examine (options: DiagnoseOptions, settings: DiagnoseSetti
   async function decide (planned: PlannedCheck): Promise<Outcome> {
     const bases = await Promise.all(planned.needs.map(async id => await outcomeOf(named(id))))
     const cause = bases.find(({ cause }) => cause !== undefined)?.cause
-    if (planned.online && settings.offline) return { check: told(planned, OFFLINE), cause: planned.id }
-    if (cause !== undefined) return { check: told(planned, WAITS, { values: { id: cause } }), cause }
-    let looked
+    if (planned.online && settings.offline) return { check: toCheck(planned, OFFLINE), cause: planned.id }
+    if (cause !== undefined) return { check: toCheck(planned, WAITS, { values: { id: cause } }), cause }
+    let result
     try {
-      looked = await within(PATIENCE, async () => await planned.look(patient), tooLate)
+      result = await withTimeout(CHECK_TIMEOUT, async () => await planned.run(context), tooLate)
     } catch (error) {
       const { name, code } = error as { name?: string, code?: string }
-      return { check: told(planned, BROKEN, { values: { error: [name, code].filter(Boolean).join(' ') } }), cause: planned.id }
+      return { check: toCheck(planned, BROKEN, { values: { error: [name, code].filter(Boolean).join(' ') } }), cause: planned.id }
     }
-    const finding = typeof looked === 'string' ? { outcome: looked } : looked
+    const finding = typeof result === 'string' ? { outcome: result } : result
     const sentence = planned.sentences[finding.outcome] as Sentence
-    return { check: told(planned, sentence, finding), ...(sentence.status === 'failed' && { cause: planned.id }) }
+    return { check: toCheck(planned, sentence, finding), ...(sentence.status === 'failed' && { cause: planned.id }) }
   }
 
-  function told ({ id }: PlannedCheck, sentence: Sentence, { values, wechatCode, requestId, advice = sentence.advice }: Partial<Finding> = {}): Check {
+  function toCheck ({ id }: PlannedCheck, sentence: Sentence, { values, wechatCode, requestId, advice = sentence.advice }: Partial<Finding> = {}): Check {
     const { lang = 'en' } = settings
-    const words = (text: string) => clean(text, patient.secrets)
+    const words = (text: string) => clean(text, context.secrets)
     return {
       id,
       status: sentence.status,
-      message: words(say(sentence, lang, values)),
-      ...(advice && sentence.status !== 'passed' && { advice: words(say(advice, lang, values)) }),
+      message: words(fillIn(sentence, lang, values)),
+      ...(advice && sentence.status !== 'passed' && { advice: words(fillIn(advice, lang, values)) }),
       ...(wechatCode && { wechatCode: words(wechatCode) }),
       ...(requestId && { requestId: words(requestId) })
     }
@@ -96,9 +96,9 @@ const named = (id: string) => BY_ID.get(id) as PlannedCheck
 
 /** Quoted text may contain a secret, or control characters that affect a terminal. */
 function clean (text: string, secrets: Iterable<string>): string {
-  let said = text
-  for (const secret of secrets) said = said.replaceAll(secret, '***')
-  return said.replace(/[\0-\x1f\x7f-\x9f]/g, ' ').slice(0, 1000)
+  let cleaned = text
+  for (const secret of secrets) cleaned = cleaned.replaceAll(secret, '***')
+  return cleaned.replace(/[\0-\x1f\x7f-\x9f]/g, ' ').slice(0, 1000)
 }
 
 const tooLate = () => Object.assign(new Error(), { name: 'TIMEOUT' })

@@ -6,7 +6,7 @@ import { createEncryptedStore } from '../store/encrypted.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
 import { clientCertificate } from './client-certificate.ts'
-import type { Patient } from './patient.ts'
+import type { CheckContext } from './context.ts'
 import { isSigner, kindOf, lifeOf, pemOf, privateKeyIn, publicKeyIn } from './pem.ts'
 
 const textOf = (value: unknown): string => value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : typeof value === 'string' ? value : ''
@@ -34,8 +34,8 @@ const secretSentences = (name: string, whereEn: string, whereZh: string) => ({
   emulator: fails(`${name} is an emulator's key, but the endpoints are WeChat's own`, `${name} 是模拟器的密钥，但请求会发往真实微信`, 'Use the account\'s real key, or set endpoints to the emulator.', '请换成真实密钥，或把 endpoints 指向模拟器。')
 })
 
-const v3Of = ({ options }: Patient) => options.merchant?.v3
-const v2Of = ({ options }: Patient) => options.merchant?.v2
+const v3Of = ({ options }: CheckContext) => options.merchant?.v3
+const v2Of = ({ options }: CheckContext) => options.merchant?.v2
 
 const END = {
   expired: fails('{name} expired on {end}', '{name} 已于 {end} 过期', 'Issue a new API certificate in WeChat Pay\'s console (Account centre, API security).', '请在商户平台「账户中心 - API 安全」更换 API 证书。'),
@@ -51,13 +51,13 @@ export const keyChecks = [
       missing: fails('appId is missing', '缺少 appId', 'It is in mp.weixin.qq.com, Settings & Development, Basic configuration: wx and 16 hex digits.', '见公众平台「设置与开发 - 基本配置」：wx 加 16 位十六进制。'),
       odd: fails('appId has the wrong format (expected: wx and 16 hex digits)', 'appId 格式不对（应为 wx 加 16 位十六进制）', 'Copy it from mp.weixin.qq.com, Settings & Development, Basic configuration. The merchant number (mchId) is something else.', '请从公众平台「设置与开发 - 基本配置」复制；注意它不是商户号。')
     },
-    look: ({ options: { appId } }) => appId === undefined || appId === '' ? 'missing' : /^wx[0-9a-f]{16}$/.test(appId) ? 'fits' : 'odd'
+    run: ({ options: { appId } }) => appId === undefined || appId === '' ? 'missing' : /^wx[0-9a-f]{16}$/.test(appId) ? 'fits' : 'odd'
   }),
 
   check('keys.app-secret', {
     sentences: secretSentences('appSecret', 'It is in mp.weixin.qq.com, Settings & Development, Basic configuration; it is shown once.', '见公众平台「设置与开发 - 基本配置」，只显示一次。'),
     // Not needed for payments only.
-    look: ({ options: { appSecret, merchant, onLogin }, endpoints }) => appSecret === undefined && merchant && !onLogin ? 'unused' : secretProblem(appSecret, endpoints.api)
+    run: ({ options: { appSecret, merchant, onLogin }, endpoints }) => appSecret === undefined && merchant && !onLogin ? 'unused' : secretProblem(appSecret, endpoints.api)
   }),
 
   check('keys.mch-id', {
@@ -67,17 +67,17 @@ export const keyChecks = [
       missing: fails('merchant.mchId is missing', '缺少 merchant.mchId', 'It is in pay.weixin.qq.com, Account centre: a number of 8 to 10 digits.', '见商户平台「账户中心」：8 到 10 位数字。'),
       odd: fails('merchant.mchId is not a number of 8 to 10 digits', 'merchant.mchId 不是 8 到 10 位数字', 'Copy it from pay.weixin.qq.com, Account centre.', '请从商户平台「账户中心」复制。')
     },
-    look: ({ options: { merchant } }) => !merchant ? 'unused' : !merchant.mchId ? 'missing' : /^\d{8,10}$/.test(merchant.mchId) ? 'fits' : 'odd'
+    run: ({ options: { merchant } }) => !merchant ? 'unused' : !merchant.mchId ? 'missing' : /^\d{8,10}$/.test(merchant.mchId) ? 'fits' : 'odd'
   }),
 
   check('keys.v2-key', {
     sentences: secretSentences('merchant.v2.apiKey', 'It is set in pay.weixin.qq.com, Account centre, API security (API key, v2).', '在商户平台「账户中心 - API 安全」设置（APIv2 密钥）。'),
-    look: patient => v2Of(patient) ? secretProblem(v2Of(patient)?.apiKey, patient.endpoints.pay) : 'unused'
+    run: context => v2Of(context) ? secretProblem(v2Of(context)?.apiKey, context.endpoints.pay) : 'unused'
   }),
 
   check('keys.v3-key', {
     sentences: secretSentences('merchant.v3.apiV3Key', 'It is set in pay.weixin.qq.com, Account centre, API security (APIv3 key).', '在商户平台「账户中心 - API 安全」设置（APIv3 密钥）。'),
-    look: patient => v3Of(patient) ? secretProblem(v3Of(patient)?.apiV3Key, patient.endpoints.pay) : 'unused'
+    run: context => v3Of(context) ? secretProblem(v3Of(context)?.apiV3Key, context.endpoints.pay) : 'unused'
   }),
 
   check('keys.distinct', {
@@ -87,8 +87,8 @@ export const keyChecks = [
       distinct: passes('appSecret, API key and APIv3 key are different', 'appSecret、APIv2 密钥、APIv3 密钥互不相同'),
       same: warns('{one} and {other} are the same', '{one} 与 {other} 相同', 'They are set in different places: one was probably pasted twice. If you chose the same value on purpose, change one: anyone who learns it has both.', '二者在不同位置设置，很可能粘贴错了；若确实设成一样，请改用不同的密钥。')
     },
-    look (patient) {
-      const keys = Object.entries({ appSecret: patient.options.appSecret, 'merchant.v2.apiKey': v2Of(patient)?.apiKey, 'merchant.v3.apiV3Key': v3Of(patient)?.apiV3Key })
+    run (context) {
+      const keys = Object.entries({ appSecret: context.options.appSecret, 'merchant.v2.apiKey': v2Of(context)?.apiKey, 'merchant.v3.apiV3Key': v3Of(context)?.apiV3Key })
         .flatMap(([name, value]) => [value].flat().filter(Boolean).map(key => ({ name, key: textOf(key) })))
       if (keys.length < 2) return 'unused'
       for (const one of keys) {
@@ -109,8 +109,8 @@ export const keyChecks = [
       damaged: fails('merchant.v3.privateKey starts like a private key, but cannot be read', 'merchant.v3.privateKey 形似私钥，但无法读取', 'It may be truncated, or an environment variable lost its line breaks. Read it from apiclient_key.pem again.', '是否被截断，或经环境变量丢失了换行？请重新读取 apiclient_key.pem。'),
       small: fails('the private key is not RSA with 2048 bits', '私钥不是 2048 位 RSA', 'WeChat Pay issues RSA keys with 2048 bits: this is a different key.', '微信支付签发的是 2048 位 RSA 私钥，这不是它。')
     },
-    look (patient) {
-      const v3 = v3Of(patient)
+    run (context) {
+      const v3 = v3Of(context)
       if (!v3) return 'unused'
       if (isSigner(v3.privateKey)) return 'signer'
       const pem = pemOf(v3.privateKey)
@@ -133,8 +133,8 @@ export const keyChecks = [
       foreign: fails('merchant.v3.certificate does not belong to merchant.v3.privateKey', 'merchant.v3.certificate 与 merchant.v3.privateKey 不配套', 'apiclient_cert.pem and apiclient_key.pem are from different downloads: take both from the same one.', 'apiclient_cert.pem 与 apiclient_key.pem 不是同一次下载的，请使用同一套文件。'),
       merchant: fails('the certificate belongs to merchant {whose}, which is not merchant.mchId', '证书属于商户号 {whose}，与 merchant.mchId 不一致', 'Set that merchant\'s number, or use this merchant\'s own certificate and key.', '请改用对应的商户号，或换成该商户号的证书和私钥。')
     },
-    look (patient) {
-      const v3 = v3Of(patient)
+    run (context) {
+      const v3 = v3Of(context)
       if (!v3?.certificate) return 'unused'
       const pem = pemOf(v3.certificate)
       let certificate
@@ -148,15 +148,15 @@ export const keyChecks = [
       const key = isSigner(v3.privateKey) ? undefined : privateKeyIn(pemOf(v3.privateKey))
       if (key && !certificate.checkPrivateKey(key)) return 'foreign'
       const whose = /CN=(\d+)$/m.exec(certificate.subject)?.[1]
-      return whose !== undefined && whose !== patient.options.merchant?.mchId ? { outcome: 'merchant', values: { whose } } : 'fits'
+      return whose !== undefined && whose !== context.options.merchant?.mchId ? { outcome: 'merchant', values: { whose } } : 'fits'
     }
   }),
 
   check('keys.certificate-end', {
     needs: ['keys.certificate'],
     sentences: { unused: skips('merchant.v3.certificate is not set', '未提供 merchant.v3.certificate'), fits: passes('the certificate is valid until {end}', '证书有效期至 {end}'), ...END },
-    look (patient) {
-      const pem = v3Of(patient)?.certificate
+    run (context) {
+      const pem = v3Of(context)?.certificate
       return pem ? lifeOf(new X509Certificate(pemOf(pem)), 'merchant.v3.certificate') : 'unused'
     }
   }),
@@ -172,8 +172,8 @@ export const keyChecks = [
       odd: fails('merchant.v3.serialNo is not hexadecimal', 'merchant.v3.serialNo 不是十六进制', 'Copy it from pay.weixin.qq.com, Account centre, API security, or set certificate instead.', '请从商户平台「账户中心 - API 安全」复制，或改为提供 certificate。'),
       other: fails('merchant.v3.serialNo belongs to another certificate: certificate has {serial}', 'merchant.v3.serialNo 与证书不符：证书的序列号是 {serial}', 'Leave serialNo out: it is read from the certificate.', '可省略 serialNo，会自动从证书读取。')
     },
-    look (patient) {
-      const v3 = v3Of(patient)
+    run (context) {
+      const v3 = v3Of(context)
       if (!v3) return 'unused'
       const { serialNo } = v3
       const own = v3.certificate && new X509Certificate(pemOf(v3.certificate)).serialNumber
@@ -196,8 +196,8 @@ export const keyChecks = [
       damaged: fails('merchant.v3.publicKey starts like a public key, but cannot be read', 'merchant.v3.publicKey 形似公钥，但无法读取', 'Read it from pub_key.pem again.', '请重新读取 pub_key.pem。'),
       own: fails('merchant.v3.publicKey is the merchant\'s own, not WeChat Pay\'s', 'merchant.v3.publicKey 是商户自己的公钥，而不是微信支付的', 'Download WeChat Pay\'s public key (pub_key.pem) in pay.weixin.qq.com, Account centre, API security.', '请在商户平台「账户中心 - API 安全」下载微信支付公钥（pub_key.pem）。')
     },
-    look (patient) {
-      const v3 = v3Of(patient)
+    run (context) {
+      const v3 = v3Of(context)
       if (!v3) return 'unused'
       // A list during a change: report the first one.
       const { publicKeyId, publicKey } = v3
@@ -231,14 +231,14 @@ export const keyChecks = [
       foreign: fails('merchant.v2.key does not belong to merchant.v2.cert', 'merchant.v2.key 与 merchant.v2.cert 不配套', 'The files are from different downloads: take both from the same one.', '两个文件不是同一次下载的，请使用同一套。'),
       merchant: fails('the client certificate belongs to merchant {whose}, which is not merchant.mchId', '客户端证书属于商户号 {whose}，与 merchant.mchId 不一致', 'Use this merchant\'s own certificate.', '请使用该商户号自己的证书。')
     },
-    look: patient => clientCertificate(patient).finding
+    run: context => clientCertificate(context).finding
   }),
 
   check('keys.client-certificate-end', {
     needs: ['keys.client-certificate'],
     sentences: { unused: skips('no client certificate is set', '未配置客户端证书'), same: skips('the same certificate as merchant.v3.certificate', '与 merchant.v3.certificate 是同一张证书'), fits: passes('the client certificate is valid until {end}', '客户端证书有效期至 {end}'), ...END },
-    look (patient) {
-      const { certificate, v3Same } = clientCertificate(patient)
+    run (context) {
+      const { certificate, v3Same } = clientCertificate(context)
       // One expiring certificate is one failure.
       return v3Same ? 'same' : certificate ? lifeOf(certificate, 'merchant.v2.pfx/cert') : 'unused'
     }
@@ -250,7 +250,7 @@ export const keyChecks = [
       fits: passes('encryptionKey has 32 bytes', 'encryptionKey 为 32 字节'),
       odd: fails('encryptionKey does not have 32 bytes', 'encryptionKey 不是 32 字节', 'Create one with openssl rand -hex 32. Use the same in all processes.', '可用 openssl rand -hex 32 生成，所有进程须一致。')
     },
-    look ({ options: { encryptionKey } }) {
+    run ({ options: { encryptionKey } }) {
       if (encryptionKey === undefined) return 'unused'
       try {
         createEncryptedStore(createMemoryStore(), encryptionKey)
@@ -269,7 +269,7 @@ export const keyChecks = [
       open: warns('{name} is readable by everyone on this machine', '{name} 可被本机任何用户读取', 'Run chmod 600 {name}, with the service\'s user as owner.', '请 chmod 600 {name}，属主为服务用户。'),
       gone: fails('{name} cannot be read ({code})', '无法读取 {name}（{code}）', 'Check the path, and that this user may read it.', '请检查路径以及当前用户的权限。')
     },
-    async look ({ settings: { files = {} } }) {
+    async run ({ settings: { files = {} } }) {
       const names = Object.keys(files)
       if (names.length === 0) return 'unused'
       if (process.platform === 'win32') return 'windows'

@@ -2,7 +2,7 @@
 import { PROBE_HEADER, PROBE_STATUS } from '../pay/notify-probe.ts'
 import { check, fails, passes, skips, warns } from './check.ts'
 import type { Finding } from './check.ts'
-import type { Patient } from './patient.ts'
+import type { CheckContext } from './context.ts'
 import { lifeOf } from './pem.ts'
 import { LARGE, neededHeaders, notifyUrlOf, probed, USUAL, usualReport } from './probe.ts'
 import { addressesOf, connectionProblem, isPrivate, tlsView } from './reach.ts'
@@ -13,11 +13,11 @@ const NONE = skips('not configured', '未配置')
 /** Days before expiry by which automatic renewal should have happened. */
 const RENEWAL = 14
 
-const originOf = ({ options: { origin } }: Patient): URL | undefined => origin === undefined ? undefined : new URL(origin)
+const originOf = ({ options: { origin } }: CheckContext): URL | undefined => origin === undefined ? undefined : new URL(origin)
 /** A problem with one host is reported once. */
-const sameMachine = (patient: Patient) => originOf(patient)?.host === notifyUrlOf(patient)?.host
+const sameMachine = (context: CheckContext) => originOf(context)?.host === notifyUrlOf(context)?.host
 
-const goesToWechat = ({ endpoints }: Patient) => isWechats(new URL(endpoints.pay))
+const goesToWechat = ({ endpoints }: CheckContext) => isWechats(new URL(endpoints.pay))
 
 const tlsSentences = (name: string) => ({
   none: NONE,
@@ -32,9 +32,9 @@ const tlsSentences = (name: string) => ({
   broken: fails(`${name}: no TLS connection ({problem})`, `${name} 无法建立 TLS 连接（{problem}）`, 'Check that this port uses TLS.', '该端口是否启用了 TLS？')
 })
 
-async function tls (url: URL | undefined, patient: Patient): Promise<Finding<'none' | 'genuine' | 'expired' | 'early' | 'soon' | 'incomplete' | 'name' | 'untrusted' | 'broken'>> {
+async function tls (url: URL | undefined, context: CheckContext): Promise<Finding<'none' | 'genuine' | 'expired' | 'early' | 'soon' | 'incomplete' | 'name' | 'untrusted' | 'broken'>> {
   if (url?.protocol !== 'https:') return { outcome: 'none' }
-  const view = await tlsView(url, patient.settings.ca)
+  const view = await tlsView(url, context.settings.ca)
   const { problem, issuer } = view
   if (issuer === '') return { outcome: 'broken', values: { problem: problem ?? '' } }
   const life = lifeOf({ validFrom: view.validFrom, validTo: view.validTo }, '', RENEWAL)
@@ -67,15 +67,15 @@ export const ownServerChecks = [
       query: fails('merchant.notifyUrl has a query or a fragment', 'merchant.notifyUrl 带有查询串或片段', 'WeChat Pay refuses it: remove ? or # and everything after it.', '微信支付不接受，请去掉 ? 及其后的部分。'),
       ...addressSentences('merchant.notifyUrl')
     },
-    look (patient) {
-      const { merchant } = patient.options
+    run (context) {
+      const { merchant } = context.options
       if (!merchant) return 'none'
       if (!merchant.notifyUrl) return 'missing'
       if (!URL.canParse(merchant.notifyUrl)) return 'malformed'
       if (/[?#]/.test(merchant.notifyUrl)) return 'query'
       const url = new URL(merchant.notifyUrl)
       if (url.protocol !== 'https:') return 'http'
-      return goesToWechat(patient) && isPrivate(url) ? { outcome: 'private', values: { host: url.host } } : 'https'
+      return goesToWechat(context) && isPrivate(url) ? { outcome: 'private', values: { host: url.host } } : 'https'
     }
   }),
 
@@ -87,8 +87,8 @@ export const ownServerChecks = [
       open: passes('notifyUrl can be reached from here', '从本机可以连通 notifyUrl'),
       closed: fails('notifyUrl cannot be reached from here ({problem})', '从本机无法连通 notifyUrl（{problem}）', 'Check that the name points to this server and that the proxy in front of it is running. Tested from this machine; from the internet the result may differ.', '请检查域名解析与前置代理。这是从本机查看的结果，公网情况可能不同。')
     },
-    async look (patient) {
-      const url = notifyUrlOf(patient)
+    async run (context) {
+      const url = notifyUrlOf(context)
       if (!url) return 'none'
       const problem = await reachable(url)
       return problem ? { outcome: 'closed', values: { problem } } : 'open'
@@ -99,7 +99,7 @@ export const ownServerChecks = [
     needs: ['server.notify-connect'],
     online: true,
     sentences: tlsSentences('notifyUrl'),
-    look: async patient => await tls(notifyUrlOf(patient), patient)
+    run: async context => await tls(notifyUrlOf(context), context)
   }),
 
   check('server.notify-route', {
@@ -115,9 +115,9 @@ export const ownServerChecks = [
       gateway: fails('the proxy gets no answer from the server (HTTP {status})', '前置代理没有得到服务的响应（HTTP {status}）', 'Check that the server is running and that the proxy uses its port.', '请确认服务已启动，且代理指向正确的端口。'),
       lost: fails('no answer at notifyUrl ({problem})', 'notifyUrl 没有响应（{problem}）', 'The connection works, but there is no answer in time: WeChat waits five seconds.', '连接已建立，但没有及时响应：微信最多等五秒。')
     },
-    async look (patient) {
-      if (!notifyUrlOf(patient)) return 'none'
-      const { hit: answer, report } = await probed(patient, USUAL)
+    async run (context) {
+      if (!notifyUrlOf(context)) return 'none'
+      const { hit: answer, report } = await probed(context, USUAL)
       if ('problem' in answer) return { outcome: 'lost', values: { problem: answer.problem } }
       const { status, ms, headers } = answer
       const values = { status, ms: Math.round(ms) }
@@ -142,9 +142,9 @@ export const ownServerChecks = [
       empty: fails('{length} bytes were sent, but the server received none', '发送 {length} 字节，服务端收到的请求体为空', 'Something reads the body before the notify route: a proxy, or a hook or parser of your application.', '请求体在到达回调路由前被读取：可能是代理，或应用中的钩子、解析器。'),
       unheard: warns('the server did not recognize the probe as this merchant\'s', '服务端没有认出这是本商户的探测请求', 'A proxy may drop the header {header}, or the running server has different keys or an older version of this package.', '可能是代理丢弃了 {header} 头；或运行中的服务使用了其他密钥，或本包版本较旧。')
     },
-    async look (patient) {
-      if (!notifyUrlOf(patient)) return 'none'
-      const { report, sent } = await probed(patient, USUAL)
+    async run (context) {
+      if (!notifyUrlOf(context)) return 'none'
+      const { report, sent } = await probed(context, USUAL)
       if (!report) return { outcome: 'unheard', values: { header: PROBE_HEADER } }
       const values = { length: sent.length, arrived: report.length }
       if (report.length === 0) return { outcome: 'empty', values }
@@ -161,10 +161,10 @@ export const ownServerChecks = [
       there: passes('the headers of notifications arrive', '回调所需的请求头都能到达'),
       lost: fails('{names} got lost on the way', '途中丢失了请求头 {names}', 'A proxy drops unknown headers: let Wechatpay-* and Content-Type through.', '代理丢弃了不认识的请求头：请放行 Wechatpay-* 与 Content-Type。')
     },
-    async look (patient) {
-      const report = await usualReport(patient)
-      if (!report) return notifyUrlOf(patient) ? 'unheard' : 'none'
-      const missing = neededHeaders(patient).filter(name => !report.headers.includes(name))
+    async run (context) {
+      const report = await usualReport(context)
+      if (!report) return notifyUrlOf(context) ? 'unheard' : 'none'
+      const missing = neededHeaders(context).filter(name => !report.headers.includes(name))
       return missing.length === 0 ? 'there' : { outcome: 'lost', values: { names: missing.join(', ') } }
     }
   }),
@@ -179,10 +179,10 @@ export const ownServerChecks = [
       narrow: fails('a body of {length} bytes is rejected (HTTP {status})', '{length} 字节的请求体被拒（HTTP {status}）', 'Notifications of combined orders and with coupons are larger than others: let 64 kB through (nginx: client_max_body_size 64k).', '合单与带优惠券的回调更大，请放行 64 kB（nginx：client_max_body_size 64k）。'),
       changed: fails('{length} bytes were sent, but {arrived} or different bytes arrived', '发送 {length} 字节，到达 {arrived} 字节或内容不同', 'A proxy truncates or changes large bodies: let it pass 64 kB unchanged.', '代理截断或改动了较大的请求体，请让 64 kB 以内原样通过。')
     },
-    async look (patient) {
-      if (!notifyUrlOf(patient)) return 'none'
-      if (!await usualReport(patient)) return 'unheard'
-      const { hit: answer, report, sent } = await probed(patient, LARGE)
+    async run (context) {
+      if (!notifyUrlOf(context)) return 'none'
+      if (!await usualReport(context)) return 'unheard'
+      const { hit: answer, report, sent } = await probed(context, LARGE)
       const { length } = sent
       if (!report) return { outcome: 'narrow', values: { length, status: 'status' in answer ? answer.status : answer.problem } }
       return report.digest === sent.digest ? { outcome: 'wide', values: { length } } : { outcome: 'changed', values: { length, arrived: report.length } }
@@ -197,14 +197,14 @@ export const ownServerChecks = [
       path: fails('origin has more than scheme and host', 'origin 不只是协议加域名', 'Remove path and query: https://shop.example.com.', '请去掉路径与查询串：https://shop.example.com。'),
       ...addressSentences('origin')
     },
-    look (patient) {
-      const { origin, onLogin } = patient.options
+    run (context) {
+      const { origin, onLogin } = context.options
       if (origin === undefined) return onLogin ? 'missing' : 'none'
       if (!URL.canParse(origin)) return 'malformed'
       const url = new URL(origin)
       if (url.pathname !== '/' || url.search || url.hash || url.username) return 'path'
       if (url.protocol !== 'https:') return 'http'
-      return goesToWechat(patient) && isPrivate(url) ? { outcome: 'private', values: { host: url.host } } : 'https'
+      return goesToWechat(context) && isPrivate(url) ? { outcome: 'private', values: { host: url.host } } : 'https'
     }
   }),
 
@@ -217,10 +217,10 @@ export const ownServerChecks = [
       open: passes('origin can be reached from here', '从本机可以连通 origin'),
       closed: fails('origin cannot be reached from here ({problem})', '从本机无法连通 origin（{problem}）', 'Check that the name points to this server and that the proxy in front of it is running. Tested from this machine; from the internet the result may differ.', '请检查域名解析与前置代理。这是从本机查看的结果，公网情况可能不同。')
     },
-    async look (patient) {
-      const url = originOf(patient)
+    async run (context) {
+      const url = originOf(context)
       if (!url) return 'none'
-      if (sameMachine(patient)) return 'same'
+      if (sameMachine(context)) return 'same'
       const problem = await reachable(url)
       return problem ? { outcome: 'closed', values: { problem } } : 'open'
     }
@@ -230,6 +230,6 @@ export const ownServerChecks = [
     needs: ['server.origin-connect'],
     online: true,
     sentences: tlsSentences('origin'),
-    look: async patient => sameMachine(patient) ? 'same' : await tls(originOf(patient), patient)
+    run: async context => sameMachine(context) ? 'same' : await tls(originOf(context), context)
   })
 ]

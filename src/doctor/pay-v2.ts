@@ -13,7 +13,7 @@ import type { Fields } from '../pay/v2/xml.ts'
 import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
 import type { Finding } from './check.ts'
 import { clientCertificate } from './client-certificate.ts'
-import type { Patient } from './patient.ts'
+import type { CheckContext } from './context.ts'
 import { merchantRefusedByV3 } from './pay-v3.ts'
 
 interface Answer {
@@ -21,25 +21,25 @@ interface Answer {
   /** Undefined if it is not XML in WeChat's format. */
   fields: Fields | undefined
   code: string
-  said: string
+  message: string
 }
 
-const hasV2 = ({ options: { merchant } }: Patient) => merchant?.v2 !== undefined
+const hasV2 = ({ options: { merchant } }: CheckContext) => merchant?.v2 !== undefined
 
-function merchantOf ({ options: { merchant }, endpoints }: Patient): CheckedV2 {
+function merchantOf ({ options: { merchant }, endpoints }: CheckContext): CheckedV2 {
   const { notifyUrl: _notAskedFor, v3: _otherVersion, v2, ...rest } = merchant as NonNullable<typeof merchant>
   // Without the certificate, which has its own checks and is used by one call only.
   const { pfx: _pfx, cert: _cert, key: _key, ...signing } = v2 as NonNullable<typeof v2>
   return checkMerchant({ ...rest, v2: signing }, endpoints.pay).v2 as CheckedV2
 }
 
-async function ask (patient: Patient, path: string, params: Fields, signType: SignType, http: Http = patient.http): Promise<Answer> {
+async function ask (context: CheckContext, path: string, params: Fields, signType: SignType, http: Http = context.http): Promise<Answer> {
   const fields: Fields = { ...params, nonce_str: nonce() }
-  fields.sign = signV2(fields, merchantOf(patient).apiKey, signType)
+  fields.sign = signV2(fields, merchantOf(context).apiKey, signType)
   const { status, body } = await http({
     name: path,
     method: 'POST',
-    bases: [patient.endpoints.pay, patient.endpoints.payBackup],
+    bases: [context.endpoints.pay, context.endpoints.payBackup],
     path,
     repeatable: true,
     headers: { 'content-type': 'text/xml; charset=utf-8' },
@@ -49,13 +49,13 @@ async function ask (patient: Patient, path: string, params: Fields, signType: Si
   try {
     answer = readXml(body)
   } catch { /* HTML, or nothing */ }
-  return { status, fields: answer, code: (answer?.err_code ?? '').replace(/[^\w-]/g, ''), said: answer?.err_code_des ?? answer?.return_msg ?? answer?.retmsg ?? '' }
+  return { status, fields: answer, code: (answer?.err_code ?? '').replace(/[^\w-]/g, ''), message: answer?.err_code_des ?? answer?.return_msg ?? answer?.retmsg ?? '' }
 }
 
-const orderQuery = (patient: Patient, signType: SignType) => patient.fact(`v2 order query ${signType}`, async () => {
-  const { mchId, subMchId, subAppId } = merchantOf(patient)
-  return await ask(patient, '/pay/orderquery', {
-    appid: patient.options.appId ?? '',
+const orderQuery = (context: CheckContext, signType: SignType) => context.fact(`v2 order query ${signType}`, async () => {
+  const { mchId, subMchId, subAppId } = merchantOf(context)
+  return await ask(context, '/pay/orderquery', {
+    appid: context.options.appId ?? '',
     mch_id: mchId,
     ...(subMchId && { sub_mch_id: subMchId, ...(subAppId && { sub_appid: subAppId }) }),
     out_trade_no: `DOCTOR${nonce().slice(0, 20)}`,
@@ -64,28 +64,28 @@ const orderQuery = (patient: Patient, signType: SignType) => patient.fact(`v2 or
 })
 
 /** WeChat Pay's message if it does not know the merchant; undefined for any other answer, and for none. */
-async function merchantRefusedByV2 (patient: Patient): Promise<string | undefined> {
-  const answer = hasV2(patient) ? await orderQuery(patient, usual(patient)).catch(() => undefined) : undefined
+async function merchantRefusedByV2 (context: CheckContext): Promise<string | undefined> {
+  const answer = hasV2(context) ? await orderQuery(context, usual(context)).catch(() => undefined) : undefined
   if (!answer) return undefined
-  const { fields, code, said } = answer
-  return code === 'MCHID_NOT_EXIST' || (fields?.return_code === 'FAIL' && /mch_id|商户号/.test(said) && !/appid/i.test(said)) ? said : undefined
+  const { fields, code, message } = answer
+  return code === 'MCHID_NOT_EXIST' || (fields?.return_code === 'FAIL' && /mch_id|商户号/.test(message) && !/appid/i.test(message)) ? message : undefined
 }
 
-const usual = ({ options: { merchant } }: Patient): SignType => merchant?.v2?.signType ?? 'MD5'
-const other = (patient: Patient): SignType => usual(patient) === 'MD5' ? 'HMAC-SHA256' : 'MD5'
+const usual = ({ options: { merchant } }: CheckContext): SignType => merchant?.v2?.signType ?? 'MD5'
+const other = (context: CheckContext): SignType => usual(context) === 'MD5' ? 'HMAC-SHA256' : 'MD5'
 
 const OTHERS = {
-  refused: fails('WeChat Pay refused: {code} {said}', '微信支付拒绝：{code} {said}', 'Look up the code in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
+  refused: fails('WeChat Pay refused: {code} {message}', '微信支付拒绝：{code} {message}', 'Look up the code in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
   foreign: fails('answered with HTTP {status}, but not with WeChat Pay\'s XML', '回复为 HTTP {status}，且不是微信支付的 XML', 'A proxy or a firewall answers instead of WeChat Pay.', '可能是中间的代理或防火墙代答。'),
   lost: fails('no usable answer ({problem})', '没有得到可用的回复（{problem}）', 'Run it again. If the problem persists, something in between answers instead of WeChat Pay or cuts connections.', '请重试；若仍如此，中间可能有设备代答或切断了连接。')
 }
 
 const lost = (error: unknown): Finding<'lost'> => ({ outcome: 'lost', values: { problem: error instanceof WechatNetworkError ? error.reason : (error as Error).message } })
 
-function refusedBy ({ status, fields, code, said }: Answer): Finding<'refused' | 'foreign'> {
+function refusedBy ({ status, fields, code, message }: Answer): Finding<'refused' | 'foreign'> {
   if (!fields?.return_code) return { outcome: 'foreign', values: { status } }
-  const meaning = meaningOf(code, said)
-  return { outcome: 'refused', values: { code, said }, ...(code && { wechatCode: code }), ...(meaning && { advice: { en: meaning.advice, zh: meaning.adviceZh } }) }
+  const meaning = meaningOf(code, message)
+  return { outcome: 'refused', values: { code, message }, ...(code && { wechatCode: code }), ...(meaning && { advice: { en: meaning.advice, zh: meaning.adviceZh } }) }
 }
 
 const NOT_FOUND = new Set(['ORDERNOTEXIST', 'ORDER_NOT_EXIST', 'NOT_FOUND', 'RESOURCE_NOT_EXISTS'])
@@ -98,14 +98,14 @@ export const payV2Checks = [
     sentences: {
       unused: UNUSED,
       accepted: passes('WeChat Pay accepts the mchId', '微信支付认可该商户号'),
-      unknown: fails('WeChat Pay does not know this merchant: {said}', '微信支付不认识该商户号：{said}', 'Compare merchant.mchId with pay.weixin.qq.com, Account centre.', '请在商户平台「账户中心」核对 merchant.mchId。')
+      unknown: fails('WeChat Pay does not know this merchant: {message}', '微信支付不认识该商户号：{message}', 'Compare merchant.mchId with pay.weixin.qq.com, Account centre.', '请在商户平台「账户中心」核对 merchant.mchId。')
     },
-    async look (patient) {
-      if (!patient.options.merchant) return 'unused'
+    async run (context) {
+      if (!context.options.merchant) return 'unused'
       // With either version; problems with its keys are reported elsewhere.
-      const [v2, v3] = await Promise.all([merchantRefusedByV2(patient), merchantRefusedByV3(patient)])
-      const said = v2 ?? v3
-      return said === undefined ? 'accepted' : { outcome: 'unknown', values: { said } }
+      const [v2, v3] = await Promise.all([merchantRefusedByV2(context), merchantRefusedByV3(context)])
+      const message = v2 ?? v3
+      return message === undefined ? 'accepted' : { outcome: 'unknown', values: { message } }
     }
   }),
 
@@ -113,10 +113,10 @@ export const payV2Checks = [
     needs: ['keys.app-id', 'keys.v2-key', 'pay.merchant'],
     online: true,
     sentences: { unused: UNUSED, ...OTHERS, there: passes('WeChat Pay v2 answers', '微信支付 v2 有响应') },
-    async look (patient) {
-      if (!hasV2(patient)) return 'unused'
+    async run (context) {
+      if (!hasV2(context)) return 'unused'
       try {
-        const answer = await orderQuery(patient, usual(patient))
+        const answer = await orderQuery(context, usual(context))
         return answer.fields?.return_code ? 'there' : refusedBy(answer)
       } catch (error) {
         return lost(error)
@@ -130,13 +130,13 @@ export const payV2Checks = [
     sentences: {
       unused: skips('only v2 can check this without an order: the first order shows whether appId is bound to the merchant', '只有 v2 能在不下单时看出：首次下单即可确认 appId 与商户号是否已绑定'),
       bound: passes('appId is bound to the merchant', 'appId 已与商户号绑定'),
-      unbound: fails('appId is not bound to the merchant: {said}', 'appId 未与商户号绑定：{said}', 'Bind it in pay.weixin.qq.com (Product centre, AppID), and confirm it in mp.weixin.qq.com.', '请在商户平台「产品中心 - AppID 账号管理」发起绑定，并在公众平台确认。')
+      unbound: fails('appId is not bound to the merchant: {message}', 'appId 未与商户号绑定：{message}', 'Bind it in pay.weixin.qq.com (Product centre, AppID), and confirm it in mp.weixin.qq.com.', '请在商户平台「产品中心 - AppID 账号管理」发起绑定，并在公众平台确认。')
     },
-    async look (patient) {
-      if (!hasV2(patient)) return 'unused'
-      const { fields, code, said } = await orderQuery(patient, usual(patient))
-      const isRefused = /^APPID/.test(code) || code === 'MCHID_APPID_ERROR' || (fields?.return_code === 'FAIL' && /appid/i.test(said))
-      return isRefused ? { outcome: 'unbound', values: { said }, ...(code && { wechatCode: code }) } : 'bound'
+    async run (context) {
+      if (!hasV2(context)) return 'unused'
+      const { fields, code, message } = await orderQuery(context, usual(context))
+      const isRefused = /^APPID/.test(code) || code === 'MCHID_APPID_ERROR' || (fields?.return_code === 'FAIL' && /appid/i.test(message))
+      return isRefused ? { outcome: 'unbound', values: { message }, ...(code && { wechatCode: code }) } : 'bound'
     }
   }),
 
@@ -149,12 +149,12 @@ export const payV2Checks = [
       accepted: passes('WeChat Pay accepts the {type} signature', '微信支付接受 {type} 签名'),
       wrong: fails('WeChat Pay refuses the {type} signature', '{type} 签名被拒', 'merchant.v2.apiKey is a different key: set it again in pay.weixin.qq.com, Account centre, API security (API key, v2). It is not the APIv3 key.', 'merchant.v2.apiKey 不对：请在商户平台「账户中心 - API 安全」重新设置 APIv2 密钥（与 APIv3 密钥不同）。')
     },
-    async look (patient) {
-      if (!hasV2(patient)) return 'unused'
-      const answer = await orderQuery(patient, usual(patient))
-      const values = { type: usual(patient) }
+    async run (context) {
+      if (!hasV2(context)) return 'unused'
+      const answer = await orderQuery(context, usual(context))
+      const values = { type: usual(context) }
       if (NOT_FOUND.has(answer.code)) return { outcome: 'accepted', values, wechatCode: answer.code }
-      return SIGNATURE.test(answer.said) || /^SIGN_?ERROR$/.test(answer.code) ? { outcome: 'wrong', values } : refusedBy(answer)
+      return SIGNATURE.test(answer.message) || /^SIGN_?ERROR$/.test(answer.code) ? { outcome: 'wrong', values } : refusedBy(answer)
     }
   }),
 
@@ -167,13 +167,13 @@ export const payV2Checks = [
       accepted: passes('WeChat Pay accepts the {type} signature, too', '微信支付也接受 {type} 签名'),
       wrong: warns('WeChat Pay refuses the {type} signature', '{type} 签名被拒', 'Orders use the other signature type, but some calls accept only this one: ask WeChat Pay\'s support.', '下单用的是另一种签名，但部分接口只接受这一种，请联系微信支付客服。')
     },
-    async look (patient) {
-      if (!hasV2(patient)) return 'unused'
+    async run (context) {
+      if (!hasV2(context)) return 'unused'
       try {
-        const answer = await orderQuery(patient, other(patient))
-        const values = { type: other(patient) }
+        const answer = await orderQuery(context, other(context))
+        const values = { type: other(context) }
         if (NOT_FOUND.has(answer.code)) return { outcome: 'accepted', values, wechatCode: answer.code }
-        return SIGNATURE.test(answer.said) ? { outcome: 'wrong', values } : refusedBy(answer)
+        return SIGNATURE.test(answer.message) ? { outcome: 'wrong', values } : refusedBy(answer)
       } catch (error) {
         return lost(error)
       }
@@ -188,10 +188,10 @@ export const payV2Checks = [
       verified: passes('answers are verified with apiKey', '已用 apiKey 验证回复'),
       false: fails('the answer\'s signature is missing or wrong', '回复缺少签名或验签失败', 'Something in between changes answers: check proxies.', '中间设备改动了回复，请检查代理。')
     },
-    async look (patient) {
-      if (!hasV2(patient)) return 'unused'
-      const { fields } = await orderQuery(patient, usual(patient))
-      return fields && verifyV2(fields, merchantOf(patient).apiKey, usual(patient)) ? 'verified' : 'false'
+    async run (context) {
+      if (!hasV2(context)) return 'unused'
+      const { fields } = await orderQuery(context, usual(context))
+      return fields && verifyV2(fields, merchantOf(context).apiKey, usual(context)) ? 'verified' : 'false'
     }
   }),
 
@@ -203,20 +203,20 @@ export const payV2Checks = [
       none: skips('no client certificate is configured: v2 refunds and reversals require one', '未配置客户端证书：v2 的退款与撤销需要它'),
       ...OTHERS,
       accepted: passes('WeChat Pay accepts the client certificate', '微信支付接受客户端证书'),
-      wrong: fails('WeChat Pay does not accept the client certificate: {said}', '微信支付不接受该客户端证书：{said}', 'It was replaced, or belongs to another merchant: download it again from pay.weixin.qq.com, Account centre, API security.', '证书可能已更换，或属于其他商户号：请在商户平台「账户中心 - API 安全」重新下载。')
+      wrong: fails('WeChat Pay does not accept the client certificate: {message}', '微信支付不接受该客户端证书：{message}', 'It was replaced, or belongs to another merchant: download it again from pay.weixin.qq.com, Account centre, API security.', '证书可能已更换，或属于其他商户号：请在商户平台「账户中心 - API 安全」重新下载。')
     },
-    async look (patient) {
-      if (!hasV2(patient)) return 'unused'
-      const { shown } = clientCertificate(patient)
+    async run (context) {
+      if (!hasV2(context)) return 'unused'
+      const { shown } = clientCertificate(context)
       if (!shown) return 'none'
       const path = '/mmpaymkttransfers/gettransferinfo'
       try {
         // Queries a transfer that cannot exist; like all calls of this kind it is signed with MD5.
-        const answer = await ask(patient, path, { appid: patient.options.appId ?? '', mch_id: merchantOf(patient).mchId, partner_trade_no: `DOCTOR${nonce().slice(0, 20)}` }, 'MD5', patient.httpWith(shown))
-        const { status, fields, code, said } = answer
-        if (!fields) return status === 400 ? { outcome: 'wrong', values: { said: `HTTP ${status}` } } : refusedBy(answer)
+        const answer = await ask(context, path, { appid: context.options.appId ?? '', mch_id: merchantOf(context).mchId, partner_trade_no: `DOCTOR${nonce().slice(0, 20)}` }, 'MD5', context.httpWith(shown))
+        const { status, fields, code, message } = answer
+        if (!fields) return status === 400 ? { outcome: 'wrong', values: { message: `HTTP ${status}` } } : refusedBy(answer)
         // Any other error is fine: a refused certificate has its own error.
-        return /^(?:CA|CERT)_ERROR$/.test(code) || /证书/.test(said) ? { outcome: 'wrong', values: { said }, ...(code && { wechatCode: code }) } : 'accepted'
+        return /^(?:CA|CERT)_ERROR$/.test(code) || /证书/.test(message) ? { outcome: 'wrong', values: { message }, ...(code && { wechatCode: code }) } : 'accepted'
       } catch (error) {
         return lost(error)
       }
@@ -229,6 +229,6 @@ export const payV2Checks = [
       off: passes('payments are real', '使用正式环境'),
       on: warns('merchant.v2.sandbox is on: orders cannot really be paid', 'merchant.v2.sandbox 已开启：订单无法真正支付', 'Remove it to go live.', '上线前请去掉。')
     },
-    look: ({ options: { merchant } }) => !merchant?.v2 ? 'unused' : merchant.v2.sandbox ? 'on' : 'off'
+    run: ({ options: { merchant } }) => !merchant?.v2 ? 'unused' : merchant.v2.sandbox ? 'on' : 'off'
   })
 ]

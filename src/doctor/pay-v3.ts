@@ -12,8 +12,8 @@ import type { EncryptedResource } from '../pay/v3/resource.ts'
 import { authorization } from '../pay/v3/sign.ts'
 import { WechatNetworkError } from '../errors.ts'
 import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
-import type { Both, Finding } from './check.ts'
-import type { Patient } from './patient.ts'
+import type { Bilingual, Finding } from './check.ts'
+import type { CheckContext } from './context.ts'
 
 interface Answer {
   status: number
@@ -22,13 +22,13 @@ interface Answer {
   /** Undefined if it is not JSON. */
   json: Record<string, unknown> | undefined
   code: string
-  said: string
+  message: string
   requestId: string | undefined
 }
 
-const hasV3 = ({ options: { merchant } }: Patient) => merchant?.v3 !== undefined
+const hasV3 = ({ options: { merchant } }: CheckContext) => merchant?.v3 !== undefined
 
-function merchantOf ({ options: { merchant }, endpoints }: Patient): CheckedV3 {
+function merchantOf ({ options: { merchant }, endpoints }: CheckContext): CheckedV3 {
   // Only this version's keys: the other version has its own checks.
   const { notifyUrl: _notAskedFor, v2: _otherVersion, ...rest } = merchant as NonNullable<typeof merchant>
   return checkMerchant(rest, endpoints.pay).v3 as CheckedV3
@@ -37,13 +37,13 @@ function merchantOf ({ options: { merchant }, endpoints }: Patient): CheckedV3 {
 /** A random number that no order has. */
 const impossible = () => `DOCTOR-${nonce().slice(0, 20)}`
 
-async function ask (patient: Patient, path: string, query: Record<string, string> = {}): Promise<Answer> {
-  const merchant = merchantOf(patient)
+async function ask (context: CheckContext, path: string, query: Record<string, string> = {}): Promise<Answer> {
+  const merchant = merchantOf(context)
   const call = { path, ...(Object.keys(query).length > 0 && { query }) }
-  const { status, headers, body: bytes } = await patient.http({
+  const { status, headers, body: bytes } = await context.http({
     name: path,
     method: 'GET',
-    bases: [patient.endpoints.pay, patient.endpoints.payBackup],
+    bases: [context.endpoints.pay, context.endpoints.payBackup],
     ...call,
     repeatable: true,
     headers: { accept: 'application/json', ...(merchant.publicKeyId && { 'wechatpay-serial': merchant.publicKeyId }) },
@@ -54,41 +54,41 @@ async function ask (patient: Patient, path: string, query: Record<string, string
     const value: unknown = JSON.parse(bytes.toString())
     if (value !== null && typeof value === 'object') json = value as Answer['json']
   } catch { /* HTML, or nothing */ }
-  return { status, headers, bytes, json, code: String(json?.code ?? '').replace(/[^\w-]/g, ''), said: String(json?.message ?? ''), requestId: headers['request-id'] }
+  return { status, headers, bytes, json, code: String(json?.code ?? '').replace(/[^\w-]/g, ''), message: String(json?.message ?? ''), requestId: headers['request-id'] }
 }
 
 /** A failed call without a more specific result. */
 const OTHERS = {
-  refused: fails('WeChat Pay refused: {code} {said}', '微信支付拒绝：{code} {said}', 'Look up the code in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
+  refused: fails('WeChat Pay refused: {code} {message}', '微信支付拒绝：{code} {message}', 'Look up the code in docs/errors.md.', '请在 docs/zh-CN/errors.md 中查阅该错误码。'),
   foreign: fails('answered with HTTP {status}, but not with JSON: that is not WeChat Pay', '回复为 HTTP {status} 且不是 JSON：对端不是微信支付', 'A proxy or a firewall answers instead of WeChat Pay.', '可能是中间的代理或防火墙代答。'),
   lost: fails('no usable answer ({problem})', '没有得到可用的回复（{problem}）', 'Run it again. If the problem persists, something in between answers instead of WeChat Pay or cuts connections.', '请重试；若仍如此，中间可能有设备代答或切断了连接。')
 }
 
 const lost = (error: unknown): Finding<'lost'> => ({ outcome: 'lost', values: { problem: error instanceof WechatNetworkError ? error.reason : (error as Error).message } })
 
-function refusedBy ({ status, json, code, said, requestId }: Answer): Finding<'refused' | 'foreign'> {
+function refusedBy ({ status, json, code, message, requestId }: Answer): Finding<'refused' | 'foreign'> {
   if (!json || code === '') return { outcome: 'foreign', values: { status } }
   const meaning = meaningOfV3(code, requestId)
-  return { outcome: 'refused', values: { code, said }, ...codes({ code, requestId }), ...(meaning && { advice: { en: meaning.advice, zh: meaning.adviceZh } satisfies Both }) }
+  return { outcome: 'refused', values: { code, message }, ...codes({ code, requestId }), ...(meaning && { advice: { en: meaning.advice, zh: meaning.adviceZh } satisfies Bilingual }) }
 }
 
 const codes = ({ code, requestId }: Pick<Answer, 'code' | 'requestId'>) => ({ wechatCode: code, requestId })
 
 const NOT_FOUND = new Set(['ORDER_NOT_EXIST', 'ORDERNOTEXIST', 'RESOURCE_NOT_EXISTS', 'NOT_FOUND', 'NO_STATEMENT_EXIST', 'STATEMENT_CREATING'])
 
-const orderQuery = (patient: Patient) => patient.fact('v3 order query', async () => {
-  const { mchId, subMchId } = merchantOf(patient)
+const orderQuery = (context: CheckContext) => context.fact('v3 order query', async () => {
+  const { mchId, subMchId } = merchantOf(context)
   return subMchId === undefined
-    ? await ask(patient, `/v3/pay/transactions/out-trade-no/${impossible()}`, { mchid: mchId })
-    : await ask(patient, `/v3/pay/partner/transactions/out-trade-no/${impossible()}`, { sp_mchid: mchId, sub_mchid: subMchId })
+    ? await ask(context, `/v3/pay/transactions/out-trade-no/${impossible()}`, { mchid: mchId })
+    : await ask(context, `/v3/pay/partner/transactions/out-trade-no/${impossible()}`, { sp_mchid: mchId, sub_mchid: subMchId })
 })
 
-const certificateList = (patient: Patient) => patient.fact('v3 certificates', async () => await ask(patient, '/v3/certificates'))
+const certificateList = (context: CheckContext) => context.fact('v3 certificates', async () => await ask(context, '/v3/certificates'))
 
 /** WeChat Pay's message if it does not know the merchant; undefined for any other answer, and for none. */
-export async function merchantRefusedByV3 (patient: Patient): Promise<string | undefined> {
-  const answer = hasV3(patient) ? await orderQuery(patient).catch(() => undefined) : undefined
-  return answer && (answer.code === 'MCH_NOT_EXISTS' || (answer.code === 'SIGN_ERROR' && /商户号/.test(answer.said))) ? answer.said : undefined
+export async function merchantRefusedByV3 (context: CheckContext): Promise<string | undefined> {
+  const answer = hasV3(context) ? await orderQuery(context).catch(() => undefined) : undefined
+  return answer && (answer.code === 'MCH_NOT_EXISTS' || (answer.code === 'SIGN_ERROR' && /商户号/.test(answer.message))) ? answer.message : undefined
 }
 
 interface Offered { serial_no?: string, expire_time?: string, encrypt_certificate?: EncryptedResource }
@@ -108,7 +108,7 @@ function opened (offered: readonly Offered[], keys: readonly string[]): Map<stri
   return found
 }
 
-const v3KeysOf = ({ options: { merchant } }: Patient) => [merchant?.v3?.apiV3Key].flat().filter(key => typeof key === 'string')
+const v3KeysOf = ({ options: { merchant } }: CheckContext) => [merchant?.v3?.apiV3Key].flat().filter(key => typeof key === 'string')
 
 /** China's date, some days ago. */
 const chinaDay = (daysAgo: number) => new Date(Date.now() + 8 * 3600_000 - daysAgo * 86_400_000).toISOString().slice(0, 10)
@@ -116,11 +116,11 @@ const chinaDay = (daysAgo: number) => new Date(Date.now() + 8 * 3600_000 - daysA
 const ANSWERED = { needs: ['v3.query'], online: true } as const
 
 /** A query whose correct answer is "not found". */
-async function permitted (patient: Patient, path: string, query: Record<string, string>): Promise<'unused' | 'permitted' | Finding<'refused' | 'foreign' | 'lost'>> {
-  if (!hasV3(patient)) return 'unused'
+async function permitted (context: CheckContext, path: string, query: Record<string, string>): Promise<'unused' | 'permitted' | Finding<'refused' | 'foreign' | 'lost'>> {
+  if (!hasV3(context)) return 'unused'
   try {
-    const { subMchId } = merchantOf(patient)
-    const answer = await ask(patient, path, { ...query, ...(subMchId !== undefined && { sub_mchid: subMchId }) })
+    const { subMchId } = merchantOf(context)
+    const answer = await ask(context, path, { ...query, ...(subMchId !== undefined && { sub_mchid: subMchId }) })
     return NOT_FOUND.has(answer.code) || (answer.status === 200 && answer.json) ? 'permitted' : refusedBy(answer)
   } catch (error) {
     return lost(error)
@@ -138,21 +138,21 @@ export const payV3Checks = [
       serial: fails('WeChat Pay does not know this serial number as the merchant\'s', '微信支付不认识该商户证书序列号', 'The certificate was replaced, or merchant.v3.serialNo belongs to another one: compare it in pay.weixin.qq.com, Account centre, API security.', '证书可能已更换，或 merchant.v3.serialNo 不对：请在商户平台「账户中心 - API 安全」核对。'),
       key: fails('WeChat Pay refuses the signature: the private key does not belong to the serial number', '签名被拒：私钥与证书序列号不配套', 'apiclient_key.pem belongs to a different certificate than merchant.v3.serialNo: take both from the same download.', 'apiclient_key.pem 与 merchant.v3.serialNo 不是同一张证书，请使用同一套文件。'),
       timestamp: fails('WeChat Pay refuses the time in the signature', '签名中的时间被拒', 'This machine\'s clock is more than five minutes off: synchronize it (NTP).', '本机时间偏差超过五分钟，请启用 NTP 校时。'),
-      sign: fails('WeChat Pay refuses the signature: {said}', '签名被拒：{said}', 'Something in between may have changed the Authorization header or the URL.', '中间设备可能改动了 Authorization 头或请求地址。')
+      sign: fails('WeChat Pay refuses the signature: {message}', '签名被拒：{message}', 'Something in between may have changed the Authorization header or the URL.', '中间设备可能改动了 Authorization 头或请求地址。')
     },
-    async look (patient) {
-      if (!hasV3(patient)) return 'unused'
+    async run (context) {
+      if (!hasV3(context)) return 'unused'
       let answer
       try {
-        answer = await orderQuery(patient)
+        answer = await orderQuery(context)
       } catch (error) {
         return lost(error)
       }
-      const { status, json, code, said } = answer
+      const { status, json, code, message } = answer
       if (!json || (status >= 400 && code === '')) return refusedBy(answer)
       if (status !== 401 && code !== 'SIGN_ERROR') return 'accepted'
-      const outcome = /序列号/.test(said) ? 'serial' : /timestamp|时间/.test(said) ? 'timestamp' : /签名/.test(said) ? 'key' : 'sign'
-      return { outcome, values: { said }, ...codes(answer) }
+      const outcome = /序列号/.test(message) ? 'serial' : /timestamp|时间/.test(message) ? 'timestamp' : /签名/.test(message) ? 'key' : 'sign'
+      return { outcome, values: { message }, ...codes(answer) }
     }
   }),
 
@@ -164,9 +164,9 @@ export const payV3Checks = [
       ...OTHERS,
       absent: passes('a query of an unknown order is answered correctly', '查询不存在的订单，得到了预期的答复')
     },
-    async look (patient) {
-      if (!hasV3(patient)) return 'unused'
-      const answer = await orderQuery(patient)
+    async run (context) {
+      if (!hasV3(context)) return 'unused'
+      const answer = await orderQuery(context)
       return NOT_FOUND.has(answer.code) ? { outcome: 'absent', ...codes(answer) } : refusedBy(answer)
     }
   }),
@@ -183,21 +183,21 @@ export const payV3Checks = [
       begun: passes('the switch is in progress: platform certificates and the public key both exist, and the public key signs the answers', '正在切换：平台证书与公钥并存，回复已由公钥签名'),
       waiting: passes('the switch is prepared: the public key exists, but platform certificates still sign the answers', '已配置公钥，但回复仍由平台证书签名：尚未点击「开始更换」')
     },
-    async look (patient) {
-      if (!hasV3(patient)) return 'unused'
+    async run (context) {
+      if (!hasV3(context)) return 'unused'
       let list
       try {
-        list = await certificateList(patient)
+        list = await certificateList(context)
       } catch (error) {
         return lost(error)
       }
-      const { publicKeyId } = merchantOf(patient)
+      const { publicKeyId } = merchantOf(context)
       const offered = offeredIn(list)
       const none = offered.length === 0 && (list.status === 200 || NOT_FOUND.has(list.code) || list.code === 'NOT_ENOUGH')
       if (none && list.json) return publicKeyId ? 'publicKey' : { outcome: 'missing', ...codes(list) }
       if (list.status !== 200) return refusedBy(list)
       if (publicKeyId) {
-        const { headers } = await orderQuery(patient)
+        const { headers } = await orderQuery(context)
         return headers['wechatpay-serial']?.startsWith('PUB_KEY_ID_') ? 'begun' : 'waiting'
       }
       const end = offered.map(({ expire_time: end = '' }) => end).sort().at(-1) ?? ''
@@ -211,15 +211,15 @@ export const payV3Checks = [
     online: true,
     sentences: {
       unused: UNUSED,
-      untold: skips('apiV3Key cannot be checked before the first notification: WeChat Pay sends this merchant nothing else that is encrypted', '该商户只有回调是加密的：收到第一条回调时才能验证 apiV3Key'),
+      unknown: skips('apiV3Key cannot be checked before the first notification: WeChat Pay sends this merchant nothing else that is encrypted', '该商户只有回调是加密的：收到第一条回调时才能验证 apiV3Key'),
       proven: passes('apiV3Key decrypts WeChat Pay\'s certificates', '微信支付加密的证书可用 apiV3Key 解开'),
       wrong: fails('apiV3Key does not decrypt WeChat Pay\'s certificates', 'apiV3Key 解不开微信支付加密的内容', 'It is a different key: set it again in pay.weixin.qq.com, Account centre, API security (APIv3 key). No notification can be read before.', '密钥不对：请在商户平台「账户中心 - API 安全」重新设置 APIv3 密钥；在此之前回调都无法解密。')
     },
-    async look (patient) {
-      if (!hasV3(patient)) return 'unused'
-      const offered = offeredIn(await certificateList(patient))
-      if (offered.length === 0) return 'untold'
-      return opened(offered, v3KeysOf(patient)).size > 0 ? 'proven' : 'wrong'
+    async run (context) {
+      if (!hasV3(context)) return 'unused'
+      const offered = offeredIn(await certificateList(context))
+      if (offered.length === 0) return 'unknown'
+      return opened(offered, v3KeysOf(context)).size > 0 ? 'proven' : 'wrong'
     }
   }),
 
@@ -234,11 +234,11 @@ export const payV3Checks = [
       unknown: fails('the answer is signed with {serial}, which is not configured', '回复由 {serial} 签名，但未配置该密钥', 'Set merchant.v3.publicKeyId and publicKey to WeChat Pay\'s public key of that id (pay.weixin.qq.com, Account centre, API security).', '请把该 ID 对应的微信支付公钥填入 merchant.v3.publicKeyId 与 publicKey（商户平台「账户中心 - API 安全」）。'),
       false: fails('the answer\'s signature is invalid: {serial} is a different key, or the answer was changed on the way', '回复验签失败：{serial} 对应的密钥不对，或回复在途中被改动', 'Download publicKey and publicKeyId again: they may not belong together. Otherwise a proxy changes bodies.', '请确认 merchant.v3.publicKey 与 publicKeyId 配套（重新下载）；否则可能是代理改动了内容。')
     },
-    async look (patient) {
-      if (!hasV3(patient)) return 'unused'
-      const { publicKeyId, publicKey } = merchantOf(patient)
-      const certificates = opened(offeredIn(await certificateList(patient)), v3KeysOf(patient))
-      const { headers, bytes } = await orderQuery(patient)
+    async run (context) {
+      if (!hasV3(context)) return 'unused'
+      const { publicKeyId, publicKey } = merchantOf(context)
+      const certificates = opened(offeredIn(await certificateList(context)), v3KeysOf(context))
+      const { headers, bytes } = await orderQuery(context)
       const serial = String(headers['wechatpay-serial'] ?? '').replace(/[^\w-]/g, '').slice(0, 80)
       const verdict = await judge(headers, bytes, async serial => serial === publicKeyId ? publicKey : certificates.get(serial.toUpperCase())?.publicKey)
       if (verdict === 'unsigned') return 'unsigned'
@@ -251,17 +251,17 @@ export const payV3Checks = [
   check('v3.refunds', {
     ...ANSWERED,
     sentences: { unused: UNUSED, ...OTHERS, permitted: passes('refunds can be queried', '可以查询退款') },
-    look: async patient => await permitted(patient, `/v3/refund/domestic/refunds/${impossible()}`, {})
+    run: async context => await permitted(context, `/v3/refund/domestic/refunds/${impossible()}`, {})
   }),
 
   check('v3.bills', {
     ...ANSWERED,
     sentences: { unused: UNUSED, ...OTHERS, permitted: passes('bills can be requested', '可以获取账单') },
-    look: async patient => await permitted(patient, '/v3/bill/tradebill', { bill_date: chinaDay(2), bill_type: 'ALL' })
+    run: async context => await permitted(context, '/v3/bill/tradebill', { bill_date: chinaDay(2), bill_type: 'ALL' })
   }),
 
   check('v3.ways', {
-    sentences: { unused: UNUSED, untold: skips('the enabled ways to pay cannot be checked without an order: pay one fen with each', '支付产品是否开通，不下单无法得知：请各支付一分钱确认') },
-    look: patient => hasV3(patient) ? 'untold' : 'unused'
+    sentences: { unused: UNUSED, unknown: skips('the enabled ways to pay cannot be checked without an order: pay one fen with each', '支付产品是否开通，不下单无法得知：请各支付一分钱确认') },
+    run: context => hasV3(context) ? 'unknown' : 'unused'
   })
 ]

@@ -1,9 +1,9 @@
 /** Describes a PEM text in both languages, and a certificate's validity. */
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import type { Both, Finding } from './check.ts'
+import type { Bilingual, Finding } from './check.ts'
 
-export interface Kind extends Both { id: string }
+export interface Kind extends Bilingual { id: string }
 
 const kind = (id: string, en: string, zh: string): Kind => ({ id, en, zh })
 

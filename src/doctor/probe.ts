@@ -2,14 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { digestOf, PROBE_HEADER, PROBE_STATUS, readProbeAnswer, signProbe } from '../pay/notify-probe.ts'
 import type { ProbeReport } from '../pay/notify-probe.ts'
-import type { Patient } from './patient.ts'
+import type { CheckContext } from './context.ts'
 import { hit } from './reach.ts'
 import type { Hit } from './reach.ts'
 
-export const notifyUrlOf = ({ options: { merchant } }: Patient): URL | undefined => merchant?.notifyUrl === undefined ? undefined : new URL(merchant.notifyUrl)
+export const notifyUrlOf = ({ options: { merchant } }: CheckContext): URL | undefined => merchant?.notifyUrl === undefined ? undefined : new URL(merchant.notifyUrl)
 
 /** The version of the probe, if the merchant has both. */
-const isV2 = ({ options: { version, merchant } }: Patient): boolean => !merchant?.v3 || (version === 'v2' && merchant.v2 !== undefined)
+const isV2 = ({ options: { version, merchant } }: CheckContext): boolean => !merchant?.v3 || (version === 'v2' && merchant.v2 !== undefined)
 
 /** In WeChat's format; `size`: of the whole body. */
 function v2Notification (size: number): Buffer {
@@ -30,11 +30,11 @@ function v3Notification (size: number): Buffer {
 }
 
 /** With a fake signature. */
-const headersOf = (patient: Patient): Record<string, string> => ({
+const headersOf = (context: CheckContext): Record<string, string> => ({
   'user-agent': 'Mozilla/4.0',
   accept: '*/*',
   pragma: 'no-cache',
-  ...(isV2(patient)
+  ...(isV2(context)
     ? { 'content-type': 'text/xml' }
     : {
         'content-type': 'application/json',
@@ -46,7 +46,7 @@ const headersOf = (patient: Patient): Record<string, string> => ({
 })
 
 /** Headers that a notification requires. */
-export const neededHeaders = (patient: Patient): string[] => Object.keys(headersOf(patient)).filter(name => /^(?:content-type|wechatpay-.*)$/.test(name))
+export const neededHeaders = (context: CheckContext): string[] => Object.keys(headersOf(context)).filter(name => /^(?:content-type|wechatpay-.*)$/.test(name))
 
 /** A documentation address (RFC 5737): a server that believes it believes any forged header. */
 export const MADE_UP_ADDRESS = '203.0.113.77'
@@ -61,17 +61,17 @@ export interface Probed {
 export const USUAL = 2000
 export const LARGE = 60_000
 
-export async function probed (patient: Patient, size: number): Promise<Probed> {
-  return await patient.fact(`probe ${size}`, async () => {
-    const url = notifyUrlOf(patient) as URL
-    const merchant = patient.options.merchant as NonNullable<typeof patient.options.merchant>
-    const body = isV2(patient) ? v2Notification(size) : v3Notification(size)
+export async function probed (context: CheckContext, size: number): Promise<Probed> {
+  return await context.fact(`probe ${size}`, async () => {
+    const url = notifyUrlOf(context) as URL
+    const merchant = context.options.merchant as NonNullable<typeof context.options.merchant>
+    const body = isV2(context) ? v2Notification(size) : v3Notification(size)
     const probe = signProbe(merchant, body)
     const answer = await hit(url, {
       method: 'POST',
       body,
-      ca: patient.settings.ca,
-      headers: { ...headersOf(patient), 'x-forwarded-for': MADE_UP_ADDRESS, [PROBE_HEADER]: probe }
+      ca: context.settings.ca,
+      headers: { ...headersOf(context), 'x-forwarded-for': MADE_UP_ADDRESS, [PROBE_HEADER]: probe }
     })
     const report = 'status' in answer && answer.status === PROBE_STATUS ? readProbeAnswer(merchant, probe, answer.body) : undefined
     return { hit: answer, report, sent: { digest: digestOf(body), length: body.length } }
@@ -79,5 +79,5 @@ export async function probed (patient: Patient, size: number): Promise<Probed> {
 }
 
 /** The report of the typical probe, for further checks. */
-export const usualReport = async (patient: Patient): Promise<ProbeReport | undefined> =>
-  notifyUrlOf(patient) && (await probed(patient, USUAL)).report
+export const usualReport = async (context: CheckContext): Promise<ProbeReport | undefined> =>
+  notifyUrlOf(context) && (await probed(context, USUAL)).report

@@ -10,7 +10,7 @@ import type { DetailedPeerCertificate } from 'node:tls'
 import { secureContextOf } from '../http/agent.ts'
 
 /** Milliseconds per step. */
-const PATIENCE = 10_000
+const TIMEOUT = 10_000
 /** Maximum bytes to read of an answer. */
 const MOST = 64 * 1024
 
@@ -34,7 +34,7 @@ export async function addressesOf (url: URL): Promise<{ addresses: Array<{ addre
 /** Undefined if the connection succeeds; otherwise the system's error code. */
 export async function connectionProblem (url: URL, host = hostOf(url)): Promise<string | undefined> {
   return await new Promise(resolve => {
-    const socket = connectTcp({ host, port: portOf(url), timeout: PATIENCE })
+    const socket = connectTcp({ host, port: portOf(url), timeout: TIMEOUT })
     const end = (problem?: string) => {
       socket.destroy()
       resolve(problem)
@@ -61,7 +61,7 @@ export async function tlsView (url: URL, ca?: Authorities): Promise<TlsView> {
   return await new Promise(resolve => {
     const host = hostOf(url)
     // Not verified here, because the check reports what is wrong; nothing is sent.
-    const socket = connectTls({ host, port: portOf(url), ...(!isIP(host) && { servername: host }), rejectUnauthorized: false, timeout: PATIENCE, ...trusted(ca) })
+    const socket = connectTls({ host, port: portOf(url), ...(!isIP(host) && { servername: host }), rejectUnauthorized: false, timeout: TIMEOUT, ...trusted(ca) })
     const end = (problem: string | undefined) => {
       const chain = chainOf(socket.getPeerCertificate(true))
       const [first, last] = [chain[0], chain.at(-1)]
@@ -108,7 +108,7 @@ export async function hit (url: URL, { method = 'GET', headers = {}, body, ca }:
   const start = performance.now()
   return await new Promise(resolve => {
     const request = url.protocol === 'https:' ? requestHttps : requestHttp
-    const sent = request(url, { method, headers: { ...headers, ...(body && { 'content-length': body.length }) }, agent: false, timeout: PATIENCE, ...(url.protocol === 'https:' && trusted(ca)) }, reply => {
+    const sent = request(url, { method, headers: { ...headers, ...(body && { 'content-length': body.length }) }, agent: false, timeout: TIMEOUT, ...(url.protocol === 'https:' && trusted(ca)) }, reply => {
       const chunks: Buffer[] = []
       let size = 0
       reply.on('data', (chunk: Buffer) => {

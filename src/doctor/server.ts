@@ -2,7 +2,7 @@
 import { WechatNetworkError } from '../errors.ts'
 import { resolveEndpoints } from '../options.ts'
 import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
-import type { Patient } from './patient.ts'
+import type { CheckContext } from './context.ts'
 import { addressesOf, connectionProblem, tlsView } from './reach.ts'
 
 const REAL = resolveEndpoints()
@@ -11,7 +11,7 @@ const WECHAT_HOSTS = new Set(Object.values(REAL).map(base => new URL(base).host)
 export const isWechats = (url: URL) => WECHAT_HOSTS.has(url.host)
 
 /** The WeChat hosts that these options use; the backup host is optional. */
-function hostsOf ({ options: { appSecret, merchant }, endpoints }: Patient): Array<{ url: URL, isStandBy: boolean }> {
+function hostsOf ({ options: { appSecret, merchant }, endpoints }: CheckContext): Array<{ url: URL, isStandBy: boolean }> {
   const bases = [...(appSecret ? [endpoints.api] : []), ...(merchant ? [endpoints.pay, endpoints.payBackup] : [])]
   const seen = new Set<string>()
   return bases.map((base, at) => ({ url: new URL(base), isStandBy: base === endpoints.payBackup && base !== endpoints.pay && at > 0 }))
@@ -19,7 +19,7 @@ function hostsOf ({ options: { appSecret, merchant }, endpoints }: Patient): Arr
 }
 
 /** Through the application's own dispatcher or a proxy: what is behind it cannot be checked from here. */
-const goesAround = ({ options: { http } }: Patient): boolean => http?.dispatcher !== undefined || http?.proxy !== undefined
+const hasCustomRoute = ({ options: { http } }: CheckContext): boolean => http?.dispatcher !== undefined || http?.proxy !== undefined
 
 const AROUND = skips('calls go through http.proxy or http.dispatcher: what is behind it cannot be checked from here', '请求经由 http.proxy 或 http.dispatcher，无法从这里查看其后的情况')
 
@@ -31,9 +31,9 @@ function isProxied ({ hostname }: URL, noProxy = ''): boolean {
 }
 
 /** WeChat's answer to a call without credentials: a refusal with WeChat's Date, and headers that proxies added. */
-async function refusal (patient: Patient): Promise<Readonly<Record<string, string>>> {
-  const { options: { merchant }, endpoints, http } = patient
-  return await patient.fact('refusal', async () => {
+async function refusal (context: CheckContext): Promise<Readonly<Record<string, string>>> {
+  const { options: { merchant }, endpoints, http } = context
+  return await context.fact('refusal', async () => {
     const [base, path] = merchant ? [endpoints.pay, '/v3/certificates'] : [endpoints.api, '/cgi-bin/getcallbackip']
     const { headers } = await http({ name: path, method: 'GET', bases: [base], path, repeatable: true, headers: { accept: 'application/json' } })
     return headers
@@ -52,7 +52,7 @@ export const serverChecks = [
       malformed: fails('endpoints has a value that is not an absolute http(s) base URL', 'endpoints 中有不合法的地址', 'Remove endpoints in production; the emulator prints its own.', '生产环境请省略 endpoints；模拟器会给出自己的地址。'),
       production: fails('NODE_ENV is production, but endpoints.{name} points to {host}', 'NODE_ENV 为 production，但 endpoints.{name} 指向 {host}', 'Remove endpoints in production.', '生产环境请省略 endpoints。')
     },
-    look ({ endpoints, endpointsProblem, env }) {
+    run ({ endpoints, endpointsProblem, env }) {
       if (endpointsProblem) return 'malformed'
       const own = Object.entries(endpoints).find(([, base]) => !isWechats(new URL(base)))
       if (!own) return 'wechat'
@@ -65,7 +65,7 @@ export const serverChecks = [
       on: passes('certificates are verified in this process', '本进程会校验证书'),
       off: warns('NODE_TLS_REJECT_UNAUTHORIZED=0: this process does not verify other connections', 'NODE_TLS_REJECT_UNAUTHORIZED=0：本进程的其他 HTTPS 请求不校验证书', 'Remove it, and set the authority you need as http.ca or in NODE_EXTRA_CA_CERTS. Calls to WeChat are still verified.', '请去掉它，改用 http.ca 或 NODE_EXTRA_CA_CERTS 提供所需的 CA；对微信的请求不受它影响，始终校验。')
     },
-    look: ({ env }) => env.NODE_TLS_REJECT_UNAUTHORIZED === '0' ? 'off' : 'on'
+    run: ({ env }) => env.NODE_TLS_REJECT_UNAUTHORIZED === '0' ? 'off' : 'on'
   }),
 
   check('server.proxy', {
@@ -75,11 +75,11 @@ export const serverChecks = [
       own: passes('calls go through http.dispatcher', '请求经由 http.dispatcher'),
       unused: warns('{name} is set, but calls to WeChat go out directly', '设置了 {name}，但对微信的请求仍直接发出', 'If this machine reaches the internet only through the proxy, set http.proxy; otherwise add WeChat\'s hosts to NO_PROXY.', '若本机只能经代理出网，请设置 http.proxy；否则请把微信域名写入 NO_PROXY。')
     },
-    look (patient) {
-      if (goesAround(patient)) return 'own'
-      const { env } = patient
+    run (context) {
+      if (hasCustomRoute(context)) return 'own'
+      const { env } = context
       const name = PROXY_NAMES.find(name => env[name])
-      const meant = name && hostsOf(patient).some(({ url }) => isProxied(url, env.NO_PROXY ?? env.no_proxy))
+      const meant = name && hostsOf(context).some(({ url }) => isProxied(url, env.NO_PROXY ?? env.no_proxy))
       return meant ? { outcome: 'unused', values: { name } } : 'none'
     }
   }),
@@ -93,9 +93,9 @@ export const serverChecks = [
       found: passes('{count} WeChat host names resolve', '{count} 个微信域名解析正常'),
       lost: fails('{host} does not resolve ({problem})', '{host} 无法解析（{problem}）', 'Check this machine\'s resolver (/etc/resolv.conf, the container\'s DNS).', '请检查本机 DNS（/etc/resolv.conf 或容器的 DNS 设置）。')
     },
-    async look (patient) {
-      if (goesAround(patient)) return 'around'
-      const hosts = hostsOf(patient)
+    async run (context) {
+      if (hasCustomRoute(context)) return 'around'
+      const hosts = hostsOf(context)
       if (hosts.length === 0) return 'unused'
       const found = await Promise.all(hosts.map(async ({ url }) => ({ url, view: await addressesOf(url) })))
       for (const { url, view } of found) if ('problem' in view) return { outcome: 'lost', values: { host: url.hostname, problem: view.problem } }
@@ -113,9 +113,9 @@ export const serverChecks = [
       closed: fails('{host} cannot be reached ({problem})', '{host} 无法连通（{problem}）', 'Check the firewall and the network: port 443 of api.weixin.qq.com and api.mch.weixin.qq.com must be reachable.', '请检查防火墙与出网策略：须放行 api.weixin.qq.com 与 api.mch.weixin.qq.com 的 443 端口。'),
       standBy: warns('WeChat Pay\'s backup host {host} cannot be reached ({problem})', '备用域名 {host} 无法连通（{problem}）', 'Open port 443 to it, too: calls go there if the first host does not answer.', '请一并放行其 443 端口：主域名无响应时会切换过去。')
     },
-    async look (patient) {
-      if (goesAround(patient)) return 'around'
-      const hosts = hostsOf(patient)
+    async run (context) {
+      if (hasCustomRoute(context)) return 'around'
+      const hosts = hostsOf(context)
       if (hosts.length === 0) return 'unused'
       const tried = await Promise.all(hosts.map(async host => ({ ...host, problem: await connectionProblem(host.url) })))
       const closed = tried.find(({ problem, isStandBy }) => problem && !isStandBy) ?? tried.find(({ problem }) => problem)
@@ -134,9 +134,9 @@ export const serverChecks = [
       both: passes('WeChat can be reached over IPv4 and IPv6', 'IPv4 与 IPv6 都可到达微信'),
       broken: warns('{host} has an IPv{family} address, but cannot be reached there ({problem})', '{host} 有 IPv{family} 地址，但无法连通（{problem}）', 'This delays every new connection. Fix or disable IPv{family} on this machine. Keep the IP whitelist in mind: WeChat sees the address that the connection actually uses.', '每次新建连接都会因此变慢。请修复或关闭本机的 IPv{family}；同时注意白名单：微信看到的是实际使用的地址。')
     },
-    async look (patient) {
-      if (goesAround(patient)) return 'around'
-      const hosts = hostsOf(patient)
+    async run (context) {
+      if (hasCustomRoute(context)) return 'around'
+      const hosts = hostsOf(context)
       if (hosts.length === 0) return 'unused'
       let outcome: 'one' | 'both' = 'one'
       for (const { url } of hosts) {
@@ -164,11 +164,11 @@ export const serverChecks = [
       untrusted: fails('{host} presents a certificate that is not trusted ({problem}), issued by {issuer}', '{host} 的证书不受信任（{problem}），签发者：{issuer}', 'If {issuer} is your company\'s proxy, exclude WeChat\'s hosts from interception, or set its authority as http.ca. Otherwise someone is intercepting the connection.', '若 {issuer} 是公司代理：请将微信域名加入例外，或把其 CA 填入 http.ca；否则可能有人劫持连接。'),
       broken: fails('no TLS connection to {host} ({problem})', '无法与 {host} 建立 TLS 连接（{problem}）', 'Check for a firewall that inspects TLS, or a proxy that uses plain HTTP on this port.', '可能是防火墙拦截了 TLS，或该端口上是明文 HTTP 代理。')
     },
-    async look (patient) {
-      if (goesAround(patient)) return 'around'
-      const hosts = hostsOf(patient).filter(({ url, isStandBy }) => url.protocol === 'https:' && !isStandBy)
+    async run (context) {
+      if (hasCustomRoute(context)) return 'around'
+      const hosts = hostsOf(context).filter(({ url, isStandBy }) => url.protocol === 'https:' && !isStandBy)
       if (hosts.length === 0) return 'unused'
-      const views = await Promise.all(hosts.map(async ({ url }) => ({ url, view: await tlsView(url, patient.options.http?.ca) })))
+      const views = await Promise.all(hosts.map(async ({ url }) => ({ url, view: await tlsView(url, context.options.http?.ca) })))
       for (const { url, view: { problem, issuer } } of views) {
         if (problem) return { outcome: issuer === '' ? 'broken' : 'untrusted', values: { host: url.host, problem, issuer } }
       }
@@ -189,11 +189,11 @@ export const serverChecks = [
       silent: skips('the answer has no Date', '回复中没有 Date 头'),
       lost: fails('no usable answer to a call without credentials ({problem})', '不带凭证的请求没有得到可用的回复（{problem}）', 'The connection works, but WeChat does not answer: check proxies and firewalls.', '连接已建立，但对端不像微信：请检查中间的代理与防火墙。')
     },
-    async look (patient) {
-      if (hostsOf(patient).length === 0) return 'unused'
+    async run (context) {
+      if (hostsOf(context).length === 0) return 'unused'
       let headers
       try {
-        headers = await refusal(patient)
+        headers = await refusal(context)
       } catch (error) {
         return { outcome: 'lost', values: { problem: error instanceof WechatNetworkError ? error.reason : (error as Error).name } }
       }
@@ -213,9 +213,9 @@ export const serverChecks = [
       nobody: passes('WeChat\'s answers have no proxy headers', '微信的回复中没有代理的痕迹'),
       proxy: warns('there is a proxy: WeChat\'s answer has the header {name}', '中间有代理：微信的回复带有 {name} 头', 'Make sure that it neither caches nor changes bodies: signatures cover every byte.', '请确认它不缓存也不改动内容：签名精确到每个字节。')
     },
-    async look (patient) {
-      if (hostsOf(patient).length === 0) return 'unused'
-      const headers = await refusal(patient)
+    async run (context) {
+      if (hostsOf(context).length === 0) return 'unused'
+      const headers = await refusal(context)
       const name = ['via', 'x-cache', 'x-squid-error', 'proxy-agent', 'x-proxy-id'].find(name => headers[name] !== undefined)
       return name ? { outcome: 'proxy', values: { name } } : 'nobody'
     }

@@ -1,4 +1,4 @@
-/** What a mini program's page gets as `encryptedData`: AES-128-CBC under the session key. WeChat's document "Encrypted open data". */
+/** Decrypts a mini program page's `encryptedData`: AES-128-CBC with the session key. WeChat's documentation "Encrypted open data". */
 import { createDecipheriv } from 'node:crypto'
 import { WechatError, WechatInputError } from '../errors.ts'
 import { parseJson } from '../json.ts'
@@ -6,32 +6,32 @@ import { requireSessionKey } from './session-key.ts'
 
 export interface Watermark {
   appid: string
-  /** Seconds since 1970: when the page asked for it. */
+  /** When the page requested the data, in seconds since 1970. */
   timestamp: number
 }
 
 export type OpenData = Record<string, unknown> & { watermark: Watermark }
 
 export interface DecryptOptions {
-  /** Seconds that may lie between the watermark's time and now, either way. Default 300; Infinity: any. */
+  /** Maximum difference between the watermark's time and now, in seconds, either way. Default 300; Infinity: no limit. */
   maxAge?: number
 }
 
 /** Seconds. */
 const MAX_AGE = 300
-/** Characters of base64: WeChat's have some hundred. */
+/** Maximum base64 characters: WeChat's data has a few hundred. */
 const LONGEST = 64 * 1024
 
-/** One word for all of it: the answer must not show how far a forged ciphertext got. */
-const undecipherable = () => new WechatError('WECHAT_DECRYPT', 'data cannot be read with this session key', {
+/** The same error for every failure: it must not reveal how far a forged ciphertext was processed (padding oracle). */
+const undecipherable = () => new WechatError('WECHAT_DECRYPT', 'data cannot be decrypted with this session key', {
   statusCode: 400,
-  advice: 'The session key is another session\'s: wx.login makes a new one. Call wx.checkSession before the page asks for the data, and wx.login, if need be, before it and not after.',
+  advice: 'The session key belongs to another session, because wx.login creates a new one. Call wx.checkSession, and wx.login if it fails, before the page requests the data, not after.',
   adviceZh: 'session_key 与加密数据不匹配：wx.login 会更新 session_key。页面取数据前先 wx.checkSession，必要时先登录再取，不要取完再登录。'
 })
 
 /**
- * @throws WechatInputError for what is malformed; WechatError `WECHAT_DECRYPT` (400) for what is of another session, another
- * mini program, or out of its time
+ * @throws WechatInputError if a value is malformed; WechatError `WECHAT_DECRYPT` (400) if the data is from another session or
+ * another mini program, or too old
  */
 export function decryptOpenData<T extends object = OpenData> (appId: string, sessionKey: string, iv: string, data: string, { maxAge = MAX_AGE }: DecryptOptions = {}): T & { watermark: Watermark } {
   const key = Buffer.from(requireSessionKey(sessionKey), 'base64')
@@ -44,8 +44,8 @@ export function decryptOpenData<T extends object = OpenData> (appId: string, ses
   const found = read(key, Buffer.from(iv, 'base64'), bytes)
   if (found === undefined) throw undecipherable()
   const { appid, timestamp } = found.watermark
-  if (appid !== appId) throw new WechatError('WECHAT_DECRYPT', 'data is another mini program\'s', { statusCode: 400 })
-  if (Math.abs(Date.now() / 1000 - timestamp) > maxAge) throw new WechatError('WECHAT_DECRYPT', `data is not of the last ${maxAge} seconds: ask the page for it anew`, { statusCode: 400 })
+  if (appid !== appId) throw new WechatError('WECHAT_DECRYPT', 'data is from another mini program', { statusCode: 400 })
+  if (Math.abs(Date.now() / 1000 - timestamp) > maxAge) throw new WechatError('WECHAT_DECRYPT', `data is older than ${maxAge} seconds: the page must request it again`, { statusCode: 400 })
   return found as unknown as T & { watermark: Watermark }
 }
 

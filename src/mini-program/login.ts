@@ -1,4 +1,4 @@
-/** Who the visitor of a mini program is: a code of `wx.login` for an openid and a session key. WeChat's document code2Session. */
+/** Mini program login: exchanges a `wx.login` code for an openid and a session key. WeChat's documentation of code2Session. */
 import { WechatConfigError, WechatInputError, WechatReplyError } from '../errors.ts'
 import type { Api } from '../official-account/api.ts'
 import { isCode, OPENID } from '../official-account/oauth.ts'
@@ -7,21 +7,21 @@ import { isSessionKey } from './session-key.ts'
 
 export interface MiniProgramSession {
   openid: string
-  /** Where the mini program is bound to an Open Platform account. */
+  /** If the mini program is bound to an Open Platform account. */
   unionid?: string
-  /** WeChat's key of this session, base64. It is there, but stays out of JSON: the page must never have it. */
+  /** The session key, base64. Not enumerable, so it stays out of JSON: the page must never get it. */
   readonly sessionKey: string
 }
 
 /**
- * Gives the session for a code of `wx.login` in the place of WeChat's jscode2session, which needs the appSecret: the Open
- * Platform does it on behalf of a mini program. A code works once: it is asked once for each.
+ * Exchanges a `wx.login` code instead of WeChat's jscode2session, which needs the appSecret. The Open Platform does this on
+ * behalf of a mini program. Called once per code, because a code works once.
  */
 export type SessionProvider = (code: string) => Promise<{ openid: string, sessionKey: string, unionid?: string | undefined }>
 
 export interface LoginParts {
   appId: string
-  /** Undefined with `sessionProvider`, or where nobody logs in. */
+  /** Undefined with `sessionProvider`, or if no logins are needed. */
   appSecret: string | undefined
   sessionProvider: SessionProvider | undefined
   api: Api
@@ -36,20 +36,20 @@ export async function redeemLoginCode ({ appId, appSecret, sessionProvider, api 
     const { openid, sessionKey, unionid } = await askProvider('sessionProvider', () => sessionProvider(code))
     return asSession('sessionProvider', openid, sessionKey, unionid)
   }
-  if (appSecret === undefined) throw new WechatConfigError('appSecret', 'is required for logins of a mini program, unless sessionProvider is given')
-  // Not repeatable: a code works once, and a repeat of a call that got through would only say "been used".
+  if (appSecret === undefined) throw new WechatConfigError('appSecret', 'is required for mini program logins, unless sessionProvider is given')
+  // Not repeatable: a code works once, so repeating a successful call would only return "code been used".
   const answer = await api.json({ path: PATH, query: { appid: appId, secret: appSecret, js_code: code, grant_type: 'authorization_code' }, repeatable: false })
   return asSession(PATH, answer.openid, answer.session_key, answer.unionid)
 }
 
-/** @throws WechatReplyError, naming `what` */
+/** @throws WechatReplyError that names `what` */
 export function asSession (what: string, openid: unknown, sessionKey: unknown, unionid: unknown): MiniProgramSession {
   if (typeof openid !== 'string' || !OPENID.test(openid)) throw new WechatReplyError(what, 'the answer has no usable openid')
   if (!isSessionKey(sessionKey)) throw new WechatReplyError(what, 'the answer has no usable session_key')
   return withSessionKey({ openid, ...(typeof unionid === 'string' && unionid !== '' && { unionid }) }, sessionKey)
 }
 
-/** Where JSON, logs and copies do not see it. */
+/** Not enumerable: invisible to JSON, logs and copies. */
 export function withSessionKey (visitor: Omit<MiniProgramSession, 'sessionKey'>, sessionKey: string): MiniProgramSession {
   return Object.defineProperty(visitor, 'sessionKey', { value: sessionKey, enumerable: false }) as MiniProgramSession
 }

@@ -1,4 +1,4 @@
-/** What a mini program's server asks of WeChat: who the visitor is, their phone number, codes, and what was shipped. */
+/** WeChat's server APIs for a mini program: login, phone number, codes, and shipping. */
 import { WechatApiError, WechatInputError, WechatReplyError } from '../errors.ts'
 import { createHttp } from '../http/http.ts'
 import { checkCoreOptions } from '../option-shapes.ts'
@@ -18,48 +18,48 @@ import { createShipping } from './shipping.ts'
 import type { Shipping } from './shipping.ts'
 
 export interface MiniProgramOptions extends AccessTokenOptions {
-  /** Instead of WeChat's jscode2session, which needs `appSecret`. */
+  /** Replaces WeChat's jscode2session, which needs `appSecret`. */
   sessionProvider?: SessionProvider
-  /** Whose orders `shipping` names by `outTradeNo`. */
+  /** The merchant of the orders that `shipping` identifies by `outTradeNo`. */
   merchant?: { mchId: string }
 }
 
 export interface PhoneNumber {
-  /** With the country's code where it is a foreign one. */
+  /** With the country code for foreign numbers. */
   phoneNumber: string
   purePhoneNumber: string
-  /** Such as 86. */
+  /** For example `86`. */
   countryCode: string
 }
 
 export interface WechatMiniProgram {
   readonly appId: string
   /**
-   * Redeems a code of `wx.login`: it works once, for five minutes.
+   * Redeems a `wx.login` code. It works once, for five minutes.
    * @throws WechatApiError 40029, 40163, 40226 (403), 45011 (503), -1 (502); WechatInputError; WechatReplyError; WechatNetworkError
    */
   login (code: string): Promise<MiniProgramSession>
-  /** Whether this is still the visitor's session key. */
+  /** Whether this is still the visitor's valid session key. */
   checkSession (session: { openid: string, sessionKey: string }): Promise<boolean>
-  /** Redeems a code of the button `open-type="getPhoneNumber"`, which is not one of `wx.login`. @throws WechatApiError 40029 (403) */
+  /** Redeems a code of the button `open-type="getPhoneNumber"` (not a `wx.login` code). @throws WechatApiError 40029 (403) */
   phoneNumber (code: string): Promise<PhoneNumber>
   /**
-   * Reads `encryptedData` of the page. The watermark must be this mini program's, and within `maxAge` seconds of now (default 300).
+   * Decrypts the page's `encryptedData`. Its watermark must be from this mini program, and within `maxAge` seconds of now (default 300).
    * @throws WechatInputError; WechatError `WECHAT_DECRYPT` (400)
    */
   decrypt<T extends object = OpenData> (sessionKey: string, iv: string, data: string, options?: DecryptOptions): T & { watermark: Watermark }
-  /** A mini program code, as a picture. */
+  /** Creates a mini program code image. */
   code (wanted: CodeRequest): Promise<CodePicture>
-  /** What was shipped, without which WeChat withholds the money. */
+  /** Reports shipping: WeChat withholds the money until then. */
   readonly shipping: Shipping
-  /** Without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
+  /** Only needed without Fastify, at the end of a script or worker: closes the connections to WeChat that no other client of the process shares. */
   disconnect (): Promise<void>
 }
 
 const PHONE = '/wxa/business/getuserphonenumber'
 const NOT_THE_KEY = '87009'
 
-/** `shared`: the account's token, where there is one already. @throws WechatConfigError naming the option that is missing or wrong */
+/** `shared`: the account's existing token client. @throws WechatConfigError that names the missing or wrong option */
 export function createMiniProgram (options: MiniProgramOptions, shared?: WechatToken): WechatMiniProgram {
   checkCoreOptions(options)
   const token = shared ?? createAccessToken(options)
@@ -89,7 +89,7 @@ export function createMiniProgram (options: MiniProgramOptions, shared?: WechatT
     },
 
     async phoneNumber (code) {
-      if (!isCode(code)) throw new WechatInputError('code', 'is not a code of the phone number button')
+      if (!isCode(code)) throw new WechatInputError('code', 'must be a code from the phone number button')
       const { phone_info: info } = await token.request<{ phone_info?: Record<string, unknown> }>(PHONE, { json: { code } })
       const { phoneNumber, purePhoneNumber, countryCode } = info ?? {}
       if (typeof phoneNumber !== 'string' || typeof purePhoneNumber !== 'string') throw new WechatReplyError(PHONE, 'the answer has no phone number')

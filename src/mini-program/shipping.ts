@@ -1,43 +1,43 @@
 /**
- * What a mini program's shop tells WeChat of what it has shipped: until then WeChat withholds the money. WeChat's
- * documents uploadShippingInfo and getOrder.
+ * Reports a mini program order's shipping to WeChat, which withholds the money until then. WeChat's
+ * documentation of uploadShippingInfo and getOrder.
  */
 import { WechatApiError, WechatInputError, WechatReplyError } from '../errors.ts'
 import type { WechatToken } from '../official-account/access-token.ts'
 import { OPENID } from '../official-account/oauth.ts'
 
-/** Which payment: by WeChat Pay's number, or by the merchant's own. */
+/** Identifies the payment by WeChat Pay's number or by the merchant's. */
 export type ShippedOrder =
   | { transactionId: string }
   | { outTradeNo: string, /** Default: `merchant.mchId` of the account. */ mchId?: string }
 
 export interface Parcel {
-  /** What is in it: 1 to 120 characters. */
+  /** The content: 1 to 120 characters. */
   description: string
-  /** `express`: required, 1 to 128 characters. */
+  /** Required for `express`: 1 to 128 characters. */
   trackingNo?: string
-  /** `express`: required: WeChat's code of the carrier (get_delivery_list), such as SF. `local`: its name. */
+  /** Required for `express`: WeChat's carrier code (get_delivery_list), such as SF. `local`: the courier's name. */
   carrier?: string
-  /** Of the sender, masked: the last four digits stay. SF wants this one or the receiver's. */
+  /** The sender's phone number, masked except for the last four digits. SF requires this or `receiverContact`. */
   senderContact?: string
-  /** Of the receiver, masked likewise. */
+  /** The receiver's phone number, masked the same way. */
   receiverContact?: string
 }
 
 export type Shipment = ShippedOrder & {
-  /** Who paid, under the mini program's appId. */
+  /** The payer's openid under the mini program's appId. */
   openid: string
-  /** How it goes: by a carrier, by a courier in town, not at all (a service, a top-up), or fetched by the buyer. */
+  /** `express`: by a carrier; `local`: by a local courier; `virtual`: nothing to ship (a service, a top-up); `pickup`: collected by the buyer. */
   by: 'express' | 'local' | 'virtual' | 'pickup'
-  /** One; or, by `express`, up to 15 with `complete`. */
+  /** One parcel; for `express` with `complete`, up to 15. */
   parcels: Parcel[]
-  /** The order goes in several parcels: whether these are all. Leave out where one parcel is all. */
+  /** For an order in several parcels: whether all parcels are included. Omit for a single parcel. */
   complete?: boolean
-  /** When it was shipped; of two uploads the later one counts. Default: now. */
+  /** The time of shipping; of two uploads, the one with the later time counts. Default: now. */
   at?: Date
 }
 
-/** `withheld`: paid and received, and WeChat keeps the money for now. */
+/** `withheld`: paid and received, but WeChat still withholds the money. */
 export type ShippingState = 'unshipped' | 'shipped' | 'received' | 'finished' | 'refunded' | 'withheld'
 
 export interface ShippingStatus {
@@ -48,18 +48,18 @@ export interface ShippingStatus {
   /** Integer fen. */
   amount: number
   paidAt: Date
-  /** All of it is shipped. */
+  /** Everything is shipped. */
   complete: boolean
   inComplaint: boolean
   parcels: Array<{ description: string, trackingNo: string, carrier: string }>
-  /** WeChat's own fields, as received. */
+  /** WeChat's fields, as received. */
   raw: Readonly<Record<string, unknown>>
 }
 
 export interface Shipping {
   /**
-   * The same again is no error. @throws WechatInputError; WechatApiError 10060001 (retryable: WeChat does not know a payment
-   * in its first seconds), 10060003, 10060004, 10060031 and others
+   * Repeating an upload is not an error. @throws WechatInputError; WechatApiError 10060001 (retryable: WeChat does not know a
+   * payment in its first seconds), 10060003, 10060004, 10060031 and others
    */
   upload (shipment: Shipment): Promise<void>
   query (order: ShippedOrder): Promise<ShippingStatus>
@@ -67,9 +67,9 @@ export interface Shipping {
 
 const WAYS = { express: 1, local: 2, virtual: 3, pickup: 4 } as const
 const STATES: Readonly<Record<number, ShippingState>> = { 1: 'unshipped', 2: 'shipped', 3: 'received', 4: 'finished', 5: 'refunded', 6: 'withheld' }
-/** Parcels of one order. */
+/** Maximum parcels per order. */
 const MOST = 15
-/** What WeChat has is what was sent. */
+/** WeChat's code for an upload identical to the previous one. */
 const UNCHANGED = '10060023'
 
 const UPLOAD = '/wxa/sec/order/upload_shipping_info'
@@ -78,17 +78,17 @@ const QUERY = '/wxa/sec/order/get_order'
 const text = (value: unknown) => typeof value === 'string' ? value : ''
 const object = (value: unknown) => (value !== null && typeof value === 'object' ? value : {}) as Record<string, unknown>
 
-/** `mchId`: of the account, for orders that are named by the merchant's number. */
+/** `mchId`: the account's merchant, for orders identified by `outTradeNo`. */
 export function createShipping (token: Pick<WechatToken, 'request'>, mchId: string | undefined): Shipping {
   function named (order: ShippedOrder): { transaction: string } | { mchId: string, number: string } {
     if (typeof order !== 'object' || order === null) throw new WechatInputError('order', 'must be { transactionId } or { outTradeNo }')
     if ('transactionId' in order) {
-      if (!/^[0-9A-Za-z]{1,64}$/.test(order.transactionId)) throw new WechatInputError('transactionId', 'must be WeChat Pay\'s number of the payment')
+      if (!/^[0-9A-Za-z]{1,64}$/.test(order.transactionId)) throw new WechatInputError('transactionId', 'must be WeChat Pay\'s transaction_id')
       return { transaction: order.transactionId }
     }
     if (!/^[0-9A-Za-z_\-|*@]{1,32}$/.test(order.outTradeNo)) throw new WechatInputError('outTradeNo', 'must be 1 to 32 of 0-9 A-Z a-z _ - | * @')
     const merchant = order.mchId ?? mchId
-    if (typeof merchant !== 'string' || !/^\d{1,32}$/.test(merchant)) throw new WechatInputError('mchId', 'is required with outTradeNo where the account has no merchant')
+    if (typeof merchant !== 'string' || !/^\d{1,32}$/.test(merchant)) throw new WechatInputError('mchId', 'is required with outTradeNo if the account has no merchant')
     return { mchId: merchant, number: order.outTradeNo }
   }
 
@@ -99,8 +99,8 @@ export function createShipping (token: Pick<WechatToken, 'request'>, mchId: stri
       if (typeof openid !== 'string' || !OPENID.test(openid)) throw new WechatInputError('openid', 'must be the payer\'s openid')
       if (!Object.hasOwn(WAYS, by)) throw new WechatInputError('by', `must be ${Object.keys(WAYS).join(', ')}`)
       if (!Array.isArray(parcels) || parcels.length === 0 || parcels.length > MOST) throw new WechatInputError('parcels', `must be a list of 1 to ${MOST}`)
-      if (complete === undefined && parcels.length > 1) throw new WechatInputError('complete', 'must say whether these parcels are all')
-      if (complete !== undefined && by !== 'express') throw new WechatInputError('complete', 'is for parcels by express alone')
+      if (complete === undefined && parcels.length > 1) throw new WechatInputError('complete', 'must be a boolean: whether all parcels are included')
+      if (complete !== undefined && by !== 'express') throw new WechatInputError('complete', 'is only allowed for express')
       if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw new WechatInputError('at', 'must be a Date')
       try {
         await token.request(UPLOAD, {
@@ -123,8 +123,8 @@ export function createShipping (token: Pick<WechatToken, 'request'>, mchId: stri
       const which = named(order)
       const answer = await token.request(QUERY, { json: 'transaction' in which ? { transaction_id: which.transaction } : { merchant_id: which.mchId, merchant_trade_no: which.number } })
       const raw = object(answer.order)
-      const isIt = 'transaction' in which ? raw.transaction_id === which.transaction : raw.merchant_trade_no === which.number && raw.merchant_id === which.mchId
-      if (!isIt) throw new WechatReplyError(QUERY, 'the answer is about another order')
+      const isSameOrder = 'transaction' in which ? raw.transaction_id === which.transaction : raw.merchant_trade_no === which.number && raw.merchant_id === which.mchId
+      if (!isSameOrder) throw new WechatReplyError(QUERY, 'the answer is about another order')
       return asStatus(raw)
     }
   }
@@ -132,20 +132,20 @@ export function createShipping (token: Pick<WechatToken, 'request'>, mchId: stri
 
 function parcelOf ({ description, trackingNo, carrier, senderContact, receiverContact }: Parcel, by: Shipment['by'], name: string): object {
   if (typeof description !== 'string' || description.trim() === '' || [...description].length > 120) throw new WechatInputError(`${name}.description`, 'must have 1 to 120 characters')
-  if (by === 'express' && (typeof trackingNo !== 'string' || trackingNo === '' || trackingNo.length > 128)) throw new WechatInputError(`${name}.trackingNo`, 'is required by express: 1 to 128 characters')
-  if (by === 'express' && (typeof carrier !== 'string' || carrier === '' || carrier.length > 128)) throw new WechatInputError(`${name}.carrier`, 'is required by express: WeChat\'s code of the carrier')
-  if (carrier === 'SF' && !senderContact && !receiverContact) throw new WechatInputError(`${name}.receiverContact`, 'or senderContact is required by SF, masked: 189****1234')
+  if (by === 'express' && (typeof trackingNo !== 'string' || trackingNo === '' || trackingNo.length > 128)) throw new WechatInputError(`${name}.trackingNo`, 'is required for express: 1 to 128 characters')
+  if (by === 'express' && (typeof carrier !== 'string' || carrier === '' || carrier.length > 128)) throw new WechatInputError(`${name}.carrier`, 'is required for express: WeChat\'s carrier code')
+  if (carrier === 'SF' && !senderContact && !receiverContact) throw new WechatInputError(`${name}.receiverContact`, 'or senderContact is required for SF, masked: 189****1234')
   const contact = { ...(senderContact && { consignor_contact: senderContact }), ...(receiverContact && { receiver_contact: receiverContact }) }
   return { item_desc: description, ...(trackingNo && { tracking_no: trackingNo }), ...(carrier && { express_company: carrier }), ...(Object.keys(contact).length > 0 && { contact }) }
 }
 
-/** RFC 3339 with milliseconds, in China's zone: of two uploads within a second the later one must count. */
+/** RFC 3339 with milliseconds, in China's time zone: of two uploads within a second, the later one must count. */
 const inChina = (date: Date) => new Date(date.getTime() + 8 * 3600_000).toISOString().replace('Z', '+08:00')
 
 function asStatus (raw: Record<string, unknown>): ShippingStatus {
   const state = STATES[raw.order_state as number]
   const { paid_amount: amount, pay_time: paid } = raw
-  if (state === undefined) throw new WechatReplyError(QUERY, `the order is in the state ${text(String(raw.order_state)).slice(0, 20)}, which is not known here`)
+  if (state === undefined) throw new WechatReplyError(QUERY, `the order has the unknown state ${text(String(raw.order_state)).slice(0, 20)}`)
   if (!Number.isSafeInteger(amount) || !Number.isSafeInteger(paid)) throw new WechatReplyError(QUERY, 'the answer has no usable amount and time')
   const shipping = object(raw.shipping)
   const parcels = Array.isArray(shipping.shipping_list) ? shipping.shipping_list.map(object) : []

@@ -84,13 +84,13 @@ export function createApi (http: Http, base: string): Api {
 function apiError (call: ApiCall, wechatCode: string, errmsg: string): WechatApiError {
   const given = [call.query, call.json].map(part => (part ?? {}) as Record<string, unknown>)
   const secrets = [...given.flatMap(part => SECRET_PARAMS.map(name => part[name])), ...call.secrets ?? []].filter(value => typeof value === 'string')
-  const said = redact(errmsg, secrets)
-  const requestId = /(?:rid|req_id): *([\w-]+)/.exec(said)?.[1]
+  const message = redact(errmsg, secrets)
+  const requestId = /(?:rid|req_id): *([\w-]+)/.exec(message)?.[1]
   const code = wechatCode.replace(/[^\d-]/g, '').slice(0, 10)
-  return new WechatApiError(`${call.path} was refused by WeChat: ${code} ${said}`, {
-    ...errorCode(code, said, call.path),
+  return new WechatApiError(`${call.path} was refused by WeChat: ${code} ${message}`, {
+    ...errorCode(code, message, call.path),
     wechatCode: code,
-    wechatMessage: said,
+    wechatMessage: message,
     ...(requestId && { requestId })
   })
 }

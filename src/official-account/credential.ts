@@ -101,7 +101,7 @@ export function createCredential (parts: CredentialParts): Credential {
   async function fetchForAll (owner: string): Promise<string> {
     try {
       await failures.check()
-      const issued = await issuer.live()
+      const issued = await issuer.issueShared()
       const written = await ask(() => store.complete(key, owner, issued.value, issued.ttl))
       if (written?.answer === false) {
         // The lease was lost: the process that took over has, or will have, a newer value.
@@ -124,7 +124,7 @@ export function createCredential (parts: CredentialParts): Credential {
       throw new WechatError('WECHAT_STORE', `no ${name}: the shared store is unreachable and this process has fetched one less than a minute ago`, { statusCode: 503, fault: 'network', retryable: true })
     }
     try {
-      const issued = await issuer.blind()
+      const issued = await issuer.issueUnshared()
       fetchedAloneAt = clock.now()
       return adopt(issued.value, issued.ttl, false)
     } catch (error) {

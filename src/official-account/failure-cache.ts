@@ -31,7 +31,7 @@ export interface FailureCacheParts {
 export interface FailureCache {
   /** The cached failure, if it has not expired. */
   current (): WechatError | undefined
-  remember (error: unknown, tellOthers: boolean): Promise<void>
+  remember (error: unknown, share: boolean): Promise<void>
   /** @throws WechatApiError if another process got a failure a moment ago that applies to this one, too */
   check (): Promise<void>
   clear (): void
@@ -39,35 +39,35 @@ export interface FailureCache {
 
 export function createFailureCache ({ name, key, secret, store, guard, clock }: FailureCacheParts): FailureCache {
   // A process with an old secret must not block those with the right one.
-  const secretKey = secret === undefined ? undefined : `${key}:${markOf(secret)}`
+  const secretKey = secret === undefined ? undefined : `${key}:${fingerprint(secret)}`
   let failure: { error: WechatError, until: number } | undefined
 
-  async function toldAt (at: string | undefined, verdicts: ReadonlySet<string>) {
-    const told = at === undefined ? undefined : (await guard.ask(() => store.read(at)))?.answer
-    const said = told && verdictIn(told.value, verdicts)
-    return said && { ...said, ttl: told.ttl }
+  async function sharedFailure (at: string | undefined, verdicts: ReadonlySet<string>) {
+    const shared = at === undefined ? undefined : (await guard.ask(() => store.read(at)))?.answer
+    const verdict = shared && verdictIn(shared.value, verdicts)
+    return verdict && { ...verdict, ttl: shared.ttl }
   }
 
   return {
     current: () => failure && clock.now() < failure.until ? failure.error : undefined,
 
-    async remember (error, tellOthers) {
-      // A missing ticket of a third-party platform is not asked of WeChat, and over with its next push.
+    async remember (error, share) {
+      // A missing ticket of a third-party platform is not WeChat's answer, and ends with the next push.
       if (!(error instanceof WechatError) || error === failure?.error || error.code === 'WECHAT_TICKET') return
-      const ms = waitFor(error)
+      const ms = cacheTime(error)
       failure = { error, until: clock.now() + ms }
       const { wechatCode = '', wechatMessage } = error
       const at = ACCOUNT_VERDICTS.has(wechatCode) ? key : SECRET_VERDICTS.has(wechatCode) ? secretKey : undefined
-      if (tellOthers && at !== undefined) await guard.ask(() => store.set(at, JSON.stringify({ wechatCode, wechatMessage }), ms))
+      if (share && at !== undefined) await guard.ask(() => store.set(at, JSON.stringify({ wechatCode, wechatMessage }), ms))
     },
 
     async check () {
-      const [account, ofSecret] = await Promise.all([toldAt(key, ACCOUNT_VERDICTS), toldAt(secretKey, SECRET_VERDICTS)])
-      const told = account ?? ofSecret
-      if (!told) return
-      const { wechatCode, wechatMessage, ttl } = told
+      const [account, ofSecret] = await Promise.all([sharedFailure(key, ACCOUNT_VERDICTS), sharedFailure(secretKey, SECRET_VERDICTS)])
+      const shared = account ?? ofSecret
+      if (!shared) return
+      const { wechatCode, wechatMessage, ttl } = shared
       const error = new WechatApiError(`${name} was refused by WeChat a moment ago: ${wechatCode} ${wechatMessage}`, { ...errorCode(wechatCode), wechatCode, wechatMessage })
-      failure = { error, until: clock.now() + Math.min(ttl, waitFor(error)) }
+      failure = { error, until: clock.now() + Math.min(ttl, cacheTime(error)) }
       throw error
     },
 
@@ -75,7 +75,7 @@ export function createFailureCache ({ name, key, secret, store, guard, clock }: 
   }
 }
 
-function waitFor (error: WechatError): number {
+function cacheTime (error: WechatError): number {
   if (error.wechatCode === '45009') return QUOTA_FOR
   return error instanceof WechatApiError && !error.retryable ? REFUSED_FOR : FAULT_FOR
 }
@@ -90,4 +90,4 @@ function verdictIn (note: string, verdicts: ReadonlySet<string>): { wechatCode: 
 }
 
 /** Identifies a secret without revealing it: 64 bits of an HMAC under it. */
-const markOf = (secret: string) => createHmac('sha256', secret).update('fastify-wechat-pay verdict').digest().subarray(0, 8).toString('base64url')
+const fingerprint = (secret: string) => createHmac('sha256', secret).update('fastify-wechat-pay verdict').digest().subarray(0, 8).toString('base64url')

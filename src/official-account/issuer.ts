@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts'
 
 export interface Issued {
   value: string
-  /** Seconds, as WeChat said it. */
+  /** Seconds, as received from WeChat. */
   expiresIn: unknown
 }
 
@@ -31,9 +31,9 @@ export interface IssuerParts {
 
 export interface Issuer {
   /** For all processes, called by the holder of the lease. @throws WechatError `WECHAT_TOKEN_CONTESTED` while another system keeps replacing the value */
-  live (): Promise<Usable>
+  issueShared (): Promise<Usable>
   /** Without the shared store. */
-  blind (): Promise<Usable>
+  issueUnshared (): Promise<Usable>
   /** The record that replaces a failed value in the store. */
   tombstone (value: string): { key: string, value: string, ttl: number }
 }
@@ -47,7 +47,7 @@ const CONTEST = { limit: 3, window: 20_000 }
 /** WeChat's own limits of force_refresh: 20 a day, 30 seconds apart. */
 const FORCE = { gap: 30_000, limit: 20, window: 86_400_000 }
 /** How long to remember a failed value, in case WeChat returns it again. */
-const DEAD_FOR = 240_000
+const TOMBSTONE_TTL = 240_000
 
 export function createIssuer ({ name, key, store, guard, clock, issue }: IssuerParts): Issuer {
   const deadKey = `${key}:dead`
@@ -87,7 +87,7 @@ export function createIssuer ({ name, key, store, guard, clock, issue }: IssuerP
   })
 
   return {
-    async live () {
+    async issueShared () {
       const noted = (await guard.ask(() => store.read(deadKey)))?.answer?.value
       const dead = noted !== undefined && DIGEST.test(noted) ? noted : undefined
       if (dead && await counted('contest', CONTEST.window) > CONTEST.limit) throw contested()
@@ -100,8 +100,8 @@ export function createIssuer ({ name, key, store, guard, clock, issue }: IssuerP
       if (digest(forced.value) === dead) throw contested()
       return forced
     },
-    blind: () => checked(false),
-    tombstone: value => ({ key: deadKey, value: digest(value), ttl: DEAD_FOR })
+    issueUnshared: () => checked(false),
+    tombstone: value => ({ key: deadKey, value: digest(value), ttl: TOMBSTONE_TTL })
   }
 }
 

@@ -59,20 +59,20 @@ export interface WechatOAuth {
   disconnect (): Promise<void>
 }
 
-/** What an account needs of the third-party platform that it has authorized: `app.wechatOpenPlatform.authorizer(appId)` has it. */
+/** The part of a third-party platform that an authorizing account needs; included in `app.wechatOpenPlatform.authorizer(appId)`. */
 export interface AccountComponent {
   /** component_appid. */
   readonly appId: string
-  /** A GET of api.weixin.qq.com, with component_appid and component_access_token added to the query. */
+  /** A GET call to api.weixin.qq.com, with component_appid and component_access_token added to the query. */
   get (path: string, query: Readonly<Record<string, string>>): Promise<JsonObject>
-  /** 32 bytes that follow from the platform's secret, the same in all its processes, for this use. */
+  /** 32 bytes derived from the platform's secret for this use; the same in all its processes. */
   key (use: string): Uint8Array
 }
 
 export interface OAuthAccountOptions extends Omit<AccountOptions, 'appSecret'> {
   /** Required unless `component`. */
   appSecret?: string
-  /** The platform that logs visitors in on this account's behalf. */
+  /** The platform that logs in visitors on behalf of this account. */
   component?: AccountComponent
 }
 
@@ -89,7 +89,7 @@ export function createOAuth (options: OAuthAccountOptions): WechatOAuth {
   const http = createHttp(options.http)
   const api = createApi(http, endpoints.api)
 
-  /** The visitor's tokens, from WeChat or by way of the platform. Not repeatable: a code works once, and repeating a call that got through only returns "been used". */
+  /** The visitor's tokens, from WeChat or through the platform. Not repeatable: a code works once, and repeating a successful call only returns "code been used". */
   const asked = async (call: 'access_token' | 'refresh_token', query: Record<string, string>) => asTokens(component
     ? await component.get(`/sns/oauth2/component/${call}`, query)
     : await api.json({ path: `/sns/oauth2/${call}`, query: { ...query, ...(call === 'access_token' && { secret }) }, repeatable: call === 'refresh_token' }))
@@ -153,7 +153,7 @@ export function createOAuth (options: OAuthAccountOptions): WechatOAuth {
 }
 
 function checkText (field: string, value: unknown): void {
-  if (typeof value !== 'string' || value === '') throw new WechatInputError(field, 'must be a text')
+  if (typeof value !== 'string' || value === '') throw new WechatInputError(field, 'must be a string')
 }
 
 /** WeChat's codes are short and consist of letters, digits, `-` and `_`; anything else is refused without a call. */

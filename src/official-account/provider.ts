@@ -1,7 +1,7 @@
-/** What a function of the application provides instead of WeChat: a token, a ticket, a session. */
+/** Calls the application's providers, which return a token, a ticket or a session instead of WeChat. */
 import { WechatError } from '../errors.ts'
 
-/** `option`: the function's name. What it throws is not ours to word, and may hold a secret. @throws WechatError `WECHAT_PROVIDER` (503) */
+/** `option`: the function's name. Its errors are not passed on, because they may contain secrets. @throws WechatError `WECHAT_PROVIDER` (503) */
 export async function askProvider<T extends object> (option: string, ask: () => Promise<T>): Promise<T> {
   try {
     const answer = await ask()

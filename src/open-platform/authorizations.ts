@@ -1,7 +1,7 @@
 /**
- * What owners of accounts allowed this platform: codes redeemed once, and refresh tokens handed to the application before anything
- * is done with them. WeChat gives a refresh token once; who loses it has to ask the owner again. So it lies in the store
- * from the moment it is known until the application has acknowledged it, and is handed over again until then.
+ * Authorizations by account owners: codes are redeemed once, and refresh tokens are passed to the application before anything
+ * else. WeChat issues a refresh token once; without it, the owner must authorize again. So it is kept in the store from
+ * the moment it is received until the application acknowledges it (`onAuthorized` resolves), which is retried until then.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,28 +13,28 @@ import { accountKey } from '../store/key.ts'
 import { keepLease } from '../store/lease.ts'
 import { changeRecord, locked } from '../store/locked.ts'
 import type { Store } from '../store/store.ts'
-import { within } from '../within.ts'
+import { withTimeout } from '../with-timeout.ts'
 import type { Component } from './component.ts'
 import { digestOf } from './push.ts'
 
 export interface Authorization {
-  /** Of the account whose owner allowed this platform. */
+  /** The authorizing account. */
   appId: string
-  /** Keep it, encrypted, until the owner withdraws; it is as good as the account's secret. Stays out of JSON. */
+  /** Store it encrypted until the owner withdraws the authorization; it is as sensitive as the account's secret. Not enumerable, so it stays out of JSON. */
   readonly refreshToken: string
-  /** The ids of what was allowed (func_info). Not with `refreshed` and `recovered`. */
+  /** The ids of the granted permission sets (func_info). Not for `refreshed` and `recovered`. */
   funcInfo?: number[]
   /**
-   * `authorized` or `updateauthorized`: by the owner. `refreshed`: WeChat has replaced the refresh token.
-   * `recovered`: it was asked for again, since a process ended before it had kept it.
+   * `authorized` or `updateauthorized`: by the owner. `refreshed`: WeChat replaced the refresh token.
+   * `recovered`: fetched again, because a process ended before it had stored it.
    */
   reason: 'authorized' | 'updateauthorized' | 'refreshed' | 'recovered'
 }
 
 export interface AuthorizationHandlers {
-  /** Resolve when the refresh token is safely recorded, in the place of an older one. Called again after a throw; may be called twice with the same. */
+  /** Resolve when the refresh token is stored, replacing an older one. Called again after a throw; may be called twice with the same token. */
   onAuthorized (authorization: Authorization): unknown
-  /** The account's refresh token, from your records; undefined if it has none (any more). */
+  /** Returns the account's stored refresh token; undefined if there is none. */
   refreshTokenOf (appId: string): string | undefined | null | Promise<string | undefined | null>
 }
 
@@ -45,20 +45,20 @@ export interface Redeemed {
 
 export interface RedeemCall {
   reason: 'authorized' | 'updateauthorized'
-  /** Whose code the event says it is. */
+  /** The account named in the event. */
   appId?: string
 }
 
 export interface Authorizations {
-  /** The code's authorization, redeemed once by whichever process, and handed over. @throws WechatApiError 61009; what `onAuthorized` throws */
+  /** Redeems the code once across all processes, and passes the authorization to `onAuthorized`. @throws WechatApiError 61009; errors of `onAuthorized` */
   redeem (code: string, call: RedeemCall): Promise<Redeemed>
   /** A new authorizer_access_token. @throws WechatError `WECHAT_UNAUTHORIZED` (403) */
   refresh (appId: string): Promise<{ accessToken: string, expiresIn: number }>
-  /** Hands over what the application has not acknowledged yet. Never throws: it is logged, and tried again with the next ticket. */
+  /** Calls `onAuthorized` for unacknowledged authorizations. Never throws: failures are logged and retried with the next ticket. */
   handOverAll (): Promise<void>
-  /** What was not handed over yet is of no use any more. */
+  /** Discards an unacknowledged authorization. */
   drop (appId: string): Promise<void>
-  /** Every account that allows this platform, with its refresh token, as WeChat has it. */
+  /** All authorizing accounts with their refresh tokens, from WeChat. */
   list (): AsyncGenerator<{ appId: string, readonly refreshToken: string, authorizedAt: number }>
 }
 
@@ -66,23 +66,23 @@ export interface AuthorizationParts extends AuthorizationHandlers {
   component: Component
   store: Store
   log: Log
-  /** The account's access_token, of a new authorization that was handed over. */
+  /** Called with the access_token of a new, acknowledged authorization. */
   onToken (appId: string, accessToken: string, expiresIn: unknown): Promise<void>
 }
 
 interface Pending { refreshToken: string, funcInfo?: number[], reason: Authorization['reason'] }
 type PendingOf = Record<string, Pending>
 
-/** As long as the store may keep anything. */
+/** The store's maximum ttl. */
 const YEAR = 366 * 86_400_000
-/** A code lives an hour; a second request with it comes sooner. */
+/** A code is valid for an hour, so a second request with it arrives within this time. */
 const CODE_KNOWN = 2 * 3_600_000
 const LEASE = 3000
-/** Milliseconds that a second request waits for the first. */
-const TWIN_WAIT = 10_000
-/** Milliseconds that a function of the application may take. */
+/** How long a concurrent request waits for the first, in milliseconds. */
+const CONCURRENT_WAIT = 10_000
+/** Time limit for the application's functions, in milliseconds. */
 const HANDLER_TIMEOUT = 10_000
-/** WeChat's limit of one page of accounts. */
+/** WeChat's maximum page size. */
 const PAGE = 500
 const TOKEN = /^[\x21-\x7e]{1,512}$/
 const APP_ID = /^[0-9A-Za-z_-]{1,64}$/
@@ -90,7 +90,7 @@ const APP_ID = /^[0-9A-Za-z_-]{1,64}$/
 export function createAuthorizations ({ component, store, log, onAuthorized, refreshTokenOf, onToken }: AuthorizationParts): Authorizations {
   const keyOf = (name: string) => accountKey(component.appId, name)
   const PENDING = keyOf('pending_authorizations')
-  /** Those that the store could not be told of. */
+  /** Authorizations that could not be written to the store. */
   const unsaved = new Map<string, Pending>()
 
   async function pendingOf (appId: string): Promise<Pending | undefined> {
@@ -102,35 +102,35 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
   }
 
   async function keep (appId: string, entry: Pending): Promise<void> {
-    // First here: whatever becomes of the store, this process will not forget it.
+    // In memory first: even if the store fails, this process keeps it.
     unsaved.set(appId, entry)
     try {
       await changeRecord(store, PENDING, YEAR, value => JSON.stringify({ ...recordIn(value), [appId]: entry }))
       if (unsaved.get(appId) === entry) unsaved.delete(appId)
     } catch (err) {
-      log.error({ err, appId }, 'fastify-wechat-pay: a refresh token could not be written to the shared store: this process keeps it until it is handed over')
+      log.error({ err, appId }, 'fastify-wechat-pay: a refresh token could not be written to the shared store: this process keeps it until onAuthorized acknowledges it')
     }
   }
 
-  /** `entry`: only this one; a younger one stays. */
+  /** `entry`: removes only this one; a newer one stays. */
   async function settle (appId: string, entry?: Pending): Promise<void> {
-    const isIt = (kept: Pending | undefined) => kept !== undefined && (!entry || kept.refreshToken === entry.refreshToken)
-    if (isIt(unsaved.get(appId))) unsaved.delete(appId)
-    if (!isIt((await pending())[appId])) return
+    const matches = (kept: Pending | undefined) => kept !== undefined && (!entry || kept.refreshToken === entry.refreshToken)
+    if (matches(unsaved.get(appId))) unsaved.delete(appId)
+    if (!matches((await pending())[appId])) return
     await changeRecord(store, PENDING, YEAR, value => {
       const { [appId]: kept, ...others } = recordIn(value)
-      return JSON.stringify(kept && !isIt(kept) ? { ...others, [appId]: kept } : others)
+      return JSON.stringify(kept && !matches(kept) ? { ...others, [appId]: kept } : others)
     })
   }
 
-  /** One hand-over at a time for each account, so that the application ends with the youngest. @throws what `onAuthorized` throws */
+  /** One call of `onAuthorized` at a time per account, so that the application stores the newest last. @throws errors of `onAuthorized` */
   async function handOver (appId: string): Promise<void> {
     if (!await pendingOf(appId)) return
     await locked(store, keyOf(`hand_over:${appId}`), async () => {
       for (let entry = await pendingOf(appId); entry; entry = await pendingOf(appId)) {
-        const { refreshToken, ...said } = entry
-        const authorization = hidden({ appId, ...said }, { refreshToken })
-        await within(HANDLER_TIMEOUT, async () => await onAuthorized(authorization), () => new WechatError('WECHAT_TIMEOUT', `onAuthorized took longer than ${HANDLER_TIMEOUT} ms`, { statusCode: 503, retryable: true }))
+        const { refreshToken, ...rest } = entry
+        const authorization = hidden({ appId, ...rest }, { refreshToken })
+        await withTimeout(HANDLER_TIMEOUT, async () => await onAuthorized(authorization), () => new WechatError('WECHAT_TIMEOUT', `onAuthorized took longer than ${HANDLER_TIMEOUT} ms`, { statusCode: 503, retryable: true }))
           .catch((error: unknown) => { throw withoutSecret(error, refreshToken) })
         await settle(appId, entry)
       }
@@ -141,7 +141,7 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
     try {
       await handOver(appId)
     } catch (err) {
-      log.error({ err, appId }, 'fastify-wechat-pay: a refresh token could not be handed over to onAuthorized; it is kept, and handed over again')
+      log.error({ err, appId }, 'fastify-wechat-pay: onAuthorized failed; the refresh token is kept, and onAuthorized will be called again')
       throw err
     }
   }
@@ -151,26 +151,26 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
     const answer = await component.call({ path, json: { component_appid: component.appId, authorization_code: code }, secrets: [code] })
     const info = (answer.authorization_info ?? {}) as JsonObject
     const { authorizer_appid: appId, authorizer_refresh_token: refreshToken } = info
-    if (typeof appId !== 'string' || !APP_ID.test(appId) || typeof refreshToken !== 'string' || !TOKEN.test(refreshToken)) throw new WechatReplyError(path, 'WeChat answered without a usable authorization')
+    if (typeof appId !== 'string' || !APP_ID.test(appId) || typeof refreshToken !== 'string' || !TOKEN.test(refreshToken)) throw new WechatReplyError(path, 'the answer has no usable authorization')
     const funcInfo = idsIn(info.func_info)
     await keep(appId, { refreshToken, funcInfo, reason: call.reason })
     if (call.appId !== undefined && call.appId !== appId) throw new WechatReplyError(path, 'the answer is about another account')
     return { redeemed: { appId, funcInfo }, accessToken: info.authorizer_access_token, expiresIn: info.expires_in }
   }
 
-  /** The code is spent, and whoever spent it did not live to tell: WeChat still has the refresh token. */
+  /** The code was redeemed by a process that crashed before storing the result: get the refresh token from WeChat's list. */
   async function recover (appId: string, error: unknown): Promise<Redeemed> {
     for await (const { appId: found, refreshToken } of list()) {
       if (found !== appId) continue
       await keep(appId, { refreshToken, reason: 'recovered' })
-      log.warn({ appId }, 'fastify-wechat-pay: an authorization code was spent by a process that ended; the refresh token was asked for again')
+      log.warn({ appId }, 'fastify-wechat-pay: an authorization code was redeemed by a process that ended before storing the result; the refresh token was fetched again')
       return { appId, funcInfo: [] }
     }
     throw error
   }
 
   async function redeemNow (code: string, call: RedeemCall) {
-    // One after the other: of two codes of one account, the answer that came last has the refresh token that counts.
+    // One at a time: for two codes of one account, the later answer has the valid refresh token.
     return await locked(store, keyOf('redeem'), async () => {
       try {
         return await queryAuth(code, call)
@@ -185,9 +185,9 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
   async function redeem (code: string, call: RedeemCall): Promise<Redeemed> {
     const key = keyOf(`authorization:${digestOf(code)}`)
     const owner = randomUUID()
-    const deadline = performance.now() + TWIN_WAIT
+    const deadline = performance.now() + CONCURRENT_WAIT
     for (;;) {
-      // Before the code is spent: while the store is away, it stays good.
+      // Before redeeming: if the store is unavailable, the code stays valid.
       const turn = await store.acquire(key, owner, LEASE)
       if (turn.state === 'done') {
         const redeemed = JSON.parse(turn.value) as Redeemed
@@ -198,7 +198,7 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
         const stop = keepLease(store, key, owner, LEASE)
         try {
           const { redeemed, accessToken, expiresIn } = await redeemNow(code, call)
-          await store.complete(key, owner, JSON.stringify(redeemed), CODE_KNOWN).catch(() => { /* a twin will hear that it is spent */ })
+          await store.complete(key, owner, JSON.stringify(redeemed), CODE_KNOWN).catch(() => { /* a concurrent request will get 61009 */ })
           await handOverLogged(redeemed.appId)
           if (typeof accessToken === 'string') await onToken(redeemed.appId, accessToken, expiresIn)
           return redeemed
@@ -207,7 +207,7 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
           await store.release(key, owner).catch(() => {})
         }
       }
-      if (performance.now() > deadline) throw new WechatError('WECHAT_TIMEOUT', 'another request redeems this code, and does not come to an end', { statusCode: 503, retryable: true })
+      if (performance.now() > deadline) throw new WechatError('WECHAT_TIMEOUT', 'timed out waiting for another request that is redeeming this code', { statusCode: 503, retryable: true })
       await sleep(25)
     }
   }
@@ -215,13 +215,13 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
   async function refreshTokenFor (appId: string): Promise<string> {
     let refreshToken
     try {
-      refreshToken = await within(HANDLER_TIMEOUT, async () => await refreshTokenOf(appId), () => new Error(`refreshTokenOf took longer than ${HANDLER_TIMEOUT} ms`))
+      refreshToken = await withTimeout(HANDLER_TIMEOUT, async () => await refreshTokenOf(appId), () => new Error(`refreshTokenOf took longer than ${HANDLER_TIMEOUT} ms`))
     } catch (err) {
       log.error({ err, appId }, 'fastify-wechat-pay: refreshTokenOf failed')
       throw new WechatError('WECHAT_PROVIDER', 'refreshTokenOf failed', { statusCode: 503, retryable: true })
     }
     if (refreshToken === undefined || refreshToken === null) throw unauthorized()
-    if (typeof refreshToken !== 'string' || !TOKEN.test(refreshToken)) throw new WechatError('WECHAT_PROVIDER', 'refreshTokenOf answered nothing usable', { statusCode: 503 })
+    if (typeof refreshToken !== 'string' || !TOKEN.test(refreshToken)) throw new WechatError('WECHAT_PROVIDER', 'refreshTokenOf returned an invalid value', { statusCode: 503 })
     return refreshToken
   }
 
@@ -234,7 +234,7 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
       repeatable: true
     }).catch((error: unknown) => { throw error instanceof WechatApiError && error.wechatCode === '61003' ? unauthorized(error) : error })
     const { authorizer_refresh_token: next, authorizer_access_token: accessToken, expires_in: expiresIn } = answer
-    // Before the token is used: whatever comes then, the way to the next one is not lost.
+    // Acknowledged before the access_token is used, so that a crash cannot lose the new refresh token.
     if (typeof next === 'string' && TOKEN.test(next) && next !== refreshToken) {
       if (await pendingOf(appId).catch(() => undefined)) throw replaced()
       await keep(appId, { refreshToken: next, reason: 'refreshed' })
@@ -261,14 +261,14 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
     list,
 
     async refresh (appId) {
-      // While the store is away, the application's own is the best there is.
+      // If the store is unavailable, fall back to the application's refresh token.
       if (await pendingOf(appId).catch(() => undefined)) await handOverLogged(appId)
       const refreshToken = await refreshTokenFor(appId)
       try {
         return await refreshed(appId, refreshToken)
       } catch (error) {
         if (!(error instanceof WechatApiError) || error.wechatCode !== '61023') throw error
-        // Replaced while we asked?
+        // Was it replaced meanwhile?
         const now = await refreshTokenFor(appId)
         if (now === refreshToken) throw error
         return await refreshed(appId, now)
@@ -284,22 +284,22 @@ export function createAuthorizations ({ component, store, log, onAuthorized, ref
   }
 }
 
-/** The application's error may contain what it was given, in its message or, as databases do, in its members: then both stay out of logs. */
+/** The application's error may contain the token in its message or properties (database errors contain values): removes both. */
 function withoutSecret (error: unknown, secret: string): unknown {
   if (!inspect(error, { depth: null, maxArrayLength: null, maxStringLength: null }).includes(secret)) return error
   const { message, statusCode } = error as { message?: unknown, statusCode?: unknown }
   return Object.assign(new Error(redact(String(message), [secret])), typeof statusCode === 'number' && { statusCode })
 }
 
-/** With members that no JSON and no log shows. */
+/** Adds non-enumerable properties, which stay out of JSON and logs. */
 function hidden<T extends object, H extends object> (shown: T, secrets: H): T & Readonly<H> {
   for (const [name, value] of Object.entries(secrets)) Object.defineProperty(shown, name, { value, enumerable: false })
   return shown as T & Readonly<H>
 }
 
-const replaced = () => new WechatError('WECHAT_TOKEN_CONTESTED', 'the account was authorized anew meanwhile', { statusCode: 503, fault: 'wechat', retryable: true })
+const replaced = () => new WechatError('WECHAT_TOKEN_CONTESTED', 'the account was authorized again meanwhile', { statusCode: 503, fault: 'wechat', retryable: true })
 
-export const unauthorized = (error?: WechatApiError) => new WechatError('WECHAT_UNAUTHORIZED', 'the account has not authorized this platform, or has withdrawn that', {
+export const unauthorized = (error?: WechatApiError) => new WechatError('WECHAT_UNAUTHORIZED', 'the account has not authorized this platform, or has withdrawn the authorization', {
   statusCode: 403,
   ...(error?.wechatCode !== undefined && { wechatCode: error.wechatCode }),
   ...(error?.requestId !== undefined && { requestId: error.requestId }),
@@ -313,7 +313,7 @@ function idsIn (funcInfo: unknown): number[] {
   return funcInfo.map(one => Number((one as { funcscope_category?: { id?: unknown } } | null)?.funcscope_category?.id)).filter(Number.isInteger)
 }
 
-/** Without a prototype's names; nothing for what none of our processes wrote. */
+/** Parses the stored record; empty if it is not ours. */
 function recordIn (note: string | undefined): PendingOf {
   try {
     const record = JSON.parse(note ?? '{}') as PendingOf

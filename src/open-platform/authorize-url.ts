@@ -1,12 +1,12 @@
-/** Where the owner of an account allows this platform: a page for computers, another for phones. WeChat's documentation "Authorization flow" (授权流程技术说明). */
+/** URLs of WeChat's authorization pages for PC and phone. WeChat's documentation "Authorization flow" (授权流程技术说明). */
 import { WechatInputError } from '../errors.ts'
 
 export interface AuthorizePage {
-  /** Absolute URL that WeChat sends the owner back to, with `auth_code`; its domain is registered as the platform's. */
+  /** Absolute URL that WeChat redirects to with `auth_code`; its domain must be registered for the platform. */
   redirectUri: string
-  /** `pc`: a code to scan. `phone`: inside WeChat. */
+  /** `pc`: shows a QR code. `phone`: opens inside WeChat. */
   device: 'pc' | 'phone'
-  /** Which accounts the owner may choose: 1 Official Accounts, 2 mini programs, 3 both. */
+  /** The accounts the owner can choose: 1 Official Accounts, 2 mini programs, 3 both. */
   authType: 1 | 2 | 3
 }
 

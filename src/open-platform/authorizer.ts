@@ -1,4 +1,4 @@
-/** What an account needs that has authorized this platform: the options of an account, and what else can be done in its name. */
+/** An account that has authorized the platform: its account options, and calls on its behalf. */
 import { WechatInputError } from '../errors.ts'
 import type { HttpOptions } from '../http/http.ts'
 import { asSession } from '../mini-program/login.ts'
@@ -10,24 +10,24 @@ import type { AccountComponent, WechatOAuth } from '../official-account/oauth.ts
 import type { Endpoints } from '../options.ts'
 import type { Component } from './component.ts'
 
-/** Spread it into what `accounts.find` gives: the enumerable members are an account's options. */
+/** Spread it into the result of `accounts.find`: the enumerable members are account options. */
 export interface Authorizer {
   readonly appId: string
   readonly tokenProvider: TokenProvider
-  /** Logs in the visitors of its mini program. */
+  /** Mini program logins. */
   readonly sessionProvider: SessionProvider
   readonly component: AccountComponent
   readonly endpoints?: Endpoints
   readonly http?: HttpOptions
-  /** Its access_token, tickets, and any call in its name. Not enumerable. */
+  /** The account's access_token, tickets, and calls on its behalf. Not enumerable. */
   readonly token: WechatToken
-  /** Logins of its visitors. Not enumerable. */
+  /** Web-page logins. Not enumerable. */
   readonly oauth: WechatOAuth
-  /** Who the visitor of its mini program is: `wx.login()`'s code, good once. Not enumerable. @throws WechatApiError 40029, 40163 */
+  /** Redeems a `wx.login` code of its mini program; a code works once. Not enumerable. @throws WechatApiError 40029, 40163 */
   login (code: string): Promise<MiniProgramSession>
 }
 
-/** With its end. */
+/** An `Authorizer` that can be closed. */
 export interface ClosableAuthorizer extends Authorizer {
   close (): Promise<void>
 }
@@ -43,7 +43,7 @@ export function createAuthorizer (appId: string, { component, refresh, endpoints
   let oauth: WechatOAuth | undefined
 
   async function login (code: string): Promise<MiniProgramSession> {
-    if (!isCode(code)) throw new WechatInputError('code', 'is not a code of WeChat\'s')
+    if (!isCode(code)) throw new WechatInputError('code', 'is not a WeChat code')
     const path = '/sns/component/jscode2session'
     const { openid, session_key: sessionKey, unionid } = await component.get(path, { appid: appId, js_code: code, grant_type: 'authorization_code' })
     return asSession(path, openid, sessionKey, unionid)
@@ -57,11 +57,11 @@ export function createAuthorizer (appId: string, { component, refresh, endpoints
   }) as typeof options & Pick<ClosableAuthorizer, 'token' | 'oauth' | 'login' | 'close'>
 }
 
-/** One for all accounts of the platform: a second look at their options finds them unchanged. */
-const faces = new WeakMap<Component, AccountComponent>()
+/** The same object for all accounts of the platform, so that comparing an account's options finds no change. */
+const accountComponents = new WeakMap<Component, AccountComponent>()
 
 function shown (component: Component): AccountComponent {
-  let face = faces.get(component)
-  if (!face) faces.set(component, face = { appId: component.appId, get: component.get, key: component.key })
-  return face
+  let accountComponent = accountComponents.get(component)
+  if (!accountComponent) accountComponents.set(component, accountComponent = { appId: component.appId, get: component.get, key: component.key })
+  return accountComponent
 }

@@ -1,4 +1,4 @@
-/** The platform itself (component) at WeChat: its component_access_token, and calls that take it. */
+/** The platform's (component's) own API: component_access_token, and calls with it. */
 import { hkdfSync } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { createApi } from '../official-account/api.ts'
@@ -28,9 +28,9 @@ export interface ComponentParts {
 
 export interface Component extends AccountComponent {
   token (): Promise<string>
-  /** Any call with the component's token. @throws WechatApiError, WechatNetworkError, WechatReplyError */
+  /** Any call with the component_access_token. @throws WechatApiError, WechatNetworkError, WechatReplyError */
   call (call: ApiCall): Promise<JsonObject>
-  /** Asks WeChat to push tickets: once, when the platform is new. */
+  /** Asks WeChat to start pushing tickets; needed once for a new platform. */
   startPushTicket (): Promise<void>
   status (): CredentialStatus
   disconnect (): Promise<void>

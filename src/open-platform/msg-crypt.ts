@@ -1,6 +1,6 @@
 /**
- * WeChat's encrypted pushes: AES-256-CBC under the EncodingAESKey, the IV its first 16 bytes, padded to 32 as PKCS#7 has it;
- * inside, 16 random bytes, the text's length in four bytes (big-endian), the text, and whom it is for. WeChat's
+ * WeChat's encrypted pushes: AES-256-CBC with the EncodingAESKey, its first 16 bytes as IV, PKCS#7 padding to 32 bytes.
+ * Plaintext: 16 random bytes, the text's length (4 bytes, big-endian), the text, the receiver's appId. WeChat's
  * documentation "Message encryption and decryption" (消息加解密).
  */
 import { createDecipheriv, timingSafeEqual } from 'node:crypto'
@@ -10,22 +10,22 @@ import { WechatNotificationError } from '../errors.ts'
 export interface MsgCryptOptions {
   /** 消息校验Token. */
   token: string
-  /** 消息加解密Key, 43 characters. Several while it changes: all are understood. */
+  /** 消息加解密Key, 43 characters. A list during a key change: all are accepted. */
   encodingAesKeys: readonly string[]
-  /** Whose messages these are: the component's appId. */
+  /** The receiver: the component's appId. */
   receiverId: string
 }
 
 export interface SignedPush {
   timestamp: string
   nonce: string
-  /** Base64, as it stands in the document. */
+  /** Base64, as in the document. */
   encrypted: string
   signature: string
 }
 
 export interface MsgCrypt {
-  /** The signature is compared before anything is decrypted. @throws WechatNotificationError (401) */
+  /** Verifies the signature before decrypting. @throws WechatNotificationError (401) */
   open (push: SignedPush): Buffer
 }
 
@@ -47,8 +47,8 @@ export function createMsgCrypt ({ token, encodingAesKeys, receiverId }: MsgCrypt
     open (push) {
       if (!isSigned(push)) throw new WechatNotificationError('its signature is not WeChat\'s', 401)
       const bytes = Buffer.from(push.encrypted, 'base64')
-      // Node's decoder forgives what is no base64.
-      if (bytes.length === 0 || bytes.length % BLOCK !== 0 || bytes.toString('base64') !== push.encrypted) throw new WechatNotificationError('its ciphertext is cut, or none', 401)
+      // Node's base64 decoder ignores invalid characters.
+      if (bytes.length === 0 || bytes.length % BLOCK !== 0 || bytes.toString('base64') !== push.encrypted) throw new WechatNotificationError('its ciphertext is missing or incomplete', 401)
       for (const key of keys) {
         const text = textIn(decrypt(key, bytes), receiver)
         if (text) return text
@@ -58,16 +58,16 @@ export function createMsgCrypt ({ token, encodingAesKeys, receiverId }: MsgCrypt
   }
 }
 
-/** EncodingAESKey: 43 of base64's characters; its 32 bytes are the key. */
+/** EncodingAESKey: 43 base64 characters that encode the 32-byte key. */
 export const isEncodingAesKey = (value: unknown): value is string => typeof value === 'string' && /^[0-9A-Za-z+/]{43}$/.test(value)
 
-/** With its padding: Node's own would be that of 16-byte blocks. */
+/** Returns the padding too: Node's automatic padding is for 16-byte blocks. */
 function decrypt (key: Buffer, bytes: Buffer): Buffer {
   const decipher = createDecipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
   return Buffer.concat([decipher.update(bytes), decipher.final()])
 }
 
-/** Undefined unless padding, length and receiver are all as they must be. */
+/** Undefined unless padding, length and receiver are all correct. */
 function textIn (plain: Buffer, receiver: Buffer): Buffer | undefined {
   const padding = plain[plain.length - 1] as number
   if (padding < 1 || padding > BLOCK || !plain.subarray(-padding).every(byte => byte === padding)) return undefined

@@ -1,4 +1,4 @@
-/** A third-party platform (第三方平台): its ticket and tokens, the accounts that authorize it, and what they need. */
+/** A third-party platform (第三方平台): its ticket and tokens, and the accounts that authorize it. */
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
@@ -32,20 +32,20 @@ export interface PlatformOptions extends AuthorizationHandlers {
   componentAppSecret: string
   /** 消息校验Token: 3 to 32 letters and digits. */
   token: string
-  /** 消息加解密Key: 43 characters; a list while it changes, all of which are understood. */
+  /** 消息加解密Key: 43 characters; a list during a key change, all of which are accepted. */
   encodingAesKey: string | string[]
-  /** The owner has withdrawn. Resolve when it is recorded. Called again after a throw. */
+  /** Called when the owner withdraws the authorization. Resolve when it is recorded. Called again after a throw. */
   onUnauthorized?: (appId: string) => unknown
   endpoints?: Endpoints
   http?: HttpOptions
 }
 
 export interface PlatformParts {
-  /** Shared by all processes. Without one that outlives the process, a restart waits ten minutes for the next ticket. */
+  /** Shared by all processes. If it does not survive a restart, the platform has no ticket for up to ten minutes afterwards. */
   store?: Store
   log?: Log
   clock?: Clock
-  /** Called when what was known of this account is void: it was authorized anew, or no longer. */
+  /** Called when an account's cached state is invalid: it was authorized again, or the authorization was withdrawn. */
   forget?: (appId: string) => void
 }
 
@@ -60,40 +60,40 @@ export interface WechatOpenPlatform {
   readonly componentAppId: string
   /** The component_access_token. @throws WechatError `WECHAT_TICKET` (503); WechatApiError 61004, 61005, 61006 */
   token (): Promise<string>
-  /** Any call of the platform's own, such as `/cgi-bin/component/api_get_authorizer_info`, with its token added. */
+  /** Any platform call, such as `/cgi-bin/component/api_get_authorizer_info`; the component_access_token is added. */
   request<T extends object = JsonObject> (path: string, call?: PlatformCall): Promise<T>
-  /** What an account that has authorized needs; spread it into what `accounts.find` gives. */
+  /** The account options of an authorizing account; spread them into the result of `accounts.find`. */
   authorizer (appId: string): Authorizer
-  /** Where to send the owner of an account; good once, for half an hour. */
+  /** The URL for an account's owner; works once, for half an hour. */
   authorizeUrl (page: AuthorizePage): Promise<string>
-  /** For a callback of your own: redeems the `auth_code`, and hands the authorization to `onAuthorized`. */
+  /** For your own callback route: redeems the `auth_code`, and calls `onAuthorized`. */
   redeem (code: string): Promise<Redeemed>
-  /** All accounts that allow this platform, with their refresh tokens: for one that lost them. */
+  /** All authorizing accounts with their refresh tokens, from WeChat, to recover lost ones. */
   authorizers (): AsyncGenerator<{ appId: string, readonly refreshToken: string, /** Seconds since 1970. */ authorizedAt: number }>
-  /** Asks WeChat to begin pushing tickets: once, when the platform is new. */
+  /** Asks WeChat to start pushing tickets; needed once for a new platform. */
   startPushTicket (): Promise<void>
   status (): CredentialStatus
 }
 
-/** With what the plugin's routes need. */
+/** Plus what the plugin's routes need. */
 export interface OpenPlatform extends WechatOpenPlatform {
   /** @throws WechatNotificationError */
   read (query: Readonly<Record<string, unknown>>, body: Uint8Array): ReadPush
-  /** Resolves when it is done and written. @throws what a handler throws */
+  /** Resolves when the event is handled and recorded. @throws errors of the handlers */
   handle (push: Push): Promise<void>
-  /** Hands over what the application has not acknowledged; never throws. */
+  /** Calls `onAuthorized` for unacknowledged authorizations; never throws. */
   handOverAll (): Promise<void>
   /** For login cookies. */
   key (use: string): Uint8Array
   disconnect (): Promise<void>
 }
 
-/** How many accounts are kept ready. */
+/** How many authorizers are cached. */
 const KEPT = 10_000
-/** Milliseconds in which an event may still be sent again. */
+/** How long WeChat may repeat an event, in milliseconds. */
 const EVENTS_REPEATED = 86_400_000
 
-/** @throws WechatConfigError naming the option that is missing or wrong */
+/** @throws WechatConfigError that names the missing or wrong option */
 export function createOpenPlatform (options: PlatformOptions, { store = createMemoryStore(), log = silent, clock = systemClock, forget = () => {} }: PlatformParts = {}): OpenPlatform {
   const { onAuthorized, refreshTokenOf, onUnauthorized, http } = options
   const endpoints = resolveEndpoints(options.endpoints)
@@ -125,8 +125,8 @@ export function createOpenPlatform (options: PlatformOptions, { store = createMe
     refreshTokenOf,
     async onToken (appId, accessToken, expiresIn) {
       const life = Number(expiresIn) * 1000
-      // A little less than it lives, as for those that are asked for.
-      if (life > 0 && life <= 86_400_000) await store.set(accountKey(appId, 'access_token'), accessToken, life - Math.min(10_000, life / 20)).catch(() => { /* it will be asked for */ })
+      // Slightly less than its lifetime, like fetched tokens.
+      if (life > 0 && life <= 86_400_000) await store.set(accountKey(appId, 'access_token'), accessToken, life - Math.min(10_000, life / 20)).catch(() => { /* it will be fetched */ })
       release(appId)
     }
   })
@@ -141,7 +141,7 @@ export function createOpenPlatform (options: PlatformOptions, { store = createMe
     return found
   }
 
-  /** Its tokens must not be used any more, by whichever process. */
+  /** The account's tokens must no longer be used by any process. */
   async function dropTokens (appId: string): Promise<void> {
     const held = await store.read(accountKey(appId, 'access_token'))
     if (held) await authorizer(appId).token.invalidate(held.value)
@@ -156,12 +156,12 @@ export function createOpenPlatform (options: PlatformOptions, { store = createMe
 
   async function withdrawn (appId: string, createdAt: number): Promise<void> {
     const since = Number((await store.read(authorizedAt(appId)))?.value ?? 0)
-    if (since > createdAt) return log.info({ appId }, 'fastify-wechat-pay: an account withdrew and authorized again; the withdrawal arrived late, and is left alone')
+    if (since > createdAt) return log.info({ appId }, 'fastify-wechat-pay: ignored a late withdrawal event of an account that has authorized again since')
     await authorizations.drop(appId)
     await dropTokens(appId)
     release(appId)
     await onUnauthorized?.(appId)
-    // Once more: what was looked up while the application still had its records.
+    // Again: it may have been cached while the application still had the account.
     await dropTokens(appId)
     release(appId)
   }
@@ -186,7 +186,7 @@ export function createOpenPlatform (options: PlatformOptions, { store = createMe
     async authorizeUrl (page) {
       const path = '/cgi-bin/component/api_create_preauthcode'
       const { pre_auth_code: preAuthCode } = await component.call({ path, json: { component_appid: componentAppId }, repeatable: true })
-      if (typeof preAuthCode !== 'string' || !/^[\x21-\x7e]{1,512}$/.test(preAuthCode)) throw new WechatReplyError(path, 'WeChat answered without a usable pre_auth_code')
+      if (typeof preAuthCode !== 'string' || !/^[\x21-\x7e]{1,512}$/.test(preAuthCode)) throw new WechatReplyError(path, 'the answer has no usable pre_auth_code')
       return authorizePage({ ...endpoints, componentAppId, preAuthCode }, page)
     },
 
@@ -194,7 +194,7 @@ export function createOpenPlatform (options: PlatformOptions, { store = createMe
       switch (push.kind) {
         case 'ticket':
           await ticket.keep(push.ticket, push.createdAt)
-          // Every ten minutes: what the application would not take, it is offered again.
+          // Every ten minutes: retry unacknowledged authorizations.
           authorizations.handOverAll().catch(() => {})
           return
         case 'authorized':
@@ -203,7 +203,7 @@ export function createOpenPlatform (options: PlatformOptions, { store = createMe
           await authorizations.redeem(push.code, { reason: push.kind, appId: push.appId })
           return
         case 'unauthorized': return await withdrawn(push.appId, push.createdAt)
-        case 'other': log.info({ infoType: push.infoType }, 'fastify-wechat-pay: WeChat pushed an event that is not about authorizations; it is acknowledged')
+        case 'other': log.info({ infoType: push.infoType }, 'fastify-wechat-pay: acknowledged and ignored an unknown event from WeChat')
       }
     },
 
@@ -215,10 +215,10 @@ export function createOpenPlatform (options: PlatformOptions, { store = createMe
 }
 
 function requireCode (code: unknown): string {
-  if (!isAuthCode(code)) throw new WechatInputError('code', 'is not a code of WeChat\'s')
+  if (!isAuthCode(code)) throw new WechatInputError('code', 'is not a WeChat code')
   return code
 }
 
 function requireAppId (appId: unknown): asserts appId is string {
-  if (typeof appId !== 'string' || !/^[0-9A-Za-z_-]{1,64}$/.test(appId)) throw new WechatInputError('appId', 'is not the appId of an account', 404)
+  if (typeof appId !== 'string' || !/^[0-9A-Za-z_-]{1,64}$/.test(appId)) throw new WechatInputError('appId', 'is not an appId', 404)
 }

@@ -1,4 +1,4 @@
-/** What WeChat pushes to a third-party platform: its ticket, and what owners of accounts allowed or withdrew. Documentation "Pushed events" (授权变更通知推送). */
+/** WeChat's pushes to a third-party platform: tickets, authorizations and withdrawals. WeChat's documentation "Pushed events" (授权变更通知推送). */
 import { createHash } from 'node:crypto'
 import { WechatNotificationError } from '../errors.ts'
 import { readXml } from '../pay/v2/xml.ts'
@@ -21,32 +21,32 @@ export type Push = PushBase & (
 
 export interface ReadPush {
   push: Push
-  /** The decrypted document: the same however often it is sent. */
+  /** The decrypted document: identical in repeated pushes. */
   document: Buffer
 }
 
-/** Seconds either way between WeChat's clock and ours: what is older was recorded and is played again. */
+/** Maximum difference between WeChat's clock and ours, in seconds; older pushes are replays. */
 const WINDOW = 300
 
-/** Visible ASCII: tickets and codes have @, - and _ in them. */
+/** Visible ASCII: tickets and codes contain @, - and _. */
 const VALUE = /^[\x21-\x7e]{1,512}$/
 const APP_ID = /^[0-9A-Za-z_-]{1,64}$/
 
 /**
- * Verifies a push and reads it.
- * @param query of the request's URL
+ * Verifies and parses a push.
+ * @param query the request's query
  * @param body the bytes as received
  * @throws WechatNotificationError 400 (its form), 401 (its signature, age, key or receiver)
  */
 export function readPush (crypt: MsgCrypt, componentAppId: string, query: Readonly<Record<string, unknown>>, body: Uint8Array): ReadPush {
   const { timestamp, nonce, msg_signature: signature, encrypt_type: encryption = 'aes' } = query
   if (!isText(timestamp, /^\d{1,12}$/) || !isText(nonce, /^[\x21-\x7e]{1,128}$/) || !isText(signature, /^[0-9a-f]{40}$/) || encryption !== 'aes') {
-    throw new WechatNotificationError('its URL has not the parameters of an encrypted push')
+    throw new WechatNotificationError('its URL lacks the parameters of an encrypted push')
   }
-  if (Math.abs(Number(timestamp) - Date.now() / 1000) > WINDOW) throw new WechatNotificationError('it was signed too long ago, or in the future: is this server\'s clock right?', 401)
+  if (Math.abs(Number(timestamp) - Date.now() / 1000) > WINDOW) throw new WechatNotificationError('its timestamp is too old or in the future: is this server\'s clock right?', 401)
   const envelope = fieldsOf(body)
   const { AppId: appId, Encrypt: encrypted } = envelope
-  if (appId === undefined || encrypted === undefined || Object.keys(envelope).length !== 2) throw new WechatNotificationError('it is not an AppId and an Encrypt, and nothing else')
+  if (appId === undefined || encrypted === undefined || Object.keys(envelope).length !== 2) throw new WechatNotificationError('its document must contain exactly AppId and Encrypt')
   if (appId !== componentAppId) throw new WechatNotificationError('it is for another platform', 401)
   const document = crypt.open({ timestamp, nonce, encrypted, signature })
   const fields = fieldsOf(document)
@@ -81,8 +81,8 @@ function pushOf (fields: Fields): Push {
   }
 }
 
-/** A name for what was pushed that tells nothing of it. */
+/** A digest that identifies a push without revealing its content. */
 export const digestOf = (pushed: Uint8Array | string): string => createHash('sha256').update(pushed).digest('base64url')
 
-/** auth_code, as it comes back in the URL. */
+/** auth_code, as in the redirect's query. */
 export const isAuthCode = (code: unknown): code is string => isText(code, VALUE)

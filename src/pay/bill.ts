@@ -135,7 +135,7 @@ function billOf<Row> (source: BillSource, typed: (row: TableRow, source: BillSou
       }
     } finally {
       // If the caller leaves the loop, or a row is refused, close the connection as well.
-      await table.return(NOBODY)
+      await table.return(EMPTY_ROW)
     }
   }
 
@@ -143,15 +143,15 @@ function billOf<Row> (source: BillSource, typed: (row: TableRow, source: BillSou
 }
 
 /** The return value of a table that is not read to its end. */
-const NOBODY: TableRow = {}
+const EMPTY_ROW: TableRow = {}
 
 function checkTotals (name: string, summary: TableRow, rows: number, sums: ReadonlyMap<string, number>, totals: readonly Total[], count: string): void {
   if (Number(summary[count]) !== rows) throw new WechatReplyError(name, `the bill has ${rows} rows, but its summary says ${summary[count] ?? 'nothing'}`)
   for (const [column, ...names] of totals) {
-    const said = names.map(total => summary[total]).find(total => total !== undefined)
-    if (said === undefined || !sums.has(column)) continue
+    const declared = names.map(total => summary[total]).find(total => total !== undefined)
+    if (declared === undefined || !sums.has(column)) continue
     // The closing line rounds fees; amounts are whole fen.
-    if (Math.abs(milliFen(name, said) - (sums.get(column) as number)) >= 1000) throw new WechatReplyError(name, `the bill's ${column} does not add up to its total`)
+    if (Math.abs(milliFen(name, declared) - (sums.get(column) as number)) >= 1000) throw new WechatReplyError(name, `the bill's ${column} does not add up to its total`)
   }
 }
 

@@ -47,8 +47,8 @@ export function compareBill (bill: Bill<TradeBillRow> | AsyncIterable<TradeBillR
       while (rows.current || books.current) {
         const isRow = rows.current && (!books.current || rows.current.at <= books.current.at)
         const difference = isRow
-          ? meet(rows.current as TradeBillRow, waitingEntries.get(rowKey(rows.current as TradeBillRow)))
-          : meetEntry(books.current as BookEntry)
+          ? matchRow(rows.current as TradeBillRow, waitingEntries.get(rowKey(rows.current as TradeBillRow)))
+          : matchEntry(books.current as BookEntry)
         if (difference) yield difference
         if (waitingRows.size + waitingEntries.size > mostWaiting) throw new WechatError('WECHAT_COMPARE', `more than ${mostWaiting} entries are unmatched: sort the books by time`)
         await (isRow ? rows : books).step()
@@ -59,13 +59,13 @@ export function compareBill (bill: Bill<TradeBillRow> | AsyncIterable<TradeBillR
       await Promise.all([rows.end(), books.end()])
     }
 
-    function meetEntry (entry: BookEntry): Difference | undefined {
+    function matchEntry (entry: BookEntry): Difference | undefined {
       const row = waitingRows.get(entryKey(entry))
-      if (row) return meet(row, entry)
+      if (row) return matchRow(row, entry)
       waitingEntries.set(entryKey(entry), entry)
     }
 
-    function meet (row: TradeBillRow, entry: BookEntry | undefined): Difference | undefined {
+    function matchRow (row: TradeBillRow, entry: BookEntry | undefined): Difference | undefined {
       const key = rowKey(row)
       if (!entry) {
         waitingRows.set(key, row)

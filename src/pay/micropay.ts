@@ -6,7 +6,7 @@ import type { PayByCode, PayVersion } from './version.ts'
 
 /** Milliseconds between two queries while the payer types the password, and in total. */
 const PAUSE = 5000
-const PATIENCE = 30_000
+const TIMEOUT = 30_000
 /** How often to retry a reversal that WeChat asks to repeat. */
 const REVERSALS = 5
 
@@ -23,7 +23,7 @@ export async function micropay (order: MicropayOrder, { payByCode, query }: Pick
 
 /** The result, if the order reached one while we polled; otherwise undefined. */
 async function watched ({ outTradeNo }: MicropayOrder, query: PayVersion['query'], clock: Clock): Promise<Payment | UnpaidOrder | undefined> {
-  for (const end = clock.now() + PATIENCE; clock.now() < end;) {
+  for (const end = clock.now() + TIMEOUT; clock.now() < end;) {
     await clock.sleep(PAUSE)
     // A failed query proves nothing: keep polling.
     const seen = await query({ outTradeNo }).catch(() => undefined)

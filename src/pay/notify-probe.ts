@@ -56,8 +56,8 @@ const HEADER = /^((\d{10})\.[0-9a-f]{64})((?:\.[0-9a-f]{64}){1,8})$/
 
 /** The header's value: time, digest, and one signature per key, of which one must be made with the server's key. */
 export function signProbe (merchant: ProbeKeys, body: Uint8Array): string {
-  const said = `${Math.floor(Date.now() / 1000)}.${digestOf(body)}`
-  return [said, ...keysOf(merchant).map(key => macOf(key, 'probe', said))].join('.')
+  const payload = `${Math.floor(Date.now() / 1000)}.${digestOf(body)}`
+  return [payload, ...keysOf(merchant).map(key => macOf(key, 'probe', payload))].join('.')
 }
 
 /** The returned function returns the report to send, or undefined for anything that is not this merchant's probe. */
@@ -65,13 +65,13 @@ export function createProbeAnswer (merchant: ProbeKeys) {
   const keys = keysOf(merchant)
   return ({ headers, body, ip, protocol, host, socket }: Asked): string | undefined => {
     const given = headers[PROBE_HEADER]
-    const [, said = '', time, proofs = ''] = typeof given === 'string' ? HEADER.exec(given) ?? [] : []
+    const [, payload = '', time, proofs = ''] = typeof given === 'string' ? HEADER.exec(given) ?? [] : []
     if (!time || Math.abs(Date.now() / 1000 - Number(time)) > WINDOW) return undefined
-    const key = keys.find(key => proofs.slice(1).split('.').some(mac => same(mac, macOf(key, 'probe', said))))
+    const key = keys.find(key => proofs.slice(1).split('.').some(mac => same(mac, macOf(key, 'probe', payload))))
     if (!key) return undefined
     const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
     const report = JSON.stringify({ digest: digestOf(bytes), length: bytes.length, headers: Object.keys(headers).sort(), ip, peer: socket.remoteAddress ?? '', protocol, host } satisfies ProbeReport)
-    return JSON.stringify({ code: 'FAIL', message: 'a probe, not a notification', report, mac: macOf(key, 'answer', `${said}\n${report}`) })
+    return JSON.stringify({ code: 'FAIL', message: 'a probe, not a notification', report, mac: macOf(key, 'answer', `${payload}\n${report}`) })
   }
 }
 
@@ -79,8 +79,8 @@ export function createProbeAnswer (merchant: ProbeKeys) {
 export function readProbeAnswer (merchant: ProbeKeys, probe: string, answer: string): ProbeReport | undefined {
   try {
     const { report, mac } = JSON.parse(answer) as { report: string, mac: string }
-    const said = HEADER.exec(probe)?.[1] ?? ''
-    return keysOf(merchant).some(key => same(mac, macOf(key, 'answer', `${said}\n${report}`))) ? JSON.parse(report) as ProbeReport : undefined
+    const payload = HEADER.exec(probe)?.[1] ?? ''
+    return keysOf(merchant).some(key => same(mac, macOf(key, 'answer', `${payload}\n${report}`))) ? JSON.parse(report) as ProbeReport : undefined
   } catch {
     return undefined
   }

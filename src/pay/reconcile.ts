@@ -1,7 +1,7 @@
 /** Reconciles orders whose notification never arrived: queries each one until it is paid or closed, or still open. */
 import type { Clock } from '../clock.ts'
 import { WechatError, WechatInputError } from '../errors.ts'
-import { within } from '../within.ts'
+import { withTimeout } from '../with-timeout.ts'
 import type { Payment, UnpaidOrder } from './order.ts'
 
 /** An unfinished order from your records. */
@@ -86,7 +86,7 @@ async function * eachInTime (orders: Unfinished, limit: number): AsyncGenerator<
   let isOver = true
   try {
     for (;;) {
-      const step = await within(limit, async () => await iterator.next(), () => stalled(limit))
+      const step = await withTimeout(limit, async () => await iterator.next(), () => stalled(limit))
       if (step.done) return
       isOver = false
       yield await step.value
@@ -158,7 +158,7 @@ export async function reconcileOrders (unfinished: Unfinished | Promise<Unfinish
     }
   }
 
-  const orders = await within(limit, async () => await unfinished, () => stalled(limit)) as Partial<Unfinished> | null | undefined
+  const orders = await withTimeout(limit, async () => await unfinished, () => stalled(limit)) as Partial<Unfinished> | null | undefined
   if (typeof orders !== 'object' || orders === null || !(Symbol.asyncIterator in orders || Symbol.iterator in orders)) {
     throw new WechatInputError('unfinished', 'must return an array, an iterable or an async iterable of orders')
   }

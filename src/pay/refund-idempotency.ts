@@ -8,9 +8,9 @@ import type { MerchantIds } from './merchant.ts'
 import type { RefundRequest } from './refund.ts'
 
 /** A week. WeChat itself remembers permanently, and refuses with its own error. */
-const REMEMBER = 7 * 86_400_000
+const TTL = 7 * 86_400_000
 /** How often to retry while another process is writing; each write takes milliseconds. */
-const LOOKS = 20
+const ATTEMPTS = 20
 /** The kind of order number (t: WeChat's, o: ours), the number, amount and total. */
 const WRITTEN = /^[to]:[^:]+:\d+:\d+$/
 
@@ -22,11 +22,11 @@ export function createRefundIdempotency (store: Store, { mchId, subMchId }: Merc
   async function remember (key: string, meant: string): Promise<{ value: string, isNew: boolean }> {
     const owner = randomUUID()
     try {
-      for (let looks = 0; looks < LOOKS; looks++) {
+      for (let attempts = 0; attempts < ATTEMPTS; attempts++) {
         const turn = await store.acquire(key, owner, 1000)
         if (turn.state === 'done' && WRITTEN.test(turn.value)) return { value: turn.value, isNew: false }
         if (turn.state === 'done') await store.delete(key, turn.value)
-        else if (turn.state === 'acquired') return { value: meant, isNew: await store.complete(key, owner, meant, REMEMBER) }
+        else if (turn.state === 'acquired') return { value: meant, isNew: await store.complete(key, owner, meant, TTL) }
         else await sleep(10 + 20 * Math.random())
       }
     } catch { /* An unavailable store must not block a refund: WeChat compares the amounts, too. */ }

@@ -6,7 +6,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto'
 import { WechatConfigError } from '../errors.ts'
 import { isMark } from './key.ts'
-import { createReadableStore, looksSealed, plain, SEALED } from './readable.ts'
+import { createFormattedStore, looksEncrypted, plain, ENCRYPTED_PREFIX } from './formatted.ts'
 import type { Store } from './store.ts'
 
 const NONCE = 12
@@ -23,14 +23,14 @@ export function createEncryptedStore (store: Store, key: string | Uint8Array): S
   const nonceKey = derive('nonce')
 
   /** The nonce is derived from name and value: equal values encrypt equally, which compare-and-delete needs, and no nonce is used for two texts. */
-  function seal (name: string, value: string): string {
+  function encrypt (name: string, value: string): string {
     const nonce = createHmac('sha256', nonceKey).update(`${name.length}:${name}${value}`).digest().subarray(0, NONCE)
     const cipher = createCipheriv('aes-256-gcm', cipherKey, nonce, { authTagLength: TAG }).setAAD(Buffer.from(name))
-    return SEALED + Buffer.concat([nonce, cipher.update(value, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+    return ENCRYPTED_PREFIX + Buffer.concat([nonce, cipher.update(value, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
   }
 
   function open (name: string, sealed: string): string | undefined {
-    const bytes = Buffer.from(sealed.slice(SEALED.length), 'base64url')
+    const bytes = Buffer.from(sealed.slice(ENCRYPTED_PREFIX.length), 'base64url')
     const decipher = createDecipheriv('aes-256-gcm', cipherKey, bytes.subarray(0, NONCE), { authTagLength: TAG })
       .setAAD(Buffer.from(name))
       .setAuthTag(bytes.subarray(-TAG))
@@ -41,11 +41,11 @@ export function createEncryptedStore (store: Store, key: string | Uint8Array): S
     }
   }
 
-  return createReadableStore(store, {
-    write: (name, value) => isMark(name) ? plain.write(name, value) : seal(name, value),
+  return createFormattedStore(store, {
+    write: (name, value) => isMark(name) ? plain.write(name, value) : encrypt(name, value),
     read (name, stored) {
       // Records of completed work, too: earlier versions encrypted them.
-      if (looksSealed(stored)) return open(name, stored)
+      if (looksEncrypted(stored)) return open(name, stored)
       return isMark(name) ? plain.read(name, stored) : undefined
     }
   })

@@ -1,7 +1,7 @@
 import { WechatError } from '../errors.ts'
 import { script, scriptRunner } from './redis-client.ts'
 import type { RedisClient, Script } from './redis-client.ts'
-import { createReadableStore, plain } from './readable.ts'
+import { createFormattedStore, plain } from './formatted.ts'
 import type { Store } from './store.ts'
 
 export type { RedisClient } from './redis-client.ts'
@@ -93,7 +93,7 @@ export function createRedisStore (redis: RedisClient, timeout = TIMEOUT): Store 
   // PX takes whole milliseconds, at least one.
   const whole = (ms: number) => String(Math.max(1, Math.floor(ms)))
 
-  return createReadableStore({
+  return createFormattedStore({
     async read (key) {
       const reply = await run(READ_IT, key)
       return Array.isArray(reply) ? found(reply) : undefined

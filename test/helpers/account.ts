@@ -5,7 +5,7 @@ import { systemClock } from '../../src/clock.ts'
 import type { Clock } from '../../src/clock.ts'
 import type { Log } from '../../src/log.ts'
 
-/** Well-formed keys of no account. */
+/** Well-formed keys that belong to no account. */
 export const ACCOUNT = {
   appId: 'wx0123456789abcdef',
   appSecret: 'c0ffee00c0ffee00c0ffee00c0ffee42',
@@ -14,7 +14,7 @@ export const ACCOUNT = {
 
 export const OPENID = 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o'
 
-/** An emulator that ends with the test; `config` is for v2, `v3Config` for v3, `bothConfig` as the emulator offers it. */
+/** An emulator that is closed after the test; `config`: v2, `v3Config`: v3, `bothConfig`: the emulator's own config. */
 export async function testEmulator (t: { teardown (end: () => unknown): unknown }, options: CreateEmulatorOptions = {}) {
   const emulator = await createEmulator({ timeScale: 0.001, ...options })
   t.teardown(emulator.close)
@@ -23,7 +23,7 @@ export async function testEmulator (t: { teardown (end: () => unknown): unknown 
   return { ...emulator, bothConfig, config: { ...bothConfig, merchant: { ...ids, v2 } }, v3Config: { ...bothConfig, merchant: { ...ids, v3 } } }
 }
 
-/** A clock that stands still until it is told, or slept on. */
+/** A clock that only moves with `advance` or sleep. */
 export function testClock () {
   let now = 1_000_000
   const clock: Clock & { pass (ms: number): void } = {
@@ -38,7 +38,7 @@ export function testClock () {
   return clock
 }
 
-/** Keeps what is logged, as text, the way a log file would hold it. */
+/** Collects log lines as text, as in a log file. */
 export function testLog () {
   const lines: string[] = []
   const write = (level: string) => (details: object, message: string) => {

@@ -1,4 +1,4 @@
-/** Real certificates, by openssl: the second witness beside the emulator's own. */
+/** Certificates created by openssl, independent of the emulator's. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,7 @@ export const { path, skip } = need('openssl')
 
 const openssl = (args: string[], input?: string) => execFileSync(path, args, { stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'ignore'], ...(input !== undefined && { input }) })
 
-/** A key and its own certificate, PEM. `ec`: handshakes take a tenth of the time. */
+/** A key and its self-signed certificate, PEM. `ec`: handshakes take a tenth of the time. */
 export function selfSigned (commonName: string, days = '1', kind: 'rsa' | 'ec' = 'rsa'): { key: string, cert: string } {
   const folder = mkdtempSync(join(tmpdir(), 'cert-'))
   const newKey = kind === 'rsa' ? ['rsa:2048'] : ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
@@ -21,7 +21,7 @@ export function selfSigned (commonName: string, days = '1', kind: 'rsa' | 'ec' =
   }
 }
 
-/** As WeChat issues it; `legacy`: as it used to. */
+/** A PKCS#12 file as WeChat issues it; `legacy`: with the old algorithms. */
 export function pkcs12 ({ key, cert }: { key: string, cert: string }, passphrase: string, legacy = false): Buffer {
   return openssl(['pkcs12', '-export', ...(legacy ? ['-legacy'] : []), '-passout', `pass:${passphrase}`], key + cert)
 }

@@ -1,4 +1,4 @@
-/** The emulator's command, run from its sources as a user's shell runs it. */
+/** Runs the emulator's command from source, as in a shell. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +17,7 @@ export function command (args: readonly string[], { env = {}, cwd = root }: { en
   return {
     child,
     said,
-    /** Its exit code. */
+    /** Resolves with the exit code. */
     ended,
     /** What it printed. */
     async output () {

@@ -1,4 +1,4 @@
-/** A healthy patient on the emulator, a proxy that spoils things, and what the doctor says of it. */
+/** A correct configuration on the emulator, a proxy that causes problems, and assertions about the doctor's result. */
 import { generateKeyPairSync } from 'node:crypto'
 import dns from 'node:dns'
 import dnsPromises from 'node:dns/promises'
@@ -24,17 +24,17 @@ interface Test { teardown (end: () => unknown): unknown, fail (message: string):
 const DAY = 86_400_000
 const days = (count: number) => new Date(Date.now() + count * DAY)
 
-/** The tests' own secrets, unmistakable in any output. */
+/** Secrets that are easy to find in any output. */
 export const SECRETS = { appSecret: 'canaryappsecret00canaryappsecret', apiKey: 'canaryapikey0000canaryapikey0000', apiV3Key: 'canaryapiv3key00canaryapiv3key00' }
 
 export const rsaKey = (bits = 2048) => generateKeyPairSync('rsa', { modulusLength: bits }).privateKey
 
-/** A certificate of the merchant's kind for this key. */
+/** A merchant certificate for this key. */
 export function merchantCertificate (key: Parameters<typeof issueCertificate>[0]['publicKey'], { name = '1900000109', from = -1, to = 365 } = {}): string {
   return issueCertificate({ subject: { commonName: name }, publicKey: key, issuer: { name: { commonName: 'Tenpay.com Root CA' }, key: newKey() }, notBefore: days(from), notAfter: days(to) })
 }
 
-/** A certificate for a server on this machine, its root, and the link between. */
+/** A local server certificate with its root and intermediate CA. */
 export function serverCertificate ({ to = 60, hosts = ['localhost', 'shop.test', 'other.test'] } = {}) {
   const [rootKey, linkKey, key] = [newKey(), newKey(), newKey()]
   const [root, link]: Issuer[] = [{ name: { commonName: 'Test Root' }, key: rootKey }, { name: { commonName: 'Test Link' }, key: linkKey }] as const
@@ -49,7 +49,7 @@ export function serverCertificate ({ to = 60, hosts = ['localhost', 'shop.test',
 
 const usualCertificate = serverCertificate()
 
-/** Names that lead where a test wants them, for all of this process. */
+/** Redirects DNS lookups of host names in this process. */
 const names = new Map<string, Array<{ address: string, family: number }>>()
 const { lookup } = dns
 const { lookup: lookupLater } = dnsPromises
@@ -75,7 +75,7 @@ export interface Change {
   reply? (what: { url: string, status: number, headers: IncomingHttpHeaders, body: Buffer }): { headers?: IncomingHttpHeaders, body?: Buffer } | undefined
 }
 
-/** A reverse proxy before `target`, which may spoil what passes. */
+/** A reverse proxy in front of `target` that can alter requests and answers. */
 export async function spoilingProxy (t: Test, target: string, change: Change, tls?: { key: string, cert: string }): Promise<string> {
   const { hostname, port, host } = new URL(target)
   const handle = async (incoming: import('node:http').IncomingMessage, reply: import('node:http').ServerResponse) => {
@@ -111,7 +111,7 @@ export async function spoilingProxy (t: Test, target: string, change: Change, tl
 
 export type Healthy = Awaited<ReturnType<typeof healthy>>
 
-/** Everything as it should be: an emulated WeChat, the shop's server behind TLS, and options that fit. */
+/** A correct setup: an emulator, the shop's server behind TLS, and matching options. */
 export async function healthy (t: Test, emulated: CreateEmulatorOptions = {}, { trustProxy = false, preHandler = undefined as undefined | (() => Promise<void>) } = {}) {
   const emulator = await testEmulator(t, { ...SECRETS, mchId: '1900000109', keyMode: 'both', domains: ['shop.test'], ...emulated })
   const { merchant } = emulator.bothConfig
@@ -138,7 +138,7 @@ export async function healthy (t: Test, emulated: CreateEmulatorOptions = {}, { 
 
 export interface Wrong { id: string, status: 'failed' | 'warning', message: string, advice?: string | undefined, wechatCode?: string | undefined, requestId?: string | undefined }
 
-/** Whatever is neither passed nor skipped, in both languages; complains of secrets, gaps and checks that failed by themselves. */
+/** Failed and warning checks, in both languages; asserts that the output has no secrets, empty placeholders or crashed checks. */
 export async function troubles (t: Test, options: DiagnoseOptions, settings: DiagnoseSettings = {}): Promise<Wrong[]> {
   const { ok, checks } = await diagnose(options, settings)
   const { checks: chinese } = await diagnose(options, { ...settings, offline: true, lang: 'zh' })
@@ -155,7 +155,7 @@ function complain (t: Test, check: Check): void {
   if (/the check itself/.test(check.message)) t.fail(`an exception in ${text}`)
 }
 
-/** What is said when there is trouble has to be exactly this. */
+/** Asserts that exactly this problem is reported. */
 export async function names1 (t: Test & { equal (found: unknown, wanted: unknown, message: string): unknown, match (found: unknown, wanted: object, message: string): unknown, same (found: unknown, wanted: unknown, message: string): unknown }, what: string, wanted: Partial<Wrong> & { id: string, says?: RegExp }, options: DiagnoseOptions, settings: DiagnoseSettings): Promise<void> {
   const found = await troubles(t, options, settings)
   t.same(found.map(({ id }) => id), [wanted.id], `${what}: ${found.map(({ id, message }) => `${id} (${message})`).join(', ')}`)

@@ -1,4 +1,4 @@
-/** A server that answers as badly as a test likes: the network's faults, and WeChat's worst days. */
+/** A server that simulates network faults and invalid answers. */
 import { createServer } from 'node:http'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { once } from 'node:events'
@@ -25,7 +25,7 @@ export async function fakeServer (answer: Answer) {
     origin,
     endpoints: { api: origin, open: origin, pay: origin, payBackup: origin },
     seen,
-    /** Answers otherwise from now on. */
+    /** Changes the answer from now on. */
     become: (answer: Answer) => { current.answer = answer },
     close () {
       server.close()
@@ -36,7 +36,7 @@ export async function fakeServer (answer: Answer) {
 
 export const json = (value: unknown): Answer => (_seen, reply) => { reply.end(JSON.stringify(value)) }
 
-/** Ways of not answering like WeChat. */
+/** Invalid answers. */
 export const FAULTS: Record<string, Answer> = {
   HTML: (_seen, reply) => { reply.setHeader('content-type', 'text/html').end('<html><body>502 Bad Gateway</body></html>') },
   empty: (_seen, reply) => { reply.end() },

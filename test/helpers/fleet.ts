@@ -1,4 +1,4 @@
-/** Processes of their own that ask for tokens when told. */
+/** Worker processes that fetch tokens on request. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -6,9 +6,9 @@ import { unwatched } from './unwatched.ts'
 import type { WorkerOrder } from './token-worker.ts'
 
 export interface Worker {
-  /** What the callers got, each different value once. */
+  /** The distinct values that the callers got. */
   ask (order: WorkerOrder): Promise<string[]>
-  /** Starts asking and does not wait for the outcome. */
+  /** Starts the calls without waiting for the result. */
   begin (order: WorkerOrder): void
   kill (signal: NodeJS.Signals): void
 }

@@ -3,8 +3,8 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 
 /**
- * A port that nothing listens at, for what cannot take port 0 or must not be there at all. Below those that the system
- * gives away by itself, so that no other test gets it by chance meanwhile.
+ * An unused port, for programs that cannot use port 0 and for addresses without a server. Below the ephemeral range,
+ * so that the system does not assign it to another test.
  */
 export async function freePort (): Promise<number> {
   for (;;) {

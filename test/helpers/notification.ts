@@ -1,4 +1,4 @@
-/** Payment notifications as WeChat would send them, and as attackers would. */
+/** Payment notifications, genuine and forged. */
 import { createCipheriv, createHash } from 'node:crypto'
 import { signV2 } from '../../src/pay/v2/sign.ts'
 import type { SignType } from '../../src/pay/v2/sign.ts'
@@ -9,7 +9,7 @@ export type Fields = Record<string, string>
 export const { appId, merchant } = ACCOUNT
 export const { apiKey } = merchant.v2
 
-/** The genuine one; `change` a field, or drop it with undefined. */
+/** A genuine notification; `change`: fields to replace, or to remove with undefined. */
 export function payment (change: Record<string, string | undefined> = {}): Fields {
   const all = {
     return_code: 'SUCCESS',
@@ -41,7 +41,7 @@ export function signed (fields: Fields, key = apiKey, signType: SignType = 'MD5'
   return xml({ ...fields, sign: signV2(fields, key, signType) })
 }
 
-/** News of a refund; `change` a field inside, or drop it with undefined. Written from WeChat's documentation, not with our own cipher. */
+/** A refund notification; `change`: encrypted fields to replace, or to remove with undefined. Written from WeChat's documentation, without our own cipher. */
 export function refundNotification (change: Record<string, string | undefined> = {}, { key = apiKey, outer = {}, root = 'root' }: { key?: string, outer?: Fields, root?: string } = {}): string {
   const inside = {
     out_refund_no: 'R1',

@@ -1,4 +1,4 @@
-/** One process of a fleet that takes notifications: its handler writes down in Redis each time it begins and succeeds. */
+/** A worker process that receives notifications: its handler records each start and success in Redis. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
@@ -6,12 +6,12 @@ import { notify } from '../../plugins/notify.ts'
 
 export interface NotifyWorkerOptions {
   redisPort: number
-  /** Where the handler's book is, which no test takes away. */
+  /** The Redis with the handler's record, which no test stops. */
   bookPort: number
   options: object
-  /** Milliseconds the handler takes. */
+  /** Duration of the handler in milliseconds. */
   takes: number
-  /** `in handler`: dies the first time it has begun; `before reply`: dies the first time it has succeeded. */
+  /** When to kill the process: `in handler`: after the first start; `before reply`: after the first success. */
   dies?: 'in handler' | 'before reply'
 }
 
@@ -19,7 +19,7 @@ const { redisPort, bookPort, options, takes, dies } = JSON.parse(process.argv[2]
 const redis = new Redis({ port: redisPort })
 redis.on('error', () => {})
 const book = new Redis({ port: bookPort })
-// A busy machine may take longer to load the plugin than Fastify waits for it.
+// On a busy machine, loading the plugin can exceed Fastify's timeout.
 const app = Fastify({ pluginTimeout: 0 })
 await app.register(notify, {
   ...options as { appId: string, merchant: { mchId: string } },
@@ -31,7 +31,7 @@ await app.register(notify, {
     await book.incr(`succeeded:${transactionId}`)
   }
 })
-// Fastify answers after the handler: dying here is dying between success and reply.
+// Fastify answers after the handler, so this is between success and reply.
 if (dies === 'before reply') {
   app.addHook('onSend', async (_request, reply) => {
     if (reply.statusCode < 300 && await book.incr('died') === 1) process.kill(process.pid, 'SIGKILL')

@@ -1,9 +1,9 @@
-/** Opens what WeChat encrypts with the APIv3 key, by its document alone and not by this package's code. */
+/** Decrypts resources with the APIv3 key, written from WeChat's documentation, without this package's code. */
 import { createDecipheriv } from 'node:crypto'
 
 interface Sealed { ciphertext: string, nonce: string, associated_data?: string }
 
-/** A callback's body, or an object with a `resource`. */
+/** A notification's body, or an object with a `resource`. */
 export function openResource (message: string | { resource: Sealed }, apiV3Key: string): string {
   const { resource: { ciphertext, nonce, associated_data: associated = '' } } = typeof message === 'string' ? JSON.parse(message) as { resource: Sealed } : message
   const bytes = Buffer.from(ciphertext, 'base64')

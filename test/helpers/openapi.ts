@@ -1,4 +1,4 @@
-/** The control interface as OpenAPI, made of its routes' schemas by @fastify/swagger. With `--write`: into the file that the emulator serves. */
+/** Generates the control interface's OpenAPI document from its route schemas with @fastify/swagger. `--write`: updates the file that the emulator serves. */
 import { writeFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
@@ -14,7 +14,7 @@ export async function controlDocument (): Promise<string> {
       info: { title: 'WeChat emulator: control interface', description: 'Plays the visitor, provokes faults, and shows what WeChat knows. WeChat\'s own paths are not in here: WeChat documents them.', version: '1' },
       servers: [{ url: 'http://127.0.0.1:8788' }]
     },
-    // WeChat's own paths have no schemas, and are WeChat's to describe.
+    // WeChat's paths have no schemas: WeChat documents them.
     hideUntagged: true
   })
   await app.register(emulator)

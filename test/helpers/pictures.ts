@@ -1,4 +1,4 @@
-/** `npm run pictures`: README's pictures, made anew from the shop and the dashboard as they are. Look at them before committing. */
+/** `npm run pictures`: creates the README's screenshots from the shop and the dashboard. Look at them before committing. */
 import { writeFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { createShop } from '../../examples/shop/shop.ts'
@@ -33,7 +33,7 @@ await shoot()
 await buy('#pay')
 await page.waitForSelector('#outcome[data-state=paid]')
 await shoot()
-// For the dashboard: one refunded in part, one cancelled.
+// For the dashboard: a partly refunded order and a cancelled one.
 const [{ out_trade_no: paid }] = (await emulator.app.inject('/_emulator/orders')).json()
 await emulator.app.inject({ method: 'POST', url: `/_emulator/orders/${paid}/refund`, payload: { amount: 800 } })
 await page.goto(origin)
@@ -56,7 +56,7 @@ for (const end of ends) await end()
 
 async function side (page: Page, shots: string[]) { save('shop', await webp(page, shots, 420, 24)) }
 
-/** The pictures beside each other, each so many pixels wide. */
+/** Puts the pictures side by side, each `width` pixels wide. */
 async function webp (page: Page, shots: string[], width: number, gap: number): Promise<string> {
   return await page.evaluate(`(async () => {
     const images = await Promise.all(${JSON.stringify(shots)}.map(async data => { const image = new Image(); image.src = 'data:image/png;base64,' + data; await image.decode(); return image }))

@@ -1,4 +1,4 @@
-/** One process of a third-party platform. Its records of refresh tokens are in a Redis of their own, which no test takes away. */
+/** A worker process of a third-party platform. Its refresh tokens are in a separate Redis, which no test stops. */
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import { openPlatform } from '../../plugins/open-platform.ts'
@@ -8,7 +8,7 @@ export interface PlatformWorkerOptions {
   redisPort: number
   recordsPort: number
   options: Pick<OpenPlatformOptions, 'componentAppId' | 'componentAppSecret' | 'token' | 'encodingAesKey' | 'endpoints'>
-  /** Where in `onAuthorized` the first process to come there is killed: before it writes, or after. */
+  /** Where the first process is killed in `onAuthorized`: before or after it writes. */
   dies?: 'before' | 'after'
 }
 
@@ -18,7 +18,7 @@ const records = new Redis({ port: recordsPort })
 const dieIf = async (at: PlatformWorkerOptions['dies']) => {
   if (dies === at && await records.set('died', at as string, 'NX')) process.kill(process.pid, 'SIGKILL')
 }
-// A busy machine may take longer to load the plugin than Fastify waits for it.
+// On a busy machine, loading the plugin can exceed Fastify's timeout.
 const app = Fastify({ pluginTimeout: 0 })
 await app.register(openPlatform, {
   ...options,

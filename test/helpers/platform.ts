@@ -1,13 +1,13 @@
-/** A WeChat for one third-party platform, as small as tests of the client need it. */
+/** A minimal WeChat for one third-party platform, for tests of the client. */
 import { fakeServer } from './fake-server.ts'
 import { PLATFORM } from './push.ts'
 
 export async function fakePlatform (t: { teardown (end: () => unknown): unknown }) {
   let serial = 0
   const state = {
-    /** Codes that were not redeemed yet, and whose they are. */
+    /** Unredeemed codes and their accounts. */
     codes: new Map<string, string>(),
-    /** The refresh token that counts, of each account. */
+    /** The valid refresh token of each account. */
     refreshTokens: new Map<string, string>(),
     /** Whether each refresh replaces the refresh token. */
     rotates: false,
@@ -72,7 +72,7 @@ export async function fakePlatform (t: { teardown (end: () => unknown): unknown 
   })
   t.teardown(server.close)
 
-  /** What the owner allows: the code that comes back. */
+  /** The owner authorizes the platform; returns the code. */
   function allow (appId: string): string {
     const code = `queryauthcode@@@c${++serial}`
     state.codes.set(code, appId)

@@ -1,4 +1,4 @@
-/** Pushes of the Open Platform, sealed as WeChat's documentation says: written apart from what reads them. */
+/** Encrypted Open Platform pushes, written from WeChat's documentation, independent of the code that reads them. */
 import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 
 export const PLATFORM = {
@@ -13,13 +13,13 @@ export interface Sealing {
   encodingAesKey?: string
   receiver?: string
   random?: Buffer
-  /** What stands in the length field. */
+  /** Overrides the length field. */
   length?: number
-  /** Instead of what PKCS#7 says. */
+  /** Overrides the PKCS#7 padding. */
   padding?: (short: number) => Buffer
   timestamp?: number
   nonce?: string
-  /** In the envelope. */
+  /** The appId in the envelope. */
   appId?: string
 }
 
@@ -36,7 +36,7 @@ export function encrypt (text: string | Buffer, { encodingAesKey = PLATFORM.enco
 
 export const signatureOf = (...parts: string[]) => createHash('sha1').update(parts.sort().join('')).digest('hex')
 
-/** An envelope around any document, right in every byte but for what `sealing` says. */
+/** A correct envelope around any document, except for the changes in `sealing`. */
 export function seal (document: string | Buffer, sealing: Sealing = {}) {
   return around(encrypt(document, sealing), sealing)
 }

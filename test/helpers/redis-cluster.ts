@@ -1,4 +1,4 @@
-/** A real Redis Cluster on loopback: three masters, and a replica of the one that holds a given key. */
+/** A Redis Cluster on localhost: three masters, and a replica of the master of a given key. */
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,7 +30,7 @@ export async function startCluster (t: { teardown (end: () => unknown): unknown 
 
   return {
     ports: nodes.slice(0, MASTERS).map(({ server }) => server.port),
-    /** Resolves when the replica has what its master has. */
+    /** Resolves when the replica is in sync. */
     replicated: () => until(async () => (await replica.admin.dbsize()) === (await owner.admin.dbsize())),
     client () {
       const cluster = new Cluster(nodes.map(({ server }) => ({ host: '127.0.0.1', port: server.port })), { clusterRetryStrategy: () => 200 })
@@ -40,7 +40,7 @@ export async function startCluster (t: { teardown (end: () => unknown): unknown 
     },
     /** Kills the key's master. */
     fail: () => owner.server.kill(),
-    /** Resolves when the replica has taken its place. */
+    /** Resolves when the replica has become master. */
     takenOver: () => until(async () => (await role(replica.admin))[0] === 'master')
   }
 }

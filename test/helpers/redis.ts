@@ -1,4 +1,4 @@
-/** A real Redis on a free port, started by the test and killed by it. */
+/** A Redis server on a free port, which is stopped after the test. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,13 +12,13 @@ export const { path, skip } = need('redis-server')
 
 export { freePort }
 
-/** `args`: more of redis-server's options. */
+/** `args`: additional redis-server options. */
 export async function startRedis (args: readonly string[] = []) {
   let at = await freePort()
   let server: ChildProcess
   const clients: Array<{ disconnect (): unknown }> = []
 
-  /** Resolves when it answers; while it still reads its file only if `loading`. */
+  /** Resolves when it answers; with `loading`, also while it is still loading its data. */
   async function start (more: readonly string[] = [], loading = false) {
     server = spawn(path, ['--port', String(at), '--save', '', '--appendonly', 'no', '--loglevel', 'warning', ...args, ...more], { stdio: 'ignore' })
     while (server.exitCode === null) {
@@ -26,7 +26,7 @@ export async function startRedis (args: readonly string[] = []) {
       probe.on('error', () => {})
       try {
         await probe.connect()
-        // Whoever else has this port meanwhile, it is not ours.
+        // Another process has taken the port.
         if (!(await probe.info('server')).includes(`process_id:${server.pid}\r`)) break
         if (!loading) await probe.ping()
         return
@@ -57,7 +57,7 @@ export async function startRedis (args: readonly string[] = []) {
       clients.push(client)
       return client
     },
-    /** Of the package `redis` (node-redis), connected. */
+    /** A connected client of the package `redis` (node-redis). */
     async nodeClient (options: { RESP?: 2 | 3 } = {}) {
       const { createClient } = await import('redis')
       const client = createClient({ url: `redis://127.0.0.1:${at}`, ...options })

@@ -1,4 +1,4 @@
-/** What the documentation's samples take for given: the host's own app, records and session. */
+/** Declarations that the documentation's samples assume: the application's app, records and session. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Redis } from 'ioredis'
 import type { Expected, Payment, Refund } from '../../plugins/notify.ts'
@@ -48,7 +48,7 @@ declare global {
     booked (day: string): AsyncIterable<BookEntry>
   }
   const componentAppId: string, componentAppSecret: string, token: string, encodingAesKey: string, encryptionKey: string
-  /** Refresh tokens that shops gave a third-party platform. */
+  /** A third-party platform's stored refresh tokens. */
   const authorizations: {
     save (appId: string, refreshToken: string): Promise<void>
     refreshToken (appId: string): Promise<string | undefined>
@@ -67,7 +67,7 @@ declare global {
   function startSession (reply: FastifyReply, openid: string): void
   function isBlocked (ip: string): boolean
   function alert (...what: unknown[]): void
-  /** Of a page in WeChat. */
+  /** In a page inside WeChat. */
   const location: { href: string }
   const navigator: { userAgent: string }
   const wx: { config (options: unknown): void, chooseWXPay (options: unknown): void }

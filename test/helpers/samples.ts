@@ -1,12 +1,12 @@
-/** The code blocks of the documentation, so that they can be run. */
+/** Extracts the documentation's code blocks, so that tests can run them. */
 import { readdirSync, readFileSync } from 'node:fs'
 
 export interface Sample {
   file: string
-  /** Where the block begins, for messages. */
+  /** The block's first line, for messages. */
   line: number
   language: string
-  /** What the comment before it says: `file: NAME`, `run: NAME`, `test: NAME`; '' without one. */
+  /** The preceding comment: `file: NAME`, `run: NAME`, `test: NAME`; '' if there is none. */
   mark: string
   code: string
 }
@@ -19,7 +19,7 @@ export function samplesOf (file: string): Sample[] {
     ({ file, line: text.slice(0, index).split('\n').length, language, mark, code }))
 }
 
-/** The one that is marked so. @throws Error where there is none */
+/** The block with this mark. @throws Error if there is none */
 export function sample (file: string, mark: string): string {
   const found = samplesOf(file).find(sample => sample.mark === mark)
   if (!found) throw new Error(`${file} has no block marked “${mark}”`)

@@ -1,4 +1,4 @@
-/** A clock of many processes that jumps from one event to the next: a day passes in seconds. */
+/** A simulated clock that jumps from event to event, so that a day passes in seconds. */
 import type { Clock } from '../../src/clock.ts'
 
 interface Event { at: number, happen: () => void }
@@ -38,7 +38,7 @@ export function simulatedTime () {
 
   return {
     clock,
-    /** Time stands still while something real is waited for. */
+    /** Stops the clock while waiting for real I/O. */
     async real<T> (work: Promise<T>): Promise<T> {
       outside.add(work)
       return await work.finally(() => { outside.delete(work) })

@@ -1,26 +1,26 @@
-/** What files of tests reported, read from the TAP of the process that ran them (test/helpers/batch.ts). */
+/** Parses the TAP output of a process that ran test files (test/helpers/batch.ts). */
 
 export interface Report {
   file: string
   passed: number
   failed: number
   skipped: number
-  /** Each failed assertion: where it stands, then what tap says about it. */
+  /** Each failed assertion: its path, then tap's diagnostics. */
   failures: string[]
 }
 
 export const FILE = /^# file: (.+)$/
 const SUMMARY = /^# \{ total: .*\}$/
 const FAILED = /^( *)not ok \d+(?: - (.*?))?(?: # time=\S+)?(?: \{)?$/
-/** An assertion, or a test that was skipped. What has a time is a test around assertions. */
+/** An assertion or a skipped test. A line with a time is a test that contains assertions. */
 const RESULT = /^ *(not )?ok \d+(?!.* # time=)(?:.* # (SKIP|TODO)\b)?/
 
-/** `output`: all that the process wrote, to its end. Without tap's last line it has ended too early, which is a failure. */
+/** `output`: the complete output. If tap's last line is missing, the process ended too early, which is a failure. */
 export function readReports (output: string, files: string[]): Report[] {
   const reports = files.map(file => ({ file, passed: 0, failed: 0, skipped: 0, failures: [] as string[] }))
   let report = reports[0] as Report
   const lines = output.split('\n')
-  /** The subtests around the line at hand. */
+  /** The enclosing subtests of the current line. */
   const around: string[] = []
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] as string
@@ -37,14 +37,14 @@ export function readReports (output: string, files: string[]): Report[] {
     if (lines[at + 1]?.trim() === '---') {
       for (at += 2; at < lines.length && lines[at] !== `${indent}  ...`; at++) details.push((lines[at] as string).slice(indent.length))
     }
-    // A test around a failed assertion has failed, too, and has nothing to add.
+    // The enclosing tests of a failed assertion also fail, but have no further information.
     const empty = !details.some(detail => /^ {2}(?:diff|stack|found|wanted|expired|code|message|signal|tapCaught|duration)\b/.test(detail))
     if (empty && report.failures.length > 0) continue
     report.failures.push([[...around.slice(0, indent.length / 4), failed[2] ?? ''].join(' > '), ...details].join('\n'))
   }
   const summary = lines.findLast(line => SUMMARY.test(line))
   if (summary === undefined) report.failures.push(`it ended before its tests did; the last lines:\n${lines.slice(-30).join('\n')}`)
-  // Whatever the lines above were not read for.
+  // Failures that the loop above did not recognize.
   if (/\bfail: \d/.test(summary ?? '') && reports.every(({ failed, failures }) => failed === 0 && failures.length === 0)) report.failures.push(`tap counted failures: ${summary}`)
   for (const one of reports) one.failed = Math.max(one.failed, one.failures.length > 0 ? 1 : 0)
   return reports

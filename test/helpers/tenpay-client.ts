@@ -1,4 +1,4 @@
-/** The published client `tenpay` in a process of its own, since only a fresh one can be told (NODE_EXTRA_CA_CERTS) whom to trust. */
+/** The published client `tenpay` in a separate process, because NODE_EXTRA_CA_CERTS is only read at startup. */
 import { createRequire } from 'node:module'
 
 interface Tenpay { urls: Record<string, string>, [call: string]: unknown }

@@ -1,4 +1,4 @@
-/** A server behind TLS that counts its sockets, and a proxy in front of it: real ones, on this machine. */
+/** A local TLS server that counts its sockets, and a local proxy. */
 import { once } from 'node:events'
 import { createServer as createPlain } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
@@ -25,7 +25,7 @@ async function listen (t: Ending, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** `open`: sockets that are open now; `most`: that were open at a time; `made`: ever. */
+/** `open`: currently open sockets; `most`: maximum open at a time; `made`: total. */
 export async function tlsServer (t: Ending, tls: TlsOptions, answer: RequestListener) {
   const count = { open: 0, most: 0, made: 0, resumed: 0, shown: [] as string[] }
   const server = createSecure(tls, answer)
@@ -40,7 +40,7 @@ export async function tlsServer (t: Ending, tls: TlsOptions, answer: RequestList
   return { server, port, origin: `https://localhost:${port}`, count }
 }
 
-/** Takes CONNECT; `credentials`: `user:password` that it insists on; `tls`: speaks https itself. */
+/** A CONNECT proxy; `credentials`: required `user:password`; `tls`: an https proxy. */
 export async function connectProxy (t: Ending, { credentials, tls, hangs = false }: { credentials?: string, tls?: TlsOptions, hangs?: boolean } = {}) {
   const seen: string[] = []
   const shown: string[] = []
@@ -67,7 +67,7 @@ export async function connectProxy (t: Ending, { credentials, tls, hangs = false
   return { port, seen, shown, url: `${tls ? 'https' : 'http'}://${credentials ? `${credentials}@` : ''}localhost:${port}` }
 }
 
-/** Waits until it is so; only the test's own time-out ends it otherwise. */
+/** Waits until the condition is true, or until the test's timeout. */
 export async function until (isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise(resolve => setTimeout(resolve, 10))
 }

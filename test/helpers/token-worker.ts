@@ -1,4 +1,4 @@
-/** One process of a fleet: asks for token and ticket when told, and says what it got. */
+/** A worker process that fetches token and ticket on request, and reports them. */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
 import { createAccessToken } from '../../src/official-account/access-token.ts'
@@ -7,18 +7,18 @@ import { createRedisStore } from '../../src/store/redis.ts'
 import { patience } from './patience.ts'
 
 export interface WorkerOrder {
-  /** `get`: ticket and token; `request`: a call of WeChat's; `steady`: for `seconds`, tokens, and `waited` for any that was not at hand at once. */
+  /** `get`: token and ticket; `request`: a WeChat call; `steady`: reads tokens for `seconds`, and reports in `waited` how many were not available immediately. */
   kind: 'get' | 'request' | 'steady'
   callers: number
   seconds?: number
-  /** Another account than the configured one. */
+  /** Overrides the configured account. */
   appId?: string
 }
 
 const { config, redisPort } = JSON.parse(process.argv[2] ?? '{}')
 const redis = Array.isArray(redisPort) ? new Cluster(redisPort.map(port => ({ host: '127.0.0.1', port }))) : new Redis({ port: redisPort })
 redis.on('error', () => {})
-// Who loses a Redis Cluster's master is to notice it; else a busy machine is no reason to look after oneself.
+// With a Redis Cluster, the loss of a master must be noticed; otherwise a busy machine must not trigger the fallback.
 const store = Array.isArray(redisPort) ? createRedisStore(redis) : createRedisStore(redis, patience(2000))
 const accounts = new Map<string, WechatToken>()
 

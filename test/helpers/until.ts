@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Resolves with what `look` finds once that is something; for what sends no event. tap's own time-out ends it if it never is. */
+/** Polls `look` until it returns a value, for conditions without an event. Ends with the test's timeout otherwise. */
 export async function until<T> (look: () => T | Promise<T>): Promise<NonNullable<T>> {
   for (;;) {
     const found = await look()

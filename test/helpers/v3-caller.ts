@@ -1,4 +1,4 @@
-/** Signed v3 calls to an emulator, without this package's client: what comes back is seen as it is. */
+/** Signed v3 calls to an emulator without this package's client, to see the raw answers. */
 import type { Test } from 'tap'
 import { checkMerchant } from '../../src/pay/merchant.ts'
 import { authorization } from '../../src/pay/v3/sign.ts'

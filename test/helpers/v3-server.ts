@@ -1,4 +1,4 @@
-/** WeChat Pay's side of APIv3 in tests: keys, a merchant's options with them, and answers that are signed as told. */
+/** A fake APIv3 server: keys, matching merchant options, and signed answers. */
 import { sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { createV3Keys } from '../../plugins/emulator/keys/v3-keys.ts'
@@ -13,7 +13,7 @@ export const v3Options: PayOptions = { ...ACCOUNT, merchant: { mchId: ACCOUNT.me
 
 export interface Signing { key?: KeyObject, serial?: string, at?: number, change?: (headers: Record<string, string>) => void }
 
-/** WeChat answering with this (a string: as it is), signed unless told otherwise. */
+/** Answers with this (a string is sent as is), signed by default. */
 export function answering (status: number, value: unknown, { key = keys.wechat.key, serial = keys.wechat.id, at = Date.now(), change }: Signing = {}): Answer {
   return (_seen, reply) => {
     const body = value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value)

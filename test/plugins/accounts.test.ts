@@ -1,4 +1,4 @@
-/** Accounts that come and go, behind the routes of all pieces: found, told apart, and none held up by another. */
+/** Multiple accounts behind the routes of all plugins: looked up, never mixed, and isolated from each other's failures. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,11 +20,11 @@ const { appId, appSecret } = ACCOUNT
 const V2 = 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6'
 const V3 = 'z9Y8x7W6v5U4t3S2r1Q0p9O8n7M6l5K4'
 
-/** Ids that differ only in case, need escaping, or look like a part of another. */
+/** Ids that differ only in case, need escaping, or are a prefix of another. */
 const IDS = ['shop', 'Shop', 'shop/1', 'shop%2F1', 'café ☕', 'a:b', 'shop;x=1', 'x?y#z']
 const path = (id: string, rest: string) => `/wechat/${encodeURIComponent(id)}${rest}`
 
-/** An emulator with an account for each id, and a server that finds them. */
+/** An emulator with an account per id, and a server that looks them up. */
 async function platform (t: Parameters<typeof testEmulator>[0], more: object = {}) {
   const emulator = await testEmulator(t, { accounts: IDS.map((_id, at) => ({ name: `n${at}`, domains: [`n${at}.test`] })) })
   const log: string[] = []
@@ -56,7 +56,7 @@ const collectGarbage = runInNewContext('gc') as () => void
 
 t.test('A1 login, pages, orders and notifications of accounts whose ids look alike never mix', async t => {
   const { emulator, app, rows, happened } = await platform(t)
-  t.notOk(app.hasDecorator('wechatToken'), 'no account is the only one')
+  t.notOk(app.hasDecorator('wechatToken'), 'there is no single account')
   const logins = new Map<string, { cookies: Record<string, string>, back: string }>()
   const cookiePaths = new Set<string>()
   for (const [at, id] of IDS.entries()) {
@@ -77,7 +77,7 @@ t.test('A1 login, pages, orders and notifications of accounts whose ids look ali
   t.match(await app.inject({ url: one!.back.replace('/shop/', '/Shop/'), cookies: one!.cookies }), { statusCode: 403 }, 'another account\'s login')
   t.match(await app.inject({ url: one!.back, cookies: other!.cookies }), { statusCode: 403 })
   rows.set('twin', rows.get('shop')!)
-  t.match(await app.inject({ url: one!.back.replace('/shop/', '/twin/'), cookies: one!.cookies }), { statusCode: 403 }, 'nor where two ids share an appId')
+  t.match(await app.inject({ url: one!.back.replace('/shop/', '/twin/'), cookies: one!.cookies }), { statusCode: 403 }, 'nor if two ids share an appId')
   for (const [id, { back, cookies }] of logins) t.match(await app.inject({ url: back, cookies }), { statusCode: 302 }, id)
   t.same(happened.splice(0), IDS.map(id => `login ${OPENID} ${id}`))
 
@@ -86,19 +86,19 @@ t.test('A1 login, pages, orders and notifications of accounts whose ids look ali
     t.match(signed.json(), { appId: rows.get(id)?.appId }, id)
     t.match((await app.inject({ method: 'POST', url: path(id, '/pay') })).json(), { appId: rows.get(id)?.appId })
   }
-  // The same number at each merchant: WeChat tells each account of its own.
+  // The same order number at each merchant: each account gets its own notification.
   for (const [at] of IDS.entries()) {
     const { pay, waitForNotification } = emulator.named(`n${at}`)
     await pay('SAME123456')
     await waitForNotification()
   }
-  t.same(happened.toSorted(), IDS.filter(id => id !== 'Shop').map(id => `SAME123456 ${rows.get(id)?.merchant?.mchId} ${id} true`).toSorted(), 'and the one whose order costs something else hears nothing')
+  t.same(happened.toSorted(), IDS.filter(id => id !== 'Shop').map(id => `SAME123456 ${rows.get(id)?.merchant?.mchId} ${id} true`).toSorted(), 'and an account whose order has a different amount gets nothing')
   const [delivery] = emulator.named('n0').notifications()
   const { headers, body } = delivery!.request
   t.match(await app.inject({ method: 'POST', url: path('Shop', '/notify'), headers, payload: body }), { statusCode: 401 }, 'a genuine message of another account')
 })
 
-t.test('A2 an unknown account is 404 everywhere, after the rate limit and before the body is read, and says nothing', async t => {
+t.test('A2 an unknown account is a 404 on every route, after the rate limit and before the body is read, without details', async t => {
   const { app, lookups, rows } = await platform(t)
   const routes = [['GET', '/jssdk?url=x'], ['POST', '/jssdk'], ['POST', '/pay'], ['POST', '/notify'], ['GET', '/oauth/authorize'], ['GET', '/oauth/callback?state=x']] as const
   for (const [method, route] of routes) {
@@ -106,7 +106,7 @@ t.test('A2 an unknown account is 404 everywhere, after the rate limit and before
     t.equal(reply.statusCode, 404, route)
     t.notMatch(reply.body, /none|shop|café/)
   }
-  t.same(lookups, ['none'], 'one look-up for all of them')
+  t.same(lookups, ['none'], 'one lookup for all of them')
   const held = () => {
     collectGarbage()
     return process.memoryUsage().heapUsed
@@ -115,7 +115,7 @@ t.test('A2 an unknown account is 404 everywhere, after the rate limit and before
   for (let at = 0; at < 20_000; at += 500) await Promise.all(Array.from({ length: 500 }, async (_one, more) => await app.wechatAccounts.get(`made-up-${at + more}`).catch(() => {})))
   t.equal(lookups.length, 20_001)
   t.equal(app.wechatAccounts.status().kept, 0)
-  t.ok(held() - before < 30e6, 'and what is remembered of them is bounded')
+  t.ok(held() - before < 30e6, 'and the memory of unknown ids is bounded')
 
   const limited = Fastify()
   t.teardown(() => limited.close())
@@ -129,10 +129,10 @@ t.test('A2 an unknown account is 404 everywhere, after the rate limit and before
   const codes = []
   for (let at = 0; at < 5; at++) codes.push((await limited.inject(`/id-${at}/jssdk?url=https://evil.test/`)).statusCode)
   t.same(codes, [403, 403, 429, 429, 429])
-  t.same(asked, ['id-0', 'id-1'], 'what is over the limit costs no look-up')
+  t.same(asked, ['id-0', 'id-1'], 'requests over the limit cause no lookup')
 })
 
-t.test('A3 wrong keys, a look-up that hangs or fails: that account alone, named in the log and nowhere else', async t => {
+t.test('A3 wrong keys or a lookup that hangs or fails only affect that account, which is named in the log only', async t => {
   const release = new AbortController()
   const { app, rows, log, happened } = await platform(t, {
     accounts: {
@@ -160,8 +160,8 @@ t.test('A3 wrong keys, a look-up that hangs or fails: that account alone, named 
     t.equal(reply.statusCode, status, `${id} ${route}`)
     t.notMatch(reply.body, /appSecret|privateKey|appId|secret-host|short|nonsense/)
     t.ok(log.some(line => line.includes(`"account":"${id}"`)), 'named in the log')
-    t.notOk(log.some(line => /nonsense|"short"/.test(line)), 'no value')
-    t.match((await app.inject({ url: path('shop', '/jssdk'), query: { url: 'https://shop.test/' } })).statusCode, 200, 'the others go on')
+    t.notOk(log.some(line => /nonsense|"short"/.test(line)), 'without a value')
+    t.match((await app.inject({ url: path('shop', '/jssdk'), query: { url: 'https://shop.test/' } })).statusCode, 200, 'the others keep working')
   }
   release.abort()
   t.equal((await hanging).statusCode, 404)
@@ -184,7 +184,7 @@ t.test('an account is changed, forgotten and removed while the server runs', asy
   t.match(wechatAccounts.status(), { kept: 0 })
 })
 
-t.test('of() decides: a host name, or asynchronously; request.wechatAccount is there in our routes only', async t => {
+t.test('of() selects the account, by host name or asynchronously; request.wechatAccount is set in our routes only', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   const accounts = { find: (id: string) => id === 'b.test' ? { appId, appSecret } : undefined, of: async (request: { host: string }) => request.host }
@@ -196,7 +196,7 @@ t.test('of() decides: a host name, or asynchronously; request.wechatAccount is t
   t.equal((await app.inject('/mine')).statusCode, 500)
 })
 
-t.test('A1 a thousand accounts of one server: each page is signed with its own ticket, got once', async t => {
+t.test('A1 a thousand accounts in one server: each page is signed with its own ticket, fetched once', async t => {
   const MANY = 1000
   const wechat = await fakeServer(({ url, body }, reply) => {
     const token = /access_token=tok-(\w+)/.exec(url)?.[1]
@@ -223,7 +223,7 @@ t.test('A1 a thousand accounts of one server: each page is signed with its own t
   t.equal(wechat.seen.length, 2 * MANY, 'one token and one ticket each')
 })
 
-t.test('notifications of all on one path find their account by what they prove', async t => {
+t.test('notifications on a shared path are assigned to the account that verifies them', async t => {
   const mchId = '1900000109'
   const shared = testNotifications({ appId: 'wxone', mchId, apiKey: V2, apiV3Key: V3 })
   const second = testNotifications({ appId: 'wxtwo', mchId, apiKey: V2, apiV3Key: V3 })
@@ -263,7 +263,7 @@ t.test('notifications of all on one path find their account by what they prove',
   })
 
   const { app, send } = await host()
-  t.equal(await send(shared.v2.payment(payment('NOBODY1'))), 401, 'nobody in memory')
+  t.equal(await send(shared.v2.payment(payment('NOBODY1'))), 401, 'no account in memory')
   for (const id of ['one', 'two', 'three', 'broken']) await app.wechatAccounts.get(id)
   t.equal(await send(shared.v2.payment(payment('V2ONE1'))), 200)
   t.equal(await send(second.v2.payment(payment('V2TWO1'))), 200, 'the same merchant and key, another appid')
@@ -274,7 +274,7 @@ t.test('notifications of all on one path find their account by what they prove',
   t.same(heard.splice(0), ['V2ONE1 of one', 'V2TWO1 of two', 'V2THREE1 of three', 'V3ONE1 of one', 'V3TWO1 of two', 'V3THREE1 of three'])
 
   const lie = own.v2.payment(payment('LIE1'))
-  t.equal(await send({ ...lie, payload: lie.payload.replaceAll('wxthree', 'wxone').replaceAll('1900000200', mchId) }), 500, 'claims of one, proof of another: refused by all, and the broken one cannot say')
+  t.equal(await send({ ...lie, payload: lie.payload.replaceAll('wxthree', 'wxone').replaceAll('1900000200', mchId) }), 500, 'claims one account, signed by another: refused by all, and one account could not be checked')
   t.equal(await send(own.v3.forged(own.v3.payment(payment('FORGED1')))), 401)
   t.equal(await send({ headers: { 'content-type': 'application/json', 'wechatpay-serial': 'PUB_KEY_ID_1', 'wechatpay-signature': 'x' }, payload: '{"resource":5}' }), 401)
   t.equal(await send({ headers: { 'content-type': 'text/xml' }, payload: '<xml>' }), 401)
@@ -283,7 +283,7 @@ t.test('notifications of all on one path find their account by what they prove',
   t.equal(await send(own.v3.refund(refund)), 204)
   t.equal(await send(second.v2.refund(refund)), 200, 'v2 names the appid')
   log.length = 0
-  t.equal(await send(shared.v3.refund(refund)), 409, 'APIv3 does not: nobody guesses whose it is')
+  t.equal(await send(shared.v3.refund(refund)), 409, 'APIv3 does not: no guessing')
   t.match(log.join(''), /"accounts":\["(?:one|two)","(?:one|two)"\]/)
   t.same(heard.splice(0), ['REF1 of three', 'REF1 of two'])
 
@@ -291,7 +291,7 @@ t.test('notifications of all on one path find their account by what they prove',
   t.match(read, { statusCode: 401 }, 'headers of one message, body of another')
   const mine = own.v3.payment(payment('MINE2'))
   t.match(await app.wechatNotify.read(mine.headers, Buffer.from(mine.payload)), { kind: 'payment', account: 'three', payment: { outTradeNo: 'MINE2' } })
-  t.same(heard, [], 'read() handles nothing')
+  t.same(heard, [], 'read() calls no handlers')
 
   const chosen = await host(ids)
   for (const [who, message, status] of [
@@ -308,7 +308,7 @@ t.test('notifications of all on one path find their account by what they prove',
   t.match(asked[0], { version: 'v3', serial: shared.v3.merchant.publicKeyId })
 })
 
-t.test('reconciliation asks each account about its own orders, and one that is wrong costs the others nothing', async t => {
+t.test('reconciliation queries each account\'s orders, and a misconfigured account does not affect the others', async t => {
   const unfinished = [{ outTradeNo: 'SAME123456', account: 'shop' }, { outTradeNo: 'SAME123456', account: 'Shop' }, { outTradeNo: 'SAME123456', account: 'gone' }, { outTradeNo: 'SAME123456' }]
   const { emulator, app, rows, happened } = await platform(t, { unfinished: () => unfinished, every: 0, expected: undefined })
   for (const [at, id] of [[0, 'shop'], [1, 'Shop']] as const) {

@@ -1,4 +1,4 @@
-/** The emulator's calendar moves as it is told; what is signed keeps to the real time, so that v3's five minutes hold. */
+/** The emulator's clock can be moved; signatures use the real time, so that v3's five-minute check works. */
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
@@ -14,7 +14,7 @@ const DAY = 86_400_000
 
 type Config = Awaited<ReturnType<typeof createEmulator>>['config']
 
-/** A shop on v3; deaf, it refuses whatever it is told. */
+/** A v3 shop; `deaf`: it refuses all notifications. */
 async function shop (t: Test, config: Config) {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -35,10 +35,10 @@ async function rowsOf ({ wechatPay }: FastifyInstance, date: string) {
   return rows
 }
 
-t.test('the bill of what was ordered just now is fetched by a v3 client', async t => {
+t.test('a v3 client downloads the bill of an order just placed', async t => {
   const emulator = await testEmulator(t)
   const { app, paid, place } = await shop(t, emulator.bothConfig)
-  // Back, order, return: then the bill is of a day that is over for the client, too.
+  // Move back, order, return: then the bill is of a past day for the client, too.
   emulator.advance(-2 * DAY)
   await place('BILLED-1')
   await emulator.pay('BILLED-1')
@@ -48,7 +48,7 @@ t.test('the bill of what was ordered just now is fetched by a v3 client', async 
   await t.rejects(rowsOf(app, date), { code: 'WECHAT_API', wechatCode: 'PARAM_ERROR' }, 'not over yet')
   emulator.resetClock()
   t.match(await rowsOf(app, date), [{ outTradeNo: 'BILLED-1', amount: 100, state: 'SUCCESS' }, { outTradeNo: 'BILLED-1', state: 'REFUND', refund: { amount: 30 } }])
-  // Or on: a client that does not look at its own calendar gets today's bill.
+  // Or move forward: a client that does not check its own date gets today's bill.
   const bill = () => app.wechatPay.v3.request<{ download_url: string }>('GET', '/v3/bill/tradebill', { query: { bill_date: toChinaDay(new Date()) } })
   await t.rejects(bill(), { code: 'WECHAT_API', wechatCode: 'PARAM_ERROR' })
   await place('BILLED-2')
@@ -56,7 +56,7 @@ t.test('the bill of what was ordered just now is fetched by a v3 client', async 
   emulator.advance(2 * DAY)
   t.match(await bill(), { download_url: /token=/ })
 
-  // The day after tomorrow is a day like any other: orders are placed, paid and notified on it; and so is one in the past.
+  // Orders can be placed, paid and notified on any day, in the future and in the past.
   await place('LATER-01')
   emulator.advance(-9 * DAY)
   await place('EARLIER1')
@@ -71,7 +71,7 @@ t.test('the bill of what was ordered just now is fetched by a v3 client', async 
   t.ok(Math.abs(Date.parse(now) - Date.now()) < DAY / 24)
 })
 
-t.test('what becomes due when the calendar moves on, happens: redelivery, refunds, expiry', async t => {
+t.test('moving the clock forward triggers what is due: redelivery, refunds, expiry', async t => {
   const emulator = await testEmulator(t, { timeScale: 1, refundDelay: 3600 })
   const { app, hears, paid, place } = await shop(t, emulator.bothConfig)
   await place('DUE-0001')
@@ -96,7 +96,7 @@ t.test('what becomes due when the calendar moves on, happens: redelivery, refund
 })
 
 for (const moved of [300 * DAY, -300 * DAY]) {
-  t.test(`a restart of a kept folder begins today, wherever the calendar was (${moved / DAY} days)`, async t => {
+  t.test(`a restart with saved state returns to the real date (moved by ${moved / DAY} days)`, async t => {
     const data = join(t.testdir({}), 'kept')
     const first = await createEmulator({ data, timeScale: 0.001 })
     const one = await shop(t, first.config)
@@ -110,7 +110,7 @@ for (const moved of [300 * DAY, -300 * DAY]) {
     t.ok(Math.abs(Date.parse((await second.app.inject('/_emulator/state')).json().now) - Date.now()) < DAY / 24)
     one.hears.well = true
     await second.waitForNotification(({ accepted }) => accepted)
-    t.same(one.paid, ['KEPT-001'], 'what was not yet told is told soon')
+    t.same(one.paid, ['KEPT-001'], 'pending notifications are sent soon')
     const two = await shop(t, second.config)
     t.match(await two.app.wechatPay.query({ outTradeNo: 'KEPT-001' }), { state: 'SUCCESS' }, 'a v3 client can call')
     await second.close()

@@ -1,11 +1,11 @@
-/** What an emulator with `data` writes is read back as it was. */
+/** An emulator with `data` reads back exactly what it wrote. */
 import { readdirSync } from 'node:fs'
 import t from 'tap'
 import { createAuthority, createPki } from '../../plugins/emulator/keys/pki.ts'
 import { keepState, readState } from '../../plugins/emulator/server/data.ts'
 import { createState } from '../../plugins/emulator/state/state.ts'
 
-t.test('tables and lists of all accounts, empty ones and any text', async t => {
+t.test('tables and lists of all accounts, including empty ones and any text', async t => {
   const dir = t.testdir()
   const authority = createAuthority()
   const sides = ['', 'second'].map(name => {
@@ -30,5 +30,5 @@ t.test('tables and lists of all accounts, empty ones and any text', async t => {
     t.same(saved?.accounts[name], { memory: JSON.parse(JSON.stringify(state.memory.snapshot())), keys: pki.v3.saved() }, name || 'the first')
   }
   t.same(createState({}, saved?.accounts['']?.memory).orders, orders)
-  t.same(readdirSync(dir), ['state.json'], 'nothing half written is left')
+  t.same(readdirSync(dir), ['state.json'], 'no temporary file is left')
 })

@@ -1,4 +1,4 @@
-/** A merchant's other business at the emulator: each area stateful, with the events it causes. Members and limits as WeChat Pay's interface descriptions have them. */
+/** The emulator's APIs besides payments: stateful, with their notifications. Members and limits follow WeChat Pay's API descriptions. */
 import { createDecipheriv, createHash, createPublicKey, privateDecrypt, constants, publicEncrypt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -17,7 +17,7 @@ import type { Json, V3Caller } from '../helpers/v3-caller.ts'
 const SUB = '1900000110'
 const REPORTS = [{ info_type: '活动名称', info_content: '新会员' }, { info_type: '奖励说明', info_content: '注册' }]
 
-/** An emulator, a server that hears its callbacks, and the words that most calls need. */
+/** An emulator, a server that receives its notifications, and helpers for calls. */
 async function stage (t: Test, options: Parameters<typeof v3Caller>[1] = {}) {
   const caller = await v3Caller(t, { refundDelay: 1, ...options })
   const heard: Array<{ event_type: string, summary: string, original_type: string, content: Json }> = []
@@ -35,7 +35,7 @@ async function stage (t: Test, options: Parameters<typeof v3Caller>[1] = {}) {
   await once(server, 'listening')
   t.teardown(() => { server.closeAllConnections(); server.close() })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/n`
-  /** The first event of a kind that was told. */
+  /** The first notification of a type. */
   async function told (event: string, which: (content: Json) => boolean = () => true): Promise<typeof heard[number]> {
     for (;;) {
       const found = heard.find(({ event_type: type, content }) => type === event && which(content))
@@ -53,7 +53,7 @@ async function stage (t: Test, options: Parameters<typeof v3Caller>[1] = {}) {
     const order = await caller.emulator.pay(number, sub === '' ? {} : { subMchId: sub })
     return { number, id: order.transaction_id }
   }
-  /** Of the control interface. */
+  /** Calls the control interface. */
   async function control (path: string, payload: object = {}) {
     const reply = await caller.emulator.app.inject({ method: 'POST', url: `/_emulator${path}`, payload })
     return { status: reply.statusCode, json: reply.json<Json>() }
@@ -86,18 +86,18 @@ async function shareFlow (t: Test, { call, paid, told, url, appId, mchId, sealed
   t.match(await call('GET', `/v3/profitsharing/transactions/${id}/amounts`), { json: { transaction_id: id, unsplit_amount: 10_000 } })
   const first = await call('POST', '/v3/profitsharing/orders', share)
   t.match(first, { status: 200, json: { out_order_no: share.out_order_no, order_id: /^3008\d{24}$/, state: 'PROCESSING', receivers: [{ result: 'PENDING', finish_time: '1970-01-01T08:00:00+08:00', detail_id: /./ }] } })
-  t.equal((await call('POST', '/v3/profitsharing/orders', share)).json.order_id, first.json.order_id, 'the same again is the same')
+  t.equal((await call('POST', '/v3/profitsharing/orders', share)).json.order_id, first.json.order_id, 'repeating it returns the same')
   t.match(await call('POST', '/v3/profitsharing/orders', { ...share, receivers: [{ ...receiver, amount: 101 }] }), { status: 400, json: { code: 'INVALID_REQUEST' } }, 'the same number with other contents is refused')
   const over = await settled(async () => (await call('GET', `/v3/profitsharing/orders/${share.out_order_no}${query()}`)).json, ({ state }) => state === 'FINISHED')
-  t.match(over, { order_id: first.json.order_id, state: 'FINISHED', receivers: [{ result: 'SUCCESS' }] }, 'a share that leaves the rest frozen comes to an end, too')
+  t.match(over, { order_id: first.json.order_id, state: 'FINISHED', receivers: [{ result: 'SUCCESS' }] }, 'a share that leaves the rest frozen also finishes')
   const notice = await told('TRANSACTION.SUCCESS', ({ out_order_no: number }) => number === share.out_order_no)
-  t.match(notice, { summary: '分账', original_type: 'transaction', content: { order_id: first.json.order_id, receiver: { amount: 100 } } }, 'a payment\'s envelope, told apart by its summary')
+  t.match(notice, { summary: '分账', original_type: 'transaction', content: { order_id: first.json.order_id, receiver: { amount: 100 } } }, 'a payment\'s envelope, distinguished by its summary')
   t.match(await call('POST', '/v3/profitsharing/orders', { ...share, out_order_no: 'SHmuch', receivers: [{ ...receiver, amount: 2901 }] }), { status: 403, json: { code: 'RULE_LIMIT', message: '分账金额超出最大分账比例' } })
   const back = { ...sub, out_order_no: share.out_order_no, out_return_no: `RT${sub.sub_mchid ?? ''}1`, return_mchid: mchId, amount: 40, description: '退回' }
   const returned = await call('POST', '/v3/profitsharing/return-orders', back)
   t.match(returned, { status: 200, json: { order_id: first.json.order_id, return_id: /./, amount: 40, result: 'SUCCESS', description: '退回' } })
   t.match(await call('POST', '/v3/profitsharing/return-orders', { ...back, amount: 41 }), { status: 400 })
-  t.match(await call('POST', '/v3/profitsharing/return-orders', { ...back, out_return_no: 'RTmuch', amount: 61 }), { status: 403, json: { code: 'NOT_ENOUGH' } }, 'no more comes back than was shared')
+  t.match(await call('POST', '/v3/profitsharing/return-orders', { ...back, out_return_no: 'RTmuch', amount: 61 }), { status: 403, json: { code: 'NOT_ENOUGH' } }, 'no more than the share can be returned')
   t.match((await call('GET', `/v3/profitsharing/return-orders/${back.out_return_no}?out_order_no=${share.out_order_no}${sub.sub_mchid ? `&sub_mchid=${sub.sub_mchid}` : ''}`)).json, { return_id: returned.json.return_id })
   await told('TRANSACTION.SUCCESS', ({ out_return_no: number }) => number === back.out_return_no)
   t.match(await call('POST', '/v3/profitsharing/orders/unfreeze', { ...sub, transaction_id: id, out_order_no: `UF${sub.sub_mchid ?? ''}1`, description: '解冻' }), { status: 200, json: { state: 'FINISHED' } })
@@ -147,7 +147,7 @@ t.test('profit sharing and refunds of a platform', async t => {
   t.match(await call('POST', `${base}/orders`, { ...share, sub_mchid: '1' }), { status: 403 })
 })
 
-t.test('transfers: each state, told where it is an end', async t => {
+t.test('transfers: each state, with notifications for final ones', async t => {
   const it = await stage(t)
   const { call, control, told, url, appId, emulator, sealed, named } = it
   const base = '/v3/fund-app/mch-transfer/transfer-bills'
@@ -165,7 +165,7 @@ t.test('transfers: each state, told where it is an end', async t => {
   t.equal(before, undefined)
   const made = await call('POST', base, bill('TB00001', { user_name: sealed('李雷') }), named)
   t.match(made, { status: 200, json: { state: 'WAIT_USER_CONFIRM', package_info: /./ } })
-  t.same((await call('POST', base, bill('TB00001', { user_name: sealed('李雷') }), named)).json, made.json, 'the same again is the same, its package too')
+  t.same((await call('POST', base, bill('TB00001', { user_name: sealed('李雷') }), named)).json, made.json, 'repeating it returns the same, including package_info')
   for (const state of states) {
     t.match(await control('/transfers/TB00001/settle', { state }), { status: 200 })
     t.match((await call('GET', `${base}/out-bill-no/TB00001`)).json, { state, update_time: /\+08:00$/, user_name: /./ })
@@ -174,13 +174,13 @@ t.test('transfers: each state, told where it is an end', async t => {
   const failed = await told('MCHTRANSFER.BILL.FINISHED')
   t.match(failed, { summary: '商家转账单据终态通知', original_type: 'mch_payment', content: { state: 'FAIL', fail_reason: 'PAYEE_ACCOUNT_ABNORMAL' } })
   t.same(Object.keys(failed.content).filter(name => name !== 'fail_reason'), ['mch_id', 'out_bill_no', 'transfer_bill_no', 'transfer_amount', 'state', 'openid', 'create_time', 'update_time', 'mchid'])
-  t.match(await control('/transfers/TB00001/settle', { state: 'SUCCESS' }), { status: 409 }, 'an end is an end')
+  t.match(await control('/transfers/TB00001/settle', { state: 'SUCCESS' }), { status: 409 }, 'final states do not change')
   const balance = async () => (await call('GET', '/v3/merchant/fund/balance/BASIC')).json.available_amount as number
   const full = await balance()
   await call('POST', base, bill('TB00002'))
   t.equal(await balance(), full - 2000)
   t.match(await call('POST', `${base}/out-bill-no/TB00002/cancel`), { status: 200, json: { state: 'CANCELLED', update_time: /./ } }, 'a POST without a body')
-  t.equal(await balance(), full, 'what was not paid out comes back')
+  t.equal(await balance(), full, 'unpaid amounts return to the balance')
   await told('MCHTRANSFER.BILL.FINISHED', ({ state }) => state === 'CANCELLED')
   const third = await call('POST', base, bill('TB00003'))
   await emulator.confirmTransfer('TB00003')
@@ -195,10 +195,10 @@ t.test('transfers: each state, told where it is an end', async t => {
     t.match(fetched.body, /^%PDF/)
     t.equal(createHash('sha256').update(fetched.rawPayload).digest('hex'), receipt.hash_value)
   }
-  t.match(await call('POST', '/v3/fund-app/mch-transfer/elecsign/out-bill-no', { out_bill_no: 'TB00001' }), { status: 400 }, 'no receipt of what was not paid')
+  t.match(await call('POST', '/v3/fund-app/mch-transfer/elecsign/out-bill-no', { out_bill_no: 'TB00001' }), { status: 400 }, 'no receipt before payment')
 })
 
-t.test('transfers without being confirmed each: the receiver\'s leave', async t => {
+t.test('transfers to an authorized receiver need no confirmation', async t => {
   const { call, control, told, url, appId, emulator } = await stage(t, { subMerchants: [{ subMchId: SUB }] })
   const base = '/v3/fund-app/mch-transfer'
   const leave = { out_authorization_no: 'AUTH00001', appid: appId, openid: OPENID, transfer_scene_id: '1000', user_display_name: '李雷', authorization_notify_url: url }
@@ -217,7 +217,7 @@ t.test('transfers without being confirmed each: the receiver\'s leave', async t 
   const asking = { ...bill, out_bill_no: 'TA00003', openid: OPENID, authorization_info: { user_display_name: '李雷', out_authorization_no: 'AUTH00002', authorization_notify_url: url } }
   t.match(await call('POST', `${base}/transfer-bills/pre-transfer-with-authorization`, asking), { status: 200, json: { out_authorization_no: 'AUTH00002' } })
   await emulator.confirmTransfer('TA00003')
-  t.match((await call('GET', `${base}/user-confirm-authorization/out-authorization-no/AUTH00002`)).json, { state: 'TAKING_EFFECT' }, 'given with the first one')
+  t.match((await call('GET', `${base}/user-confirm-authorization/out-authorization-no/AUTH00002`)).json, { state: 'TAKING_EFFECT' }, 'granted with the first transfer')
 
   const partner = `${base}/partner`
   t.match(await call('POST', `${partner}/sub-mch-authorizations`, { sub_mchid: SUB, out_apply_no: 'AP1' }), { status: 200, json: { state: 'PASSED' } })
@@ -270,7 +270,7 @@ t.test('batches of transfers', async t => {
   await told('MCHTRANSFER.BATCH.CLOSED')
 })
 
-t.test('complaints: from the first one to its end, with callbacks, history and pictures', async t => {
+t.test('complaints: from filing to completion, with notifications, history and images', async t => {
   const { call, control, told, url, paid, emulator, mchId, opened, signer } = await stage(t)
   const settings = '/v3/merchant-service/complaint-notifications'
   t.match(await call('GET', settings), { status: 404 })
@@ -281,7 +281,7 @@ t.test('complaints: from the first one to its end, with callbacks, history and p
   const { number, id: transaction } = await paid()
   const id = await emulator.complain(number, { detail: '没有收到货' })
   const first = await told('COMPLAINT.CREATE')
-  t.same(Object.keys(first.content), ['out_trade_no', 'complaint_time', 'amount', 'payer_phone', 'complaint_detail', 'complaint_state', 'transaction_id', 'complaint_handle_state', 'action_type', 'complaint_id'], 'as it was seen once')
+  t.same(Object.keys(first.content), ['out_trade_no', 'complaint_time', 'amount', 'payer_phone', 'complaint_detail', 'complaint_state', 'transaction_id', 'complaint_handle_state', 'action_type', 'complaint_id'], 'as recorded once')
   t.match(first.content, { complaint_state: 'PAYER_COMPLAINTED', complaint_handle_state: 'WAIT_MERCHANT_RESPONSE', action_type: 'CREATE_COMPLAINT', complaint_id: id, transaction_id: transaction })
   t.equal(opened(first.content.payer_phone), '13800000000', 'encrypted for the merchant')
   const today = new Date(Date.now() + 8 * 3600_000).toISOString().slice(0, 10)
@@ -299,9 +299,9 @@ t.test('complaints: from the first one to its end, with callbacks, history and p
   t.same((await emulator.app.inject({ url: `/v3/merchant-service/images/${mediaId}`, headers: { authorization: await authorization('GET', `/v3/merchant-service/images/${mediaId}`, '', signer) } })).rawPayload, picture)
   t.match((await upload('/v3/marketing/favor/media/image-upload')).json(), { media_url: /^https:/ })
   t.match((await upload('/v3/merchant/media/upload')).json(), { media_id: /./ })
-  t.match(await upload('/v3/merchant/media/upload', 'multipart/form-data'), { statusCode: 401 }, 'without a boundary its meta cannot be found')
+  t.match(await upload('/v3/merchant/media/upload', 'multipart/form-data'), { statusCode: 401 }, 'without a boundary, meta cannot be found')
   t.match((await emulator.explain()).mistakes, [{ id: 'multipart-boundary' }])
-  t.match(await upload('/v3/merchant/media/video_upload'), { statusCode: 400 }, 'no video')
+  t.match(await upload('/v3/merchant/media/video_upload'), { statusCode: 400 }, 'not a video')
 
   t.match(await call('POST', `${cases}/${id}/response`, { complainted_mchid: mchId, response_content: '已补发', response_images: ['none'] }), { status: 400 })
   t.match(await call('POST', `${cases}/${id}/response`, { complainted_mchid: mchId, response_content: '已补发', response_images: [mediaId] }), { status: 204 })
@@ -321,7 +321,7 @@ t.test('complaints: from the first one to its end, with callbacks, history and p
   t.match(await call('GET', `${cases}/none`), { status: 404 })
 })
 
-t.test('funds: balances, withdrawals and how they end', async t => {
+t.test('funds: balances, withdrawals and their results', async t => {
   const { call, control } = await stage(t, { balance: 5000 })
   const withdraw = { out_request_no: 'W00001', amount: 3000, account_type: 'BASIC', remark: 'r' }
   t.same(Object.keys((await call('GET', '/v3/merchant/fund/balance/BASIC')).json), ['available_amount', 'pending_amount'])
@@ -376,7 +376,7 @@ t.test('payscore: confirmed, used, paid; cancelled; paid elsewhere', async t => 
   t.match(await later('none'), { code: 'ORDER_NOT_EXIST' })
 })
 
-t.test('combined orders by WeChat\'s own number, and a private seller\'s', async t => {
+t.test('combined orders by transaction id, and an individual seller\'s', async t => {
   const { call, emulator, appId, mchId, url } = await stage(t, { subMerchants: [{ subMchId: SUB }] })
   const part = (number: string) => ({ mchid: mchId, out_trade_no: number, amount: { total_amount: 10, currency: 'CNY' }, attach: 'a', description: 'd', individual_auth_id: '1900000000000001' })
   const order = { combine_appid: appId, combine_mchid: mchId, combine_out_trade_no: 'COMB00001', combine_payer_info: { openid: OPENID }, sub_orders: [part('CPART00001'), part('CPART00002')], notify_url: url }
@@ -390,7 +390,7 @@ t.test('combined orders by WeChat\'s own number, and a private seller\'s', async
   t.match(await call('POST', '/v3/combine-transactions/jsapi', { ...order, combine_out_trade_no: 'COMB00002', sub_orders: parts.map(rest => ({ ...rest, sub_mchid: '1' })) }), { status: 400 })
   t.match(await call('POST', '/v3/combine-transactions/jsapi', { ...order, combine_out_trade_no: 'COMB00002', sub_orders: parts }), { status: 200 })
   await emulator.payCombined('COMB00002')
-  t.match((await call('GET', '/v3/combine-transactions/out-trade-no/COMB00002')).json, { sub_orders: [{ sub_mchid: SUB, trade_state: 'SUCCESS' }, { sub_mchid: SUB }] }, 'a platform\'s merchants keep their orders')
+  t.match((await call('GET', '/v3/combine-transactions/out-trade-no/COMB00002')).json, { sub_orders: [{ sub_mchid: SUB, trade_state: 'SUCCESS' }, { sub_mchid: SUB }] }, 'orders of a platform\'s merchants are separate')
   t.match((await call('GET', `/v3/pay/partner/transactions/out-trade-no/CPART00003?sp_mchid=${mchId}&sub_mchid=${SUB}`)).json, { trade_state: 'SUCCESS' })
 })
 
@@ -398,7 +398,7 @@ t.test('a merchant\'s fund flow, encrypted for its provider', async t => {
   const it = await stage(t, { subMerchants: [{ subMchId: SUB }] })
   await it.paid({ sub: SUB, amount: 1234 })
   const order = it.emulator.order(`${SUB}/ORDER000001`) as { time_end: string }
-  // Its day is over, and its bill made.
+  // The day is over, and its bill is ready.
   order.time_end = '20240102120000'
   const { json } = await it.call('GET', `/v3/bill/sub-merchant-fundflowbill?sub_mchid=${SUB}&bill_date=2024-01-02&account_type=BASIC&algorithm=AEAD_AES_256_GCM`)
   const [file] = json.download_bill_list
@@ -410,7 +410,7 @@ t.test('a merchant\'s fund flow, encrypted for its provider', async t => {
   t.equal(createHash('sha1').update(text).digest('hex'), file.hash_value)
 })
 
-t.test('v2: contracts, bank cards, what is left to share', async t => {
+t.test('v2: contracts, bank cards, the remaining amount to share', async t => {
   const { emulator, told, url, paid } = await stage(t)
   const { account } = emulator
   const post = async (path: string, fields: Record<string, string>, signType: 'MD5' | 'HMAC-SHA256' = 'MD5') => {

@@ -1,4 +1,4 @@
-/** An Official Account's calls beside tokens: users, messages, menus, codes; and what the page may ask of WeChat. */
+/** An Official Account's calls besides tokens: users, messages, menus, QR codes; and the page's JS-SDK calls. */
 import t from 'tap'
 import type { Test } from 'tap'
 import { createPay } from '../../src/pay/pay.ts'
@@ -22,19 +22,19 @@ t.test('users: who follows and who does not, as recorded', async t => {
   const { get, post } = await stage(t)
   const follower = await get(`/cgi-bin/user/info?openid=${OPENID}`)
   t.same(Object.keys(follower), ['subscribe', 'openid', 'nickname', 'sex', 'language', 'city', 'province', 'country', 'headimgurl', 'subscribe_time', 'remark', 'groupid', 'tagid_list', 'subscribe_scene', 'qr_scene', 'qr_scene_str'])
-  t.match(follower, { subscribe: 1, nickname: '', headimgurl: '', remark: '', groupid: 0, qr_scene: 0, qr_scene_str: '' }, 'names and pictures are empty since December 2021')
+  t.match(follower, { subscribe: 1, nickname: '', headimgurl: '', remark: '', groupid: 0, qr_scene: 0, qr_scene_str: '' }, 'nicknames and avatars have been empty since December 2021')
   t.same(await get('/cgi-bin/user/info?openid=oANewVisitorOfThisAccount000'), { subscribe: 0, openid: 'oANewVisitorOfThisAccount000', tagid_list: [] })
   t.match(await get('/cgi-bin/user/info?openid=x'), { errcode: 40003, errmsg: /^invalid openid rid: / })
   t.match(await post('/cgi-bin/user/info/batchget', { user_list: [{ openid: OPENID }, { openid: 'oANewVisitorOfThisAccount000' }] }), { user_info_list: [{ subscribe: 1 }, { subscribe: 0 }] })
   t.match(await post('/cgi-bin/user/info/batchget', { user_list: [] }), { errcode: 40032 })
 })
 
-t.test('messages are kept, to be looked at', async t => {
+t.test('messages are stored for inspection', async t => {
   const { emulator, post, raw } = await stage(t)
   const sent = (await raw('/cgi-bin/message/template/send', TEMPLATE)).body
   const [, id] = /"msgid":(\d+)/.exec(sent)!
   t.match(id, /^\d{19}$/)
-  t.not(String(JSON.parse(sent).msgid), id, 'a parser of JSON numbers ruins it, as it does WeChat\'s')
+  t.not(String(JSON.parse(sent).msgid), id, 'JSON.parse loses digits, as with WeChat\'s')
   t.match(await post('/cgi-bin/message/template/send', { ...TEMPLATE, touser: 'oANewVisitorOfThisAccount000' }), { errcode: 43004 })
   t.match(await post('/cgi-bin/message/template/send', { ...TEMPLATE, template_id: '' }), { errcode: 40037 })
   const subscribed = { touser: OPENID, template_id: 'S1', page: 'p', data: { thing4: { value: '一杯咖啡' }, amount2: { value: '¥68.00' } } }
@@ -52,7 +52,7 @@ t.test('messages are kept, to be looked at', async t => {
   t.match((await raw('/cgi-bin/message/template/send', [] as never)).json(), { errcode: 40003 })
 })
 
-t.test('menus, codes, quotas, addresses', async t => {
+t.test('menus, QR codes, quotas, server addresses', async t => {
   const { emulator, get, post } = await stage(t)
   t.match(await get('/cgi-bin/menu/get'), { errcode: 46003 })
   t.match(await post('/cgi-bin/menu/create', { button: [{ name: '下单', type: 'view', url: 'https://shop.test' }] }), { errcode: 0 })
@@ -66,7 +66,7 @@ t.test('menus, codes, quotas, addresses', async t => {
   t.match(await post('/cgi-bin/clear_quota', { appid: 'wx1' }), { errcode: 40013 })
 })
 
-t.test('what a page asks of WeChat beside paying', async t => {
+t.test('JS-SDK calls besides payment', async t => {
   const { emulator } = await stage(t)
   const bridge = async (name: string, payload: object): Promise<Json> => (await emulator.app.inject({ method: 'POST', url: `/_emulator/bridge/${name}`, payload: JSON.stringify(payload), headers: { 'content-type': 'text/plain' } })).json()
   for (const name of ['updateAppMessageShareData', 'updateTimelineShareData']) {

@@ -1,4 +1,4 @@
-/** WeChat's side of a mini program: as it was recorded, or as WeChat's documents have it. */
+/** The emulator's mini program APIs, as recorded or documented by WeChat. */
 import { createHmac } from 'node:crypto'
 import { inflateSync } from 'node:zlib'
 import t from 'tap'
@@ -25,7 +25,7 @@ async function stage (t: Parameters<typeof testEmulator>[0], options: object = {
 
 const sign = (key: string) => createHmac('sha256', key).update('').digest('hex')
 
-t.test('jscode2session: session_key first, no errcode; its refusals', async t => {
+t.test('jscode2session: session_key first, no errcode; errors', async t => {
   const { emulator, login } = await stage(t)
   const code = await emulator.loginCode()
   t.match(await login(code), new RegExp(`^\\{"session_key":"[0-9A-Za-z+/]{22}==","openid":"${OPENID}"\\}$`), 'as recorded')
@@ -49,7 +49,7 @@ t.test('jscode2session: session_key first, no errcode; its refusals', async t =>
   }
 })
 
-t.test('45011: a user logs in a hundred times a minute (WeChat\'s document)', async t => {
+t.test('45011: more than a hundred logins of a user per minute (WeChat\'s documentation)', async t => {
   const { emulator, login } = await stage(t)
   const once = async (openid?: string) => JSON.parse(await login(await emulator.loginCode(openid))) as Json
   for (let count = 0; count < 100; count++) t.match(await once(), { openid: OPENID })
@@ -59,7 +59,7 @@ t.test('45011: a user logs in a hundred times a minute (WeChat\'s document)', as
   t.match(await once(), { openid: OPENID }, 'the next minute')
 })
 
-t.test('a session key is proven by a signature over nothing, and replaced', async t => {
+t.test('a session key is checked by a signature of an empty message, and can be replaced', async t => {
   const { emulator, login, get } = await stage(t)
   const session = async () => (JSON.parse(await login(await emulator.loginCode())) as Json).session_key as string
   const key = await session()
@@ -75,7 +75,7 @@ t.test('a session key is proven by a signature over nothing, and replaced', asyn
   t.match(await check(sign(fresh.session_key), '/wxa/resetusersessionkey'), { errcode: 87009 }, 'a new login replaces it, too')
 })
 
-t.test('a telephone number, as recorded', async t => {
+t.test('a phone number, as recorded', async t => {
   const { emulator, post } = await stage(t)
   const code = await emulator.phoneCode('13912345678')
   const given = await post('/wxa/business/getuserphonenumber', { code })
@@ -84,7 +84,7 @@ t.test('a telephone number, as recorded', async t => {
   t.match(await post('/wxa/business/getuserphonenumber', { code: 'x' }), { errcode: 40029, errmsg: /^invalid code rid: / })
 })
 
-t.test('codes are real pictures', async t => {
+t.test('codes are valid images', async t => {
   const { raw, post } = await stage(t)
   for (const [path, body] of [['/wxa/getwxacode', { path: 'pages/index?a=1', width: 430 }], ['/wxa/getwxacodeunlimit', { scene: 'a=1', page: 'pages/index' }], ['/cgi-bin/wxaapp/createwxaqrcode', { path: 'pages/index', width: 280 }]] as const) {
     const reply = await raw(path, body)
@@ -100,7 +100,7 @@ t.test('codes are real pictures', async t => {
   t.match(await post('/wxa/getwxacodeunlimit', { scene: 'a', page: '/pages/index' }), { errcode: 41030, errmsg: /^invalid page rid: / })
 })
 
-t.test('shipping: not in the first seconds, once, and changed once; every refusal of WeChat\'s document', async t => {
+t.test('shipping: not in the first seconds, once, and changed once; all documented errors', async t => {
   const { emulator, post } = await stage(t, { timeScale: 1 })
   const pay = createPay({ ...emulator.config, merchant: { ...emulator.config.merchant, notifyUrl: 'http://127.0.0.1:1/n' } })
   const upload = (body: object) => post('/wxa/sec/order/upload_shipping_info', body)
@@ -111,7 +111,7 @@ t.test('shipping: not in the first seconds, once, and changed once; every refusa
   const key = { order_number_type: 2, transaction_id: id }
   const parcel = { item_desc: '咖啡', tracking_no: 'YT1', express_company: 'YTO' }
   const info = { order_key: key, logistics_type: 1, delivery_mode: 1, shipping_list: [parcel], upload_time: '2026-11-27T10:00:00.000+08:00', payer: { openid: OPENID } }
-  t.match(await upload(info), { errcode: 10060001, errmsg: new RegExp(`^支付单不存在 rid: ${RID}$`) }, 'as seen by many: the shipping service does not know it yet')
+  t.match(await upload(info), { errcode: 10060001, errmsg: new RegExp(`^支付单不存在 rid: ${RID}$`) }, 'as often reported: the shipping service does not know it yet')
   emulator.advance(10_000)
   t.match(await query({ transaction_id: id }), { errcode: 0, order: { order_state: 1, paid_amount: 6800, shipping: { finish_shipping: false } } })
   for (const [change, errcode] of [
@@ -121,10 +121,10 @@ t.test('shipping: not in the first seconds, once, and changed once; every refusa
     [{ shipping_list: [{ ...parcel, item_desc: '咖'.repeat(121) }] }, 10060009], [{ shipping_list: [{ ...parcel, tracking_no: '' }] }, 268485226], [{ shipping_list: [{ ...parcel, express_company: '' }] }, 268485227], [{ upload_time: 'now' }, 268485216]
   ] as const) t.match(await upload({ ...info, ...change }), { errcode }, JSON.stringify(change).slice(0, 80))
   t.match(await upload({ ...info, order_key: { order_number_type: 1, mchid: mchId, out_trade_no: 'SHIP1' } }), { errcode: 0 })
-  t.match(await upload(info), { errcode: 10060023, errmsg: /^发货信息未更新/ }, 'the same again')
+  t.match(await upload(info), { errcode: 10060023, errmsg: /^发货信息未更新/ }, 'an identical upload')
   const changed = { ...info, shipping_list: [{ ...parcel, tracking_no: 'YT2' }] }
   t.match(await upload(changed), { errcode: 0 }, 'changed once')
-  t.match(await upload(info), { errcode: 10060003, errmsg: /^支付单已使用重新发货机会 rid: / }, 'and no more')
+  t.match(await upload(info), { errcode: 10060003, errmsg: /^支付单已使用重新发货机会 rid: / }, 'only once')
   t.match(await query({ merchant_id: mchId, merchant_trade_no: 'SHIP1' }), { order: { order_state: 2, shipping: { finish_shipping: true, finish_shipping_count: 2, shipping_list: [{ tracking_no: 'YT2', express_company: 'YTO' }] } } })
   t.match(await query({}), { errcode: 10060014 })
 
@@ -161,6 +161,6 @@ t.test('the bridge\'s wx.login and wx.requestPayment', async t => {
     t.match(await ask('requestPayment', { ...params, appId: 'wxminiprogram00001' }), { err_desc: '支付验证签名失败' }, 'signed for another mini program')
     t.match(await ask('requestPayment', { ...params, appId: 'wxelsewhere0000001' }), { err_desc: 'appId无效' })
     const other = await pay.miniProgram({ outTradeNo: `MINI2-${version}`, description: '咖啡', amount: 100, openid: OPENID, appId: 'wxminiprogram00001' })
-    t.match(await ask('requestPayment', { ...other, appId: 'wxminiprogram00001' }), { cashier: /./ }, 'a further appId of the merchant')
+    t.match(await ask('requestPayment', { ...other, appId: 'wxminiprogram00001' }), { cashier: /./ }, 'another appId of the merchant')
   }
 })

@@ -1,4 +1,4 @@
-/** The emulator's third-party platform (第三方平台): pushes, component calls and their life-times, pages, and calls on behalf. */
+/** The emulator's third-party platform (第三方平台): pushes, component calls and lifetimes, pages, and calls on behalf of accounts. */
 import { createDecipheriv } from 'node:crypto'
 import { join } from 'node:path'
 import Fastify from 'fastify'
@@ -13,7 +13,7 @@ type Json = Record<string, any>
 
 const HOUR = 3_600_000
 
-t.test('message encryption gives what wechatpy gives (tests/test_crypto.py, test_encrypt_message)', t => {
+t.test('message encryption matches wechatpy (tests/test_crypto.py, test_encrypt_message)', t => {
   const xml = `<xml>
 <MsgType><![CDATA[text]]></MsgType>
 <Content><![CDATA[test]]></Content>
@@ -30,7 +30,7 @@ t.test('message encryption gives what wechatpy gives (tests/test_crypto.py, test
 
 interface Event { query: Record<string, string>, body: string, xml: string, receiver: string }
 
-/** A platform that writes down what it is told; `answer`: what it says to that. */
+/** A platform that records pushes; `answer`: its reply. */
 async function listener (t: Test, answer: (event: Event) => string = () => 'success') {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -55,7 +55,7 @@ async function listener (t: Test, answer: (event: Event) => string = () => 'succ
 
 const element = (xml: string, name: string) => new RegExp(`<${name}>(?:<!\\[CDATA\\[)?([^<\\]]*)`).exec(xml)?.[1] ?? ''
 
-/** An emulator with a platform that has its ticket. The clock of its schedule is slow: nothing comes that was not asked for. */
+/** An emulator with a platform that has its ticket. The schedule is slow, so that only requested pushes arrive. */
 async function stage (t: Test, options: CreateEmulatorOptions = {}, answer?: (event: Event) => string) {
   const platform = await listener(t, answer)
   const emulator = await testEmulator(t, { timeScale: 1, component: true, ...options })
@@ -94,7 +94,7 @@ t.test('a push is encrypted, signed, and addressed to the component', async t =>
   t.match((await emulator.component()).lastPush, { info_type: 'component_verify_ticket', accepted: true })
 })
 
-t.test('a ticket every ten minutes of its calendar; a kept one is good for twelve hours', async t => {
+t.test('a ticket every ten minutes of the emulator\'s clock, valid for twelve hours', async t => {
   const { emulator, platform, post, secret, told } = await stage(t)
   t.match(await post('api_component_token', { component_appsecret: secret, component_verify_ticket: null }), { errcode: 61006, errmsg: /^component ticket is invalid rid: / }, 'WxJava 2967')
   await emulator.setComponentUrl(platform.url)
@@ -104,24 +104,24 @@ t.test('a ticket every ten minutes of its calendar; a kept one is good for twelv
   await emulator.waitForNotification(({ accepted, id }) => accepted && id === 'n2')
   t.not(element(platform.events[1]?.xml ?? '', 'ComponentVerifyTicket'), first)
   const exchange = () => post('api_component_token', { component_appsecret: secret, component_verify_ticket: first })
-  t.match(await exchange(), { component_access_token: /./, expires_in: 7200 }, 'an older one, too')
+  t.match(await exchange(), { component_access_token: /./, expires_in: 7200 }, 'an older one also works')
   emulator.advance(12 * HOUR)
   t.match(await exchange(), { errcode: 61005, errmsg: /^component ticket is expired/ })
 })
 
-t.test('api_start_push_ticket: begins where nothing is pushed, and says so where pushes run', async t => {
+t.test('api_start_push_ticket starts pushing, and reports if pushes already run', async t => {
   const { emulator, platform, post, secret, id } = await stage(t)
   t.match(await post('api_start_push_ticket', { component_secret: 'x' }), { errcode: 40125 })
   t.match(await post('api_start_push_ticket', { component_secret: secret, component_appid: 'wx0' }), { errcode: 40013 })
-  t.match(await post('api_start_push_ticket', { component_secret: secret }), { errcode: 0, errmsg: 'ok' }, 'and nothing to push to')
+  t.match(await post('api_start_push_ticket', { component_secret: secret }), { errcode: 0, errmsg: 'ok' }, 'and no URL')
   t.equal(emulator.notifications().length, 0)
   await emulator.setComponentUrl(platform.url)
   await emulator.waitForNotification(({ accepted }) => accepted)
   t.same(await post('api_start_push_ticket', { component_secret: secret, component_appid: id }), { errcode: 0, errmsg: 'in a normal state' })
-  await t.rejects(emulator.setComponentUrl('ftp://x'), { message: 'url must be an http(s) address' })
+  await t.rejects(emulator.setComponentUrl('ftp://x'), { message: 'url must be an http(s) URL' })
 })
 
-t.test('what is not answered "success" is pushed again, three times in all; other events wait for an answered ticket', async t => {
+t.test('a push that is not answered "success" is sent three times; other events require an answered ticket', async t => {
   const says = { what: '<xml>success</xml>' }
   const { emulator, platform, told } = await stage(t, { timeScale: 0.02 }, () => says.what)
   await emulator.setComponentUrl(platform.url)
@@ -138,7 +138,7 @@ t.test('what is not answered "success" is pushed again, three times in all; othe
   t.equal((await emulator.component()).answered, true)
 })
 
-t.test('a push that is sent again by hand is the same, byte for byte', async t => {
+t.test('a resent push has the same bytes', async t => {
   const { emulator, platform } = await stage(t)
   await emulator.setComponentUrl(platform.url)
   const { id } = await emulator.waitForNotification(({ accepted }) => accepted)
@@ -146,7 +146,7 @@ t.test('a push that is sent again by hand is the same, byte for byte', async t =
   t.same(platform.events[1], platform.events[0])
 })
 
-t.test('the component token: both names in the query, two hours, a new one ends the old one five minutes later', async t => {
+t.test('the component token: both query names, two hours, a new one invalidates the old one after five minutes', async t => {
   const { emulator, post, token, appId } = await stage(t)
   t.match(await post('api_create_preauthcode', {}), { errcode: 41001 })
   t.match(await post('api_create_preauthcode', {}, 'x'), { errcode: 40001, errmsg: /^invalid credential/ }, 'easywechat 2033')
@@ -193,10 +193,10 @@ t.test('an authorization: the code works once and for an hour; its event, and th
   t.match(await post('api_set_authorizer_option', { ...option, option_value: '1' }, value), { errcode: 0 })
   t.match(await post('api_get_authorizer_option', option, value), { option_value: '1' })
   t.match(await post('api_set_authorizer_option', { ...option, option_value: '7' }, value), { errcode: 61013 })
-  await t.rejects(emulator.authorizeComponent('wx0'), { message: 'no account here has the appId wx0' })
+  await t.rejects(emulator.authorizeComponent('wx0'), { message: 'no account has the appId wx0' })
 })
 
-t.test('the refresh token stays the same until it is changed on purpose, or the authorization withdrawn', async t => {
+t.test('the refresh token stays the same until it is replaced on request or the authorization is withdrawn', async t => {
   const { emulator, post, token, authorized, appId } = await stage(t)
   const value = await token()
   const { authorizer_refresh_token: first } = await authorized(value)
@@ -211,7 +211,7 @@ t.test('the refresh token stays the same until it is changed on purpose, or the 
   await emulator.expireComponent({ refreshTokens: true })
   t.match(await refresh(changed), { errcode: 61023 })
   const { list } = await post('api_get_authorizer_list', {}, value)
-  t.match(await refresh(list[0].refresh_token), { authorizer_access_token: /./ }, 'found again in the list')
+  t.match(await refresh(list[0].refresh_token), { authorizer_access_token: /./ }, 'recovered from the list')
   await emulator.unauthorize()
   t.match(await refresh(list[0].refresh_token), { errcode: 61003, errmsg: /^component is not authorized by this account/ })
   t.match(await post('api_get_authorizer_info', { authorizer_appid: appId }, value), { errcode: 61003 }, 'WxJava 851')
@@ -220,7 +220,7 @@ t.test('the refresh token stays the same until it is changed on purpose, or the 
   t.not((await authorized(value)).authorizer_refresh_token, list[0].refresh_token)
 })
 
-t.test('an account\'s token: wherever an access_token goes, within what was granted, until it ends or is withdrawn', async t => {
+t.test('an account\'s token works for the granted permissions until it expires or the authorization is withdrawn', async t => {
   const { emulator, get, token, authorized, post, appId } = await stage(t)
   const value = await token()
   const { authorizer_access_token: own, authorizer_refresh_token: refreshToken } = await authorized(value, appId, { permissions: [4, 18] })
@@ -239,7 +239,7 @@ t.test('an account\'s token: wherever an access_token goes, within what was gran
   await emulator.unauthorize()
   t.match(await ticket(next), { errcode: 61003 })
   const { appSecret } = emulator.account
-  t.match(await get(`/cgi-bin/token?grant_type=client_credential&appid=${appId}&secret=${appSecret}`), { access_token: /./ }, 'the account\'s own is another matter')
+  t.match(await get(`/cgi-bin/token?grant_type=client_credential&appid=${appId}&secret=${appSecret}`), { access_token: /./ }, 'the account\'s own token is not affected')
 })
 
 t.test('OAuth and mini program logins on behalf of an account', async t => {
@@ -262,7 +262,7 @@ t.test('OAuth and mini program logins on behalf of an account', async t => {
   t.match(await redeem(given.get('code')), { errcode: 40163 })
   t.match(await get(`/sns/oauth2/component/refresh_token?${new URLSearchParams({ appid: appId, grant_type: 'refresh_token', component_appid: id, component_access_token: value, refresh_token: session.refresh_token })}`), { openid: OPENID })
   const plain = new URL((await emulator.app.inject(`/connect/oauth2/authorize?${new URLSearchParams({ appid: appId, redirect_uri: 'http://localhost:3000/cb', response_type: 'code', scope: 'snsapi_base' })}`)).headers.location as string).searchParams
-  t.match(await redeem(plain.get('code')), { errcode: 40029 }, 'nor the other way round')
+  t.match(await redeem(plain.get('code')), { errcode: 40029 }, 'and vice versa')
 
   const js = async () => (await emulator.app.inject({ method: 'POST', url: '/_emulator/login-codes' })).json<{ code: string }>().code
   const login = async (change = {}) => get(`/sns/component/jscode2session?${new URLSearchParams({ appid: appId, js_code: await js(), grant_type: 'authorization_code', component_appid: id, component_access_token: value, ...change })}`)
@@ -285,10 +285,10 @@ for (const path of ['/cgi-bin/componentloginpage', '/wxaopen/safe/bindcomponent'
     const answer = (given: Record<string, string>) => emulator.app.inject({ method: 'POST', url: `${path}_reply`, headers: { 'accept-language': 'en', 'content-type': 'application/x-www-form-urlencoded' }, payload: new URLSearchParams(given).toString() })
 
     for (const [change, says] of [
-      [{ component_appid: 'wx0' }, /component_appid is wrong/], [{ redirect_uri: '/back' }, /not an absolute URL/], [{ redirect_uri: 'https://elsewhere.test/x' }, /elsewhere\.test.*not registered/],
-      [{ pre_auth_code: 'x' }, /pre_auth_code is not valid/], [{ auth_type: '9' }, /auth_type/], [{ biz_appid: 'wx0' }, /no account/]
+      [{ component_appid: 'wx0' }, /Wrong component_appid/], [{ redirect_uri: '/back' }, /not an absolute URL/], [{ redirect_uri: 'https://elsewhere.test/x' }, /elsewhere\.test.*not registered/],
+      [{ pre_auth_code: 'x' }, /Invalid pre_auth_code/], [{ auth_type: '9' }, /auth_type/], [{ biz_appid: 'wx0' }, /no account/]
     ] as const) t.match((await open(await query(change))).body, says)
-    t.match((await open(await query(), { referer: 'https://elsewhere.test/' })).body, /page that led here/)
+    t.match((await open(await query(), { referer: 'https://elsewhere.test/' })).body, /page that links here/)
 
     const given = await query()
     const page = await open(given, { referer: 'http://localhost:3000/admin' })
@@ -303,14 +303,14 @@ for (const path of ['/cgi-bin/componentloginpage', '/wxaopen/safe/bindcomponent'
     const { authorization_info: info } = await post('api_query_auth', { authorization_code: back.searchParams.get('auth_code') }, value)
     t.match(info, { authorizer_appid: shop, func_info: [{ funcscope_category: { id: 4 } }] })
     t.equal(info.func_info.length, 1)
-    t.match((await answer({ ...given, authorizer_appid: shop, action: 'allow' })).body, /pre_auth_code is not valid/, 'once')
+    t.match((await answer({ ...given, authorizer_appid: shop, action: 'allow' })).body, /Invalid pre_auth_code/, 'once')
     const late = await query()
     emulator.advance(HOUR / 2)
-    t.match((await open(late)).body, /pre_auth_code is not valid/, 'thirty minutes')
+    t.match((await open(late)).body, /Invalid pre_auth_code/, 'thirty minutes')
   })
 }
 
-t.test('several accounts at one address: each call finds the account that it is about', async t => {
+t.test('several accounts on one origin: each call is routed to its account', async t => {
   const { emulator, get, post, token, authorized, id } = await stage(t, { accounts: [{ name: 'two' }] })
   const value = await token()
   const two = emulator.named('two')
@@ -325,7 +325,7 @@ t.test('several accounts at one address: each call finds the account that it is 
   t.match((await emulator.component()).accounts, [{ state: 'none' }, { state: 'unauthorized' }])
 })
 
-t.test('--data keeps all of it; --seed makes it repeatable', async t => {
+t.test('--data saves all of it; --seed makes it reproducible', async t => {
   const platform = await listener(t)
   const data = join(t.testdir({}), 'kept')
   const first = await createEmulator({ data, component: true })
@@ -354,7 +354,7 @@ t.test('--data keeps all of it; --seed makes it repeatable', async t => {
   t.same(await seeded(), await seeded())
 })
 
-t.test('the account may be given; secrets are not in the journal; without a platform it is said so', async t => {
+t.test('the platform\'s keys can be configured; the journal has no secrets; without a platform the routes say so', async t => {
   const component = { appId: 'wx00000000000000cc', appSecret: 'emulatorGIVEN', token: 'emulatorTOKEN', encodingAesKey: 'emulatorGIVENabcdefghijklmnopqrstuvwxyz0123' }
   const { emulator, post } = await stage(t, { component })
   t.same(emulator.bothConfig.openPlatform, { componentAppId: component.appId, componentAppSecret: component.appSecret, token: component.token, encodingAesKey: component.encodingAesKey })

@@ -1,4 +1,4 @@
-/** The emulator by itself: repeatable, kept, for several accounts, behind WeChat's own names, and watched. */
+/** The emulator as a product: seeds, saved state, several accounts, WeChat's host names, inspection. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
@@ -21,7 +21,7 @@ import { freePort } from '../helpers/redis.ts'
 type Emulator = Awaited<ReturnType<typeof createEmulator>>
 type Tap = Parameters<typeof testEmulator>[0]
 
-/** An app of an account here, with what it heard of; `deaf` refuses all that WeChat tells it. */
+/** An account's app that records notifications; `deaf`: refuses all of them. */
 async function appOf (t: Tap, config: Emulator['config'], version: 'v2' | 'v3', deaf = false) {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -39,7 +39,7 @@ async function appOf (t: Tap, config: Emulator['config'], version: 'v2' | 'v3', 
   return { app, paid, notifyUrl }
 }
 
-t.test('the same seed, the same ids and nonces; another seed, others', async t => {
+t.test('the same seed gives the same ids and nonces; another seed gives different ones', async t => {
   const run = async (seed: string) => {
     const emulator = await testEmulator(t, { seed, now: () => Date.UTC(2026, 0, 1) })
     const { app } = await appOf(t, emulator.config as Emulator['config'], 'v2')
@@ -56,7 +56,7 @@ t.test('the same seed, the same ids and nonces; another seed, others', async t =
   t.match(digits(8), /^\d{8}$/)
 })
 
-t.test('--data: after a restart it is the same WeChat, with its keys, orders, tokens, and what was not yet told', async t => {
+t.test('--data: a restart keeps keys, orders, tokens, and pending notifications', async t => {
   const data = join(t.testdir({}), 'kept')
   const first = await createEmulator({ data, timeScale: 0.001, refundDelay: 60_000 })
   const deaf = await appOf(t, first.config, 'v3', true)
@@ -74,7 +74,7 @@ t.test('--data: after a restart it is the same WeChat, with its keys, orders, to
   t.equal(readFileSync(join(data, 'apiclient_key.pem'), 'utf8'), before.merchant.v3.privateKey)
   t.equal(readFileSync(join(data, 'pub_key.pem'), 'utf8'), before.merchant.v3.publicKey)
 
-  // The merchant's address is another one after its own restart, here: orders keep the one they were placed with.
+  // The merchant's restart changes its port here; orders keep the notify_url they were placed with.
   const state = join(data, 'state.json')
   const heard = Fastify()
   t.teardown(() => heard.close())
@@ -90,21 +90,21 @@ t.test('--data: after a restart it is the same WeChat, with its keys, orders, to
   t.match(second.order('KEPT-1'), { trade_state: 'REFUND', transaction_id: id })
   await second.waitForNotification(({ accepted, about }) => accepted && about === 'payment')
   await second.waitForNotification(({ accepted, about }) => accepted && about === 'refund')
-  t.ok(bodies.length >= 2, 'what was pending went out, and the refund came to its end')
+  t.ok(bodies.length >= 2, 'pending notifications were sent, and the refund was settled')
   t.match(second.refunds(), [{ refund_status: 'SUCCESS', refund_fee: 2 }])
   const { app } = await appOf(t, second.config, 'v3')
-  t.match(await app.wechatPay.query({ outTradeNo: 'KEPT-1' }), { transactionId: id, amount: 5 }, 'keys of before are accepted')
-  t.match((await second.app.inject(`/cgi-bin/getcallbackip?access_token=${token}`)).json(), { ip_list: [/./, /./] }, 'so is a token')
+  t.match(await app.wechatPay.query({ outTradeNo: 'KEPT-1' }), { transactionId: id, amount: 5 }, 'previous keys are accepted')
+  t.match((await second.app.inject(`/cgi-bin/getcallbackip?access_token=${token}`)).json(), { ip_list: [/./, /./] }, 'and previous tokens')
   t.equal(await app.wechatToken.get(), token, 'the stable token is the same')
   await second.close()
 
   writeFileSync(state, '{"version":2}')
-  await t.rejects(createEmulator({ data }), { message: /state\.json is not an emulator's state/ })
+  await t.rejects(createEmulator({ data }), { message: /state\.json does not contain an emulator's state/ })
   writeFileSync(state, '{')
-  await t.rejects(createEmulator({ data }), { message: /state\.json is not an emulator's state/ })
+  await t.rejects(createEmulator({ data }), { message: /state\.json does not contain an emulator's state/ })
 })
 
-t.test('--data with --seed: other ids after a restart, the same ones in another run', async t => {
+t.test('--data with --seed: different ids after a restart, the same ones in another run', async t => {
   const run = async (data: string) => {
     const ids = []
     for (let at = 0; at < 2; at++) {
@@ -120,23 +120,23 @@ t.test('--data with --seed: other ids after a restart, the same ones in another 
   t.same(await run(join(t.testdir({}), 'b')), [appId, code, again, other])
 })
 
-t.test('several accounts at one address, told apart by their ids', async t => {
+t.test('several accounts on one origin, routed by their ids', async t => {
   const emulator = await testEmulator(t, { accounts: [{ name: 'second', appId: 'wx00000000000000bb', mchId: '1900000002' }] })
   const second = emulator.named('second')
   t.match(second.config, { appId: 'wx00000000000000bb', merchant: { mchId: '1900000002' }, endpoints: { api: `${emulator.origin}/second`, pay: /^https:\/\/127\.0\.0\.1:\d+\/second$/ } })
   const { config } = emulator as unknown as Emulator
   for (const version of ['v2', 'v3'] as const) {
-    // By its ids only, at the common address; and by its own place.
+    // By its ids on the shared origin, and by its path.
     for (const [where, endpoints] of [['common', emulator.config.endpoints], ['own', second.config.endpoints]] as const) {
       const { app, paid } = await appOf(t, { ...second.config, endpoints }, version)
       const outTradeNo = `TWO-${version}-${where}`
       const params = await app.wechatPay.jsapi({ outTradeNo, description: 'x', amount: 7, openid: OPENID })
-      t.equal(emulator.order(outTradeNo), undefined, 'the first account knows nothing of it')
+      t.equal(emulator.order(outTradeNo), undefined, 'not in the first account')
       t.match(second.order(outTradeNo), { mch_id: '1900000002', total_fee: 7 })
       t.match(await app.wechatPay.query({ outTradeNo }), { state: 'NOTPAY' })
       const cashier = await fetch(`${emulator.origin}/_emulator/bridge/getBrandWCPayRequest`, { method: 'POST', body: JSON.stringify(params) })
       const { cashier: path } = await cashier.json() as { cashier: string }
-      t.match(await (await fetch(emulator.origin + path)).text(), /\/second\/_emulator\/orders\//, 'the cashier is its own')
+      t.match(await (await fetch(emulator.origin + path)).text(), /\/second\/_emulator\/orders\//, 'its own cashier')
       await second.pay(outTradeNo)
       await second.waitForNotification(({ accepted, out_trade_no: number }) => accepted && number === outTradeNo)
       t.same(paid, [outTradeNo])
@@ -156,7 +156,7 @@ t.test('several accounts at one address, told apart by their ids', async t => {
   ] as const) await t.rejects(createEmulator({ accounts: [...accounts] }), { message })
 })
 
-t.test('as an HTTPS proxy: WeChat\'s hosts with certificates for their names, and no other host', async t => {
+t.test('as an HTTPS proxy: WeChat\'s hosts with valid certificates, and no other host', async t => {
   const emulator = await testEmulator(t)
   const { hostname, port } = new URL(emulator.origin)
   const open = async (target: string) => {
@@ -182,7 +182,7 @@ t.test('as an HTTPS proxy: WeChat\'s hosts with certificates for their names, an
   }
 })
 
-t.test('watching: calls with their verdicts, and news of each change', async t => {
+t.test('inspection: calls with their results, and events for each change', async t => {
   const emulator = await testEmulator(t)
   const events = await fetch(`${emulator.origin}/_emulator/events`)
   const reader = (events.body as ReadableStream<Uint8Array>).getReader()
@@ -218,13 +218,13 @@ t.test('watching: calls with their verdicts, and news of each change', async t =
   t.equal((await emulator.calls()).length, 500, 'the last ones are kept')
 })
 
-t.test('the control interface is not for pages whose own name leads here', async t => {
+t.test('the control interface refuses pages whose host name resolves to this machine', async t => {
   const emulator = await testEmulator(t)
   const status = async (host: string) => (await emulator.app.inject({ url: '/_emulator/config', headers: { host } })).statusCode
   for (const host of ['localhost', '127.0.0.1:8788', '[::1]:8788', '192.168.1.7:8788', 'emulator:8788', 'laptop.local', 'shop.test', 'api.mch.weixin.qq.com']) t.equal(await status(host), 200, host)
   for (const host of ['evil.example.com', '127.0.0.1.evil.com:8788', 'localhost.evil.com', 'mch.weixin.qq.com']) t.equal(await status(host), 403, host)
 
-  // A page of another origin cannot read the answer; the order would be paid all the same.
+  // A page of another origin cannot read the answer, but without the check the order would be paid.
   type Headers = Record<string, string>
   const post = async (headers: Headers) => (await emulator.app.inject({ method: 'POST', url: '/_emulator/tokens/expire', headers: { host: '127.0.0.1:8788', ...headers } })).statusCode
   for (const headers of [{}, { origin: 'http://127.0.0.1:8788' }, { 'sec-fetch-site': 'same-origin' }] as Headers[]) t.equal(await post(headers), 200, JSON.stringify(headers))
@@ -233,7 +233,7 @@ t.test('the control interface is not for pages whose own name leads here', async
   t.equal((await emulator.app.inject({ url: '/_emulator/dashboard', headers: linked })).statusCode, 200, 'a link to the dashboard')
 })
 
-t.test('publicHost: in the certificate, in what it answers to, and in the endpoints that it gives out', async t => {
+t.test('publicHost: in the certificate, the accepted host names, and the returned endpoints', async t => {
   const data = join(t.testdir({}), 'kept')
   await (await createEmulator({ data })).close()
   const emulator = await createEmulator({ data, publicHost: ['emulator', 'wechat.shop.example', '10.1.2.3', 'fd00::7'] })
@@ -257,7 +257,7 @@ t.test('publicHost: in the certificate, in what it answers to, and in the endpoi
   for (const publicHost of ['http://emulator', 'a b', 'a:80', '']) await t.rejects(createEmulator({ publicHost }), { message: /publicHost must be a host name/ })
 })
 
-t.test('one emulator for each data folder; what a dead process held is free', async t => {
+t.test('one emulator per data folder; a crashed process\'s lock is released', async t => {
   const data = join(t.testdir({}), 'kept')
   const first = await createEmulator({ data })
   await t.rejects(createEmulator({ data }), { message: new RegExp(`kept is in use by another emulator: ${first.origin} \\(process ${process.pid}\\)`) })
@@ -282,13 +282,13 @@ t.test('one emulator for each data folder; what a dead process held is free', as
   await t.rejects(createEmulator({ data }), { message: /in use by another emulator \(process/ }, 'one that is starting')
   unlinkSync(lock)
   await t.rejects(createEmulator({ data, port: Number(new URL(other).port) }), { code: 'EADDRINUSE' })
-  t.notOk(existsSync(lock), 'one that did not start holds nothing')
+  t.notOk(existsSync(lock), 'a failed start releases the lock')
   const four = await Promise.allSettled(Array.from({ length: 4 }, () => createEmulator({ data })))
-  t.equal(four.filter(({ status }) => status === 'fulfilled').length, 1, 'of four that start at once, one')
+  t.equal(four.filter(({ status }) => status === 'fulfilled').length, 1, 'of four concurrent starts, one succeeds')
   for (const one of four) if (one.status === 'fulfilled') await one.value.close()
 })
 
-t.test('waitForNotification gives up, and says what came', async t => {
+t.test('waitForNotification times out with the notifications that were sent', async t => {
   const emulator = await testEmulator(t, { timeScale: 1000 })
   const { app } = await appOf(t, emulator.config as Emulator['config'], 'v2', true)
   const never = () => emulator.waitForNotification(({ out_trade_no: number }) => number === 'NEVER', { timeout: 1 })
@@ -299,7 +299,7 @@ t.test('waitForNotification gives up, and says what came', async t => {
   await t.rejects(never(), { message: /1 was sent: payment DEAF-1, attempt 1 to http:\S+: not accepted, HTTP 503$/ })
 })
 
-t.test('close() waits for no tunnel, no kept connection and no slow merchant', async t => {
+t.test('close() does not wait for tunnels, keep-alive connections or slow merchants', async t => {
   const emulator = await createEmulator()
   const { hostname, port } = new URL(emulator.origin)
   const [, tunnel] = await once(httpRequest({ host: hostname, port, method: 'CONNECT', path: 'api.mch.weixin.qq.com:443' }).end(), 'connect')
@@ -328,7 +328,7 @@ t.test('close() waits for no tunnel, no kept connection and no slow merchant', a
   t.match(emulator.notifications().map(({ accepted }) => accepted), [false])
 })
 
-t.test('trigger: an event with what it is about, for an app that has placed nothing', async t => {
+t.test('trigger: sends an event with its order, for an app without orders', async t => {
   const emulator = await testEmulator(t)
   const { app, paid, notifyUrl } = await appOf(t, emulator.bothConfig, 'v3')
   const trigger = async (payload: object) => (await emulator.app.inject({ method: 'POST', url: '/_emulator/trigger', payload: { url: notifyUrl, ...payload } })).json()
@@ -343,7 +343,7 @@ t.test('trigger: an event with what it is about, for an app that has placed noth
   t.match(await trigger({ event: 'COMPLAINT.CREATE', content: { complaint_id: '1' } }), { about: 'event', request: { body: /"event_type":"COMPLAINT\.CREATE"/ } })
 })
 
-t.test('a refund ends in either version\'s words', async t => {
+t.test('settleRefund accepts the states of both versions', async t => {
   const emulator = await testEmulator(t, { refundDelay: 3600, timeScale: 1 })
   const { app } = await appOf(t, emulator.bothConfig, 'v3')
   await app.wechatPay.jsapi({ outTradeNo: 'ENDS-001', description: 'x', amount: 9, openid: OPENID })
@@ -357,10 +357,10 @@ t.test('a refund ends in either version\'s words', async t => {
   const { out_refund_no: number } = await emulator.refundInConsole('ENDS-001', 2)
   t.equal(await balance(), before - 2)
   for (const status of ['CLOSED', 'CLOSED'] as const) await emulator.settleRefund(number, status)
-  t.equal(await balance(), before, 'the money is back once, however often its end is told')
+  t.equal(await balance(), before, 'the money is returned once, even if settled repeatedly')
 })
 
-t.test('the control interface refuses what it does not know, and its OpenAPI document is up to date', async t => {
+t.test('the control interface refuses unknown members, and its OpenAPI document is up to date', async t => {
   const emulator = await testEmulator(t)
   const post = (url: string, payload?: object | string) => emulator.app.inject({ method: 'POST', url: `/_emulator/${url}`, ...(payload !== undefined && { payload }) })
   for (const [url, payload, words] of [
@@ -382,11 +382,11 @@ t.test('the control interface refuses what it does not know, and its OpenAPI doc
   await emulator.fault({ kind: 'slow', ms: 1, times: 3 })
   await emulator.notificationFault({ kind: 'drop' })
   t.match((await emulator.app.inject('/_emulator/faults')).json(), { faults: [{ kind: 'slow', times: 3 }], notificationFaults: [{ kind: 'drop', times: 1 }] })
-  t.equal(readFileSync(FILE, 'utf8'), await controlDocument(), 'npm run openapi writes it anew')
+  t.equal(readFileSync(FILE, 'utf8'), await controlDocument(), 'run npm run openapi to update it')
   t.match(JSON.parse((await emulator.app.inject('/_emulator/openapi.json')).body), { openapi: '3.1.0', paths: { '/_emulator/orders/{number}/pay': { post: { tags: ['orders'] } } } })
 })
 
-t.test('settings: flag before environment before file, each checked by name', async t => {
+t.test('settings: flags win over environment over file; wrong values are named', async t => {
   const dir = t.testdir({
     'a.json': JSON.stringify({ port: 1, appId: 'wx1', mchId: '19', accounts: [{ name: 'b', appId: 'wx2' }] }),
     'odd.json': '{"prot":1}',
@@ -405,14 +405,14 @@ t.test('settings: flag before environment before file, each checked by name', as
   t.match(readSettings(['--public-host', 'emulator,10.0.0.9', '--public-host', 'wechat.internal', '--sub-merchant', '1900000203:wx00000000000000cc', '--sub-merchant', '1900000204'], {}),
     { options: { publicHost: ['emulator', '10.0.0.9', 'wechat.internal'], subMerchants: [{ subMchId: '1900000203', subAppId: 'wx00000000000000cc' }, { subMchId: '1900000204' }] } })
   t.match(readSettings(['pay', 'A1', '--openid', 'o1', '--url', 'http://127.0.0.1:1'], {}), { verb: { name: 'pay', words: ['A1'], flags: { openid: 'o1' } }, url: 'http://127.0.0.1:1' })
-  t.match(readSettings(['exec', '--seed', 's', '--port', '1', '--', 'x'], { WECHAT_EMULATOR_MCH_ID: '19' }), { describing: ['seed'] }, 'what only a new emulator can be told')
+  t.match(readSettings(['exec', '--seed', 's', '--port', '1', '--', 'x'], { WECHAT_EMULATOR_MCH_ID: '19' }), { describing: ['seed'] }, 'settings for a new emulator')
   for (const [args, message] of [
     [['--port', 'x'], /^--port must be a port: a whole number from 0 to 65535$/], [['--port', ''], /--port must be a port/], [['--port', '99999'], /--port must be a port/], [['--secure-port', '1.5'], /--secure-port must be a port/],
     [['--time-scale', 'x'], '--time-scale must be a number'], [['exce', '--', 'npm'], 'there is no command exce: did you mean exec?'], [['npm', 'start'], 'there is no command npm'], [['--prot', '1'], 'there is no option --prot: did you mean --port?'],
     [['exec', 'npm', '--', 'npm'], /unexpected argument npm: put the command after --/], [['--public-host', 'a,,b'], /--public-host must be a string/], [['--sub-merchant', 'x'], /--sub-merchant must be a merchant's number/], [['--seed', ''], '--seed must be a string'], [['--key-mode', 'x'], /--key-mode must be/],
     [['exec'], /exec needs a command/], [['exec', '--'], /exec needs a command/], [['--wrong'], 'there is no option --wrong'],
     [['--config', join(dir, 'none.json')], /cannot read .*none\.json/], [['--config', join(dir, 'odd.json')], /there is no setting prot: did you mean port\?/], [['--config', join(dir, 'broken.json')], /is not JSON/],
-    [['--config', join(dir, 'odd-account.json')], /accounts\[0\]: there is no setting appid: did you mean appId\?/], [['--config', join(dir, 'nameless.json')], /accounts\[0\] has no name/], [['--config', join(dir, 'list.json')], /must be an object/], [['--config', join(dir, 'no-list.json')], /accounts must be a list/]
+    [['--config', join(dir, 'odd-account.json')], /accounts\[0\]: there is no setting appid: did you mean appId\?/], [['--config', join(dir, 'nameless.json')], /accounts\[0\] has no name/], [['--config', join(dir, 'list.json')], /must be an object/], [['--config', join(dir, 'no-list.json')], /accounts must be an array/]
   ] as const) t.throws(() => readSettings([...args], {}), { message })
   const emulator = await testEmulator(t, { keyMode: 'certificate' })
   const place = { config: emulator.bothConfig, origin: emulator.origin, host: '127.0.0.1', securePort: emulator.securePort }

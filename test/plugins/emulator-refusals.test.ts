@@ -1,4 +1,4 @@
-/** What a merchant's calls are refused for, area by area; and that what was under way goes on after a restart. Codes and statuses as WeChat Pay's pages list them. */
+/** Refused calls by area, and continuation after a restart. Codes and statuses follow WeChat Pay's documentation. */
 import { constants, createHash, createPublicKey, publicEncrypt } from 'node:crypto'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -81,7 +81,7 @@ t.test('transfers', async t => {
   t.match((await call('GET', `${base}/partner/sub-mch-authorizations/${SUB}`)).json, { state: 'UNAUTHORIZED' })
   const qq = bill({ transfer_scene_id: '1401', out_bill_no: 'QQ00001', user_qq: 'x' })
   const first = await call('POST', `${base}/transfer-to-qq-wallet-bills`, qq)
-  t.same((await call('POST', `${base}/transfer-to-qq-wallet-bills`, qq)).json, first.json, 'the same again')
+  t.same((await call('POST', `${base}/transfer-to-qq-wallet-bills`, qq)).json, first.json, 'repeated')
   t.equal(await control('/transfers/QQ00001/confirm'), 200)
   t.match(await call('POST', `${base}/transfer-bills`, bill({ out_bill_no: 'TB00009', user_name: sealed('x'), transfer_amount: 50 }), named), { status: 200 })
   for (const [path, body] of [['/transfers/none/confirm', {}], ['/transfers/none/settle', { state: 'SUCCESS' }], ['/authorizations/none/settle', { state: 'CLOSED' }], ['/batches/none/settle', {}], ['/complaints', { out_trade_no: 'none', detail: 'x' }], ['/complaints/none/act', { action: 'revoke' }], ['/withdrawals/none/settle', {}], ['/service-orders/none/confirm', {}], ['/service-orders/none/pay', {}]] as const) t.equal(await control(path, body), 404, path)
@@ -89,7 +89,7 @@ t.test('transfers', async t => {
   t.match((await call('GET', `${base}/transfer-bills/out-bill-no/TB00001`)).json, { fail_reason: 'PAYEE_ACCOUNT_ABNORMAL' })
   await call('POST', `${base}/transfer-bills`, bill({ out_bill_no: 'TB00010' }))
   await call('POST', `${base}/transfer-bills/out-bill-no/TB00010/cancel`)
-  t.match(await call('POST', `${base}/transfer-bills/out-bill-no/TB00010/cancel`), { status: 200, json: { state: 'CANCELLED' } }, 'cancelled twice is cancelled')
+  t.match(await call('POST', `${base}/transfer-bills/out-bill-no/TB00010/cancel`), { status: 200, json: { state: 'CANCELLED' } }, 'cancelling twice')
   for (const name of ['transfers', 'batches', 'complaints', 'withdrawals', 'service-orders', 'shares']) t.ok(Array.isArray((await emulator.app.inject(`/_emulator/${name}`)).json()), name)
 })
 
@@ -213,7 +213,7 @@ t.test('complaints and payscore', async t => {
   t.match(await call('POST', `${cases}/${wanted}/update-refund-progress`, { action: 'REJECT', reject_reason: '已发货' }), { status: 204 })
   t.equal(await control(`/complaints/${wanted}/act`, { action: 'revoke' }), 200)
   t.equal(await control(`/complaints/${wanted}/act`, { action: 'respond' }), 404, 'over')
-  t.equal(await control(`/complaints/${wanted}/act`, { action: 'continue' }), 200, 'but it may begin anew')
+  t.equal(await control(`/complaints/${wanted}/act`, { action: 'continue' }), 200, 'but it can be filed again')
   t.match((await call('GET', `${cases}/${wanted}`)).json, { complaint_state: 'PENDING' })
   const unpaid = { appid: appId, mchid: mchId, description: 'x', out_trade_no: 'UNPAID12', notify_url: 'http://127.0.0.1:1/n', amount: { total: 1 }, payer: { openid: OPENID } }
   await call('POST', '/v3/pay/transactions/jsapi', unpaid)
@@ -253,7 +253,7 @@ t.test('complaints and payscore', async t => {
   t.equal(await control('/service-orders/PS1/pay'), 409)
   t.equal(await control('/service-orders/PS1/confirm'), 200)
   t.equal(await control('/service-orders/PS1/confirm'), 409)
-  t.match(await call('POST', `${base}/PS1/complete`, end({ post_payments: [{ name: 'x', amount: 101 }], total_amount: 101 })), { status: 400 }, 'beyond the risk')
+  t.match(await call('POST', `${base}/PS1/complete`, end({ post_payments: [{ name: 'x', amount: 101 }], total_amount: 101 })), { status: 400 }, 'more than risk_fund')
   t.match(await call('POST', `${base}/PS1/complete`, end({ location: { end_location: 'b' } })), { status: 200, json: { location: { start_location: undefined, end_location: 'b' } } })
   t.match(await call('POST', `${base}/PS1/complete`, end()), { status: 200 }, 'again')
   t.match(await call('POST', `${base}/PS1/cancel`, { ...ids, reason: 'x' }), { status: 400 })
@@ -316,10 +316,10 @@ t.test('an Official Account and a mini program', async t => {
   ] as const) t.match(await post(`${path}?access_token=${token}`, body), { errcode }, path)
   t.match(await post(`/cgi-bin/qrcode/create?access_token=${token}`, { action_name: 'QR_LIMIT_SCENE', action_info: { scene: { scene_id: 1 } } }), { expire_seconds: undefined, ticket: /./ })
   await emulator.fault({ kind: 'UNHEARD_OF', path: '/cgi-bin/getcallbackip' })
-  t.match(await get(`/cgi-bin/getcallbackip?access_token=${token}`), { ip_list: [/./] }, 'a code that this host has no number for changes nothing')
+  t.match(await get(`/cgi-bin/getcallbackip?access_token=${token}`), { ip_list: [/./] }, 'a code without a number for this host has no effect')
 })
 
-t.test('what was under way goes on after a restart', async t => {
+t.test('unfinished operations continue after a restart', async t => {
   const data = t.testdir()
   const first = await stage(t, { data, timeScale: 1 })
   const { call, appId, emulator } = first
@@ -348,8 +348,8 @@ t.test('what was under way goes on after a restart', async t => {
   t.ok(await look(`/v3/payscore/serviceorder?out_order_no=PS1&service_id=1&appid=${again.appId}`, ({ collection }) => collection.state === 'USER_PAID'))
   t.ok(await look('/v3/refund/domestic/refunds/R1', ({ status }) => status === 'SUCCESS'))
   await again.emulator.confirmTransfer('TB00001')
-  t.match((await again.emulator.scan(code.json.code_url)).out_trade_no, 'KEPTCODE', 'codes and numbers are found again')
+  t.match((await again.emulator.scan(code.json.code_url)).out_trade_no, 'KEPTCODE', 'codes and numbers are still known')
   t.match((await again.call('GET', `/v3/pay/transactions/id/${id}?mchid=${again.mchId}`)).json, { out_trade_no: 'KEPT0001' })
-  // Before its folder goes.
+  // Close before the folder is removed.
   await again.emulator.close()
 })

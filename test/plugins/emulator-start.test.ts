@@ -1,4 +1,4 @@
-/** What an emulator makes only when it is asked for: keys, validators. */
+/** Keys and validators that the emulator creates on demand. */
 import { spawnSync } from 'node:child_process'
 import { constants, createPublicKey, createSign, createVerify, privateDecrypt, publicEncrypt } from 'node:crypto'
 import t from 'tap'
@@ -9,7 +9,7 @@ import { need } from '../helpers/needs.ts'
 
 const openssl = need('openssl')
 
-t.test('RSA keys of two primes are what OpenSSL takes for a good key of 2048 bits', async t => {
+t.test('RSA keys from two primes pass OpenSSL\'s check of a 2048-bit key', async t => {
   for (const [how, pair] of [['pool', await makeRsa()], ['at once', makeRsaSync()]] as const) {
     t.match(pair.privateKey.asymmetricKeyDetails, { modulusLength: 2048, publicExponent: 65537n }, how)
     const pem = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
@@ -21,7 +21,7 @@ t.test('RSA keys of two primes are what OpenSSL takes for a good key of 2048 bit
   }
 })
 
-t.test('an account\'s keys are the same each time they are asked for, and a saved account has them again', async t => {
+t.test('an account\'s keys are created once, and restored with a saved account', async t => {
   const keys = createV3Keys('1900000109')
   const { key, cert, serial } = keys.merchant
   t.equal(keys.merchant.key, key)
@@ -31,7 +31,7 @@ t.test('an account\'s keys are the same each time they are asked for, and a save
   t.ok(again.wechat.publicKey.equals(keys.wechat.publicKey))
 })
 
-t.test('the control interface checks a body at the first call and at the next ones', async t => {
+t.test('the control interface validates bodies at the first and later calls', async t => {
   const emulator = await createEmulator()
   t.teardown(() => emulator.close())
   for (let call = 0; call < 2; call++) {

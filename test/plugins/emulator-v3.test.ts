@@ -1,4 +1,4 @@
-/** The emulator is as strict as WeChat about v3 requests, in WeChat's words; some of them recorded. */
+/** The emulator is as strict as WeChat about v3 requests, with WeChat's messages, some of them recorded. */
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -23,7 +23,7 @@ async function stage (t: Test, options: Parameters<typeof testEmulator>[1] = {})
   return { emulator, call, place, signer, order, mchId }
 }
 
-t.test('Authorization: unknown serial, another merchant, stale, used twice, altered', async t => {
+t.test('Authorization: unknown serial, other merchant, expired, replayed, altered', async t => {
   const { emulator, call, signer } = await stage(t)
   const url = '/v3/refund/domestic/refunds/none'
   t.match(await call('GET', url), { status: 404, json: { code: 'RESOURCE_NOT_EXISTS' } })
@@ -42,12 +42,12 @@ t.test('Authorization: unknown serial, another merchant, stale, used twice, alte
   for (const ms of [3 * 86_400_000, -9 * 86_400_000]) {
     emulator.advance(ms)
     const far = await call('GET', url)
-    t.match(far, { status: 404 }, 'the calendar moves, what is signed keeps to the real time')
+    t.match(far, { status: 404 }, 'the clock moves, signatures use the real time')
     t.ok(Math.abs(Number(far.headers['wechatpay-timestamp']) - Date.now() / 1000) < 300)
   }
 })
 
-t.test('orders: what WeChat refuses, with its codes and inner codes', async t => {
+t.test('orders: WeChat\'s refusals with codes and inner codes', async t => {
   const { emulator, place, call, mchId } = await stage(t)
   const inner = (number: number) => new RegExp(`-${number}$`)
   const refused: Array<[object, object, string?]> = [
@@ -81,7 +81,7 @@ t.test('orders: what WeChat refuses, with its codes and inner codes', async t =>
   t.match(await place({ out_trade_no: 'EV3-micro' }), { json: { code: 'ORDER_REVERSED' } })
 })
 
-t.test('refunds, bills, transfers: what WeChat refuses', async t => {
+t.test('refunds, bills, transfers: WeChat\'s refusals', async t => {
   const { emulator, call, place } = await stage(t, { balance: 0, refundDelay: 3600 })
   const refund = (change: object = {}) => call('POST', '/v3/refund/domestic/refunds', { out_trade_no: 'EV3123456', out_refund_no: `R${randomBytes(4).toString('hex')}`, amount: { refund: 100, total: 100, currency: 'CNY' }, ...change })
   t.match(await refund(), { status: 404, json: { code: 'RESOURCE_NOT_EXISTS' } })

@@ -1,4 +1,4 @@
-/** What goes over the wire, byte by byte: header names, keys that sign, XML that is understood. Sources: WeChat's own dump of 2024 and those beside it. */
+/** The bytes on the wire: header names, signing keys, accepted XML. Sources: WeChat's dump of 2024 and others. */
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -14,7 +14,7 @@ import { openResource } from '../helpers/open-resource.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
 import { v3Caller } from '../helpers/v3-caller.ts'
 
-/** Everything that a server says to these bytes, until it hangs up. */
+/** The complete response to these bytes, until the server closes the connection. */
 async function raw (port: number, request: string): Promise<{ head: string[], body: string }> {
   const socket = connect(port, '127.0.0.1')
   socket.end(request)
@@ -26,14 +26,14 @@ async function raw (port: number, request: string): Promise<{ head: string[], bo
 
 const names = (head: string[]) => head.slice(1).map(line => line.split(':')[0])
 
-t.test('answers of v3 have their header names in WeChat\'s case, and no others', async t => {
+t.test('v3 answers have exactly WeChat\'s headers, in its spelling', async t => {
   const { emulator, signer, mchId, appId } = await v3Caller(t)
   const port = Number(new URL(emulator.origin).port)
   const ask = async (method: 'GET' | 'POST', url: string, payload = '') => await raw(port, `${method} ${url} HTTP/1.1\r\nHost: x\r\nAuthorization: ${await authorization(method, url, payload, signer)}\r\n${payload && `Content-Type: application/json\r\nContent-Length: ${payload.length}\r\n`}\r\n${payload}`)
   const common = ['Cache-Control', 'Connection', 'Content-Language', 'Content-Length', 'Date', 'Request-ID', 'Wechatpay-Nonce', 'Wechatpay-Serial', 'Wechatpay-Signature', 'Wechatpay-Signature-Type', 'Wechatpay-Timestamp', 'X-Content-Type-Options']
   const refused = await ask('GET', `/v3/pay/transactions/out-trade-no/none123?mchid=${mchId}`)
   t.match(refused.head[0], /^HTTP\/1.1 404/)
-  t.same(names(refused.head).filter(name => name !== 'Keep-Alive').sort(), [...common, 'Content-Type'].sort(), 'refusals are signed, too')
+  t.same(names(refused.head).filter(name => name !== 'Keep-Alive').sort(), [...common, 'Content-Type'].sort(), 'errors are signed, too')
   t.match(refused.head.join('\n'), /^Content-Type: application\/json; charset=utf-8$/m)
   t.match(refused.head.join('\n'), /^Wechatpay-Nonce: [0-9a-f]{32}$/m)
   t.match(refused.head.join('\n'), /^Request-ID: [0-9A-F]{32}-268512771$/m)
@@ -41,17 +41,17 @@ t.test('answers of v3 have their header names in WeChat\'s case, and no others',
   t.match((await ask('POST', '/v3/pay/transactions/jsapi', order)).head.join('\n'), /^Request-ID: [0-9A-F]{32}-0$/m)
   const closed = await ask('POST', '/v3/pay/transactions/out-trade-no/WIRE123456/close', JSON.stringify({ mchid: mchId }))
   t.match(closed.head[0], /^HTTP\/1.1 204/)
-  t.same(names(closed.head).filter(name => name !== 'Keep-Alive').sort(), common, 'an empty answer has its length and its signature')
+  t.same(names(closed.head).filter(name => name !== 'Keep-Alive').sort(), common, 'an empty answer has content-length and a signature')
   t.match(closed.head.join('\n'), /^Content-Length: 0$/m)
 })
 
-t.test('connections are kept for eight seconds, as WeChat says', async t => {
+t.test('connections are kept alive for eight seconds, like WeChat\'s', async t => {
   const emulator = await testEmulator(t)
   const reply = await fetch(`${emulator.origin}/cgi-bin/token`)
   t.equal(reply.headers.get('keep-alive'), 'timeout=8')
 })
 
-t.test('a larger answer is deflated for who offers it; the signature is over the text', async t => {
+t.test('a larger answer is compressed if the client accepts it; the signature covers the uncompressed text', async t => {
   const { emulator, signer } = await v3Caller(t, { keyMode: 'certificate' })
   const url = '/v3/certificates'
   const ask = async (accept: string) => await emulator.app.inject({ url, headers: { authorization: await authorization('GET', url, '', signer), 'accept-encoding': accept } })
@@ -61,7 +61,7 @@ t.test('a larger answer is deflated for who offers it; the signature is over the
   t.equal((await ask('gzip')).headers['content-encoding'], undefined)
 })
 
-/** A merchant's server that keeps the bytes of what reaches it. */
+/** A merchant's server that records the received bytes. */
 async function ear (t: Test) {
   const heard: string[] = []
   const server = createServer(socket => {
@@ -76,7 +76,7 @@ async function ear (t: Test) {
   return { heard, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/n` }
 }
 
-t.test('callbacks carry the headers that were seen, in WeChat\'s case', async t => {
+t.test('notifications have the recorded headers, in WeChat\'s spelling', async t => {
   const { emulator, call, appId, mchId } = await v3Caller(t)
   const { heard, url } = await ear(t)
   await call('POST', '/v3/pay/transactions/jsapi', { appid: appId, mchid: mchId, description: 'x', out_trade_no: 'WIRE123456', notify_url: url, amount: { total: 1 }, payer: { openid: OPENID } })
@@ -90,7 +90,7 @@ t.test('callbacks carry the headers that were seen, in WeChat\'s case', async t 
   t.ok(openResource(request.body, emulator.account.apiV3Key))
 })
 
-t.test('which key signs, by what the merchant has and how far the switch is', async t => {
+t.test('the signing key depends on the merchant\'s keys and the stage of the switch', async t => {
   const { emulator, call, appId, mchId } = await v3Caller(t, { keyMode: 'both' })
   const { url } = await ear(t)
   const { publicKeyId: id, publicKey } = emulator.bothConfig.merchant.v3 as { publicKeyId: string, publicKey: string }
@@ -117,9 +117,9 @@ t.test('which key signs, by what the merchant has and how far the switch is', as
   const list = async (headers = {}) => (await call('GET', '/v3/certificates', undefined, headers)).status
 
   await emulator.setKeyMode('both', { stage: 'not-begun' })
-  t.same([await serialOf(), await serialOf(asked), await callbacks(2), await list()], ['certificate', 'certificate', 0, 200], 'not begun: the header is ignored')
+  t.same([await serialOf(), await serialOf(asked), await callbacks(2), await list()], ['certificate', 'certificate', 0, 200], 'not started: the header is ignored')
   await emulator.setKeyMode('both', { stage: 'under-way', callbacks: 0.2 })
-  t.same([await serialOf(), await serialOf(asked), await callbacks(10), await list(asked)], ['certificate', 'public key', 2, 200], 'under way: answers follow the header, callbacks the share')
+  t.same([await serialOf(), await serialOf(asked), await callbacks(10), await list(asked)], ['certificate', 'public key', 2, 200], 'in progress: answers follow the header, callbacks the share')
   await emulator.setKeyMode('both', { stage: 'done' })
   t.same([await serialOf(), await serialOf(asked), await callbacks(1), await list()], ['public key', 'public key', 1, 404], 'done')
   await emulator.setKeyMode('certificate')
@@ -128,7 +128,7 @@ t.test('which key signs, by what the merchant has and how far the switch is', as
   t.same([await serialOf(), await serialOf({ 'wechatpay-serial': 'ABCDEF' }), await callbacks(1), await list()], ['public key', 'public key', 1, 404], 'a merchant without certificates: wechatpay-php and wechatpay-axios-plugin never name a key')
 })
 
-t.test('the list of certificates is signed by the public key where it is asked for by its id', async t => {
+t.test('the certificate list is signed with the public key if the request names its id', async t => {
   const { emulator, call } = await v3Caller(t, { keyMode: 'both' })
   const { publicKeyId, apiV3Key } = emulator.bothConfig.merchant.v3 as { publicKeyId: string, apiV3Key: string }
   const { headers, json } = await call('GET', '/v3/certificates', undefined, { 'wechatpay-serial': publicKeyId })
@@ -137,7 +137,7 @@ t.test('the list of certificates is signed by the public key where it is asked f
   t.equal(new X509Certificate(pem).serialNumber, json.data[0].serial_no)
 })
 
-t.test('v2 reads XML as an ordinary parser does', async t => {
+t.test('v2 reads XML like an ordinary parser', async t => {
   const emulator = await testEmulator(t)
   const { appId, mchId, apiKey } = emulator.account
   const post = async (payload: string | Buffer) => {
@@ -173,7 +173,7 @@ t.test('v2 reads XML as an ordinary parser does', async t => {
   t.match((await emulator.explain((await emulator.calls())[0]!.id)).mistakes, [{ id: 'xml-malformed' }])
 })
 
-t.test('what is unknown is answered in a shape that WeChat has', async t => {
+t.test('unknown paths are answered in the host\'s format', async t => {
   const emulator = await testEmulator(t)
   const get = async (url: string, method: 'GET' | 'POST' = 'GET') => await emulator.app.inject({ method, url })
   t.match(await get('/v3/no/such/call'), { statusCode: 404, headers: { 'content-type': 'application/json; charset=utf-8' } })
@@ -184,7 +184,7 @@ t.test('what is unknown is answered in a shape that WeChat has', async t => {
     t.match((await get(path)).json(), { errcode: 40066, errmsg: /^invalid url,? rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$/ })
   }
   t.match({ ...readXml((await get('/pay/nothing', 'POST')).rawPayload) }, { return_code: 'FAIL', return_msg: /no POST \/pay\/nothing/ })
-  // A body beyond all limits never reaches a call.
+  // An oversized body never reaches a call.
   const payload = Buffer.alloc(7 << 20, '<')
   const flood = async (url: string) => await emulator.app.inject({ method: 'POST', url, payload })
   t.match(await flood('/v3/pay/transactions/jsapi'), { statusCode: 413, headers: { 'content-type': 'application/json; charset=utf-8' } })

@@ -1,6 +1,6 @@
 /**
- * What WeChat was seen to answer, word for word: replies that others recorded or pasted into public threads, found in
- * November 2026. Each test names its source. None of this was written from this package's own idea of WeChat.
+ * WeChat's replies, verbatim: recorded by others or quoted in public threads, found in
+ * November 2026. Each test names its source. Nothing here is derived from this package's code.
  */
 import t from 'tap'
 import type { Test } from 'tap'
@@ -12,7 +12,7 @@ import { openResource } from '../helpers/open-resource.ts'
 import { v3Caller } from '../helpers/v3-caller.ts'
 import type { Json } from '../helpers/v3-caller.ts'
 
-/** A merchant of v2 who talks in plain XML, the certificate shown. */
+/** A v2 merchant that sends plain XML with its client certificate. */
 async function v2Stage (t: Test, options: Parameters<typeof testEmulator>[1] = {}) {
   const emulator = await testEmulator(t, { refundDelay: 3600, ...options })
   const { appId, mchId, apiKey } = emulator.account
@@ -43,7 +43,7 @@ t.test(`closeorder: ${MATRIX}`, async t => {
     t.notOk('result_msg' in answer)
   }
   for (const number of ['PAID', 'REFUNDED']) t.match(await post('/pay/closeorder', { out_trade_no: number }), { result_code: 'FAIL', err_code: 'ORDERPAID', err_code_des: 'order paid', sub_mch_id: '' }, number)
-  t.match(await send('/pay/closeorder', { out_trade_no: 'NONE' }), '<sub_mch_id><![CDATA[]]></sub_mch_id>', 'each of its answers has it empty')
+  t.match(await send('/pay/closeorder', { out_trade_no: 'NONE' }), '<sub_mch_id><![CDATA[]]></sub_mch_id>', 'empty in each of its answers')
 })
 
 t.test(`orderquery: ${MATRIX}`, async t => {
@@ -111,7 +111,7 @@ t.test(`micropay and reverse: ${MATRIX}`, async t => {
   t.match(await pay('M3', other), { err_code: 'TRADE_ERROR', err_code_des: '用户没有输入支付密码' })
 })
 
-t.test('profit sharing in v2: a row more for the merchant itself, and 1970 while it is pending', async t => {
+t.test('profit sharing in v2: an extra row for the merchant, and 1970 while pending', async t => {
   const { emulator, post, place } = await v2Stage(t, { timeScale: 1 })
   await place('SHARED', { profit_sharing: 'Y' })
   const { transaction_id: id } = await emulator.pay('SHARED')
@@ -158,7 +158,7 @@ async function v3Stage (t: Test, options: Parameters<typeof v3Caller>[1] = {}) {
   return { ...caller, place, look }
 }
 
-t.test('the query of an order: alphabetical, complete when paid, few members before (three recordings of each)', async t => {
+t.test('order query: alphabetical, complete when paid, few members before (three recordings of each)', async t => {
   const { emulator, place, look, appId, mchId, call } = await v3Stage(t)
   await place('WITNESS01')
   t.equal(JSON.stringify(await look('WITNESS01')), JSON.stringify({ amount: { payer_currency: 'CNY', total: 100 }, appid: appId, mchid: mchId, out_trade_no: 'WITNESS01', promotion_detail: [], scene_info: { device_id: '' }, trade_state: 'NOTPAY', trade_state_desc: '订单未支付' }))
@@ -167,10 +167,10 @@ t.test('the query of an order: alphabetical, complete when paid, few members bef
   t.match(paid.success_time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+08:00$/)
   t.equal(JSON.stringify(paid), JSON.stringify({ amount: { currency: 'CNY', payer_currency: 'CNY', payer_total: 100, total: 100 }, appid: appId, attach: '', bank_type: 'OTHERS', mchid: mchId, out_trade_no: 'WITNESS01', payer: { openid: OPENID }, promotion_detail: [], success_time: paid.success_time, trade_state: 'SUCCESS', trade_state_desc: '支付成功', trade_type: 'JSAPI', transaction_id: id }))
   await call('POST', '/v3/refund/domestic/refunds', { out_trade_no: 'WITNESS01', out_refund_no: 'R1', amount: { refund: 40, total: 100, currency: 'CNY' } })
-  t.match(await look('WITNESS01'), { trade_state: 'REFUND', trade_state_desc: '订单发生过退款，退款详情请查询退款单' }, 'in WeChat\'s words')
+  t.match(await look('WITNESS01'), { trade_state: 'REFUND', trade_state_desc: '订单发生过退款，退款详情请查询退款单' }, 'WeChat\'s message')
 })
 
-t.test('the callbacks\' contents, in their own order (six recordings of a payment, three of a refund)', async t => {
+t.test('notification contents, in their own order (six recordings of a payment, three of a refund)', async t => {
   const { emulator, place, call } = await v3Stage(t, { refundDelay: 0 })
   const contents = async (about: string): Promise<Json> => JSON.parse(openResource((await emulator.waitForNotification(delivery => delivery.about === about)).request.body, emulator.account.apiV3Key)) as Json
   await place('WITNESS01', { attach: 'a' })
@@ -186,7 +186,7 @@ t.test('the callbacks\' contents, in their own order (six recordings of a paymen
   t.same(Object.keys(refund.amount), ['total', 'refund', 'payer_total', 'payer_refund'])
 })
 
-t.test('a refund when it is made (six recordings), and one that the balance does not cover', async t => {
+t.test('a new refund (six recordings), and one that exceeds the balance', async t => {
   const { emulator, place, call } = await v3Stage(t)
   await place('WITNESS01')
   const { transaction_id: id } = await emulator.pay('WITNESS01')
@@ -198,7 +198,7 @@ t.test('a refund when it is made (six recordings), and one that the balance does
   t.match(await poor.call('POST', '/v3/refund/domestic/refunds', { out_trade_no: 'WITNESS01', out_refund_no: 'R1', amount: { refund: 40, total: 100, currency: 'CNY' } }), { status: 403, json: { code: 'NOT_ENOUGH', message: '基本账户余额不足，请充值后重新发起' } })
 })
 
-t.test('close: of a closed order and of one that does not exist 204 (community/pay/doc/00048a1efdc23011142d839d351800); mch_id for mchid', async t => {
+t.test('close: 204 for a closed and for an unknown order (community/pay/doc/00048a1efdc23011142d839d351800); mch_id for mchid', async t => {
   const { place, call, mchId } = await v3Stage(t)
   await place('WITNESS01')
   const close = (number: string, body: object) => call('POST', `/v3/pay/transactions/out-trade-no/${number}/close`, body)
@@ -206,19 +206,19 @@ t.test('close: of a closed order and of one that does not exist 204 (community/p
   t.match((await close('WITNESS01', { mch_id: mchId })), { status: 400, json: { code: 'PARAM_ERROR', detail: { location: 'uri_template', value: '' } } })
 })
 
-t.test('a body that does not fit: wechatpay-axios-plugin 38, wechatpay-php 43; a payer without openid', async t => {
+t.test('an invalid body: wechatpay-axios-plugin 38, wechatpay-php 43; a payer without openid', async t => {
   const { place } = await v3Stage(t)
   t.match(await place('WITNESS01', { amount: { total: 0.01, currency: 'CNY' } }), { status: 400, json: { code: 'PARAM_ERROR', detail: { location: 'body', value: 0.01 }, message: '无法将 JSON 输入源“/body/amount/total”映射到目标字段“总金额”中，此字段需要一个合法的 64 位有符号整数' } })
   t.match(await place('WITNESS01', { amount: { total: 110.00000000000001 } }), { json: { detail: { location: 'body', value: 110.00000000000001 } } })
   t.match(await place('WITNESS01', { limit_pay: ['no_credit'] }), { status: 200 }, 'limit_pay is described')
 })
 
-t.test('/v3/certificates of a merchant who has the public key alone (WxJava 3412, wechatpay-java 306, 400)', async t => {
+t.test('/v3/certificates for a merchant with only the public key (WxJava 3412, wechatpay-java 306, 400)', async t => {
   const { call } = await v3Stage(t)
   t.match(await call('GET', '/v3/certificates'), { status: 404, json: { code: 'RESOURCE_NOT_EXISTS', message: /^无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。/ } })
 })
 
-t.test('an H5 order leads to the emulator, also where the call came under WeChat\'s own name', async t => {
+t.test('an H5 URL leads to the emulator, even if the call used WeChat\'s host name', async t => {
   const { emulator, call, appId, mchId } = await v3Stage(t)
   const order = { appid: appId, mchid: mchId, description: 'x', out_trade_no: 'WITNESSH5', notify_url: 'http://127.0.0.1:1/n', amount: { total: 100 }, scene_info: { payer_client_ip: '127.0.0.1', h5_info: { type: 'Wap' } } }
   const { json } = await call('POST', '/v3/pay/transactions/h5', order, { host: 'api.mch.weixin.qq.com' })
@@ -237,7 +237,7 @@ t.test('api.weixin.qq.com: `, rid:` for /sns/, ` rid:` for /cgi-bin/ (six record
   t.match(await get('/cgi-bin/none'), { errcode: 40066, errmsg: new RegExp(`^invalid url rid: ${rid}$`) })
 })
 
-t.test('WeChat\'s codes as faults, on calls of an Official Account too', async t => {
+t.test('WeChat\'s codes as faults, also for Official Account calls', async t => {
   const emulator = await testEmulator(t)
   const { appId, appSecret } = emulator.account
   const url = `/cgi-bin/token?grant_type=client_credential&appid=${appId}&secret=${appSecret}`

@@ -1,4 +1,4 @@
-/** The emulator refuses what WeChat refuses, in WeChat's words. */
+/** The emulator refuses what WeChat refuses, with WeChat's messages. */
 import { execFileSync } from 'node:child_process'
 import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import Fastify from 'fastify'
@@ -22,7 +22,7 @@ const stable = (emulator: Emulator, change: object = {}) => emulator.app.inject(
 const plain = (emulator: Emulator) => emulator.app.inject(`/cgi-bin/token?grant_type=client_credential&appid=${emulator.account.appId}&secret=${emulator.account.appSecret}`).then(reply => reply.json())
 const use = (emulator: Emulator, token: string) => emulator.app.inject(`/cgi-bin/getcallbackip?access_token=${token}`).then(reply => reply.json())
 
-t.test('tokens: refusals in WeChat\'s words', async t => {
+t.test('tokens: WeChat\'s errors', async t => {
   const emulator = await testEmulator(t)
   const cases: Array<[object, number, RegExp]> = [
     [{ grant_type: 'x' }, 40002, /^invalid grant_type/], [{ appid: '' }, 41002, /^appid missing/], [{ secret: '' }, 41004, /^appsecret missing/],
@@ -43,7 +43,7 @@ t.test('tokens: refusals in WeChat\'s words', async t => {
   t.match((await emulator.app.inject(`/cgi-bin/ticket/getticket?access_token=${token}&type=other`)).json(), { errcode: 40097 })
 })
 
-t.test('what the doctor asks for', async t => {
+t.test('calls made by the doctor', async t => {
   const emulator = await testEmulator(t)
   const { access_token: token } = await stable(emulator)
   const quota = async (cgi_path: unknown, value = token) => (await emulator.app.inject({ method: 'POST', url: `/cgi-bin/openapi/quota/get?access_token=${value}`, payload: { cgi_path } })).json()
@@ -51,24 +51,24 @@ t.test('what the doctor asks for', async t => {
   t.same(await quota('/cgi-bin/stable_token'), { errcode: 0, errmsg: 'ok', quota: { daily_limit: 100_000, used: 1, remain: 99_999 } })
   t.match(await quota('https://api.weixin.qq.com/cgi-bin/token'), { errcode: 76021, errmsg: /^cgi_path not found, please check/ })
   t.match(await quota('/cgi-bin/token', 'foreign'), { errcode: 40001 })
-  // crawlab-team/artipub 112: the address to put on the list is in the text.
+  // crawlab-team/artipub 112: the message contains the address to allow.
   await emulator.fault({ kind: '40164', path: '/cgi-bin/stable_token' })
   t.match(await stable(emulator), { errcode: 40164, errmsg: /^invalid ip \S+ ipv6 ::ffff:\S+, not in whitelist rid: / })
   t.match(await stable(emulator), { access_token: token }, 'once')
-  // Signatures are measured by the clock, which stands where it is when the calendar moves.
+  // Signatures are checked against the real time, which does not move with the emulator's clock.
   const ahead = await testEmulator(t, { now: () => Date.now() + 3600_000 })
   ahead.advance(86_400_000)
   const date = Date.parse(String((await ahead.app.inject('/cgi-bin/stable_token')).headers.date))
-  t.ok(Math.abs(date - Date.now() - 3600_000) < 60_000, 'its clock is what Date says')
+  t.ok(Math.abs(date - Date.now() - 3600_000) < 60_000, 'the Date header has its clock')
 })
 
-/** A clock that goes on only by `advance`: a busy machine takes a minute for what has a quota by the minute. */
+/** A clock that only moves with `advance`, because a busy machine could exceed a quota's minute. */
 const stopped = () => {
   const now = Date.now()
   return () => now
 }
 
-t.test('a second plain token kills the first after five minutes; a stable one stays until its end is near', async t => {
+t.test('a second plain token invalidates the first after five minutes; a stable one stays until shortly before expiry', async t => {
   const emulator = await testEmulator(t, { now: stopped() })
   const first = (await plain(emulator)).access_token
   const held = await stable(emulator)
@@ -81,10 +81,10 @@ t.test('a second plain token kills the first after five minutes; a stable one st
   t.match(await stable(emulator), { access_token: held.access_token, expires_in: 6899 })
   emulator.advance(6700_000)
   t.not((await stable(emulator)).access_token, held.access_token)
-  t.match(await use(emulator, held.access_token), { ip_list: [/./, /./] }, 'the old one lives to its end')
+  t.match(await use(emulator, held.access_token), { ip_list: [/./, /./] }, 'the old one stays valid until it expires')
 })
 
-t.test('force_refresh kills the old token, at most every 30 seconds and 20 times a day; quotas', async t => {
+t.test('force_refresh invalidates the old token, at most every 30 seconds and 20 times a day; quotas', async t => {
   const emulator = await testEmulator(t, { now: stopped() })
   const first = (await stable(emulator)).access_token
   t.match(await stable(emulator, { force_refresh: true }), { expires_in: 7200 })
@@ -97,7 +97,7 @@ t.test('force_refresh kills the old token, at most every 30 seconds and 20 times
   emulator.advance(31_000)
   t.match(await stable(emulator, { force_refresh: true }), { errcode: 45009 })
   const fresh = await testEmulator(t, { now: stopped() })
-  t.match(await stable(fresh, { force_refresh: true }), { expires_in: 7200 }, 'also as the first')
+  t.match(await stable(fresh, { force_refresh: true }), { expires_in: 7200 }, 'also for the first token')
   let last
   for (let at = 0; at < 2001; at++) last = await plain(fresh)
   t.match(last, { errcode: 45009, errmsg: /^reach max api daily quota limit/ })
@@ -159,7 +159,7 @@ async function post (emulator: Emulator, path: string, fields: Record<string, st
   return { ...readXml(reply.rawPayload) }
 }
 
-t.test('unifiedorder: refusals in WeChat\'s words', async t => {
+t.test('unifiedorder: WeChat\'s errors', async t => {
   const emulator = await testEmulator(t)
   const place = (change: Record<string, string> = {}, sign?: string) => post(emulator, '/pay/unifiedorder', order(emulator, change), sign)
   const failed: Array<[Record<string, string>, string]> = [
@@ -189,13 +189,13 @@ t.test('unifiedorder: refusals in WeChat\'s words', async t => {
   emulator.advance(2 * 3600_000 + 1000)
   t.not((await place({ openid: 'oANewVisitorOfThisAccount000' })).prepay_id, first.prepay_id, 'a fresh prepay_id after two hours')
   emulator.advance(7 * 86_400_000)
-  t.match(await place(), { err_code: 'ORDERCLOSED' }, 'an order lives seven days')
+  t.match(await place(), { err_code: 'ORDERCLOSED' }, 'an order is valid for seven days')
   t.match(await post(emulator, '/pay/orderquery', order(emulator, { out_trade_no: 'none', transaction_id: '1' })), { err_code: 'ORDERNOTEXIST' })
   await t.rejects(emulator.pay('S1234567890'), { message: 'the order is CLOSED' })
   await emulator.cancel('S1234567890')
 })
 
-t.test('notifications come again until they are accepted, on WeChat\'s schedule', async t => {
+t.test('notifications are repeated on WeChat\'s schedule until accepted', async t => {
   let answers = 0
   const shop = await fakeServer((_seen, reply) => { reply.end(++answers < 4 ? '<xml><return_code>FAIL</return_code></xml>' : '<xml><return_code><![CDATA[SUCCESS]]></return_code></xml>') })
   t.teardown(shop.close)
@@ -217,7 +217,7 @@ t.test('notifications come again until they are accepted, on WeChat\'s schedule'
   t.ok(await emulator.waitForNotification())
 })
 
-t.test('an emulator that is closed sends nothing more', async t => {
+t.test('a closed emulator sends no more notifications', async t => {
   const shop = await fakeServer((_seen, reply) => { setTimeout(() => reply.end('<xml><return_code>FAIL</return_code></xml>'), 100) })
   t.teardown(shop.close)
   const emulator = await testEmulator(t, { timeScale: 0.0001 })
@@ -228,7 +228,7 @@ t.test('an emulator that is closed sends nothing more', async t => {
   t.equal(shop.seen.length, 1)
 })
 
-t.test('the bridge behind the page', async t => {
+t.test('the JS bridge', async t => {
   const emulator = await testEmulator(t)
   const { apiKey, appId } = emulator.account
   const { prepay_id: id } = await post(emulator, '/pay/unifiedorder', order(emulator))
@@ -253,7 +253,7 @@ t.test('the bridge behind the page', async t => {
   t.match(await ask('getBrandWCPayRequest', params({ package: `prepay_id=${second}` })), { err_desc: '订单已关闭' })
 })
 
-t.test('E2 not in production, unless told twice; loopback; a plugin in any host', async t => {
+t.test('E2 refuses production without both overrides; listens on loopback; works as a plugin', async t => {
   const environment = process.env.NODE_ENV
   t.teardown(() => { process.env.NODE_ENV = environment ?? ''; delete process.env.WECHAT_EMULATOR_IN_PRODUCTION })
   process.env.NODE_ENV = 'production'
@@ -273,7 +273,7 @@ t.test('E2 not in production, unless told twice; loopback; a plugin in any host'
   t.same((await app.inject({ method: 'POST', url: '/mine', payload: { a: 1 } })).json(), { a: 1 })
 })
 
-t.test('faults: before WeChat acts and after, for as many calls as said', async t => {
+t.test('faults: before or after WeChat acts, for the given number of calls', async t => {
   const emulator = await testEmulator(t)
   const url = `${emulator.origin}/cgi-bin/getcallbackip`
   const ask = async () => await fetch(url, { signal: AbortSignal.timeout(patience(300)) }).then(async reply => `${reply.status} ${(await reply.text()).slice(0, 6)}`, (error: Error) => error.name)
@@ -299,13 +299,13 @@ t.test('faults: before WeChat acts and after, for as many calls as said', async 
   t.equal(await ask(), healthy)
 })
 
-t.test('without the merchant\'s certificate no money goes out: nginx answers, not WeChat Pay', async t => {
+t.test('payouts require the merchant\'s certificate: without it, nginx answers', async t => {
   const emulator = await testEmulator(t)
   const reply = await emulator.app.inject({ method: 'POST', url: '/secapi/pay/refund', payload: writeXml(order(emulator)) })
   t.match(reply, { statusCode: 400, headers: { 'content-type': /text\/html/ }, body: /No required SSL certificate was sent/ })
 })
 
-t.test('its certificates satisfy openssl, strictly', { skip: need('openssl').skip }, async t => {
+t.test('its certificates pass openssl\'s strict verification', { skip: need('openssl').skip }, async t => {
   const emulator = await testEmulator(t)
   const { http: { ca }, merchant: { v2: { cert, key } } } = emulator.config
   const folder = t.testdir({ 'ca.pem': ca, 'cert.pem': cert, 'key.pem': key })
@@ -315,7 +315,7 @@ t.test('its certificates satisfy openssl, strictly', { skip: need('openssl').ski
   t.equal(openssl('x509', '-in', 'cert.pem', '-noout', '-pubkey'), openssl('pkey', '-in', 'key.pem', '-pubout'))
 })
 
-t.test('an RSA authority, and a public key alone', t => {
+t.test('an RSA CA, and a certificate for a public key', t => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const cert = new X509Certificate(issueCertificate({ subject: { commonName: 'x' }, publicKey: createPublicKey(privateKey), issuer: { name: { commonName: 'y' }, key: privateKey }, notBefore: new Date(), notAfter: new Date(Date.now() + 1000) }))
   t.ok(cert.verify(createPublicKey(privateKey)))
@@ -323,7 +323,7 @@ t.test('an RSA authority, and a public key alone', t => {
   t.end()
 })
 
-t.test('control: codes, refunds, what cannot be', async t => {
+t.test('control: codes, refunds, invalid actions', async t => {
   const emulator = await testEmulator(t)
   await t.rejects(emulator.authCode('wrong' as never), { message: /behaviour must be/ })
   await t.rejects(emulator.settleRefund('none'), { message: 'no such number' })

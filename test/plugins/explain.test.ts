@@ -1,4 +1,4 @@
-/** A refused signature is explained: by the call that was made wrongly, not by what the emulator supposes. */
+/** Explanations of refused signatures, tested with calls that contain the mistake. */
 import { createHash, createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import t from 'tap'
 import type { Emulator } from '../../plugins/emulator/server/emulator.ts'
@@ -19,7 +19,7 @@ const joined = (pairs: Array<[string, string]>) => pairs.map(pair => pair.join('
 const byName = (fields: Record<string, string>) => Object.entries(fields).sort(([one], [other]) => one < other ? -1 : 1)
 const send = (emulator: Tester, fields: Record<string, string>, xml?: string) => emulator.app.inject({ method: 'POST', url: '/pay/unifiedorder', payload: xml ?? writeXml(fields) })
 
-t.test('v2: each usual mistake by its name', async t => {
+t.test('v2: each common mistake is recognized', async t => {
   const emulator = await testEmulator(t)
   const { apiKey, apiV3Key, appSecret } = emulator.account
   const fields = orderOf(emulator)
@@ -41,12 +41,12 @@ t.test('v2: each usual mistake by its name', async t => {
   ]
   for (const [ids, sign] of cases) {
     const reply = await send(emulator, { ...fields, sign })
-    t.match(reply.body, /签名错误，请检查后再试/, 'the reply stays WeChat\'s')
+    t.match(reply.body, /签名错误，请检查后再试/, 'the reply is still WeChat\'s')
     t.notMatch(reply.body, /expected|mistake/)
     t.same(await idsOf(emulator), [ids].flat(), `${ids}`)
   }
   const { implied } = await emulator.explain()
-  t.equal(implied, undefined, 'nothing is made up where nothing fits')
+  t.equal(implied, undefined, 'no implied text if no mistake matches')
 
   const withHmac = { ...fields, sign_type: 'HMAC-SHA256' }
   const hmacText = `${joined(byName(withHmac))}&key=${apiKey}`
@@ -60,7 +60,7 @@ t.test('v2: each usual mistake by its name', async t => {
   await send(emulator, { ...withHmac, sign: hmac(`${joined(byName({ ...withHmac, sign_type: 'MD5' }))}&key=${apiKey}`, apiKey) })
   t.same(await idsOf(emulator), ['sign-type-changed'])
 
-  // Empty values are sent, and must not be signed.
+  // Empty values are sent, but must not be signed.
   const empty = { ...fields, attach: '' }
   const emptySign = md5(`${joined(byName(empty))}&key=${apiKey}`)
   await send(emulator, empty, `<xml>${Object.entries({ ...empty, sign: emptySign }).map(([name, value]) => `<${name}><![CDATA[${value}]]></${name}>`).join('')}</xml>`)
@@ -76,7 +76,7 @@ t.test('v2: each usual mistake by its name', async t => {
   t.same(await idsOf(emulator), ['sorted-ignoring-case'])
 })
 
-t.test('v2: expected beside implied, with the first difference, and no key in either', async t => {
+t.test('v2: expected and implied text with the first difference, without keys', async t => {
   const emulator = await testEmulator(t)
   const fields = orderOf(emulator)
   await send(emulator, { ...fields, sign: md5(`${joined(byName(fields).map(([name, value]) => [name, encodeURIComponent(value)]))}&key=${emulator.account.apiKey}`) })
@@ -101,7 +101,7 @@ t.test('v2: expected beside implied, with the first difference, and no key in ei
   await t.rejects(emulator.explain(right?.id), { message: /not refused for its signature/ })
 })
 
-t.test('v3: each usual mistake by its name', async t => {
+t.test('v3: each common mistake is recognized', async t => {
   const emulator = await testEmulator(t)
   const { merchant: { mchId, v3 } } = emulator.bothConfig
   const nonce = 'abcdef'
@@ -144,7 +144,7 @@ t.test('v3: each usual mistake by its name', async t => {
   t.match(await emulator.explain(), { about: 'v3', expected: `GET\n${url}\n${tail}\n`, implied: `GET\n${url}\n${tail}{}\n`, difference: { at: `GET\n${url}\n${tail}`.length } })
 })
 
-t.test('wx.config: each usual mistake by its name', async t => {
+t.test('wx.config: each common mistake is recognized', async t => {
   const emulator = await testEmulator(t)
   const token = async () => (await emulator.app.inject(`/cgi-bin/token?grant_type=client_credential&appid=${emulator.account.appId}&secret=${emulator.account.appSecret}`)).json().access_token as string
   const ticketOf = async (type: string) => (await emulator.app.inject(`/cgi-bin/ticket/getticket?access_token=${await token()}&type=${type}`)).json().ticket as string
@@ -156,7 +156,7 @@ t.test('wx.config: each usual mistake by its name', async t => {
   const sha1 = (text: string) => createHash('sha1').update(text).digest('hex')
   const text = (of = ticket, page = url, names = ['jsapi_ticket', 'noncestr', 'timestamp', 'url']) => joined([of, 'n', '1', page].map((value, at) => [names[at] as string, value]))
   t.match((await ask(sha1(text()))).json(), { err_msg: 'preVerifyJSAPI:ok' })
-  t.match((await ask(sha1(text()), `${url}#here`)).json(), { err_msg: 'preVerifyJSAPI:ok' }, 'the fragment takes no part')
+  t.match((await ask(sha1(text()), `${url}#here`)).json(), { err_msg: 'preVerifyJSAPI:ok' }, 'the fragment is ignored')
   const cases: Array<[string, string, string?]> = [
     ['upper-case', sha1(text()).toUpperCase()],
     ['other-algorithm', createHash('md5').update(text()).digest('hex')],
@@ -189,7 +189,7 @@ t.test('wx.config: each usual mistake by its name', async t => {
   t.same(await idsOf(emulator), ['ticket-dead'])
 })
 
-t.test('paySign: of v2, of v3 and of an app', async t => {
+t.test('paySign: v2, v3 and app', async t => {
   const emulator = await testEmulator(t)
   const { apiKey, appId } = emulator.account
   const { merchant: { mchId, v3 } } = emulator.bothConfig

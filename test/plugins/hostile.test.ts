@@ -1,4 +1,4 @@
-/** A corpus of hostile documents, and a generator of more: refused, or exactly what WeChat sent. */
+/** A corpus of hostile documents and a fuzzer: each document is refused, or read exactly as WeChat sent it. */
 import { sign } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
@@ -22,7 +22,7 @@ const corpus = new URL('../fixtures/hostile/', import.meta.url)
 const files = readdirSync(corpus).filter(name => /\.(?:xml|json)$/.test(name))
 
 async function host (t: Test) {
-  // Nothing is remembered, so that each accepted document shows what it holds.
+  // Nothing is deduplicated, so that each accepted document reaches the handler.
   const handled: Payment[] = []
   const lines: string[] = []
   const app = Fastify({ logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } } })
@@ -32,7 +32,7 @@ async function host (t: Test) {
   return { app, handled, lines, send }
 }
 
-/** Right in every byte: only the document's form is wrong. */
+/** Correctly signed: only the document's form is wrong. */
 function headersFor (body: Buffer): Record<string, string> {
   const timestamp = String(Math.floor(Date.now() / 1000))
   const text = Buffer.concat([Buffer.from(`${timestamp}\nn1\n`), body, Buffer.from('\n')])
@@ -58,7 +58,7 @@ t.test('every document of the corpus is refused, and the next genuine one accept
   t.notMatch(lines.join(''), new RegExp(`${v2.apiKey}|${apiV3Key}`))
 })
 
-t.test('headers that are wrong, doubled, or lie about the body', async t => {
+t.test('wrong, duplicate or inconsistent headers', async t => {
   const { send, handled, app } = await host(t)
   const { payload, headers } = messages.v3.payment({ outTradeNo: 'HC123456', amount: 100 })
   for (const name of Object.keys(headers).filter(name => name.startsWith('wechatpay-') && name !== 'wechatpay-signature-type')) {
@@ -69,7 +69,7 @@ t.test('headers that are wrong, doubled, or lie about the body', async t => {
   t.equal(handled.length, 0)
 })
 
-t.test('mutated, spliced and re-cut: refused, or every field as WeChat sent it', async t => {
+t.test('mutated and spliced documents: refused, or all fields as WeChat sent them', async t => {
   const { send, handled } = await host(t)
   const genuine = [payment({ attach: 'a=1&total_fee=1&out_trade_no=X' }), payment({ out_trade_no: 'S2', total_fee: '200', transaction_id: '4200000000202611231234567899' })].map(fields => signed(fields))
   const originals = new Set(['S1234567890 100 4200000000202611231234567890', 'S2 200 4200000000202611231234567899'])
@@ -104,20 +104,20 @@ t.test('mutated, spliced and re-cut: refused, or every field as WeChat sent it',
     const at = Math.floor(where * (bytes.length - 1))
     bytes[at] = bytes[at]! ^ bits
     t.ok((await send(bytes, v3.headers)).statusCode >= 400)
-    // Signed again by WeChat's own key: then only the cipher stands between.
+    // Signed again with WeChat's key, so that only the encryption protects the content.
     handled.length = 0
     await send(bytes, headersFor(bytes))
     for (const { outTradeNo, amount } of handled) t.same([outTradeNo, amount], ['HC123456', 100])
   }), { numRuns: 200 })
 })
 
-t.test('the signed text cut at every & of a genuine one', async t => {
+t.test('a genuine signed text, split differently at each &', async t => {
   const { send, handled } = await host(t)
   const fields = payment({ attach: 'a=1&bank_type=X&out_trade_no=EVIL&total_fee=1&zzz=1' })
   const { sign: signature } = Object.fromEntries([...signed(fields).matchAll(/<(\w+)><!\[CDATA\[(.*?)\]\]>/g)].map(([, name, value]) => [name, value])) as Record<string, string>
   const text = Object.keys(fields).sort().map(name => `${name}=${fields[name]}`).join('&')
   const pieces = text.split('&')
-  // Every way of joining neighbours again: each piece either begins a field or belongs to the one before.
+  // All ways to join neighbouring parts: each part either starts a field or continues the previous one.
   let cuts = 0
   for (let mask = 0; mask < 1 << 6; mask++) {
     const recut: Record<string, string> = {}

@@ -21,7 +21,7 @@ declare module '../../plugins/namespaces.ts' {
 
 type Tap = Parameters<typeof testEmulator>[0]
 
-t.test('signs the page by query, JSON and form; nothing is stored', async t => {
+t.test('signs the page for query, JSON and form; responses are not cached', async t => {
   const { app, ask } = await host(t)
   const page = 'https://shop.test/list?q=%E5%92%96&x=1'
   const ticket = await app.wechatToken.ticket()
@@ -42,7 +42,7 @@ t.test('signs the page by query, JSON and form; nothing is stored', async t => {
   }
 })
 
-t.test('J1 pages of other hosts are not signed', async t => {
+t.test('J1 pages on other hosts are not signed', async t => {
   const { ask, app } = await host(t)
   for (const url of ['https://evil.test/', 'https://shop.test.evil.test/', 'https://evilshop.test/', 'https://shop.test:8443/', 'https://shop.test@evil.test/', 'https://evil.test\\@shop.test/', 'https://shop.test./', 'javascript:alert(1)', 'file:///etc/passwd', 'https://sh\top.test/', '/path']) {
     t.match(await ask(url), { statusCode: 403 }, url)
@@ -52,7 +52,7 @@ t.test('J1 pages of other hosts are not signed', async t => {
   }
   for (const payload of [{}, { url: 5 }, { url: ['https://shop.test/'] }]) t.match(await app.inject({ method: 'POST', url: '/wechat/jssdk', payload }), { statusCode: 400 })
   t.match(await app.inject({ method: 'POST', url: '/wechat/jssdk' }), { statusCode: 400 })
-  t.match(await ask('https://shop.test/', { host: 'shop.test:443' }), { statusCode: 200 }, 'a default port is no port')
+  t.match(await ask('https://shop.test/', { host: 'shop.test:443' }), { statusCode: 200 }, 'the default port is ignored')
   t.match(await ask('http://SHOP.test/', { host: 'Shop.Test' }), { statusCode: 200 })
 })
 
@@ -66,13 +66,13 @@ t.test('allowed hosts by list and by function', async t => {
   t.match(await decided.ask('https://shop.test/'), { statusCode: 403 })
 })
 
-t.test('behind a proxy the host is the one that trustProxy says', async t => {
+t.test('behind a proxy, trustProxy determines the host', async t => {
   const headers = { host: 'internal:3000', 'x-forwarded-host': 'shop.test' }
   t.match(await (await host(t)).ask('https://shop.test/', headers), { statusCode: 403 })
   t.match(await (await host(t, {}, { trustProxy: true })).ask('https://shop.test/', headers), { statusCode: 200 })
 })
 
-t.test('J5 a flood costs one ticket, and one failure', async t => {
+t.test('J5 concurrent requests fetch one ticket, or share one failure', async t => {
   const { ask, emulator } = await host(t)
   await Promise.all(Array.from({ length: 300 }, () => ask('https://shop.test/')))
   t.match(await emulator.issued(), { calls: { stable_token: 1, getticket: 1 } })
@@ -82,7 +82,7 @@ t.test('J5 a flood costs one ticket, and one failure', async t => {
   t.match(await refused.emulator.issued(), { calls: { stable_token: 1, getticket: 0 } })
 })
 
-t.test('adds no other route, and its options are the defaults of config()', async t => {
+t.test('adds no other routes; its options are the defaults of config()', async t => {
   const { app } = await host(t, { jsApiList: ['scanQRCode'], openTagList: ['wx-open-launch-app'], debug: true, prefix: '/api' })
   t.equal(app.printRoutes({ commonPrefix: false }).match(/\((GET|POST|HEAD)/g)?.length, 1)
   t.ok(app.hasRoute({ method: 'GET', url: '/api/jssdk' }))
@@ -91,7 +91,7 @@ t.test('adds no other route, and its options are the defaults of config()', asyn
   t.notOk(app.hasDecorator('wechatPay'))
 })
 
-t.test('several accounts: the host\'s own token plugin, another account\'s, and names', async t => {
+t.test('several accounts: the application\'s token plugin, another account\'s, and namespaces', async t => {
   const [a, b] = [await testEmulator(t), await testEmulator(t)]
   const app = Fastify()
   t.teardown(() => app.close())
@@ -114,10 +114,10 @@ t.test('several accounts: the host\'s own token plugin, another account\'s, and 
   await mixed.register(token, a.config)
   await mixed.register(jssdk, { ...b.config, prefix: '/b' })
   t.match(await mixed.wechatJssdk.config('https://shop.test/'), { appId: b.account.appId })
-  t.equal((await b.issued()).tickets, 2, 'a token of its own, of its own account')
+  t.equal((await b.issued()).tickets, 2, 'its own account\'s token')
 })
 
-t.test('J4 with the host\'s own form parser; T14 a warning where processes do not share', async t => {
+t.test('J4 keeps the application\'s form parser; T14 warns if processes do not share a store', async t => {
   const lines: string[] = []
   process.env.WEB_CONCURRENCY = '4'
   t.teardown(() => { delete process.env.WEB_CONCURRENCY })

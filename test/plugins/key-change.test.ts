@@ -1,4 +1,4 @@
-/** K2: encryptionKey switched on, changed and off again over one filled Redis, in all that lies there. Refunds: test/src/pay/refund.test.ts; certificates: test/src/pay/v3/switch.test.ts. */
+/** K2: encryptionKey enabled, changed and disabled again with existing data in Redis. Refunds: test/src/pay/refund.test.ts; certificates: test/src/pay/v3/switch.test.ts. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { wechatPay } from '../../plugins/wechat-pay.ts'
@@ -7,7 +7,7 @@ import { OPENID, testEmulator } from '../helpers/account.ts'
 import { payment, signed } from '../helpers/notification.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
 
-t.test('K2 tokens, tickets, logins and handled payments through every change of the key', { skip }, async t => {
+t.test('K2 tokens, tickets, logins and handled payments survive every change of the key', { skip }, async t => {
   const emulator = await testEmulator(t)
   const redis = await startRedis()
   t.teardown(redis.stop)
@@ -47,7 +47,7 @@ t.test('K2 tokens, tickets, logins and handled payments through every change of 
     number++
     t.match(await app.wechatToken.request('/cgi-bin/getcallbackip'), { ip_list: [] }, way)
     t.match(await app.wechatToken.ticket(), /^[\w-]+$/)
-    t.equal((await (await start(key)).wechatToken.get()), await app.wechatToken.get(), 'shared by those who have the same key')
+    t.equal((await (await start(key)).wechatToken.get()), await app.wechatToken.get(), 'shared by processes with the same key')
     const stored = await redis.client().get(`wechat:{${appId}}:access_token`)
     t.match(stored, key ? /^v1\./ : /^98_/)
 
@@ -58,10 +58,10 @@ t.test('K2 tokens, tickets, logins and handled payments through every change of 
     t.equal(handled, 1, 'handled once, whatever the key')
 
     if (login) {
-      t.equal((await app.inject(login)).statusCode, 302, 'a login begun before the change ends after it')
+      t.equal((await app.inject(login)).statusCode, 302, 'a login started before the change finishes after it')
       t.equal(users.length, number - 1)
       const replayed = await (await start(ways['a key'])).inject(login)
-      t.ok(replayed.statusCode >= 400 && replayed.statusCode < 500, 'and its repetition is refused')
+      t.ok(replayed.statusCode >= 400 && replayed.statusCode < 500, 'and repeating it is refused')
       t.equal(users.length, number - 1)
     }
     login = await begin(app)

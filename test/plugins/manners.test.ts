@@ -1,4 +1,4 @@
-/** A good guest: described for swagger, the host's hooks and quotas, its type provider, its parsers and error handler; several times in one server. */
+/** Coexistence with the application: swagger, hooks, rate limits, type providers, parsers, error handlers; several registrations in one server. */
 import swagger from '@fastify/swagger'
 import rateLimit from '@fastify/rate-limit'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
@@ -30,7 +30,7 @@ t.test('every route is described for @fastify/swagger', async t => {
   t.match(paths['/wechat/jssdk']?.get, { parameters: [{ name: 'url', in: 'query', required: true }], responses: { 200: { content: { 'application/json': { schema: { properties: { signature: { type: 'string' } } } } } } } })
 })
 
-t.test('schemas describe; our own checks speak', async t => {
+t.test('schemas only document; error messages come from our checks', async t => {
   const emulator = await testEmulator(t)
   const app = Fastify()
   t.teardown(() => app.close())
@@ -38,11 +38,11 @@ t.test('schemas describe; our own checks speak', async t => {
   for (const url of ['/wechat/jssdk', '/wechat/jssdk?url=', '/wechat/jssdk?url=a&url=b']) t.match((await app.inject(url)).json(), { code: 'WECHAT_INPUT', message: /url/ }, url)
   t.match((await app.inject({ method: 'POST', url: '/wechat/jssdk', payload: { url: 5 } })).json(), { code: 'WECHAT_INPUT' })
   const config = (await app.inject('/wechat/jssdk?url=http://localhost/')).json()
-  t.same(Object.keys(config).sort(), ['appId', 'debug', 'jsApiList', 'nonceStr', 'openTagList', 'signature', 'timestamp'], 'J3 all that wx.config takes, and no more')
+  t.same(Object.keys(config).sort(), ['appId', 'debug', 'jsApiList', 'nonceStr', 'openTagList', 'signature', 'timestamp'], 'J3 exactly the parameters of wx.config')
   t.match((await app.inject({ method: 'POST', url: '/wechat/pay', payload: { any: ['thing'] } })).json(), { package: /^prepay_id=/, paySign: /./, timeStamp: /^\d+$/, timestamp: /^\d+$/ })
 })
 
-t.test('preHandler: the host has the first word on every route', async t => {
+t.test('preHandler runs first on every route', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   const asked: string[] = []
@@ -58,7 +58,7 @@ t.test('preHandler: the host has the first word on every route', async t => {
   t.same([...new Set(asked)].sort(), [...PATHS].sort())
 })
 
-t.test('routeConfig: @fastify/rate-limit by route; a limit for all reaches ours, too', async t => {
+t.test('routeConfig: @fastify/rate-limit per route; a global limit applies to our routes', async t => {
   const emulator = await testEmulator(t)
   const app = Fastify()
   t.teardown(() => app.close())
@@ -70,10 +70,10 @@ t.test('routeConfig: @fastify/rate-limit by route; a limit for all reaches ours,
   const codes = []
   for (let at = 0; at < 4; at++) codes.push((await app.inject({ method: 'POST', url: '/wechat/notify', headers: { 'content-type': 'text/xml' }, payload: '<xml/>' })).statusCode)
   t.same(codes, [400, 400, 400, 429])
-  t.match((await app.inject({ method: 'POST', url: '/wechat/notify', headers: { 'content-type': 'text/xml' }, payload: '<xml/>' })).body, /FAIL/, 'WeChat is told so in its own way')
+  t.match((await app.inject({ method: 'POST', url: '/wechat/notify', headers: { 'content-type': 'text/xml' }, payload: '<xml/>' })).body, /FAIL/, 'in WeChat\'s format')
 })
 
-t.test('beside a host\'s type provider, parsers, error handler and prefix; several times in one server', async t => {
+t.test('with the application\'s type provider, parsers, error handler and prefix; several registrations in one server', async t => {
   const emulator = await testEmulator(t)
   const app = Fastify().withTypeProvider<TypeBoxTypeProvider>().setValidatorCompiler(TypeBoxValidatorCompiler)
   t.teardown(() => app.close())
@@ -90,6 +90,6 @@ t.test('beside a host\'s type provider, parsers, error handler and prefix; sever
   t.match((await app.inject('/typed?n=4')).json(), { twice: 8 })
   t.match((await app.inject('/typed?n=x')).json(), { mine: 'FST_ERR_VALIDATION' })
   t.match((await app.inject({ method: 'POST', url: '/own', headers: { 'content-type': 'text/xml' }, payload: '<a/>' })).json(), { own: '<a/>' })
-  t.match((await app.inject('/wechat/jssdk')).json(), { mine: 'WECHAT_INPUT' }, 'errors go through the host\'s handler')
+  t.match((await app.inject('/wechat/jssdk')).json(), { mine: 'WECHAT_INPUT' }, 'errors go through the application\'s handler')
   for (const url of ['/wechat/jssdk', '/shop/pages/jssdk', '/other/again/jssdk']) t.match(await app.inject(`${url}?url=http://localhost/`), { statusCode: 200 }, url)
 })

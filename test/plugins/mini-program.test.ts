@@ -1,4 +1,4 @@
-/** A mini program's plugin: logins once, session keys on the server, accounts that come and go, and a whole purchase. */
+/** The mini program plugin: one exchange per code, session keys stay on the server, multiple accounts, a complete purchase. */
 import { inspect } from 'node:util'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -30,11 +30,11 @@ t.test('a login', async t => {
   t.match(reply, { statusCode: 200, headers: { 'cache-control': 'no-store' } })
   t.same(reply.json(), { token: `of ${OPENID}` })
   t.match(sessions[0], { openid: OPENID })
-  t.equal(await app.wechatMiniProgram.checkSession(sessions[0] as MiniProgramSession), true, 'the session key is there for the host')
-  t.equal((await app.inject({ url: LOGIN })).statusCode, 404, 'POST alone')
+  t.equal(await app.wechatMiniProgram.checkSession(sessions[0] as MiniProgramSession), true, 'the application has the session key')
+  t.equal((await app.inject({ url: LOGIN })).statusCode, 404, 'only POST')
 })
 
-t.test('a twin gets the same session, a replay none: one exchange', async t => {
+t.test('a concurrent request gets the same session, a replay none: one exchange', async t => {
   const { emulator, sessions, login, exchanges } = await host(t)
   const code = await emulator.loginCode()
   await emulator.fault({ kind: 'slow', ms: 300, path: '/sns/jscode2session' })
@@ -48,7 +48,7 @@ t.test('a twin gets the same session, a replay none: one exchange', async t => {
   t.equal(sessions.length, 3)
 })
 
-t.test('a twin at another process', { skip }, async t => {
+t.test('a concurrent request at another process', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   const emulator = await testEmulator(t)
@@ -70,7 +70,7 @@ t.test('a twin at another process', { skip }, async t => {
   t.notMatch(String(stored), keys[0] as string, 'encrypted in Redis')
 })
 
-t.test('wrong bodies are 4xx, and cost no call', async t => {
+t.test('wrong bodies are 4xx without a call to WeChat', async t => {
   const { app, login, exchanges, sessions } = await host(t)
   for (const code of [undefined, null, 5, '', 'a b', 'x&appid=1', '%00', { a: 1 }, ['x'], 'x'.repeat(129)]) t.match((await login(code)).json(), { statusCode: 400, code: 'WECHAT_INPUT' }, String(code))
   const raw = async (payload: string, type = 'application/json') => (await app.inject({ method: 'POST', url: LOGIN, payload, headers: { 'content-type': type } })).statusCode
@@ -80,7 +80,7 @@ t.test('wrong bodies are 4xx, and cost no call', async t => {
   t.same([await exchanges(), sessions], [0, []])
 })
 
-t.test('what WeChat refuses reaches the page as a status, and what passes may be sent again', async t => {
+t.test('WeChat\'s refusals have a status for the page; transient ones can be retried', async t => {
   const { emulator, login } = await host(t)
   t.match((await login(await emulator.loginCode(OPENID, { blocked: true }))).json(), { statusCode: 403, code: 'WECHAT_API', message: 'WeChat refused this: 40226' })
   t.match((await login('none')).json(), { statusCode: 403, message: 'WeChat refused this: 40029' })
@@ -95,11 +95,11 @@ t.test('what WeChat refuses reaches the page as a status, and what passes may be
   }
 })
 
-t.test('the host answers by itself; its errors are its own; preHandler comes first', async t => {
+t.test('the application can answer itself; its errors are passed through; preHandler runs first', async t => {
   const own = await host(t, { onLogin: (session, _request, reply) => reply.code(201).send({ openid: session.openid }) })
   t.match(await own.login(await own.emulator.loginCode()), { statusCode: 201 })
   const whole = await host(t, { onLogin: session => session })
-  t.same((await whole.login(await whole.emulator.loginCode())).json(), { openid: OPENID }, 'the session itself, sent by mistake, holds no key')
+  t.same((await whole.login(await whole.emulator.loginCode())).json(), { openid: OPENID }, 'a session returned by mistake contains no key')
   const failing = await host(t, { onLogin: () => { throw Object.assign(new Error('no more guests'), { statusCode: 409 }) } })
   t.match((await failing.login(await failing.emulator.loginCode())).json(), { statusCode: 409, message: 'no more guests' })
   const guarded = await host(t, { preHandler: async (_request, reply) => await reply.code(429).send() })
@@ -139,10 +139,10 @@ t.test('the session key is in no log line, no answer and no error', async t => {
   const everything = [...lines, ...replies, ...errors.flatMap(error => [inspect(error, { depth: 10, showHidden: true }), JSON.stringify(error)]), inspect(app, { depth: 6 }), inspect(mini, { depth: 6 })].join('\n')
   t.notOk(everything.includes(sessionKey))
   t.notOk(lines.join('').includes(code), 'nor is the code in the log')
-  t.ok(lines.length > 5, 'and the log was looked at')
+  t.ok(lines.length > 5, 'and the log was searched')
 })
 
-t.test('what is missing or wrong stops registration', async t => {
+t.test('missing or wrong options stop registration', async t => {
   const { appId, appSecret } = ACCOUNT
   const tokenProvider = async () => ({ accessToken: 'x'.repeat(20), expiresIn: 7200 })
   const start = async (options: object) => {
@@ -156,14 +156,14 @@ t.test('what is missing or wrong stops registration', async t => {
   await t.rejects(start({ appId }), { code: 'WECHAT_CONFIG', option: 'appSecret' })
   await t.rejects(start({ appId, appSecret, sessionProvider: 'x' }), { code: 'WECHAT_CONFIG', option: 'sessionProvider' })
   const open = await start({ appId, tokenProvider, onLogin () {}, sessionProvider: async (code: string) => ({ openid: code, sessionKey: Buffer.alloc(16).toString('base64') }) })
-  t.equal((await open.inject({ method: 'POST', url: LOGIN, payload: { code: OPENID } })).statusCode, 204, 'without a secret of ours, as on the Open Platform')
+  t.equal((await open.inject({ method: 'POST', url: LOGIN, payload: { code: OPENID } })).statusCode, 204, 'without appSecret, as with the Open Platform')
   t.notOk((await start({ appId, appSecret })).hasRoute({ method: 'POST', url: LOGIN }), 'no handler, no route')
   const named = await start({ appId, appSecret, namespace: 'mini', onLogin () {} })
   t.ok(named.hasRoute({ method: 'POST', url: '/wechat/mini/mini-program/login' }))
   t.equal((named.wechatMiniProgram as unknown as Record<string, { appId: string }>).mini?.appId, appId)
 })
 
-t.test('accounts that come and go: each has its own logins', async t => {
+t.test('multiple accounts: each has its own logins', async t => {
   const emulator = await testEmulator(t, { accounts: [{ name: 'b' }] })
   const rows = { a: emulator.config, b: emulator.named('b').config } as Record<string, object>
   const seen: string[] = []
@@ -179,7 +179,7 @@ t.test('accounts that come and go: each has its own logins', async t => {
   t.match(await mini.phoneNumber(await emulator.named('b').phoneCode()), { countryCode: '86' })
 })
 
-t.test('all in one line: a whole purchase of a mini program that shares its merchant', async t => {
+t.test('wechatPay: a complete purchase in a mini program that shares its merchant', async t => {
   const MINI = 'wxminiprogram00001'
   const emulator = await testEmulator(t, { appIds: [MINI] })
   const paid: Payment[] = []
@@ -201,8 +201,8 @@ t.test('all in one line: a whole purchase of a mini program that shares its merc
   await app.listen({ port, host: '127.0.0.1' })
   const { openid } = (await app.inject({ method: 'POST', url: LOGIN, payload: { code: await emulator.loginCode() } })).json<{ openid: string }>()
   const params = (await app.inject({ method: 'POST', url: '/wechat/pay', payload: { openid } })).json<Record<string, string>>()
-  t.same(Object.keys(params).sort(), ['nonceStr', 'package', 'paySign', 'signType', 'timeStamp'], 'what wx.requestPayment takes')
+  t.same(Object.keys(params).sort(), ['nonceStr', 'package', 'paySign', 'signType', 'timeStamp'], 'the parameters of wx.requestPayment')
   await emulator.pay('MINI-ORDER-1')
   await emulator.waitForNotification(({ accepted }) => accepted)
-  t.match(paid, [{ outTradeNo: 'MINI-ORDER-1', appId: MINI, amount: 6800 }], 'the payment tells where it was made')
+  t.match(paid, [{ outTradeNo: 'MINI-ORDER-1', appId: MINI, amount: 6800 }], 'the payment has the mini program\'s appId')
 })

@@ -1,4 +1,4 @@
-/** Whatever happens to notifications on their way: each payment is handled once, and none is lost. */
+/** Whatever happens to notifications in transit, each payment is handled once and none is lost. */
 import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -50,13 +50,13 @@ for (const version of ['v2', 'v3'] as const) {
   })
 }
 
-t.test('a bad day by chance: calls and notifications fail, and each purchase comes to one handling', async t => {
+t.test('random faults of calls and notifications: each purchase is handled once', async t => {
   const odds: Chaos = { seed: 42, notifications: { drop: 0.2, delay: 0.2, duplicate: 0.1, concurrent: 0.1, forge: 0.1, hold: 0.05 }, calls: { reset: 0.1, 502: 0.1, html: 0.05, garbage: 0.05, slow: 0.1, SYSTEM_ERROR: 0.05 } }
   const { emulator, handled, buy, told } = await shop(t, 'v3')
   await emulator.chaos(odds)
   const numbers = Array.from({ length: 60 }, (_none, at) => `CH-${String(at).padStart(4, '0')}`)
   let failures = 0
-  // As a page does: again with the same number, until it is placed.
+  // Like a page: retry with the same number until the order is placed.
   const insist = async (number: string): Promise<void> => {
     try {
       await buy(number)
@@ -68,12 +68,12 @@ t.test('a bad day by chance: calls and notifications fail, and each purchase com
   }
   await Promise.all(numbers.map(insist))
   await Promise.all(numbers.map(told))
-  t.same([...handled].sort(), numbers, 'none lost, none doubled')
+  t.same([...handled].sort(), numbers, 'none lost, none handled twice')
   t.ok(failures > 0 && emulator.notifications().length > numbers.length, `it was a bad day: ${failures} calls failed`)
   await emulator.clearFaults()
 })
 
-t.test('the same seed, the same draws', t => {
+t.test('the same seed gives the same faults', t => {
   const draws = (seed: number) => {
     const draws = createRandomFaults(seed)
     return Array.from({ length: 50 }, () => `${draws.draw({ a: 0.3, b: 0.3 })} ${draws.below(10)}`)
@@ -84,7 +84,7 @@ t.test('the same seed, the same draws', t => {
   t.end()
 })
 
-t.test('users\' own tests: messages for a given account, without an emulator', async t => {
+t.test('testNotifications: messages for a given account, without an emulator', async t => {
   const heard: string[] = []
   const account = { appId: ACCOUNT.appId, mchId: ACCOUNT.merchant.mchId, apiKey: ACCOUNT.merchant.v2.apiKey, apiV3Key: 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6' }
   const options = (merchant: NotifyOptions['merchant']): NotifyOptions => ({

@@ -1,4 +1,4 @@
-/** v3 notifications at the route: verified over the bytes, decrypted, dispatched; nothing else believed. */
+/** v3 notifications at the route: verified, decrypted, dispatched; everything else is refused. */
 import { createPrivateKey, randomUUID, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import Fastify from 'fastify'
@@ -43,7 +43,7 @@ const REFUND = {
 
 interface Change { type?: string, key?: KeyObject, serial?: string, at?: number, apiKey?: string, envelope?: object, resource?: object, headers?: Record<string, string>, id?: string }
 
-/** A notification as WeChat sends it; change what you like. */
+/** A notification as WeChat sends it, with changes. */
 function message (content: unknown, { type = 'TRANSACTION.SUCCESS', key = keys.wechat.key, serial = keys.wechat.id, at = Date.now(), apiKey = apiV3Key, envelope = {}, resource = {}, headers = {}, id = randomUUID() }: Change = {}): Message {
   const text = typeof content === 'string' ? content : JSON.stringify(content)
   const body = JSON.stringify({ id, create_time: '2026-11-23T18:20:01+08:00', resource_type: 'encrypt-resource', event_type: type, summary: '支付成功', resource: { original_type: 'transaction', ...encryptResource(text, apiKey, 'transaction'), ...resource }, ...envelope })
@@ -65,7 +65,7 @@ function signed (body: string, { key = keys.wechat.key, serial = keys.wechat.id,
   }
 }
 
-t.test('N1 a genuine payment, typed, once, answered with 204', async t => {
+t.test('N1 a genuine payment is typed, handled once, and answered with 204', async t => {
   const { send, payments } = await host(t)
   const genuine = message(TRANSACTION)
   for (let at = 0; at < 20; at++) t.match(await send(genuine), { statusCode: 204, body: '' })
@@ -75,7 +75,7 @@ t.test('N1 a genuine payment, typed, once, answered with 204', async t => {
   }])
 })
 
-t.test('the genuine odd ones: pretty-printed, unknown members, coupons, no type of signature named', async t => {
+t.test('unusual genuine ones: pretty-printed, unknown members, coupons, no signature type', async t => {
   const { send, payments } = await host(t)
   const coupons = { ...TRANSACTION, promotion_detail: [{ coupon_id: '109519', amount: 10, goods_detail: [{ goods_id: 'x', quantity: 1, unit_price: 100 }] }], member_of_tomorrow: '咖啡☕️' }
   const pretty = message(coupons)
@@ -86,7 +86,7 @@ t.test('the genuine odd ones: pretty-printed, unknown members, coupons, no type 
   t.same(payments.map(({ transactionId, attach }) => [transactionId, attach]), [['4200000000202611231234567890', 'a=1&b=2'], ['42', '']])
 })
 
-t.test('forged, stale, altered, of others, of another form: refused, and the next genuine one accepted', async t => {
+t.test('forged, expired, altered, foreign or malformed: refused, and the next genuine one is accepted', async t => {
   const { send, payments, refunds, lines, app } = await host(t)
   const genuine = message(TRANSACTION)
   const refused: Array<[string, Message, number]> = [
@@ -127,17 +127,17 @@ t.test('forged, stale, altered, of others, of another form: refused, and the nex
   for (const [name, forged, statusCode] of refused) {
     const reply = await send(forged)
     t.equal(reply.statusCode, statusCode, name)
-    if (forged.headers['wechatpay-signature'] !== undefined) t.same(reply.json(), { code: 'FAIL', message: 'failed' }, `${name}: tells nothing`)
+    if (forged.headers['wechatpay-signature'] !== undefined) t.same(reply.json(), { code: 'FAIL', message: 'failed' }, `${name}: no details`)
   }
   const doubled = await app.inject({ method: 'POST', url: '/wechat/notify', payload: genuine.body, headers: { ...genuine.headers, 'wechatpay-nonce': ['n1', 'n1'] as never } })
-  t.equal(doubled.statusCode, 401, 'a doubled header')
+  t.equal(doubled.statusCode, 401, 'a duplicate header')
   t.same([payments.length, refunds.length], [0, 0])
   t.match(await send(genuine), { statusCode: 204 })
   t.equal(payments.length, 1)
   t.notMatch(lines.join(''), new RegExp(`${apiV3Key}|PRIVATE KEY`))
 })
 
-t.test('WeChat\'s own probe is refused quietly', async t => {
+t.test('WeChat\'s signature probe is refused without a warning', async t => {
   const { send, lines, payments } = await host(t)
   const genuine = message(TRANSACTION)
   t.match(await send({ ...genuine, headers: { ...genuine.headers, 'wechatpay-signature': 'WECHATPAY/SIGNTEST/AAAA' } }), { statusCode: 401 })
@@ -150,7 +150,7 @@ const SHARED = {
   mchid: mchId, transaction_id: TRANSACTION.transaction_id, order_id: '30082026112312345678901234', out_order_no: 'P20150806125346', receiver: { type: 'MERCHANT_ID', account: '1900000110', amount: 888, description: '运费/交易分账/及时奖励' }, success_time: '2026-11-23T18:20:00+08:00'
 }
 
-t.test('N21 what is no order and no refund is an event, under any event_type', async t => {
+t.test('N21 anything but orders and refunds is an event, for any event_type', async t => {
   const { app, send, payments, refunds, lines } = await host(t)
   const heard: Array<[string, WechatEvent]> = []
   for (const name of ['profitsharing', 'TRANSACTION.SUCCESS', 'COMPLAINT.CREATE', 'mch_payment', 'TRANSACTION.PAY_BACK', 'REFUND.SUCCESS']) app.wechatNotify.on(name, event => { heard.push([name, event]) })
@@ -164,13 +164,13 @@ t.test('N21 what is no order and no refund is an event, under any event_type', a
     for (const content of [SHARED, provider]) t.equal(await told(content, { type, envelope: { summary: '分账' } }), 'profitsharing', type)
   }
   t.match(heard[0]?.[1], { eventType: 'PROFITSHARING.RETURN', originalType: 'transaction', summary: '分账', topic: 'profitsharing', resource: { receiver: { amount: 888 } } })
-  // The notice goes to whoever gets the money, and names the merchant who shares it.
+  // The notification goes to the receiver, and names the sharing merchant.
   const received = { ...SHARED, mchid: '1900000110', receiver: { ...SHARED.receiver, account: mchId } }
   t.equal(await told(received), 'profitsharing')
-  t.equal(await told({ ...received, receiver: { ...received.receiver, type: 'PERSONAL_OPENID' } }), 403, 'a person\'s openid is nobody\'s merchant number')
-  t.equal(await told({ ...received, order_id: undefined }), 403, 'a receiver in some other message does not make it ours')
+  t.equal(await told({ ...received, receiver: { ...received.receiver, type: 'PERSONAL_OPENID' } }), 403, 'an openid is not a merchant number')
+  t.equal(await told({ ...received, order_id: undefined }), 403, 'a receiver in another message type does not make it ours')
 
-  // A deduction, a complaint, a transfer, an order that another product tells of.
+  // A deduction, a complaint, a transfer, an order of another product.
   t.equal(await told({ appid: appId, mchid: mchId, contract_id: 'C1', plan_id: 12535, deduct_state: 'SUCCESS' }), 'TRANSACTION.SUCCESS')
   t.equal(await told({ complaint_id: '200201820200101080076610000', action_type: 'CREATE_COMPLAINT', out_trade_no: 'A1', transaction_id: '42' }, { type: 'COMPLAINT.CREATE' }), 'COMPLAINT.CREATE')
   t.equal(await told({ mch_id: mchId, mchid: mchId, out_bill_no: 'T1', state: 'SUCCESS' }, { type: 'SOMETHING.NEW', resource: { original_type: 'mch_payment' } }), 'mch_payment')
@@ -180,7 +180,7 @@ t.test('N21 what is no order and no refund is an event, under any event_type', a
   t.match(lines.join(), /NOBODY\.HEARS/)
   t.same([payments.length, refunds.length], [0, 0])
 
-  // Whose it is: every id that it carries.
+  // Every id in it must match.
   for (const content of [{ mchid: '1' }, { mch_id: '1' }, { sp_mchid: '1' }, { combine_mchid: '1' }, { appid: 'wx9' }, { sp_appid: 'wx9' }, { combine_appid: 'wx9' }, { ...SHARED, mchid: '1' }, { ...SHARED, mchid: { toString: mchId } }]) {
     t.equal(await told(content, { type: 'COMPLAINT.CREATE' }), 403, JSON.stringify(content))
   }
@@ -189,7 +189,7 @@ t.test('N21 what is no order and no refund is an event, under any event_type', a
   t.match(await single.send(message(provider)), { statusCode: 204 })
   for (const id of ['sub_mchid', 'sub_mch_id']) t.match(await single.send(message({ ...provider, [id]: '1900000111' })), { statusCode: 403 }, id)
 
-  // An order is one by its contents, too.
+  // An order is recognized by its content, too.
   t.equal(await told({ ...TRANSACTION, out_trade_no: 'IND1', transaction_id: '4201' }, { type: 'TRANSACTION.INDUSTRY_SUCCESS' }), '')
   t.match(payments, [{ outTradeNo: 'IND1' }])
   for (const content of [{ ...TRANSACTION, mchid: '1' }, { ...TRANSACTION, appid: 'wx9' }, { ...TRANSACTION, combine_mchid: '1' }]) t.equal(await told(content, { type: 'TRANSACTION.INDUSTRY_SUCCESS' }), 403)
@@ -197,7 +197,7 @@ t.test('N21 what is no order and no refund is an event, under any event_type', a
   t.throws(() => app.wechatNotify.on('', () => {}), { code: 'WECHAT_CONFIG' })
 })
 
-t.test('N22 an unmistakable shape: __proto__ in what was decrypted is refused', async t => {
+t.test('N22 __proto__ in the decrypted content is refused', async t => {
   const { send, payments } = await host(t)
   for (const text of [JSON.stringify(TRANSACTION).replace('{', '{"__proto__":{"a":1},'), JSON.stringify(TRANSACTION).replace('"payer":{', '"payer":{"\\u005f_proto__":{},')]) t.match(await send(message(text)), { statusCode: 400 })
   t.equal(payments.length, 0)
@@ -205,7 +205,7 @@ t.test('N22 an unmistakable shape: __proto__ in what was decrypted is refused', 
   t.equal(payments.length, 1)
 })
 
-t.test('a number beyond 2^53 reaches the host unharmed', async t => {
+t.test('a number beyond 2^53 reaches the handler unchanged', async t => {
   const { app, send } = await host(t)
   const heard: unknown[] = []
   app.wechatNotify.on('X', ({ resource }) => { heard.push(resource.n) })
@@ -213,7 +213,7 @@ t.test('a number beyond 2^53 reaches the host unharmed', async t => {
   t.strictSame(heard, ['3512345678901234567'])
 })
 
-t.test('N7 refunds, events, combined orders: each to its own handler, once', async t => {
+t.test('N7 refunds, events, combined orders: each goes to its handler once', async t => {
   const { app, send, payments, refunds, events, lines } = await host(t)
   for (const [refund_status, type] of [['SUCCESS', 'REFUND.SUCCESS'], ['ABNORMAL', 'REFUND.ABNORMAL'], ['CLOSED', 'REFUND.CLOSED']]) {
     for (let at = 0; at < 2; at++) t.match(await send(message({ ...REFUND, refund_status }, { type: type! })), { statusCode: 204 })
@@ -232,7 +232,7 @@ t.test('N7 refunds, events, combined orders: each to its own handler, once', asy
   t.throws(() => app.wechatNotify.on('X', 'no function' as never), { code: 'WECHAT_CONFIG' })
 })
 
-t.test('N18 both versions on one route, told apart by what they prove', async t => {
+t.test('N18 both versions on one route, distinguished by verification', async t => {
   const { send, payments, refunds, app } = await host(t, { merchant: { ...ACCOUNT.merchant, v3 } })
   const document = v2Signed(v2Payment({ transaction_id: '422' }))
   t.match(await send({ body: document, headers: { 'content-type': 'text/xml' } }), { statusCode: 200, body: /SUCCESS/ })
@@ -248,7 +248,7 @@ t.test('N18 both versions on one route, told apart by what they prove', async t 
   t.match(await v3Only.send({ body: document, headers: {} }), { statusCode: 401 }, 'v2 is not configured')
 })
 
-t.test('E1 the emulator tells, the shop hears: transfers, combined orders, probes, handlers that fail', async t => {
+t.test('E1 the emulator\'s notifications: transfers, combined orders, probes, failing handlers', async t => {
   const emulator = await testEmulator(t)
   const app = Fastify()
   t.teardown(() => app.close())

@@ -25,7 +25,7 @@ async function host (t: Tap, options: Partial<NotifyOptions> = {}) {
   return { app, handled, lines, send }
 }
 
-t.test('N1 fifty deliveries one after another, fifty at once: handled once, each acknowledged', async t => {
+t.test('N1 fifty deliveries in sequence and fifty concurrently: handled once, all acknowledged', async t => {
   const { send, handled } = await host(t, {})
   const document = signed(payment())
   for (let at = 0; at < 50; at++) t.match(await send(document), { statusCode: 200, body: SUCCESS })
@@ -34,14 +34,14 @@ t.test('N1 fifty deliveries one after another, fifty at once: handled once, each
   t.match(handled, [{ outTradeNo: 'S1234567890', amount: 100 }, { transactionId: '4200000000202611231234567891' }])
 })
 
-t.test('any content type, and none', async t => {
+t.test('any content type, or none', async t => {
   const { send, handled } = await host(t)
   const types: Array<Record<string, string>> = [{ 'content-type': 'text/xml; charset=utf-8' }, { 'content-type': 'application/xml' }, { 'content-type': 'application/json' }, { 'content-type': 'application/x-www-form-urlencoded' }]
   for (const [at, headers] of types.entries()) t.match(await send(signed(payment({ transaction_id: `420000000020261123123456789${at}` })), headers), { body: SUCCESS })
   t.equal(handled.length, 4)
 })
 
-t.test('forged, unsigned, of another merchant, hostile: refused, and the next genuine one accepted', async t => {
+t.test('forged, unsigned, foreign or hostile: refused, and the next genuine one is accepted', async t => {
   const { app, send, handled, lines } = await host(t)
   const refused: Array<[string | Buffer, number]> = [
     [signed(payment(), 'x'.repeat(31) + 'y'), 401],
@@ -62,7 +62,7 @@ t.test('forged, unsigned, of another merchant, hostile: refused, and the next ge
   t.notMatch(lines.join('\n'), new RegExp(merchant.v2.apiKey))
 })
 
-t.test('N2 it throws twice, then works; the reply tells nothing', async t => {
+t.test('N2 the handler throws twice, then succeeds; the reply reveals nothing', async t => {
   let calls = 0
   const { send, lines } = await host(t, { onPayment: async () => { if (++calls < 3) throw Object.assign(new Error('canary database password'), { statusCode: 204 }) } })
   for (let at = 0; at < 2; at++) {
@@ -75,7 +75,7 @@ t.test('N2 it throws twice, then works; the reply tells nothing', async t => {
   t.match(lines.join('\n'), /handler of a notification failed/)
 })
 
-t.test('N3 it never returns: refused in time; a later delivery succeeds', async t => {
+t.test('N3 the handler never returns: refused in time; a later delivery succeeds', async t => {
   let calls = 0
   const { send } = await host(t, { handlerTimeout: 100, handlerLimit: 200, onPayment: () => ++calls === 1 ? new Promise(() => {}) : undefined })
   t.match(await send(signed(payment())), { statusCode: 503, body: FAIL })
@@ -83,7 +83,7 @@ t.test('N3 it never returns: refused in time; a later delivery succeeds', async 
   t.equal(calls, 2)
 })
 
-t.test('N13 what the host expects', async t => {
+t.test('N13 expected()', async t => {
   const mismatches: unknown[] = []
   const orders: Record<string, object> = {
     right: { amount: 100, currency: 'CNY', openid: payment().openid },
@@ -109,7 +109,7 @@ t.test('N13 what the host expects', async t => {
   t.match(await silent.send(signed(payment())), { statusCode: 409 })
 })
 
-t.test('a payment that failed is acknowledged and not handled; FAIL before SUCCESS', async t => {
+t.test('a failed payment is acknowledged but not handled; FAIL before SUCCESS', async t => {
   const { send, handled } = await host(t)
   t.match(await send(signed(payment({ result_code: 'FAIL', err_code: 'SYSTEMERROR' }))), { body: SUCCESS })
   t.equal(handled.length, 0)
@@ -117,7 +117,7 @@ t.test('a payment that failed is acknowledged and not handled; FAIL before SUCCE
   t.equal(handled.length, 1)
 })
 
-t.test('N10 N11 over the wire: chunks that cut a character, Expect: 100-continue, a client that hangs up', async t => {
+t.test('N10 N11 over TCP: chunks that split a character, Expect: 100-continue, a client that disconnects', async t => {
   let begun = 0
   const { app, handled } = await host(t, { onPayment: async payment => { begun++; await sleep(100); handled.push(payment) } })
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -146,7 +146,7 @@ t.test('N10 N11 over the wire: chunks that cut a character, Expect: 100-continue
   t.equal(handled.length, 2)
 })
 
-t.test('N12 N16 the host\'s routes, parsers, error handler and hooks are as they were', async t => {
+t.test('N12 N16 the application\'s routes, parsers, error handler and hooks are unchanged', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   const handled: string[] = []
@@ -164,7 +164,7 @@ t.test('N12 N16 the host\'s routes, parsers, error handler and hooks are as they
   for (const url of ['/wechat/notify', '/wechat//notify']) t.match(await app.inject({ method: 'GET', url }), { statusCode: 404 })
 })
 
-t.test('N14 a line break in attach is one line in the log', async t => {
+t.test('N14 a line break in attach does not break the log line', async t => {
   const { send, lines } = await host(t, { expected: () => undefined })
   await send(signed(payment({ attach: 'x\n{"level":60,"msg":"forged"}' })))
   for (const line of lines) t.equal(line.trim().split('\n').length, 1)
@@ -196,7 +196,7 @@ t.test('P17 options', async t => {
   }
 })
 
-t.test('shared by two processes in Redis; N5 refused while Redis is away', { skip }, async t => {
+t.test('shared by two processes in Redis; N5 refused while Redis is unavailable', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   let runs = 0
@@ -209,7 +209,7 @@ t.test('shared by two processes in Redis; N5 refused while Redis is away', { ski
   t.equal(runs, 1)
 })
 
-t.test('N7 refunds: each end once, unsigned outside, encrypted inside, and nothing else believed', async t => {
+t.test('N7 refunds: each final state once; unsigned but encrypted; everything else refused', async t => {
   const refunds: Refund[] = []
   const { send, lines } = await host(t, { onRefund: refund => { refunds.push(refund) } })
   const genuine = refundNotification()
@@ -232,13 +232,13 @@ t.test('N7 refunds: each end once, unsigned outside, encrypted inside, and nothi
   t.notMatch(lines.join(''), new RegExp(merchant.v2.apiKey))
 })
 
-t.test('only one of the two handlers', async t => {
+t.test('with only one of the two handlers', async t => {
   const payments = await host(t)
   t.match(await payments.send(refundNotification()), { statusCode: 200, body: SUCCESS })
   t.match(payments.lines.join(''), /onRefund is not set/)
   const refunds: unknown[] = []
   const { send } = await host(t, { onPayment: undefined, onRefund: (refund: Refund) => { refunds.push(refund) } } as never)
-  t.match(await send(signed(payment())), { statusCode: 501, body: FAIL }, 'a payment nobody handles is not acknowledged')
+  t.match(await send(signed(payment())), { statusCode: 501, body: FAIL }, 'a payment without a handler is not acknowledged')
   t.match(await send(refundNotification()), { body: SUCCESS })
   for (const [options, option] of [[{ onPayment: undefined }, 'onPayment'], [{ onRefund: 'x' }, 'onRefund'], [{ onMismatch: 5 }, 'onMismatch'], [{ expected: {} }, 'expected']] as const) {
     const app = Fastify()
@@ -247,7 +247,7 @@ t.test('only one of the two handlers', async t => {
   }
 })
 
-t.test('a refund\'s handler that fails is called again', async t => {
+t.test('a failing refund handler is called again', async t => {
   let calls = 0
   const { send } = await host(t, { onRefund: () => { if (++calls < 3) throw new Error('database away') } })
   t.match(await send(refundNotification()), { statusCode: 500, body: FAIL })
@@ -257,7 +257,7 @@ t.test('a refund\'s handler that fails is called again', async t => {
   t.equal(calls, 3)
 })
 
-t.test('N6 fifteen failures, then a fix: the sixteenth succeeds, and nothing is poisoned', async t => {
+t.test('N6 fifteen failures, then a fix: the sixteenth delivery succeeds', async t => {
   let calls = 0
   const { send } = await host(t, { onPayment: () => { if (++calls <= 15) throw new Error('database away') } })
   const document = signed(payment())
@@ -269,7 +269,7 @@ t.test('N6 fifteen failures, then a fix: the sixteenth succeeds, and nothing is 
   await t.rejects(host(t, { storeAway: 'ignore' as never }).then(({ app }) => app.ready()), { code: 'WECHAT_CONFIG', option: 'storeAway' })
 })
 
-t.test('N7 out of order and contradictory: each reaches the host distinctly', async t => {
+t.test('N7 out-of-order and contradictory notifications each reach the handler', async t => {
   const heard: string[] = []
   const { send } = await host(t, { onPayment: ({ transactionId }) => { heard.push(`paid ${transactionId}`) }, onRefund: ({ refundId, state }) => { heard.push(`refund ${refundId} ${state}`) } })
   const [first, second] = ['4200000000202611231234567890', '4200000000202611231234567891']

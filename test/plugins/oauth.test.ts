@@ -22,14 +22,14 @@ async function host (t: Tap, options: Partial<OAuthOptions> = {}, fastify: objec
   })
   await app.ready()
 
-  /** A browser leaves for WeChat. */
+  /** Starts a login in a browser. */
   async function begin (query = '', headers: Record<string, string> = {}) {
     const reply = await app.inject({ url: `/wechat/oauth/authorize${query}`, headers })
     const [crumb] = reply.cookies
     return { reply, consent: String(reply.headers.location), cookies: crumb ? { [crumb.name]: crumb.value } : {}, crumb }
   }
 
-  /** WeChat's answer for the visitor: the path of the callback. */
+  /** WeChat's redirect for the visitor: the path of the callback. */
   async function consent (url: string, action = 'allow', user = OPENID): Promise<string> {
     const path = url.replace(emulator.origin, '').replace('/authorize?', '/authorize_reply?').replace('#wechat_redirect', '')
     const reply = await emulator.app.inject(`${path}&action=${action}&user=${user}`)
@@ -41,7 +41,7 @@ async function host (t: Tap, options: Partial<OAuthOptions> = {}, fastify: objec
   return { app, emulator, users, begin, consent, visit }
 }
 
-t.test('a login, from leaving to coming back', async t => {
+t.test('a complete login', async t => {
   const { begin, consent, visit, users, app } = await host(t, { defaultReturnTo: '/home' })
   const { reply, consent: url, cookies, crumb } = await begin('?scope=snsapi_userinfo&returnTo=/cart%3Fa=1%23b')
   t.equal(reply.statusCode, 302)
@@ -61,7 +61,7 @@ t.test('a login, from leaving to coming back', async t => {
   t.equal((await app.inject({ method: 'HEAD', url: '/wechat/oauth/callback' })).statusCode, 405)
 })
 
-t.test('L1 L2 L4 no login without the state and the browser that began it', async t => {
+t.test('L1 L2 L4 a login needs its state and the browser that started it', async t => {
   const { app, begin, consent, visit, users, emulator } = await host(t)
   const mine = await begin()
   const theirs = await begin()
@@ -97,7 +97,7 @@ t.test('L1 L2 L4 no login without the state and the browser that began it', asyn
   t.ok(app)
 })
 
-t.test('L3 only paths of this site are returned to', async t => {
+t.test('L3 returnTo accepts only paths of this site', async t => {
   const { begin, consent, visit } = await host(t)
   const bad = ['//evil.test', 'https://evil.test', '/\\evil.test', '/\t/evil.test', '/%09/evil.test', '/%2f/evil.test', '/.//evil.test', 'javascript:alert(1)', 'https://good.test.evil', 'https://good.test@evil', '/a\r\nset-cookie: x', '/%0d%0a', '/%zz', 'cart', '', '/' + 'x'.repeat(2000)]
   for (const returnTo of bad) {
@@ -112,7 +112,7 @@ t.test('L3 only paths of this site are returned to', async t => {
   t.equal((await visit(await consent(twice.consent), twice.cookies)).headers.location, '/')
 })
 
-t.test('L5 the callback twice at once: one exchange, one visitor', async t => {
+t.test('L5 two concurrent callbacks: one exchange, one visitor', async t => {
   const { begin, consent, visit, users } = await host(t)
   const { consent: url, cookies } = await begin('?returnTo=/cart')
   const path = await consent(url)
@@ -122,7 +122,7 @@ t.test('L5 the callback twice at once: one exchange, one visitor', async t => {
   t.match(await visit(path, cookies), { statusCode: 403 }, 'later: refused without an exchange')
 })
 
-t.test('L5 codes that WeChat refuses are 4xx, for twins too', async t => {
+t.test('L5 codes that WeChat refuses are 4xx, for concurrent requests too', async t => {
   const { begin, visit, users } = await host(t)
   const { consent: url, cookies } = await begin()
   const state = /state=([0-9a-f]{32})/.exec(url)?.[1]
@@ -133,7 +133,7 @@ t.test('L5 codes that WeChat refuses are 4xx, for twins too', async t => {
   t.equal(users.length, 0)
 })
 
-t.test('L6 refused by the visitor', async t => {
+t.test('L6 the visitor declines', async t => {
   const plain = await host(t)
   const one = await plain.begin('?scope=snsapi_userinfo')
   const path = await plain.consent(one.consent, 'refuse')
@@ -147,10 +147,10 @@ t.test('L6 refused by the visitor', async t => {
   t.match(await sent.visit(await sent.consent(three.consent, 'refuse'), three.cookies), { statusCode: 302, headers: { location: '/sorry' } })
 })
 
-t.test('L7 the snapshot user is nobody, unless the host wants to know', async t => {
+t.test('L7 a snapshot user is not logged in, unless onSnapshotUser handles it', async t => {
   const { begin, consent, visit, users } = await host(t)
   const one = await begin()
-  // snsapi_base asks nobody, so the emulator's visitor is chosen by hand.
+  // snsapi_base shows no page, so the test chooses the emulator's visitor.
   const reply = await visit(await consent(one.consent, 'allow', 'oUpF8uSnapshotVisitor0000000'), one.cookies)
   t.match(reply.json(), { statusCode: 403, code: 'WECHAT_LOGIN_SNAPSHOT' })
   t.equal(users.length, 0)
@@ -161,7 +161,7 @@ t.test('L7 the snapshot user is nobody, unless the host wants to know', async t 
   t.same([seen, told.users], [[true], []])
 })
 
-t.test('L9 L10 cookies in production, and a redirect_uri that no header changes', async t => {
+t.test('L9 L10 cookies in production; headers cannot change redirect_uri', async t => {
   const environment = process.env.NODE_ENV
   t.teardown(() => { process.env.NODE_ENV = environment ?? '' })
   const spoof = { host: 'evil.test', 'x-forwarded-host': 'evil.test', 'x-forwarded-proto': 'https' }
@@ -182,7 +182,7 @@ t.test('L9 L10 cookies in production, and a redirect_uri that no header changes'
   const without = Fastify()
   t.teardown(() => without.close())
   await without.register(oauth, emulator.config)
-  t.ok(without.wechatOAuth, 'but not where there are no login routes')
+  t.ok(without.wechatOAuth, 'but not without login routes')
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(async scope => { await scope.register(oauth, { ...emulator.config, origin: 'https://shop.test', onLogin: () => {} }) }, { prefix: '/api/' })
@@ -216,12 +216,12 @@ t.test('an unredeemed code is in no log line and in no answer, whatever the requ
     t.ok(lines.length > 20)
     t.notMatch(lines.join(''), /canaryCode/)
     t.notMatch(answers.join(''), /canaryCode/)
-    t.match(await visit((await consent(url)).replace('?', '/?'), cookies), { statusCode: 302, headers: { location: '/' } }, 'none of them used it up')
+    t.match(await visit((await consent(url)).replace('?', '/?'), cookies), { statusCode: 302, headers: { location: '/' } }, 'none of them redeemed it')
     t.equal(users.length, 1)
   }
 })
 
-t.test('the host answers by itself, with its own cookie plugin; without onLogin there are no routes', async t => {
+t.test('the application can answer itself, with its own cookie plugin; without onLogin there are no routes', async t => {
   const emulator = await testEmulator(t)
   const app = Fastify()
   t.teardown(() => app.close())
@@ -242,7 +242,7 @@ t.test('the host answers by itself, with its own cookie plugin; without onLogin 
   t.notOk(bare.hasRoute({ method: 'GET', url: '/wechat/oauth/authorize' }))
 })
 
-t.test('twins in two processes share one exchange; Redis away, each watches alone', { skip }, async t => {
+t.test('concurrent requests at two processes share one exchange; without Redis, each process tracks its own', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   const emulator = await testEmulator(t)
@@ -254,7 +254,7 @@ t.test('twins in two processes share one exchange; Redis away, each watches alon
     app.register(oauth, { ...emulator.config, redis: client, onLogin: user => { users.push(user) } })
     return app
   })
-  // Twins come at the same moment: neither may still be starting.
+  // Both processes must be ready before the concurrent requests.
   await Promise.all([...apps.map(app => app.ready()), ...clients.map(client => client.ping())])
   async function login () {
     const begun = await apps[0]?.inject('/wechat/oauth/authorize')
@@ -268,17 +268,17 @@ t.test('twins in two processes share one exchange; Redis away, each watches alon
   t.equal(users[0]?.accessToken, users[1]?.accessToken)
   await redis.kill()
   const replies = (await login()).map(reply => reply.statusCode).sort()
-  t.same(replies, [302, 403], 'WeChat itself takes a code once')
+  t.same(replies, [302, 403], 'WeChat redeems a code once')
 
   const begun = await apps[0]?.inject('/wechat/oauth/authorize')
   const back = await fetch(String(begun?.headers.location), { redirect: 'manual' })
   const { pathname, search } = new URL(String(back.headers.get('location')))
   const again = () => apps[0]?.inject({ url: pathname + search, cookies: Object.fromEntries((begun?.cookies ?? []).map(({ name, value }) => [name, value])) })
   t.match(await again(), { statusCode: 302 })
-  t.match(await again(), { statusCode: 403 }, 'a replay is one here too')
+  t.match(await again(), { statusCode: 403 }, 'a replay is recognized')
 })
 
-t.test('a twin waits for a slow WeChat, but not for ever', async t => {
+t.test('a concurrent request waits for a slow WeChat, with a limit', async t => {
   const slow = await fakeServer(async (_seen, reply) => { await sleep(200); reply.end(JSON.stringify({ openid: OPENID, access_token: 'x', scope: 'snsapi_base', unionid: 'u' })) })
   t.teardown(slow.close)
   const { begin, visit, users } = await host(t, { endpoints: slow.endpoints })
@@ -289,7 +289,7 @@ t.test('a twin waits for a slow WeChat, but not for ever', async t => {
   t.match(users, [{ unionid: 'u' }, { unionid: 'u' }])
 })
 
-t.test('a WeChat that takes longer than a twin waits: the code is redeemed once', async t => {
+t.test('WeChat takes longer than a concurrent request waits: the code is redeemed once', async t => {
   let asked = 0
   const slow = await fakeServer(async (_seen, reply) => {
     asked++

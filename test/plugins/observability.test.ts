@@ -1,4 +1,4 @@
-/** What is published about calls, tokens and notifications; the examples that make spans and metrics of it. */
+/** Published diagnostics of calls, tokens and notifications, and the examples for spans and metrics. */
 import { tracingChannel } from 'node:diagnostics_channel'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import Fastify from 'fastify'
@@ -40,7 +40,7 @@ async function aDay (t: Tap) {
   return emulator
 }
 
-t.test('published: what, how often and how it ended; no secret', async t => {
+t.test('published events: names, counts, results; no secrets', async t => {
   const seen: Array<[string, Record<string, unknown>]> = []
   for (const name of ['call', 'token', 'notification']) {
     const { asyncEnd } = tracingChannel(`fastify-wechat-pay:${name}`)
@@ -68,7 +68,7 @@ t.test('published: what, how often and how it ended; no secret', async t => {
   for (const secret of [appSecret, apiKey, apiV3Key, '98_']) t.notOk(said.includes(secret), 'E1')
 })
 
-t.test('as OpenTelemetry spans: a token has its call as a child', async t => {
+t.test('OpenTelemetry spans: a token\'s call is its child', async t => {
   const exporter = new InMemorySpanExporter()
   const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
   const stop = traceWechat(provider.getTracer('test'))
@@ -84,10 +84,10 @@ t.test('as OpenTelemetry spans: a token has its call as a child', async t => {
   t.match(spans.find(({ name }) => name === 'wechat notification'), { attributes: { 'wechat.outTradeNo': 'OBS-001', 'wechat.kind': 'payment' } })
   const count = spans.length
   await aDay(t)
-  t.equal(exporter.getFinishedSpans().length, count, 'and no more once it is stopped')
+  t.equal(exporter.getFinishedSpans().length, count, 'and none after it is stopped')
 })
 
-t.test('as Prometheus metrics', async t => {
+t.test('Prometheus metrics', async t => {
   const registry = new Registry()
   const stop = measureWechat(registry)
   await aDay(t)
@@ -101,7 +101,7 @@ t.test('as Prometheus metrics', async t => {
   t.match(text, /^wechat_call_seconds_count\{name="\/v3\/pay\/transactions\/out-trade-no\/:number",outcome="404"\} 1$/m)
 })
 
-t.test('traced: in the order that Node\'s tracing channels have', async t => {
+t.test('traced: events in the order of Node\'s TracingChannel', async t => {
   const channel = tracingChannel<unknown, { error?: unknown }>('test:traced')
   const heard: string[] = []
   channel.subscribe(Object.fromEntries(['start', 'end', 'asyncStart', 'asyncEnd', 'error'].map(name => [name, () => { heard.push(name) }])) as unknown as Parameters<typeof channel.subscribe>[0])

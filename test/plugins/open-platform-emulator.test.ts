@@ -1,11 +1,11 @@
-/** The platform's plugin at the emulator, which was written from the same texts by other hands. */
+/** The open platform plugin against the emulator. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { wechatPay, openPlatform } from '../../plugins/wechat-pay.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
 
-t.test('ticket, authorization by the owner in the pages, a login and a signed page on behalf, withdrawal', async t => {
-  // Slow enough that nothing is pushed or ends that was not asked for.
+t.test('ticket, authorization by the owner, a login and a signed page on behalf of the account, withdrawal', async t => {
+  // Slow enough that nothing is pushed or expires by itself.
   const emulator = await testEmulator(t, { timeScale: 1, component: true })
   const { openPlatform: keys, endpoints, appId } = emulator.bothConfig
   const tokens = new Map<string, string>()
@@ -36,7 +36,7 @@ t.test('ticket, authorization by the owner in the pages, a login and a signed pa
   t.match(await app.wechatOpenPlatform.token(), /./)
   await app.wechatOpenPlatform.startPushTicket()
 
-  // The owner's browser, in which each page has to be reached from the one before.
+  // The owner's browser, with Referer headers: each page is reached from the previous one.
   let cookie = ''
   async function browse (url: string, init: RequestInit = {}) {
     const own = url.startsWith(origin)
@@ -57,7 +57,7 @@ t.test('ticket, authorization by the owner in the pages, a login and a signed pa
   t.match(await browse(back), { status: 302 })
   await told('authorized')
   t.same([...tokens.keys()], [appId])
-  t.same(reasons, ['authorized'], 'the event and the browser brought one authorization')
+  t.same(reasons, ['authorized'], 'event and browser gave one authorization')
 
   const signed = await app.inject(`/s/${appId}/jssdk?url=http://localhost/`)
   t.match(signed, { statusCode: 200 }, signed.body)

@@ -15,7 +15,7 @@ const SHOP = 'wxa000000000000001'
 type Wechat = Awaited<ReturnType<typeof fakePlatform>>
 type Given = { appId: string, refreshToken: string, reason: string, funcInfo?: number[] }
 
-/** The host's records, in memory; `books.fail` is thrown by the next hand-overs. */
+/** The application's records, in memory; onAuthorized throws `books.fail` if it is set. */
 function books () {
   const given: Given[] = []
   const tokens = new Map<string, string>()
@@ -49,7 +49,7 @@ async function host (t: Test, wechat: Wechat, { options }: Books, more: Partial<
   return { app, lines, push, platform: app.wechatOpenPlatform }
 }
 
-/** An owner's browser leaves; the cookie, and the path back with this code. */
+/** Starts an authorization; returns the cookie and the callback path with this code. */
 async function leave (app: FastifyInstance, query = '') {
   const reply = await app.inject({ url: `/wechat/open-platform/authorize${query}`, headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)' } })
   const to = new URL(String(reply.headers.location))
@@ -59,7 +59,7 @@ async function leave (app: FastifyInstance, query = '') {
   return { reply, to, cookies, state: back.searchParams.get('state'), visit: (code: string, jar = cookies) => app.inject({ url: `${back.pathname}${back.search}&auth_code=${encodeURIComponent(code)}&expires_in=3600`, cookies: jar }) }
 }
 
-t.test('from the first ticket to the owner who withdraws', async t => {
+t.test('from the first ticket to the withdrawal', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const returned: object[] = []
@@ -83,19 +83,19 @@ t.test('from the first ticket to the owner who withdraws', async t => {
   const [back, twin, event] = await Promise.all([visit(code), visit(code), push(authorizedDocument(SHOP, code))])
   t.match([back, twin], [{ statusCode: 302, headers: { location: '/shops/1' } }, { statusCode: 302 }])
   t.match(event, { statusCode: 200, body: 'success' })
-  t.equal(wechat.count['/cgi-bin/component/api_query_auth'], 1, 'redeemed once, for the browser, its twin and the event')
+  t.equal(wechat.count['/cgi-bin/component/api_query_auth'], 1, 'redeemed once for two concurrent requests and the event')
   t.match(records.given, [{ appId: SHOP, refreshToken: /^refreshtoken@@@/, funcInfo: [1, 15] }])
-  t.equal(records.given.length, 1, 'handed over once')
+  t.equal(records.given.length, 1, 'onAuthorized was called once')
   t.match(returned[0], { appId: SHOP, funcInfo: [1, 15] })
 
-  // Known by now to have no account: asked again.
+  // Cached as unknown: looked up again.
   app.wechatAccounts.forget(SHOP)
   const signed = await app.inject(`/s/${SHOP}/jssdk?url=http://localhost/`)
   t.match(signed, { statusCode: 200 }, signed.body)
   t.match(signed.json(), { appId: SHOP })
   t.equal(wechat.count['/cgi-bin/component/api_authorizer_token'], undefined, 'the token that came with the authorization is used')
 
-  // A visitor of that account, logged in by the platform.
+  // A visitor of that account logs in through the platform.
   const login = await app.inject(`/s/${SHOP}/oauth/authorize`)
   const consent = new URL(String(login.headers.location))
   t.match(String(login.headers.location), new RegExp(`/connect/oauth2/authorize\\?appid=${SHOP}&redirect_uri=.*&state=[0-9a-f]{32}&component_appid=${PLATFORM.componentAppId}#wechat_redirect$`))
@@ -107,14 +107,14 @@ t.test('from the first ticket to the owner who withdraws', async t => {
   t.equal(session.sessionKey, 'c2Vzc2lvbi1rZXktMTIzNA==')
   t.notMatch(JSON.stringify(session), /sessionKey|c2Vzc2/)
   const { sessionKey } = await createMiniProgram({ ...platform.authorizer(SHOP) }).login('goodcode')
-  t.equal(sessionKey, session.sessionKey, 'and through the mini program of that account')
+  t.equal(sessionKey, session.sessionKey, 'and in that account\'s mini program')
   await t.rejects(platform.authorizer(SHOP).login('badcode'), { code: 'WECHAT_API', message: /40029/ })
 
   wechat.state.refreshTokens.delete(SHOP)
   wechat.state.accessTokens.delete(SHOP)
   t.match(await push(unauthorizedDocument(SHOP)), { body: 'success' })
   t.same(records.gone, [SHOP])
-  t.equal((await app.inject(`/s/${SHOP}/jssdk?url=http://localhost/`)).statusCode, 404, 'no account any more')
+  t.equal((await app.inject(`/s/${SHOP}/jssdk?url=http://localhost/`)).statusCode, 404, 'no longer an account')
   await t.rejects(platform.authorizer(SHOP).token.get(), { code: 'WECHAT_UNAUTHORIZED', statusCode: 403 })
   records.tokens.set(SHOP, 'refreshtoken@@@old')
   await t.rejects(platform.authorizer('wxc000000000000003').token.get(), { code: 'WECHAT_UNAUTHORIZED' })
@@ -122,7 +122,7 @@ t.test('from the first ticket to the owner who withdraws', async t => {
   for (const secret of [PLATFORM.componentAppSecret, PLATFORM.token, PLATFORM.encodingAesKey, code, encodeURIComponent(code), 'refreshtoken@@@', 'ticket@@@', ...wechat.state.componentTokens, 'goodcode']) t.notOk(log.includes(secret), `the log holds no ${secret.slice(0, 12)}`)
 })
 
-t.test('a hand-over that fails is made again, and nothing is lost meanwhile', async t => {
+t.test('a failing onAuthorized is called again, and nothing is lost', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { push, platform } = await host(t, wechat, records)
@@ -132,7 +132,7 @@ t.test('a hand-over that fails is made again, and nothing is lost meanwhile', as
   records.fail = new Error('the database is away')
   t.match(await push(document), { statusCode: 500, body: 'fail' })
   t.equal((await push(document)).statusCode, 500, 'WeChat sends it again')
-  await t.rejects(platform.authorizer(SHOP).token.get(), { code: 'WECHAT_PROVIDER' }, 'no token before the host has it')
+  await t.rejects(platform.authorizer(SHOP).token.get(), { code: 'WECHAT_PROVIDER' }, 'no token before onAuthorized has resolved')
   t.same(records.given, [])
   records.fail = undefined
   t.match(await push(document), { statusCode: 200, body: 'success' })
@@ -141,12 +141,12 @@ t.test('a hand-over that fails is made again, and nothing is lost meanwhile', as
   t.equal((await push(document)).body, 'success', 'and again')
   t.equal(records.given.length, 1)
 
-  // WeChat need not send it again: the next ticket does as well.
+  // No repeated push is needed: the next ticket triggers the retry.
   const second = wechat.allow('wxb000000000000002')
   records.fail = new Error('away')
   t.equal((await push(authorizedDocument('wxb000000000000002', second))).statusCode, 500)
   records.fail = undefined
-  // The options were copied at registration: a second host on the same records takes over.
+  // The options were copied at registration, so use a second application with the same records.
   const later = await host(t, wechat, records)
   t.ok(later)
   await push(ticketDocument())
@@ -154,7 +154,7 @@ t.test('a hand-over that fails is made again, and nothing is lost meanwhile', as
   t.match(records.given[1], { appId: 'wxb000000000000002', refreshToken: wechat.state.refreshTokens.get('wxb000000000000002') })
 })
 
-t.test('an error of onAuthorized that contains the refresh token does not bring it into a log', async t => {
+t.test('a refresh token in an error of onAuthorized is not logged', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   let thrown = 0
@@ -173,7 +173,7 @@ t.test('an error of onAuthorized that contains the refresh token does not bring 
   t.notMatch(log, wechat.state.refreshTokens.get(SHOP) as string)
 })
 
-t.test('WxJava 1119: a refresh that answers another refresh token hands it over before the token is used', async t => {
+t.test('WxJava 1119: a new refresh token is acknowledged before the access_token is used', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { push, platform } = await host(t, wechat, records)
@@ -187,7 +187,7 @@ t.test('WxJava 1119: a refresh that answers another refresh token hands it over 
   const second = wechat.state.refreshTokens.get(SHOP)
   t.not(second, 'refreshtoken@@@first')
   await t.rejects(tokenProvider({ force: false }), { message: 'the database is away' })
-  t.equal(wechat.state.refreshTokens.get(SHOP), second, 'WeChat is not asked again before it was handed over')
+  t.equal(wechat.state.refreshTokens.get(SHOP), second, 'no further refresh before onAuthorized has resolved')
   records.fail = undefined
   t.match(await tokenProvider({ force: false }), { accessToken: /^shop/, expiresIn: 7200 })
   t.match(records.given, [{ refreshToken: second, reason: 'refreshed' }, { refreshToken: wechat.state.refreshTokens.get(SHOP), reason: 'refreshed' }])
@@ -201,7 +201,7 @@ t.test('WxJava 1119: a refresh that answers another refresh token hands it over 
   t.same(listed, [{ appId: SHOP, refreshToken: wechat.state.refreshTokens.get(SHOP) }])
 })
 
-t.test('a code that a dead process spent: the refresh token is asked for again', async t => {
+t.test('a code redeemed by a crashed process: the refresh token is fetched again', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { push, app } = await host(t, wechat, records)
@@ -211,10 +211,10 @@ t.test('a code that a dead process spent: the refresh token is asked for again',
   t.match(await push(authorizedDocument(SHOP, 'queryauthcode@@@spent')), { statusCode: 200 })
   t.match(records.given, [{ appId: SHOP, refreshToken: 'refreshtoken@@@saved', reason: 'recovered' }])
   const { visit } = await leave(app)
-  t.match(await visit('queryauthcode@@@nobodys'), { statusCode: 403 }, 'in a browser it is not known whose it was')
+  t.match(await visit('queryauthcode@@@nobodys'), { statusCode: 403 }, 'for a browser\'s code the account is unknown')
 })
 
-t.test('a withdrawal that arrives late does not undo a newer authorization', async t => {
+t.test('a late withdrawal does not undo a newer authorization', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { push } = await host(t, wechat, records)
@@ -227,7 +227,7 @@ t.test('a withdrawal that arrives late does not undo a newer authorization', asy
   t.same(records.gone, [SHOP])
 })
 
-t.test('the callback: only for the browser that left, and with one code', async t => {
+t.test('the callback accepts only the browser that started, and one code', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { app, push } = await host(t, wechat, records)
@@ -247,7 +247,7 @@ t.test('the callback: only for the browser that left, and with one code', async 
   }
 })
 
-t.test('hostile pushes are refused, nothing is kept, and the next genuine one is accepted', async t => {
+t.test('hostile pushes are refused without side effects, and the next genuine one is accepted', async t => {
   const wechat = await fakePlatform(t)
   const records = books()
   const { app, push, platform, lines } = await host(t, wechat, records)
@@ -298,10 +298,10 @@ t.test('hostile pushes are refused, nothing is kept, and the next genuine one is
   t.match(await push(document), { statusCode: 200, body: 'success' })
   t.equal(await platform.token(), 'component1')
   t.notMatch(lines.join(''), new RegExp(`${PLATFORM.token}|${PLATFORM.encodingAesKey}|ticket@@@`))
-  t.match(lines.filter(line => line.includes('event of the Open Platform refused')).length, Object.keys(hostile).length + 1, 'one line each')
+  t.match(lines.filter(line => line.includes('Open Platform event refused')).length, Object.keys(hostile).length + 1, 'one line each')
 })
 
-t.test('a fleet on one Redis: one component token; a restart loses neither ticket nor refresh token; nothing is readable with an encryptionKey', { skip }, async t => {
+t.test('several processes on one Redis: one component token; a restart loses neither ticket nor refresh token; encryptionKey hides all values', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const wechat = await fakePlatform(t)
@@ -315,7 +315,7 @@ t.test('a fleet on one Redis: one component token; a restart loses neither ticke
   t.equal(new Set(tokens).size, 1)
   t.equal(wechat.count['/cgi-bin/component/api_component_token'], 1)
 
-  // Each of them hears of the same authorization, while the host's database is away; then all are gone.
+  // Each process receives the same authorization while the database is unavailable; then all exit.
   records.fail = new Error('away')
   const document = authorizedDocument(SHOP, wechat.allow(SHOP))
   for (const { statusCode } of await Promise.all(fleet.map(({ push }) => push(document)))) t.equal(statusCode, 500)
@@ -330,14 +330,14 @@ t.test('a fleet on one Redis: one component token; a restart loses neither ticke
   })
   const next = await start()
   await handed
-  t.match(records.given, [{ appId: SHOP, refreshToken: wechat.state.refreshTokens.get(SHOP) }], 'the next process hands it over at its start')
+  t.match(records.given, [{ appId: SHOP, refreshToken: wechat.state.refreshTokens.get(SHOP) }], 'the next process calls onAuthorized at startup')
   t.equal(wechat.count['/cgi-bin/component/api_query_auth'], 1)
   t.match(await next.platform.authorizer(SHOP).token.get(), /^shop/)
   t.equal(await next.platform.token(), tokens[0], 'nor is a new component token fetched')
 
   await redis.kill()
-  t.equal((await next.push(ticketDocument())).statusCode, 503, 'no success for a ticket that was not written')
+  t.equal((await next.push(ticketDocument())).statusCode, 503, 'no success for a ticket that was not stored')
   const code = wechat.allow('wxb000000000000002')
   t.equal((await next.push(authorizedDocument('wxb000000000000002', code))).statusCode, 503)
-  t.ok(wechat.state.codes.has(code), 'the code is not spent while nothing could be kept')
+  t.ok(wechat.state.codes.has(code), 'the code is not redeemed while the store is unavailable')
 })

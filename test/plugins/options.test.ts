@@ -1,4 +1,4 @@
-/** O1: every option of every plugin: unknown, misspelt or of another form, it stops registration and is named. */
+/** O1: an unknown, misspelt or malformed option of any plugin stops registration and is named. */
 import Fastify from 'fastify'
 import t from 'tap'
 import * as pieces from '../../plugins/wechat-pay.ts'
@@ -25,7 +25,7 @@ async function register (piece: Piece, options: object) {
   }
 }
 
-t.test('O1 unknown names, and what was probably meant', async t => {
+t.test('O1 unknown names, with suggestions', async t => {
   for (const [given, message] of [
     [{ onPayement () {} }, 'option onPayement is unknown: did you mean onPayment?'],
     [{ onpayment () {} }, 'option onpayment is unknown: did you mean onPayment?'],
@@ -46,14 +46,14 @@ t.test('O1 unknown names, and what was probably meant', async t => {
     [{ constructor: 1 }, 'option constructor is unknown'],
     [{ 'a\nb': 1 }, 'option a?b is unknown']
   ] as const) {
-    // Those of objects are looked at by the pieces that use them.
+    // Members of objects are checked by the plugins that use them.
     for (const piece of 'merchant' in given ? ['wechatPay', 'pay', 'notify', 'reconcile'] as const : NAMES) {
       t.match(await register(piece, given), { code: 'WECHAT_CONFIG', message: `fastify-wechat-pay: ${message}` }, `${piece}: ${message}`)
     }
   }
 })
 
-t.test('O1 one object of options may serve several pieces; what Fastify adds is no mistake', async t => {
+t.test('O1 one options object can serve several plugins; Fastify\'s own options are accepted', async t => {
   const common = { ...ACCOUNT, onLogin () {}, order: () => ({ outTradeNo: 'O-1', description: 'x', amount: 1, openid: OPENID }), allowedHosts: ['shop.test'], onPayment () {}, unfinished: () => [], every: 0 }
   const app = Fastify()
   t.teardown(() => app.close())
@@ -66,10 +66,10 @@ t.test('O1 one object of options may serve several pieces; what Fastify adds is 
   t.teardown(() => quiet.close())
   await quiet.register(pieces.jssdk, { ...ACCOUNT, logLevel: 'silent' })
   await quiet.inject('/wechat/jssdk')
-  t.same(lines, [], 'a log level is heeded, too')
+  t.same(lines, [], 'logLevel is applied')
 })
 
-/** What each option must not be; its name, and the value that shall not be shown. */
+/** Invalid values of each option; errors must name the option and not show the value. */
 const WRONG: Record<string, unknown[]> = {
   appId: ['', 5, 'wx 1', null],
   appSecret: ['', 5, 'short', 'your-32-character-app-secret-xxx'],
@@ -159,7 +159,7 @@ const WRONG: Record<string, unknown[]> = {
   onReport: ['x']
 }
 
-/** `a.b` as { a: { b: value } }, inside what is fine. */
+/** `a.b` as { a: { b: value } }, within otherwise valid options. */
 function nested (path: string, value: unknown): object {
   const [top = '', inner, deeper] = path.replace(/\[.*/, '').split('.')
   if (inner === undefined) return { [top]: value }
@@ -173,9 +173,9 @@ for (const piece of NAMES) {
     for (const [option, values] of Object.entries(WRONG)) {
       const [top = ''] = option.split(/[.[]/)
       if (!(top in has)) continue
-      // Of the merchant it needs the number alone; the rest is for `pay`, which may share the object.
+      // It only needs merchant.mchId; the rest is for `pay`, which may share the object.
       if (piece === 'miniProgram' && option.startsWith('merchant.') && option !== 'merchant.mchId') continue
-      // The names of keys that belong together are named by what is found first.
+      // For keys that belong together, the first problem found is reported.
       const name = option.startsWith('merchant.v3.') ? /^merchant\.v3\./ : option
       for (const value of values) {
         const error = await register(piece, nested(option, value))
@@ -184,11 +184,11 @@ for (const piece of NAMES) {
       }
     }
     const tops = new Set(Object.keys(WRONG).map(name => name.split(/[.[]/)[0]))
-    t.same(Object.keys(has).filter(name => !tops.has(name)), [], 'each option of the piece is tried here')
+    t.same(Object.keys(has).filter(name => !tops.has(name)), [], 'every option of the plugin is tested here')
   })
 }
 
-t.test('O1 the platform\'s plugin', async t => {
+t.test('O1 the open platform plugin', async t => {
   const fine = { ...PLATFORM, onAuthorized () {}, refreshTokenOf: () => undefined }
   async function registered (options: object) {
     const app = Fastify()
@@ -220,7 +220,7 @@ t.test('O1 the platform\'s plugin', async t => {
       if (typeof value === 'string' && value.length > 5) t.notOk(error?.message.includes(value), 'the value is not shown')
     }
   }
-  t.same(Object.keys(OPEN_PLATFORM).filter(name => !(name in wrong) && !shared.includes(name)), [], 'each option is tried here')
+  t.same(Object.keys(OPEN_PLATFORM).filter(name => !(name in wrong) && !shared.includes(name)), [], 'every option is tested here')
   t.match(await registered({ onAuthorised () {} }), { message: /option onAuthorised is unknown: did you mean onAuthorized\?/ })
   t.match(await registered({ componentAppid: 'x' }), { message: /did you mean componentAppId\?/ })
   for (const options of [{}, { encodingAesKey: [PLATFORM.encodingAesKey] }, { prefix: '/x', logLevel: 'warn', logSerializers: {} }, { authType: 1 }]) t.equal(await registered(options), undefined, JSON.stringify(options))
@@ -230,7 +230,7 @@ t.test('O1 the platform\'s plugin', async t => {
   t.match(await registered({}), { option: 'origin' })
 })
 
-t.test('O1 what is one account\'s does not stand beside accounts', async t => {
+t.test('O1 options of a single account are refused with accounts', async t => {
   const accounts = { find: () => undefined }
   for (const [option, value] of Object.entries(ACCOUNT)) {
     for (const piece of NAMES) {
@@ -242,7 +242,7 @@ t.test('O1 what is one account\'s does not stand beside accounts', async t => {
   t.match(await register('token', { appId: undefined, appSecret: undefined, merchant: undefined, accounts: {} }), { option: 'accounts.find' })
 })
 
-t.test('O1 forms that are fine', async t => {
+t.test('O1 valid options', async t => {
   const { http: { ca } } = (await testEmulator(t)).config
   for (const options of [
     { origin: 'https://shop.test' }, { origin: 'http://127.0.0.1:3000/' }, { allowedHosts: ['shop.test', 'localhost:3000', '[::1]:80', 'Shop.Test'] }, { allowedHosts: () => true }, { allowedHosts: [] },
@@ -252,7 +252,7 @@ t.test('O1 forms that are fine', async t => {
   ]) t.equal(await register('wechatPay', options), undefined, JSON.stringify(options).slice(0, 80))
 })
 
-t.test('O1 the core\'s own functions', t => {
+t.test('O1 the core functions', t => {
   const { appId, appSecret } = ACCOUNT
   const account = { ...ACCOUNT, appSecret, tokenMode: 'stable' } as const
   for (const made of [createAccessToken(account), createOAuth(account), createMiniProgram(account), createPay(account)]) t.ok(made, 'one object for all')
@@ -280,7 +280,7 @@ t.test('O1 the emulator', async t => {
   await t.rejects(async () => await app.ready(), { message: /keymode is unknown: did you mean keyMode\?/ })
 })
 
-t.test('O1 plain http in production is a warning, once, and names the endpoints', async t => {
+t.test('O1 plain http in production logs one warning that names the endpoints', async t => {
   const environment = process.env.NODE_ENV
   t.teardown(() => { process.env.NODE_ENV = environment ?? '' })
   const warnings = async (endpoints: object) => {

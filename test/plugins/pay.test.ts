@@ -20,7 +20,7 @@ async function host (t: Tap, options: Partial<PayPluginOptions> = {}, fastify: o
   return { app, emulator }
 }
 
-t.test('P1 what the page says of amount, appid, openid and notify_url is ignored', async t => {
+t.test('P1 amount, appid, openid and notify_url from the page are ignored', async t => {
   const { app, emulator } = await host(t)
   const lies = { amount: 1, total_fee: 1, appid: 'wx9', openid: 'oEvil', notify_url: 'https://evil.test' }
   const byJson = await app.inject({ method: 'POST', url: '/wechat/pay', payload: lies })
@@ -31,21 +31,21 @@ t.test('P1 what the page says of amount, appid, openid and notify_url is ignored
   t.match(emulator.order(ORDER.outTradeNo), { total_fee: 6800, openid: OPENID, appid: emulator.account.appId, notify_url: 'http://127.0.0.1:1/notify' })
 })
 
-t.test('what the host throws reaches the page as it is', async t => {
+t.test('errors thrown by order() reach the page', async t => {
   const thrown = Object.assign(new Error('sold out'), { statusCode: 410, code: 'SOLD_OUT' })
   const { app, emulator } = await host(t, { order: async () => { throw thrown } })
   t.match((await app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 410, code: 'SOLD_OUT', message: 'sold out' })
   t.equal((await emulator.app.inject('/_emulator/orders')).body, '[]')
 })
 
-t.test('P2 wrong orders of the host', async t => {
+t.test('P2 invalid results of order()', async t => {
   for (const wrong of [undefined, { ...ORDER, amount: 0 }, { ...ORDER, amount: '6800' }, { ...ORDER, openid: undefined }]) {
     const { app } = await host(t, { order: () => wrong as JsapiOrder })
     t.match((await app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 400, code: 'WECHAT_INPUT' })
   }
 })
 
-t.test('P7 the payer\'s address is the one that trustProxy says, and an address', async t => {
+t.test('P7 trustProxy determines the payer\'s IP address', async t => {
   const server = await fakeServer((_seen, reply) => { reply.end() })
   t.teardown(server.close)
   const endpoints = server.endpoints
@@ -59,14 +59,14 @@ t.test('P7 the payer\'s address is the one that trustProxy says, and an address'
   t.match(await ask({ trustProxy: true }, '9.9.9.9'), { ip: '9.9.9.9' })
   for (const [forwarded, ip] of [
     ['1.2.3.4:5678', '1.2.3.4'], ['[2001:db8::1]:443', '2001:db8::1'], ['2001:db8::1', '2001:db8::1'], ['::ffff:9.9.9.9', '9.9.9.9'],
-    // The farthest that is an address: what is behind it, nobody here has seen.
+    // The farthest valid address in the chain.
     ['unknown', '10.0.0.1'], ['unknown, 9.9.9.9:1', '9.9.9.9'], ['_hidden, 10.0.0.300', '10.0.0.1'], [' ', '10.0.0.1'], ['9.9.9.9:x', '10.0.0.1'], ['fe80::1%eth0', 'fe80::1']
   ] as const) {
     t.match(await ask({ trustProxy: true }, forwarded), { ip }, forwarded)
   }
 })
 
-t.test('P8 ten requests at once; P9 WeChat away, then back', async t => {
+t.test('P8 ten concurrent requests; P9 WeChat is unavailable, then back', async t => {
   const { app, emulator } = await host(t)
   const all = await Promise.all(Array.from({ length: 10 }, () => app.inject({ method: 'POST', url: '/wechat/pay' })))
   t.equal(new Set(all.map(reply => reply.json().package)).size, 1)
@@ -77,7 +77,7 @@ t.test('P8 ten requests at once; P9 WeChat away, then back', async t => {
   t.match((await cut.app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 502, code: 'WECHAT_NETWORK', message: 'WeChat could not be reached; please try again' })
 })
 
-t.test('only decorators without order(), and the host\'s own form parser is left alone', async t => {
+t.test('without order() only decorators are added, and the application\'s form parser is unchanged', async t => {
   const { app } = await host(t, { order: undefined } as never)
   t.ok(app.wechatPay.jsapi)
   t.notOk(app.hasRoute({ method: 'POST', url: '/wechat/pay' }))

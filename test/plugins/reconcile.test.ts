@@ -1,4 +1,4 @@
-/** Orders always reach an end, and the books agree with the bill. */
+/** Unfinished orders reach a final state, and records match the bill. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -21,7 +21,7 @@ async function stage (t: Test, options: Partial<ReconcileOptions> = {}, version:
     await app.register(reconcile, {
       ...emulator.bothConfig,
       version,
-      // No notification ever arrives: that is what this is for.
+      // No notification arrives: the case reconciliation is for.
       merchant: { ...emulator.bothConfig.merchant, notifyUrl: 'http://127.0.0.1:1/lost' },
       unfinished: () => unfinished,
       every: 0,
@@ -43,7 +43,7 @@ async function stage (t: Test, options: Partial<ReconcileOptions> = {}, version:
 }
 
 for (const version of ['v2', 'v3'] as const) {
-  t.test(`a run by ${version}: paid ones are handled like a notification, expired ones closed, the others left`, async t => {
+  t.test(`a run with ${version}: paid orders are handled like notifications, expired ones closed, others left open`, async t => {
     const { emulator, app, place, handled, unfinished } = await stage(t, {}, version)
     const past = new Date(Date.now() - 1000)
     await place('RC-paid', { expiresAt: past })
@@ -60,7 +60,7 @@ for (const version of ['v2', 'v3'] as const) {
     t.match(report, { orders: 7, paid: 1, open: 2, closed: 1, ended: 1, unknown: 1, failed: 1, failures: [{ outTradeNo: 'RC-wrong', code: 'WECHAT_NOTIFICATION' }], startedAt: Date, finishedAt: Date })
     t.same(handled, ['RC-paid query true'])
     t.match(emulator.order('RC-expired'), { trade_state: 'CLOSED' })
-    t.match(await app.wechatReconcile.run(), { paid: 1, ended: 2, closed: 0 }, 'again: nothing is done twice')
+    t.match(await app.wechatReconcile.run(), { paid: 1, ended: 2, closed: 0 }, 'a second run does nothing')
     t.equal(handled.length, 1)
     t.match(app.wechatReconcile.status(), { running: false, report: { orders: 7 } })
     t.notOk(app.hasRoute({ method: 'POST', url: '/wechat/pay' }))
@@ -68,7 +68,7 @@ for (const version of ['v2', 'v3'] as const) {
     const delivery = await emulator.waitForNotification(({ out_trade_no: number }) => number === 'RC-paid')
     const { request: { headers, body } } = delivery
     t.match(await app.inject({ method: 'POST', url: '/wechat/notify', headers, payload: body }), { statusCode: version === 'v3' ? 204 : 200 })
-    t.equal(handled.length, 1, 'and the notification that came after all is acknowledged')
+    t.equal(handled.length, 1, 'and a late notification is acknowledged')
   })
 }
 
@@ -79,7 +79,7 @@ t.test('an order that is paid while it is being closed', async t => {
   const report = await reconcileOrders([{ outTradeNo: 'RC-race01', expiresAt: new Date(0) }], {
     query: async which => {
       const order = await app.wechatPay.query(which)
-      // Between our question and our closing it, the visitor pays.
+      // The visitor pays between the query and the close.
       if (first) await emulator.pay('RC-race01')
       first = false
       return order
@@ -94,7 +94,7 @@ t.test('an order that is paid while it is being closed', async t => {
   t.same(handled, ['RC-race01 query true'])
 })
 
-t.test('WeChat away, too often, and a handler that fails: reported, and tried again next time', async t => {
+t.test('WeChat unavailable, rate limits, failing handlers: reported and retried in the next run', async t => {
   let broken = true
   const working = await stage(t, { onPayment: () => { if (broken) throw new Error('database away') } })
   await working.place('RC-fails1')
@@ -105,7 +105,7 @@ t.test('WeChat away, too often, and a handler that fails: reported, and tried ag
   await working.emulator.fault({ path: '/v3/pay/transactions/out-trade-no/RC-html01', kind: 'html', times: 3 })
   const report = await working.app.wechatReconcile.run()
   t.match(report, { orders: 3, failed: 3 })
-  // In the order in which they were done.
+  // In order of completion.
   const failures = Object.fromEntries(report!.failures.map(({ outTradeNo, ...failure }) => [outTradeNo, failure]))
   t.match(failures, { 'RC-fails1': { message: 'database away' }, 'RC-busy01': { code: 'RATELIMIT_EXCEED' }, 'RC-html01': { code: 'WECHAT_REPLY' } })
   broken = false
@@ -113,7 +113,7 @@ t.test('WeChat away, too often, and a handler that fails: reported, and tried ag
   t.match(await working.app.wechatReconcile.run(), { paid: 1, open: 2, failed: 0 })
 })
 
-t.test('a database query or an onReport that hangs fails its run, and the next one can start', async t => {
+t.test('a hanging database query or onReport fails its run, and the next one can start', async t => {
   let hangs: 'unfinished' | 'next' | 'onReport' | undefined
   const never = () => new Promise<never>(() => {})
   const { app, place, unfinished } = await stage(t, {
@@ -133,7 +133,7 @@ t.test('a database query or an onReport that hangs fails its run, and the next o
   t.match(await app.wechatReconcile.run(), { orders: 1, open: 1 })
 })
 
-t.test('on a schedule, by one process of the fleet at a time', { skip }, async t => {
+t.test('scheduled runs in one process at a time', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   const reports: ReconcileReport[] = []
@@ -147,14 +147,14 @@ t.test('on a schedule, by one process of the fleet at a time', { skip }, async t
   t.ok(reports.length >= 2 && reports.length <= Math.ceil(seconds / 0.45) + 1, `${reports.length} runs of three processes in ${seconds.toFixed(1)} s`)
   t.same(handled, ['RC-fleet0 query true'])
   const all = await Promise.all([...fleet, first].map(app => app.wechatReconcile.run()))
-  t.equal(all.filter(Boolean).length, 1, 'at once: one runs')
+  t.equal(all.filter(Boolean).length, 1, 'concurrent runs: only one starts')
   await Promise.all(fleet.map(app => app.close()))
   const before = reports.length
   await sleep(700)
-  t.equal(reports.length, before, 'and none after the end')
+  t.equal(reports.length, before, 'and none after closing')
 })
 
-t.test('a Redis that forgets who is at it: the one that is takes its lease again', { skip }, async t => {
+t.test('the running process takes its lease again if Redis loses it', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   const { app, place, unfinished, make } = await stage(t, { redis: redis.client(), rate: 2 })
@@ -172,7 +172,7 @@ t.test('a Redis that forgets who is at it: the one that is takes its lease again
   await running
 })
 
-t.test('closing the server ends a run', async t => {
+t.test('closing the server stops a run', async t => {
   const { app, place, unfinished } = await stage(t, { rate: 5 })
   await place('RC-long01')
   for (let at = 0; at < 500; at++) unfinished.push({ outTradeNo: 'RC-long01' })
@@ -184,7 +184,7 @@ t.test('closing the server ends a run', async t => {
   t.ok(report!.orders < 20, `${report!.orders} of 501`)
 })
 
-t.test('options, and all in one', async t => {
+t.test('options, and registration by wechatPay', async t => {
   const { emulator } = await stage(t)
   const merchant = { ...emulator.v3Config.merchant, notifyUrl: 'http://127.0.0.1:1/lost' }
   for (const [change, option] of [[{ unfinished: undefined }, 'unfinished'], [{ every: -1 }, 'every'], [{ rate: 0 }, 'rate']] as const) {

@@ -1,4 +1,4 @@
-/** W1: what visitors read never holds addresses, ids or words meant for the operator; the log has them. */
+/** W1: errors shown to visitors contain no addresses, ids or operator messages; the log does. */
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -8,7 +8,7 @@ import { forVisitors } from '../../plugins/visitors.ts'
 import { ACCOUNT, OPENID } from '../helpers/account.ts'
 import { fakeServer } from '../helpers/fake-server.ts'
 
-/** A reply that WeChat really gave (github.com/crawlab-team/artipub, issue 112), with an address of nobody's. */
+/** A recorded reply (github.com/crawlab-team/artipub, issue 112), with a documentation IP address. */
 const NOT_WHITELISTED = JSON.stringify({ errcode: 40164, errmsg: 'invalid ip 203.0.113.77 ipv6 ::ffff:203.0.113.77, not in whitelist rid: 5fa26c60-1a0ebdd5-32fd1cd0' })
 const OPERATORS = /203\.0\.113\.77|5fa26c60|whitelist|127\.0\.0\.1|no such secret|unknown outcome|stable_token|unifiedorder/
 
@@ -38,7 +38,7 @@ async function host (t: { teardown (end: () => unknown): unknown }, answer: Answ
   return { app, lines, everyRoute }
 }
 
-t.test('W1 whatever WeChat says, visitors read a plain sentence; the log has it all', async t => {
+t.test('W1 visitors get a general message for any WeChat error; the log has the details', async t => {
   const cases: Array<[name: string, answer: Answer, logged: RegExp]> = [
     ['an address that is not listed', (_seen, reply) => reply.end(NOT_WHITELISTED), /40164 invalid ip 203\.0\.113\.77.*rid: 5fa26c60/],
     ['no answer', (_seen, reply) => { reply.destroy() }, /unknown outcome/],
@@ -59,7 +59,7 @@ t.test('W1 whatever WeChat says, visitors read a plain sentence; the log has it 
   }
 })
 
-t.test('W1 what the visitor caused, and what the host says, is said as it is', async t => {
+t.test('W1 errors caused by the visitor or thrown by the application are passed through', async t => {
   const paid = await host(t, (_seen, reply) => reply.end(), { options: { order: () => { throw new WechatApiError('/pay/unifiedorder was refused by WeChat: ORDERPAID 203.0.113.77', { wechatCode: 'ORDERPAID', statusCode: 409 }) } } })
   t.same((await paid.app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 409, code: 'WECHAT_API', error: 'Conflict', message: 'WeChat refused this: ORDERPAID' })
   const soldOut = await host(t, (_seen, reply) => reply.end(), { options: { order: () => { throw Object.assign(new Error('sold out at 203.0.113.77'), { statusCode: 500 }) } } })
@@ -73,7 +73,7 @@ t.test('W1 what the visitor caused, and what the host says, is said as it is', a
   t.match((await app.inject('/wechat/oauth/callback?code=abc')).json(), { statusCode: 403, message: /this login was not started in this browser/ })
 })
 
-t.test('W1 a host\'s own error handler, set before or after, in this scope or in another, gets the whole error', async t => {
+t.test('W1 the application\'s error handler gets the complete error, in any scope and registration order', async t => {
   const seen: Array<Error & { cause?: Error }> = []
   const mine = (app: FastifyInstance) => { app.setErrorHandler((error: Error & { cause?: Error }, _request, reply) => { seen.push(error); return reply.code(418).send({ mine: error.message }) }) }
   const hooked: Error[] = []
@@ -90,11 +90,11 @@ t.test('W1 a host\'s own error handler, set before or after, in this scope or in
     t.equal(error.stack?.split('\n')[0], 'WechatApiError: WeChat refused this server\'s call')
     t.match(error.stack, /\n {4}at /)
   }
-  t.equal(hooked.length, 1, 'an onError hook hears of it once')
-  t.match(hooked[0]?.message, /203\.0\.113\.77/, 'before anything is taken off')
+  t.equal(hooked.length, 1, 'onError is called once')
+  t.match(hooked[0]?.message, /203\.0\.113\.77/, 'with the complete error')
 })
 
-t.test('errors of the store\'s and of timers are this server\'s business, too', t => {
+t.test('errors of the store and of timers are hidden from visitors, too', t => {
   for (const [error, message] of [
     [new WechatError('WECHAT_STORE', 'the shared store failed (10.0.0.5)', { statusCode: 503 }), 'this is not possible at the moment; please try again'],
     [new WechatError('SOLD_OUT', 'sold out', { statusCode: 503 }), 'sold out'],

@@ -8,7 +8,7 @@ import { fakeServer } from '../helpers/fake-server.ts'
 import { signed, payment } from '../helpers/notification.ts'
 import { freePort } from '../helpers/redis.ts'
 
-t.test('registers the pieces that its options call for', async t => {
+t.test('registers the plugins that its options require', async t => {
   const { appId, appSecret, merchant } = ACCOUNT
   const order = () => ({ outTradeNo: 'S1234567890', description: 'x', amount: 1, openid: OPENID })
   const cases: Array<[object, string[], string[]]> = [
@@ -37,7 +37,7 @@ t.test('registers the pieces that its options call for', async t => {
   for (const name of ['token', 'oauth', 'jssdk', 'miniProgram', 'pay', 'notify', 'WechatError', 'WechatApiError', 'WechatConfigError']) t.type(everything[name as keyof typeof everything], 'function', name)
 })
 
-t.test('no warning of Node\'s or Fastify\'s', async t => {
+t.test('no warnings from Node.js or Fastify', async t => {
   const warnings: Error[] = []
   const hear = (warning: Error) => { warnings.push(warning) }
   process.on('warning', hear)
@@ -50,12 +50,12 @@ t.test('no warning of Node\'s or Fastify\'s', async t => {
   t.same(warnings, [])
 })
 
-t.test('E1 canary secrets appear nowhere, whatever goes wrong', async t => {
+t.test('E1 canary secrets appear in no output of any failure', async t => {
   const secrets = { appSecret: 'canary5ecret0000000000000000app1', apiKey: 'canary5ecret0000000000000000api2', token: 'canary5ecret-access-token' }
   const lines: string[] = []
   const outside: string[] = []
   let mode = 0
-  // A WeChat that echoes all it was told, in every way it can fail.
+  // A WeChat that echoes requests in every kind of failure.
   const wechat = await fakeServer((seen, reply) => {
     const echo = `${seen.url} ${seen.body}`
     const modes = [
@@ -117,7 +117,7 @@ t.test('E1 canary secrets appear nowhere, whatever goes wrong', async t => {
   await live.close()
 })
 
-t.test('without Redis the pieces share one memory: platform certificates are fetched once for orders and notifications', async t => {
+t.test('without Redis the plugins share one memory store: platform certificates are fetched once', async t => {
   const emulator = await testEmulator(t, { keyMode: 'certificate' })
   const app = Fastify()
   t.teardown(() => app.close())

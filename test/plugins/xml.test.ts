@@ -1,4 +1,4 @@
-/** WeChat's XML in a route of the host's own: read strictly, in one scope, with its bytes at hand. */
+/** The xml plugin: strict parsing in one scope, with the raw bytes. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { testNotifications } from '../../plugins/emulator/server/emulator.ts'
@@ -9,7 +9,7 @@ import { payment, signed, xml as document } from '../helpers/notification.ts'
 const { appId, merchant } = ACCOUNT
 const V3 = 'z9Y8x7W6v5U4t3S2r1Q0p9O8n7M6l5K4'
 
-t.test('fields and bytes, in the scope that registers it and in no other', async t => {
+t.test('fields and raw bytes, only in the scope that registers it', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.addContentTypeParser('text/xml', { parseAs: 'string' }, async (_request: unknown, body: string) => ({ hosts: body.length }))
@@ -20,9 +20,9 @@ t.test('fields and bytes, in the scope that registers it and in no other', async
   })
   const send = (url: string, payload: string | Buffer, type = 'text/xml') => app.inject({ method: 'POST', url, headers: { 'content-type': type }, payload })
   const text = document({ return_code: 'SUCCESS', attach: '咖啡 & <b>' })
-  t.same((await send('/host', text)).json(), { hosts: text.length }, 'the host\'s parser stays the host\'s')
+  t.same((await send('/host', text)).json(), { hosts: text.length }, 'the application\'s parser is unchanged')
   for (const type of ['text/xml', 'text/xml; charset=utf-8', 'application/xml']) t.same((await send('/xml', text, type)).json(), { body: { return_code: 'SUCCESS', attach: '咖啡 & <b>' }, bytes: text })
-  t.match(await send('/xml', '{"a":1}', 'application/json'), { statusCode: 200 }, 'JSON as ever')
+  t.match(await send('/xml', '{"a":1}', 'application/json'), { statusCode: 200 }, 'JSON is unchanged')
   t.same((await send('/xml', '{"a":1}', 'application/json')).json(), { body: { a: 1 } })
   for (const bad of ['<xml><a>1</a><a>2</a></xml>', '<xml><a><b>1</b></a></xml>', '<!DOCTYPE x [<!ENTITY y "z">]><xml><a>&y;</a></xml>', '<xml><a>1</b></xml>', '<html></html>', 'hello', '', Buffer.from('<xml><a>\xff</a></xml>', 'latin1'), '<xml><__proto__>1</__proto__></xml>']) {
     t.equal((await send('/xml', bad)).statusCode, 400, String(bad).slice(0, 30))
@@ -30,7 +30,7 @@ t.test('fields and bytes, in the scope that registers it and in no other', async
   t.equal((await send('/xml', `<xml><a>${'x'.repeat(70_000)}</a></xml>`)).statusCode, 413)
 })
 
-t.test('read() verifies in a path of the host\'s own, with an answer of its own, and handles nothing', async t => {
+t.test('read() verifies in the application\'s own route, and calls no handlers', async t => {
   const { v3, v2 } = testNotifications({ appId, mchId: merchant.mchId, apiKey: merchant.v2.apiKey, apiV3Key: V3 })
   const app = Fastify()
   t.teardown(() => app.close())

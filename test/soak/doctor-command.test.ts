@@ -1,4 +1,4 @@
-/** The command `wechat-doctor`: what it reads, what it prints, how it exits. */
+/** The command `wechat-doctor`: input, output and exit codes. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ async function run (args: string[], env: Record<string, string> = {}, before: st
 
 const hasSecret = (text: string) => /canary|emulator[0-9A-Za-z]{24}|PRIVATE KEY|BEGIN/.test(text)
 
-/** A file that exports the options; handlers are functions, and so written out. */
+/** A file that exports the options, including handler functions. */
 function configFile (dir: string, options: Healthy['options'], change: object, more = '') {
   const { onLogin: _onLogin, onPayment: _onPayment, onRefund: _onRefund, expected: _expected, order: _order, unfinished: _unfinished, ...rest } = options
   const path = join(dir, 'wechat.mjs')
@@ -50,7 +50,7 @@ t.test('a file of options', async t => {
   t.equal(broken.code, 1)
   t.match(broken.out, /✗ account\.token +appSecret is not this account's \[40125 [\w-]+\]\n +→ Resetting it invalidates the old one:/)
   t.match(broken.out, /\n\nSomething is broken: \d+ passed, 1 failed, 1 to look at, \d+ skipped \(\d+\.\d s\)\n$/)
-  t.notMatch(broken.out, '\x1b[', 'no colours where nobody sees them')
+  t.notMatch(broken.out, '\x1b[', 'no colours without a terminal')
   t.equal(broken.err, '', 'and no progress')
 
   const chinese = await run(['--config', configFile(dir, options, {}, doctor), '--lang', 'zh', '--offline'])
@@ -112,7 +112,7 @@ t.test('the environment, in the shop\'s names', async t => {
   t.same(v2.wrong.map(({ id }) => id), ['keys.files'])
   t.match(v2.checks.filter(({ id }) => id === 'keys.v2-key' || id === 'keys.private-key'), [{ status: 'passed' }, { status: 'skipped' }])
 
-  // WeChat's own names, led to the emulator as a company's proxy would lead them to itself: its authority is named.
+  // WeChat's host names, redirected to the emulator like by a company's TLS proxy: its CA is named.
   chmodSync(join(keys, 'apiclient_key.pem'), 0o600)
   const ca = join(keys, 'ca.pem')
   writeFileSync(ca, emulator.bothConfig.http.ca)

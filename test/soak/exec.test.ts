@@ -1,4 +1,4 @@
-/** `wechat-emulator exec` around an application built on this library: emulator's keys, WeChat's own endpoints. */
+/** `wechat-emulator exec` with an application that uses this library: the emulator's keys, WeChat's endpoints. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import t from 'tap'
@@ -36,14 +36,14 @@ await app.close()
 if (isMainThread) new Worker(new URL('./worker.mjs', import.meta.url))
 `
 
-/** tsx is not in a worker by itself. */
+/** Worker threads need tsx registered explicitly. */
 const WORKER = `
 import { register } from 'tsx/esm/api'
 register()
 await import('./app.ts')
 `
 
-t.test('places orders of both versions, in production and in a worker thread, too', async t => {
+t.test('places orders in both versions, also with NODE_ENV=production and in a worker thread', async t => {
   const dir = t.testdir({ 'app.ts': APP, 'worker.mjs': WORKER })
   const app = [process.execPath, '--import', 'tsx', join(dir, 'app.ts')]
   const exec = (command: string[], env: object = {}) => spawnSync('env', unwatched(process.execPath, ['--import', 'tsx', 'plugins/emulator/cli/cli.ts', 'exec', '--port', '0', '--data', join(dir, 'wechat'), '--', ...command]), { cwd: root, encoding: 'utf8', timeout: 100_000, env: { PATH: process.env.PATH, ...env } })
@@ -51,9 +51,9 @@ t.test('places orders of both versions, in production and in a worker thread, to
   t.equal(status, 0, stderr)
   const results = stdout.trim().split('\n').map(line => JSON.parse(line) as object)
   const expected = { env: 'production', token: true, v2: true, 'v2 refund': /^[A-Z_]+$/, v3: true, 'v3 refund': /^[A-Z_]+$/ }
-  t.match(results, [expected, expected], 'an order that nobody has paid is not refunded, as WeChat itself says')
+  t.match(results, [expected, expected], 'refunding an unpaid order is refused by WeChat')
 
-  // What exec sets in the environment is no permission: left over somewhere, it would let made-up keys go to WeChat.
+  // exec's environment variables alone must not allow emulator keys: if they leak elsewhere, such keys would be sent to WeChat.
   const left = exec([process.execPath, '-e', `
     const { NODE_OPTIONS, ...env } = process.env
     const { status, stderr } = require('node:child_process').spawnSync(${JSON.stringify(app[0])}, ${JSON.stringify(app.slice(1))}, { env, encoding: 'utf8' })

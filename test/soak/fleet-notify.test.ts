@@ -1,4 +1,4 @@
-/** Notifications to several real processes with one real Redis: none doubled, none lost, whatever dies. */
+/** Notifications to several processes with one Redis: none is handled twice or lost, whatever crashes. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
@@ -24,7 +24,7 @@ async function send (port: number, body: string): Promise<'success' | 'refused' 
   }
 }
 
-t.test('a fleet that takes notifications', { skip }, async t => {
+t.test('several processes that receive notifications', { skip }, async t => {
   const [redis, books] = await Promise.all([startRedis(), startRedis()])
   t.teardown(redis.stop)
   t.teardown(books.stop)
@@ -43,7 +43,7 @@ t.test('a fleet that takes notifications', { skip }, async t => {
     return { child, port, ended }
   }
 
-  t.test('N1 two hundred at once to four processes: one handling, two hundred acknowledgements', async t => {
+  t.test('N1 200 concurrent deliveries to four processes are handled once and all acknowledged', async t => {
     const workers = await Promise.all([1, 2, 3, 4].map(() => worker(t)))
     const id = fresh()
     const answers = await Promise.all(Array.from({ length: 200 }, (_none, at) => send(workers[at % 4]!.port, documentOf(id))))
@@ -51,7 +51,7 @@ t.test('a fleet that takes notifications', { skip }, async t => {
     t.same([await counted('begun', id), await counted('succeeded', id)], [1, 1])
   })
 
-  t.test('N4 kill -9 inside the handler: nothing is lost, and one success after redelivery', async t => {
+  t.test('N4 kill -9 inside the handler: handled after redelivery', async t => {
     const [doomed, other] = await Promise.all([worker(t, { dies: 'in handler' }), worker(t)])
     const id = fresh()
     t.equal(await send(doomed.port, documentOf(id)), 'lost')
@@ -61,7 +61,7 @@ t.test('a fleet that takes notifications', { skip }, async t => {
     t.equal(await counted('succeeded', id), 1)
   })
 
-  t.test('N4 kill -9 after it, before the reply: remembered, and acknowledged without a second run', async t => {
+  t.test('N4 kill -9 between handler and reply: acknowledged without running the handler again', async t => {
     const [doomed, other] = await Promise.all([worker(t, { dies: 'before reply' }), worker(t)])
     const id = fresh()
     t.equal(await send(doomed.port, documentOf(id)), 'lost')
@@ -69,7 +69,7 @@ t.test('a fleet that takes notifications', { skip }, async t => {
     t.equal(await counted('succeeded', id), 1)
   })
 
-  t.test('N8 SIGTERM with twenty running: each answered after success or refused, and the process ends soon', async t => {
+  t.test('N8 SIGTERM during twenty handlers: each is acknowledged after success or refused, and the process exits', async t => {
     const { child, port, ended } = await worker(t, { takes: 700 })
     const ids = Array.from({ length: 20 }, fresh)
     const answers = ids.map(id => send(port, documentOf(id)))
@@ -83,7 +83,7 @@ t.test('a fleet that takes notifications', { skip }, async t => {
     t.ok((await Promise.all(answers)).filter(answer => answer === 'success').length > 0)
   })
 
-  t.test('N19 a handler of nine seconds, duplicates to two processes all the while: one run, and acknowledged after it', async t => {
+  t.test('N19 a handler that takes nine seconds, with duplicates to two processes: runs once, acknowledged afterwards', async t => {
     const workers = await Promise.all([worker(t, { takes: 9000 }), worker(t, { takes: 9000 })])
     const id = fresh()
     const answers: string[] = []
@@ -95,7 +95,7 @@ t.test('a fleet that takes notifications', { skip }, async t => {
     t.same([await counted('begun', id), await counted('succeeded', id)], [1, 1])
   })
 
-  t.test('N5 Redis gone between and after: never SUCCESS for unhandled; with `process` it goes on', async t => {
+  t.test('N5 Redis goes away: no SUCCESS for unhandled notifications; with `process`, handling continues', async t => {
     const own = await startRedis()
     t.teardown(own.stop)
     const careful = await worker(t, { redisPort: own.port, takes: 600 })
@@ -105,11 +105,11 @@ t.test('a fleet that takes notifications', { skip }, async t => {
     const running = send(careful.port, documentOf(between))
     await until(async () => await counted('begun', between) > 0)
     await own.kill()
-    t.equal(await running, 'success', 'gone while the handler ran: it was handled')
+    t.equal(await running, 'success', 'Redis failed during the handler: handled')
     t.equal(await counted('succeeded', between), 1)
-    t.equal(await send(careful.port, documentOf(between)), 'success', 'and is remembered here')
+    t.equal(await send(careful.port, documentOf(between)), 'success', 'and remembered in this process')
     t.equal(await counted('succeeded', between), 1)
-    t.equal(await send(careful.port, documentOf(before)), 'refused', 'gone before')
+    t.equal(await send(careful.port, documentOf(before)), 'refused', 'Redis failed before')
     t.equal(await counted('begun', before), 0)
     t.equal(await send(bold.port, documentOf(before)), 'success')
     t.equal(await send(bold.port, documentOf(before)), 'success')
@@ -118,11 +118,11 @@ t.test('a fleet that takes notifications', { skip }, async t => {
     const written = own.client()
     await until(async () => (await written.keys('*')).length >= 2)
     for (const id of [between, before]) {
-      t.equal(await send(other.port, documentOf(id)), 'success', 'N20 the process that handled it has told Redis')
+      t.equal(await send(other.port, documentOf(id)), 'success', 'N20 the process that handled it has recorded it in Redis')
       t.same([await counted('begun', id), await counted('succeeded', id)], [1, 1])
     }
     const after = fresh()
     await until(async () => await send(careful.port, documentOf(after)) === 'success')
-    t.equal(await counted('succeeded', after), 1, 'and back again')
+    t.equal(await counted('succeeded', after), 1, 'Redis is back')
   })
 })

@@ -1,4 +1,4 @@
-/** Several real processes, one real Redis: the promises that only a fleet can break. */
+/** Tokens shared by several processes with one Redis. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createAccessToken } from '../../src/official-account/access-token.ts'
@@ -11,7 +11,7 @@ import { skip, startRedis } from '../helpers/redis.ts'
 
 const { appSecret } = ACCOUNT
 
-t.test('a fleet', { skip }, async t => {
+t.test('several processes', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
 
@@ -28,7 +28,7 @@ t.test('a fleet', { skip }, async t => {
     t.match(await emulator.issued(), { tokens: 2, tickets: 1 })
   })
 
-  t.test('T15 a process with an old AppSecret keeps nobody from a token or a ticket', async t => {
+  t.test('T15 a process with an old AppSecret does not block the others', async t => {
     const emulator = await testEmulator(t)
     const [old] = await startWorkers(t, 1, { ...emulator.config, appSecret: 'c0ffee00c0ffee00c0ffee00c0ffee43' }, redis.port)
     const failed = await old!.ask({ callers: 100, kind: 'get' })
@@ -38,10 +38,10 @@ t.test('a fleet', { skip }, async t => {
     const tokens = await Promise.all(fleet.map(async token => [await token.ticket(), await token.get()].join()))
     t.equal(new Set(tokens).size, 1)
     t.match(await emulator.issued(), { tokens: 1, tickets: 1, calls: { stable_token: 2 } }, 'one refusal, one token')
-    t.match(await old!.ask({ callers: 1, kind: 'get' }), [/^[\w-]+$|40125/], 'and the other finds it at the store once it looks again')
+    t.match(await old!.ask({ callers: 1, kind: 'get' }), [/^[\w-]+$|40125/], 'and the other process reads it from the store')
   })
 
-  t.test('T16 locks, values and notes at our keys that nobody of ours wrote', async t => {
+  t.test('T16 foreign locks and values at our keys', async t => {
     const emulator = await testEmulator(t)
     const admin = redis.client()
     const make = () => createAccessToken({ ...emulator.config, store: createRedisStore(redis.client()) })
@@ -72,7 +72,7 @@ t.test('a fleet', { skip }, async t => {
     }
   })
 
-  t.test('T11 the lock and the write are lost in mid-fetch: at most two are minted, then all hold one', async t => {
+  t.test('T11 lock and write lost during a fetch: at most two tokens are issued, then all processes use the same', async t => {
     let asked = 0
     const wechat = await fakeServer((_seen, reply) => {
       const value = `token-${++asked}`
@@ -93,7 +93,7 @@ t.test('a fleet', { skip }, async t => {
     t.equal(asked, 2)
   })
 
-  t.test('T4 a refresher that was stopped past its lock and goes on overwrites nothing', async t => {
+  t.test('T4 a process that was paused beyond its lease overwrites nothing when it resumes', async t => {
     let asked = 0
     let begun: (() => void) | undefined
     const holding = new Promise<void>(resolve => { begun = resolve })
@@ -109,11 +109,11 @@ t.test('a fleet', { skip }, async t => {
     stopped.kill('SIGSTOP')
     const values = await other.ask({ callers: 10, kind: 'get' })
     stopped.kill('SIGCONT')
-    t.same(await late, values, 'the late one takes what the other has')
+    t.same(await late, values, 'the late process uses the other\'s value')
     t.same(await other.ask({ callers: 10, kind: 'get' }), values)
   })
 
-  t.test('T13 two accounts on one Redis never meet, whatever their ids contain', async t => {
+  t.test('T13 two accounts on one Redis never mix, whatever their ids contain', async t => {
     const ids = ['wx1', 'wx1}', '{wx1}', 'wx1:access_token', 'wx%31']
     const wechat = await fakeServer((seen, reply) => { reply.end(JSON.stringify({ access_token: `of-${JSON.parse(seen.body).appid.length}-${wechat.seen.length}`, expires_in: 7200 })) })
     t.teardown(wechat.close)

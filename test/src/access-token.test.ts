@@ -24,7 +24,7 @@ t.test('stable_token, token and tickets against the emulator', async t => {
   }
 })
 
-t.test('T6 a token revoked from outside: a thousand calls, one renewal, all succeed', async t => {
+t.test('T6 a revoked token: a thousand calls, one renewal, all succeed', async t => {
   const emulator = await testEmulator(t)
   const token = createAccessToken(emulator.config)
   await token.get()
@@ -33,7 +33,7 @@ t.test('T6 a token revoked from outside: a thousand calls, one renewal, all succ
   t.equal((await emulator.issued()).tokens, 2)
 })
 
-t.test('T6 a second 40001 surfaces', async t => {
+t.test('T6 a second 40001 is thrown', async t => {
   const server = await fakeServer((seen, reply) => {
     reply.end(JSON.stringify(seen.url.startsWith('/cgi-bin/stable_token') ? { ...TOKEN, access_token: `canary-token-${server.seen.length}` } : { errcode: 40001, errmsg: 'invalid credential, access_token is invalid or not latest rid: 654df33c-64386a2f-29857782' }))
   })
@@ -43,7 +43,7 @@ t.test('T6 a second 40001 surfaces', async t => {
   t.equal(server.seen.length, 4, 'token, call, token, call')
 })
 
-t.test('WeChat\'s replies in public', async t => {
+t.test('WeChat\'s replies from public sources', async t => {
   const server = await fakeServer(json({}))
   t.teardown(server.close)
   const replies: Array<[object, Record<string, unknown> & { code: string }]> = [
@@ -60,11 +60,11 @@ t.test('WeChat\'s replies in public', async t => {
     server.become(json(reply))
     const before = server.seen.length
     await t.rejects(createAccessToken({ appId, appSecret, endpoints: server.endpoints }).get(), error, JSON.stringify(reply))
-    t.equal(server.seen.length - before, 1, 'asked once')
+    t.equal(server.seen.length - before, 1, 'one call')
   }
 })
 
-t.test('T9 only busy, too often and network faults are tried again', async t => {
+t.test('T9 only "busy", rate limits and network errors are retried', async t => {
   const server = await fakeServer(json({}))
   t.teardown(server.close)
   for (const errcode of [-1, 45011]) {
@@ -74,11 +74,11 @@ t.test('T9 only busy, too often and network faults are tried again', async t => 
     t.equal(calls, 3)
     calls = -100
     await t.rejects(createAccessToken({ appId, appSecret, endpoints: server.endpoints }).get(), { code: 'WECHAT_API', wechatCode: String(errcode), retryable: true })
-    t.equal(calls, -97, 'and not for ever')
+    t.equal(calls, -97, 'with a limit')
   }
 })
 
-t.test('T9 P11 whatever is not WeChat\'s JSON is a typed error', async t => {
+t.test('T9 P11 anything but WeChat\'s JSON is a typed error', async t => {
   const server = await fakeServer(json({}))
   t.teardown(server.close)
   for (const [name, fault] of Object.entries(FAULTS)) {
@@ -90,7 +90,7 @@ t.test('T9 P11 whatever is not WeChat\'s JSON is a typed error', async t => {
   }
 })
 
-t.test('T12 a wall clock that is wrong or jumps: no token past its life, no mint loop', async t => {
+t.test('T12 a wrong or jumping wall clock: no expired token, no fetch loop', async t => {
   const now = Date.now
   t.teardown(() => { Date.now = now })
   const emulator = await testEmulator(t, { tokenLifetime: 2, now })
@@ -99,7 +99,7 @@ t.test('T12 a wall clock that is wrong or jumps: no token past its life, no mint
   for (const jump of [0, 600_000, -600_000, 86_400_000, -86_400_000, 0]) {
     Date.now = () => now() + jump
     for (let calls = 0; calls < 10; calls++) {
-      // A dead token would be met with 42001, and be renewed outside its time.
+      // An expired token would be answered with 42001 and renewed too early.
       await token.request('/cgi-bin/getcallbackip')
       await sleep(50)
     }
@@ -130,7 +130,7 @@ t.test('files, and calls with a body', async t => {
   await t.rejects(token.ticket('../x'), { code: 'WECHAT_INPUT', field: 'type' })
 })
 
-t.test('a dead token that WeChat answers again is forced out', async t => {
+t.test('an invalid token that WeChat returns again is replaced with force_refresh', async t => {
   const bodies: string[] = []
   const server = await fakeServer((seen, reply) => {
     if (seen.url !== '/cgi-bin/stable_token') return reply.end(JSON.stringify(seen.url.includes('forced') ? { ok: true } : { errcode: 42001, errmsg: 'access_token expired' }))
@@ -142,7 +142,7 @@ t.test('a dead token that WeChat answers again is forced out', async t => {
   t.same(bodies.map(body => JSON.parse(body).force_refresh), [undefined, undefined, true])
 })
 
-t.test('by itself: real clock, no log', async t => {
+t.test('defaults: real clock, no log', async t => {
   const emulator = await testEmulator(t)
   const store = createMemoryStore()
   await store.acquire(`wechat:{${emulator.account.appId}}:access_token`, 'another', 200)
@@ -151,13 +151,13 @@ t.test('by itself: real clock, no log', async t => {
   t.match(await createAccessToken({ ...emulator.config, store: away }).get(), /^98_/)
 })
 
-t.test('who redirects payments redirects the stand-by too', async t => {
+t.test('redirecting endpoints.pay also redirects the backup host', async t => {
   t.match(resolveEndpoints({ pay: 'http://127.0.0.1:1/' }), { pay: 'http://127.0.0.1:1', payBackup: 'http://127.0.0.1:1', api: 'https://api.weixin.qq.com' })
   t.match(resolveEndpoints({ pay: 'http://127.0.0.1:1', payBackup: 'http://127.0.0.1:2' }), { payBackup: 'http://127.0.0.1:2' })
   t.match(resolveEndpoints(), { pay: 'https://api.mch.weixin.qq.com', payBackup: 'https://api2.mch.weixin.qq.com' })
 })
 
-t.test('P17 E2 wrong options stop it, named, without their value', async t => {
+t.test('P17 E2 wrong options throw an error that names them without their value', async t => {
   const wrong: Array<[string, Partial<Record<keyof AccessTokenOptions, unknown>>]> = [
     ['appId', { appId: undefined }], ['appId', { appId: '' }], ['appId', { appId: 'wx 1' }],
     ['appSecret', { appSecret: undefined }], ['appSecret', { appSecret: '' }], ['appSecret', { appSecret: 'short' }],

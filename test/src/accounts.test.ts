@@ -1,4 +1,4 @@
-/** Accounts found in a database while the server runs: looked up once for all who ask, kept, renewed, forgotten. */
+/** Accounts looked up in a database at runtime: coalesced lookups, caching, renewal, forget. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createAccounts } from '../../src/accounts.ts'
@@ -26,7 +26,7 @@ function setup (options: Partial<AccountsOptions> = {}) {
 
 const settled = () => sleep(20)
 
-t.test('a hundred who ask at once cost one look-up', async t => {
+t.test('a hundred concurrent requests cause one lookup', async t => {
   const { accounts, asked } = setup()
   const found = await Promise.all(Array.from({ length: 100 }, () => accounts.get('one')))
   t.equal(new Set(found).size, 1)
@@ -36,7 +36,7 @@ t.test('a hundred who ask at once cost one look-up', async t => {
   t.same(asked, ['one'], 'kept')
 })
 
-t.test('an unknown id is 404 and says nothing, and a flood of it costs one look-up', async t => {
+t.test('an unknown id is a 404 without details, and a flood of requests causes one lookup', async t => {
   const { accounts, asked, clock } = setup()
   const refusals = await Promise.all(Array.from({ length: 50 }, () => accounts.get('secret-shop').catch((error: unknown) => error as Error & { statusCode: number })))
   t.same(new Set(refusals.map(refusal => 'statusCode' in refusal && refusal.statusCode)), new Set([404]))
@@ -45,10 +45,10 @@ t.test('an unknown id is 404 and says nothing, and a flood of it costs one look-
   t.equal(asked.length, 1)
   clock.pass(6000)
   await t.rejects(accounts.get('secret-shop'), { code: 'WECHAT_ACCOUNT' })
-  t.equal(asked.length, 2, 'asked again after a while')
+  t.equal(asked.length, 2, 'looked up again after a while')
 })
 
-t.test('a flood of made-up ids pushes no account out', async t => {
+t.test('a flood of invented ids evicts no account', async t => {
   const { accounts, asked } = setup({ max: 3 })
   for (const id of ['one', 'two', 'three']) await accounts.get(id)
   await Promise.all(Array.from({ length: 500 }, (_, at) => accounts.get(`made-up-${at}`).catch(() => {})))
@@ -58,7 +58,7 @@ t.test('a flood of made-up ids pushes no account out', async t => {
   t.equal(accounts.status().kept, 3)
 })
 
-t.test('what no id can be is not looked up', async t => {
+t.test('invalid ids are not looked up', async t => {
   const { accounts, asked } = setup()
   for (const id of ['', 'x'.repeat(129), 'a\nb', 7, undefined, null, {}]) await t.rejects(accounts.get(id as string), { code: 'WECHAT_ACCOUNT' })
   t.same(asked, [])
@@ -71,11 +71,11 @@ t.test('ids that differ only in case are two accounts', async t => {
   t.equal((await accounts.get('One')).appId, 'wx-other')
 })
 
-t.test('an old account serves while it is looked up again; the same options keep it, others replace it', async t => {
+t.test('a stale account is used while it is looked up again; unchanged options keep it, changed ones replace it', async t => {
   const { accounts, asked, database, clock } = setup({ maxAge: 60 })
   const first = await accounts.get('one')
   clock.pass(61_000)
-  t.equal(await accounts.get('one'), first, 'nobody waits')
+  t.equal(await accounts.get('one'), first, 'no waiting')
   await settled()
   t.equal(asked.length, 2)
   t.equal(await accounts.get('one'), first, 'same options, same account')
@@ -92,7 +92,7 @@ t.test('an old account serves while it is looked up again; the same options keep
   await t.rejects(accounts.get('one'), { code: 'WECHAT_ACCOUNT' }, 'removed')
 })
 
-t.test('one that nobody has asked for in a long time is looked up first', async t => {
+t.test('a long unused account is looked up before use', async t => {
   const { accounts, database, clock } = setup({ maxAge: 60 })
   await accounts.get('one')
   database.delete('one')
@@ -100,7 +100,7 @@ t.test('one that nobody has asked for in a long time is looked up first', async 
   await t.rejects(accounts.get('one'), { code: 'WECHAT_ACCOUNT' })
 })
 
-t.test('forget: the next request reads the options anew, also while a look-up is under way', async t => {
+t.test('forget: the next request reads the options again, even during a lookup', async t => {
   const { accounts, asked, database } = setup()
   const first = await accounts.get('one')
   accounts.forget('one')
@@ -111,11 +111,11 @@ t.test('forget: the next request reads the options anew, also while a look-up is
   accounts.forget('two')
   database.set('two', { ...optionsOf('two'), appId: 'wx-new' })
   await early
-  t.equal((await accounts.get('two')).appId, 'wx-new', 'what was read before is not kept')
+  t.equal((await accounts.get('two')).appId, 'wx-new', 'an earlier lookup\'s result is discarded')
   t.equal(asked.filter(id => id === 'two').length, 2)
 })
 
-t.test('a look-up that fails is a 503, is not remembered, and holds up nobody else', async t => {
+t.test('a failing lookup is a 503, is not cached, and does not delay others', async t => {
   let broken = true
   const { accounts, lines } = setup({
     async find (id) {
@@ -130,7 +130,7 @@ t.test('a look-up that fails is a 503, is not remembered, and holds up nobody el
   t.match(lines.join(), /could not be looked up/)
 })
 
-t.test('an account in use outlives a database that is away', async t => {
+t.test('a cached account keeps working while the database is unavailable', async t => {
   let broken = false
   const { accounts, clock } = setup({
     maxAge: 60,
@@ -147,7 +147,7 @@ t.test('an account in use outlives a database that is away', async t => {
   t.equal(await accounts.get('one'), first)
 })
 
-t.test('an account whose options are wrong fails alone, named in the log', async t => {
+t.test('an account with wrong options fails alone, and is named in the log', async t => {
   const { accounts, database, lines, asked } = setup()
   database.set('one', { appId: '' })
   await t.rejects(accounts.get('one'), { code: 'WECHAT_CONFIG' })
@@ -157,7 +157,7 @@ t.test('an account whose options are wrong fails alone, named in the log', async
   t.match(lines.join(), /options of an account are wrong.*"account":"one"/)
 })
 
-t.test('the one unused for longest goes first', async t => {
+t.test('the least recently used account is evicted first', async t => {
   const { accounts, asked } = setup({ max: 2 })
   for (const id of ['one', 'two', 'one', 'three']) await accounts.get(id)
   asked.length = 0
@@ -167,7 +167,7 @@ t.test('the one unused for longest goes first', async t => {
   t.same(asked, ['two'])
 })
 
-t.test('options that cannot be are refused by name', async t => {
+t.test('invalid options are refused by name', async t => {
   for (const [options, option] of [[{ find: 'x' }, 'accounts.find'], [{ max: 0 }, 'accounts.max'], [{ maxAge: '300' }, 'accounts.maxAge'], [{ maxAge: Infinity }, 'accounts.maxAge']] as const) {
     t.throws(() => setup(options as never), { option } as never)
   }

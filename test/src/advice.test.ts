@@ -1,4 +1,4 @@
-/** What a code means depends on who asked for what. Each row: where WeChat, or people who met it, say so. */
+/** A code's meaning depends on the call. Each row names its source: WeChat's documentation or public reports. */
 import t from 'tap'
 import { errorCode } from '../../src/official-account/error-codes.ts'
 import { createPay } from '../../src/pay/pay.ts'
@@ -12,7 +12,7 @@ import { answering, v3Options } from '../helpers/v3-server.ts'
 const REDPACK = '/mmpaymkttransfers/sendredpack'
 const TRANSFER = '/mmpaymkttransfers/promotion/transfers'
 
-/** WeChat's pages of error codes, by the name they are quoted under in public code. */
+/** WeChat's error code pages, by the names that public code uses for them. */
 const PAGES = {
   order: 'pay.weixin.qq.com/wiki/doc/api/jsapi.php?chapter=9_1 (NOTENOUGH: 用户帐号余额不足)',
   micropay: 'pay.weixin.qq.com/wiki/doc/api/micropay.php?chapter=9_10 (NOTENOUGH: 用户的零钱余额不足, 请用户更换当前支付的卡)',
@@ -62,7 +62,7 @@ t.test('v3', t => {
     { code: 'NOT_ENOUGH', path: '/v3/fund-app/mch-transfer/transfer-bills', en: /merchant.*top it up/, zh: /充值/, source: PAGES.v3 }
   ]
   for (const { code, path, en, zh, source } of rows) t.match(meaningOfV3(code, undefined, path), { advice: en, adviceZh: zh }, `${path} ${code}: ${source}`)
-  // Spellings of v2's that calls of v3 were seen to use.
+  // v2 spellings seen in v3 answers.
   for (const code of ['ORDERCLOSED', 'ORDERNOTEXIST', 'ORDERREVERSED', 'REFUNDNOTEXIST', 'SIGNERROR', 'BANKERROR', 'ACCOUNTERROR', 'NOAUTH', 'MCHID_NOT_EXIST', 'APPID_NOT_EXIST', 'AUTHCODEEXPIRE', 'AUTH_CODE_INVALID', 'INVALID_REQ_TOO_MUCH', 'RATELIMIT_EXCEEDED']) {
     t.match(meaningOfV3(code, undefined), { advice: /^[A-Z].*[.?]$/, adviceZh: /。$/ }, code)
   }
@@ -101,7 +101,7 @@ t.test('Official Account', t => {
   t.end()
 })
 
-t.test('the advice is that of the call that was made, and nobody who is shut out knocks again', async t => {
+t.test('advice depends on the call, and is not retryable while WeChat blocks the caller', async t => {
   const server = await fakeServer((seen, reply) => {
     reply.end(writeXml({ return_code: 'FAIL', error_code: seen.body.includes('auth_code') ? 'NOTENOUGH' : 'INVALID_REQ_TOO_MUCH', return_msg: 'x' }))
   })

@@ -1,4 +1,4 @@
-/** The life of a token: one process's rules here; the fleet's are in fleet.test.ts. */
+/** The lifecycle of a token in one process; for several processes see test/fleet/token.test.ts. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WechatApiError, WechatNetworkError } from '../../src/errors.ts'
@@ -34,7 +34,7 @@ function setup ({ issue = count => ({ value: `token-${count}`, expiresIn: 7200 }
 
 const settled = () => new Promise(resolve => setTimeout(resolve, 5))
 
-t.test('T1 a thousand cold callers cost one fetch', async t => {
+t.test('T1 a thousand concurrent cold callers cause one fetch', async t => {
   const { token, seen } = setup()
   const values = await Promise.all(Array.from({ length: 1000 }, () => token.get()))
   t.same(new Set(values), new Set(['token-1']))
@@ -42,7 +42,7 @@ t.test('T1 a thousand cold callers cost one fetch', async t => {
   t.match(token.status(), { expiresIn: 7190, storeReachable: true, failing: undefined })
 })
 
-t.test('T2 renewed before its end, while the old one is served', async t => {
+t.test('T2 renewed before expiry, while the old value is returned', async t => {
   const { token, seen, clock, make } = setup()
   const other = make()
   t.equal(await token.get(), 'token-1')
@@ -51,16 +51,16 @@ t.test('T2 renewed before its end, while the old one is served', async t => {
   t.equal(await token.get(), 'token-1')
   t.equal(seen.issued, 1, 'not too early')
   clock.pass(110_000)
-  t.equal(await token.get(), 'token-1', 'nobody waits')
+  t.equal(await token.get(), 'token-1', 'no waiting')
   await settled()
   t.equal(await token.get(), 'token-2')
   t.equal(await other.get(), 'token-1')
   await settled()
-  t.equal(await other.get(), 'token-2', 'the other process takes the new one')
+  t.equal(await other.get(), 'token-2', 'the other process gets the new one')
   t.equal(seen.issued, 2)
 })
 
-t.test('an early renewal that fails changes nothing', async t => {
+t.test('a failed early renewal changes nothing', async t => {
   const { token, clock, lines } = setup({ issue: count => { if (count > 1) throw new WechatApiError('no', { wechatCode: '45009' }); return { value: 'token-1', expiresIn: 7200 } } })
   await token.get()
   clock.pass(7100_000)
@@ -68,13 +68,13 @@ t.test('an early renewal that fails changes nothing', async t => {
     t.equal(await token.get(), 'token-1')
     await settled()
   }
-  t.equal(lines.length, 1, 'said once')
+  t.equal(lines.length, 1, 'logged once')
   t.equal(token.status().failing, '45009')
   clock.pass(95_000)
-  await t.rejects(token.get(), { code: 'WECHAT_API', wechatCode: '45009' }, 'until it has ended')
+  await t.rejects(token.get(), { code: 'WECHAT_API', wechatCode: '45009' }, 'until it expires')
 })
 
-t.test('an expired value is never served', async t => {
+t.test('an expired value is never returned', async t => {
   const { token, clock, seen } = setup()
   await token.get()
   clock.pass(7191_000)
@@ -90,14 +90,14 @@ t.test('invalidate drops only the value that failed', async t => {
   await Promise.all(Array.from({ length: 100 }, () => token.invalidate('token-1')))
   t.equal(await token.get(), 'token-2')
   await other.invalidate('token-1')
-  t.equal(await other.get(), 'token-2', 'the other process finds the new one')
+  t.equal(await other.get(), 'token-2', 'the other process gets the new one')
   await token.invalidate('token-1')
   await token.invalidate('never seen')
   t.equal(await token.get(), 'token-2')
   t.equal(seen.issued, 2)
 })
 
-t.test('a dead value is not taken from the store once more while it is being deleted there', async t => {
+t.test('an invalidated value is not read back from the store while it is being deleted', async t => {
   const store = createMemoryStore()
   let goOn = () => {}
   const held = new Promise<void>(resolve => { goOn = resolve })
@@ -108,12 +108,12 @@ t.test('a dead value is not taken from the store once more while it is being del
   await settled()
   goOn()
   await invalidated
-  t.equal(await token.get(), 'token-2', 'for who saw it fail')
-  t.equal(await meanwhile, 'token-2', 'and for who came in between')
+  t.equal(await token.get(), 'token-2', 'for the caller that saw the failure')
+  t.equal(await meanwhile, 'token-2', 'and for calls in between')
   t.equal(seen.issued, 2)
 })
 
-t.test('a value that WeChat answers again although it is dead is forced out, within WeChat\'s limits', async t => {
+t.test('an invalid value that WeChat returns again is replaced with force, within WeChat\'s limits', async t => {
   let value = 'token-1'
   const { token, seen, clock } = setup({ issue: (_count, force) => { if (force) value = `forced-${seen.forced}`; return { value, expiresIn: 7200 } } })
   await token.get()
@@ -126,7 +126,7 @@ t.test('a value that WeChat answers again although it is dead is forced out, wit
   t.equal(await token.get(), 'forced-2')
 })
 
-t.test('T10 forcing while the store cannot count', async t => {
+t.test('T10 force while the store cannot count', async t => {
   const store = { ...createMemoryStore(), increment: async (): Promise<never> => { throw new Error('away') } }
   const { token } = setup({ store, issue: (_count, force) => ({ value: force ? 'forced' : 'stuck', expiresIn: 7200 }) })
   await token.get()
@@ -134,7 +134,7 @@ t.test('T10 forcing while the store cannot count', async t => {
   t.equal(await token.get(), 'forced')
 })
 
-t.test('forcing that does not help is an error', async t => {
+t.test('a value that is invalid after force is an error', async t => {
   const { token, seen } = setup({ issue: () => ({ value: 'stuck', expiresIn: 7200 }) })
   await token.get()
   await token.invalidate('stuck')
@@ -142,7 +142,7 @@ t.test('forcing that does not help is an error', async t => {
   t.equal(seen.forced, 1)
 })
 
-t.test('T7 a foreign system that keeps replacing it costs a bounded number of fetches', async t => {
+t.test('T7 another system that keeps replacing it causes a bounded number of fetches', async t => {
   const { token, seen, clock } = setup()
   for (let second = 0; second < 60; second += 2) {
     const value = await token.get().catch(() => undefined)
@@ -151,7 +151,7 @@ t.test('T7 a foreign system that keeps replacing it costs a bounded number of fe
   }
   t.ok(seen.issued <= 10, `${seen.issued} fetches in a minute`)
   clock.pass(20_000)
-  t.match(await token.get(), /^token-/, 'and it ends with the disturbance')
+  t.match(await token.get(), /^token-/, 'and it stops with the other system')
 })
 
 t.test('T9 unusable answers are never a token', async t => {
@@ -166,7 +166,7 @@ t.test('T9 unusable answers are never a token', async t => {
   }
 })
 
-t.test('T8 a refusal is remembered for a while, by all processes', async t => {
+t.test('T8 a refusal is cached for a while, in all processes', async t => {
   const { token, make, seen, clock } = setup({ issue: count => { if (count === 1) throw new WechatApiError('over', { wechatCode: '45009', wechatMessage: 'over' }); return { value: 'token', expiresIn: 7200 } } })
   const other = make()
   await t.rejects(token.get(), { code: 'WECHAT_API', wechatCode: '45009' })
@@ -178,7 +178,7 @@ t.test('T8 a refusal is remembered for a while, by all processes', async t => {
   t.equal(await token.get(), 'token')
 })
 
-t.test('a refusal of this machine alone, or a fault, is not told to the others', async t => {
+t.test('a refusal that only concerns this machine, or a fault, is not shared', async t => {
   for (const error of [new WechatApiError('ip', { wechatCode: '40164' }), new WechatNetworkError('x', 'ECONNRESET', 'unknown'), new Error('a bug')]) {
     const { token, make, seen } = setup({ issue: count => { if (count === 1) throw error; return { value: 'token', expiresIn: 7200 } } })
     await t.rejects(token.get(), { message: error.message })
@@ -188,7 +188,7 @@ t.test('a refusal of this machine alone, or a fault, is not told to the others',
   }
 })
 
-t.test('rubbish in the store', async t => {
+t.test('invalid data in the store', async t => {
   const { token, store, seen } = setup()
   await store.set('key', 'not a token, it has blanks', 60_000)
   t.equal(await token.get(), 'token-1')
@@ -205,12 +205,12 @@ t.test('rubbish in the store', async t => {
   }
 })
 
-t.test('T15 a verdict on a secret holds for that secret, one on the account for all', async t => {
+t.test('T15 a cached refusal of a secret applies to that secret, one of the account to all', async t => {
   const refuse = (wechatCode: string) => setup({ issue: (_count, _force, secret) => { if (secret === 'old') throw new WechatApiError('no', { wechatCode, wechatMessage: 'no' }); return { value: 'token', expiresIn: 7200 } } })
   for (const wechatCode of ['40125', '40243']) {
     const { make, seen, store } = refuse(wechatCode)
     await t.rejects(make('old').get(), { code: 'WECHAT_API', wechatCode })
-    await t.rejects(make('old').get(), { code: 'WECHAT_API', wechatCode, message: /a moment ago/ }, 'told to those who have the same secret')
+    await t.rejects(make('old').get(), { code: 'WECHAT_API', wechatCode, message: /a moment ago/ }, 'shared with processes that have the same secret')
     t.equal(seen.issued, 1)
     t.equal(await make('right').get(), 'token')
     t.equal(await store.read('key:failure'), undefined)
@@ -221,7 +221,7 @@ t.test('T15 a verdict on a secret holds for that secret, one on the account for 
   t.equal(quota.seen.issued, 1)
 })
 
-t.test('T3 a holder that dies is followed by another; one that lives is waited for, but not for ever', async t => {
+t.test('T3 a crashed lease holder is replaced; a live one is waited for, with a limit', async t => {
   const { token, store, clock } = setup()
   await store.acquire('key', 'dead process', 500)
   t.equal(await token.get(), 'token-1')
@@ -231,7 +231,7 @@ t.test('T3 a holder that dies is followed by another; one that lives is waited f
   await t.rejects(second.token.get(), { code: 'WECHAT_TOKEN_TIMEOUT', statusCode: 503 })
 })
 
-t.test('T4 a result that comes too late gives way to the newer one', async t => {
+t.test('T4 a late result does not replace a newer one', async t => {
   const made = setup({
     issue: async () => {
       await made.store.release('key', 'nobody')
@@ -244,13 +244,13 @@ t.test('T4 a result that comes too late gives way to the newer one', async t => 
   t.equal(await made.token.get(), 'newer')
   t.match(await made.store.read('key'), { value: 'newer' })
   const alone = setup({ issue: async () => { alone.clock.pass(3001); return { value: 'late', expiresIn: 7200 } } })
-  t.equal(await alone.token.get(), 'late', 'if nobody took over, it serves this process')
+  t.equal(await alone.token.get(), 'late', 'without a newer value, this process uses it')
   t.equal(await alone.token.get(), 'late')
   await settled()
-  t.match(await alone.store.read('key'), { value: 'late' }, 'and becomes everybody\'s')
+  t.match(await alone.store.read('key'), { value: 'late' }, 'and it becomes the shared value')
 })
 
-t.test('T5 a fetch longer than the lease keeps it', async t => {
+t.test('T5 a fetch that takes longer than the lease renews it', async t => {
   const store = createMemoryStore()
   const { token } = setup({ store, issue: async () => { await sleep(3500); return { value: 'slow', expiresIn: 7200 } } })
   const waiting = token.get()
@@ -259,7 +259,7 @@ t.test('T5 a fetch longer than the lease keeps it', async t => {
   t.equal(await waiting, 'slow')
 })
 
-t.test('T10 the store goes away and comes back', async t => {
+t.test('T10 the store becomes unavailable and recovers', async t => {
   const clock = testClock()
   const memory = createMemoryStore(clock)
   let away = true
@@ -268,8 +268,8 @@ t.test('T10 the store goes away and comes back', async t => {
     return await (method as (...args: unknown[]) => unknown)(...args)
   }])) as unknown as Store
   const made = setup({ store })
-  t.equal(await made.token.get(), 'token-1', 'absent at boot: one fetch of our own')
-  t.same(made.lines.filter(line => line.startsWith('error')).length, 1, 'said once, loudly')
+  t.equal(await made.token.get(), 'token-1', 'store unavailable at startup: one fetch')
+  t.same(made.lines.filter(line => line.startsWith('error')).length, 1, 'logged once as an error')
   t.equal(made.token.status().storeReachable, false)
   for (let at = 0; at < 100; at++) t.equal(await made.token.get(), 'token-1')
   made.clock.pass(2000)
@@ -285,13 +285,13 @@ t.test('T10 the store goes away and comes back', async t => {
   made.clock.pass(1001)
   t.equal(await made.token.get(), 'token-2')
   await settled()
-  t.match(await memory.read('key'), { value: 'token-2' }, 'shared as soon as the store is back')
+  t.match(await memory.read('key'), { value: 'token-2' }, 'shared when the store recovers')
   t.equal(made.token.status().storeReachable, true)
   t.match(made.lines.at(-1), /is back/)
   t.equal(made.seen.issued, 2)
 })
 
-t.test('T10 what the others have gives way to nothing of ours', async t => {
+t.test('T10 after an outage, our value does not replace the shared one', async t => {
   const memory = createMemoryStore(testClock())
   let away = true
   const store: Store = { ...memory, acquire: async (...args) => { if (away) throw new Error('away'); return await memory.acquire(...args) } }
@@ -305,7 +305,7 @@ t.test('T10 what the others have gives way to nothing of ours', async t => {
   t.equal(await made.token.get(), 'theirs')
 })
 
-t.test('T16 what is shared after an outage makes way for itself', async t => {
+t.test('T16 after an outage, the shared value replaces our own', async t => {
   const memory = createMemoryStore(testClock())
   let away = true
   let asked = 0
@@ -320,10 +320,10 @@ t.test('T16 what is shared after an outage makes way for itself', async t => {
     await settled()
   }
   t.match(await memory.read('key'), { value: 'token-1' })
-  t.ok(asked <= 3, 'and it is not asked at each call')
+  t.ok(asked <= 3, 'and it is not contacted for each call')
 })
 
-t.test('T10 alone, an early renewal keeps the old value, and a lost answer counts as a fetch', async t => {
+t.test('T10 without the store, an early renewal keeps the old value, and a lost answer counts as a fetch', async t => {
   const failing = { ...createMemoryStore(), acquire: async () => { throw new Error('away') } }
   const made = setup({ store: failing })
   await made.token.get()
@@ -343,7 +343,7 @@ t.test('T10 alone, an early renewal keeps the old value, and a lost answer count
   await t.rejects(refused.token.get(), { code: 'WECHAT_API', wechatCode: '40125' })
 })
 
-t.test('T10 a store lost in the middle of a fetch', async t => {
+t.test('T10 the store fails during a fetch', async t => {
   const memory = createMemoryStore()
   const away = async (): Promise<never> => { throw new Error('away') }
   const made = setup({ store: { ...memory, complete: away, renew: away } })

@@ -1,4 +1,4 @@
-/** WeChat's numbers beyond 2^53 arrive whole, and nothing else is read otherwise than JSON.parse reads it. */
+/** Numbers beyond 2^53 are preserved; everything else is read as by JSON.parse. */
 import t from 'tap'
 import { parseJson } from '../../src/json.ts'
 import { createAccessToken } from '../../src/official-account/access-token.ts'
@@ -7,10 +7,10 @@ import { ACCOUNT } from '../helpers/account.ts'
 import { fakeServer } from '../helpers/fake-server.ts'
 import { answering, v3Options } from '../helpers/v3-server.ts'
 
-// A template message's answer: 19 digits (w7corp/easywechat and WxJava threads, witnesses "Official Account").
+// A template message's msgid has 19 digits (w7corp/easywechat and WxJava threads, witnesses "Official Account").
 const SENT = '{"errcode":0,"errmsg":"ok","msgid":3512345678901234567}'
 
-t.test('integers that a number cannot hold are strings of their digits', t => {
+t.test('unsafe integers become strings of their digits', t => {
   t.strictSame(parseJson(SENT), { errcode: 0, errmsg: 'ok', msgid: '3512345678901234567' })
   t.strictSame(parseJson('[9007199254740991,9007199254740992,-9007199254740993, 1]'), [9007199254740991, '9007199254740992', '-9007199254740993', 1])
   t.equal(parseJson('3512345678901234567'), '3512345678901234567')
@@ -18,7 +18,7 @@ t.test('integers that a number cannot hold are strings of their digits', t => {
   t.end()
 })
 
-t.test('all else is what JSON.parse makes of it', t => {
+t.test('everything else is the same as with JSON.parse', t => {
   for (const text of ['{}', '[]', 'null', '0', '-0', '1.5', '1e21', '123456789012345678.5', '12345678901234567e2', '0.12345678901234567890', '"\\\\"', '"a\\"12345678901234567890\\\\"', '{"\\"":1,"4200000000202611231234567890":"\\u4e2d"}', ' { "id" : "4200000000202611231234567890" , "n" : 1234567890123456 } ']) {
     t.strictSame(parseJson(text), JSON.parse(text), text)
   }
@@ -28,14 +28,14 @@ t.test('all else is what JSON.parse makes of it', t => {
   t.end()
 })
 
-t.test('N22 a member __proto__ is refused, however it is written and wherever it stands', t => {
+t.test('N22 a member __proto__ is refused in any spelling and position', t => {
   for (const text of ['{"__proto__":{"mchid":"1"}}', '{"a":[{"__proto__":1}]}', '{"\\u005f\\u005fproto__":1}', '{"__\\u0070roto__":1}']) t.throws(() => parseJson(text), SyntaxError, text)
   t.strictSame(parseJson('{"a":"__proto__","b":"\\u4e2d"}'), { a: '__proto__', b: '中' })
-  t.throws(() => parseJson(`${'['.repeat(20_000)}{"__proto__":1}${']'.repeat(20_000)}`), 'deep, and no stack overflows')
+  t.throws(() => parseJson(`${'['.repeat(20_000)}{"__proto__":1}${']'.repeat(20_000)}`), 'deep nesting without stack overflow')
   t.end()
 })
 
-t.test('an Official Account\'s answer and APIv3\'s are read so', async t => {
+t.test('answers of an Official Account and of APIv3 are read this way', async t => {
   const server = await fakeServer((seen, reply) => {
     reply.end(seen.url.startsWith('/cgi-bin/stable_token') ? '{"access_token":"ACCESS","expires_in":7200}' : SENT)
   })

@@ -2,7 +2,7 @@ import * as crypto from 'node:crypto'
 import t from 'tap'
 import { jssdkConfig, pageHost, signJssdk, withoutFragment } from '../../src/official-account/jssdk.ts'
 
-t.test('J2 the query is kept byte for byte, the fragment cut', async t => {
+t.test('J2 the query is kept byte for byte, the fragment removed', async t => {
   for (const url of ['https://shop.test/a?b=c%20d&e=%E5%92%96&amp;f', 'https://shop.test/?a=咖啡', 'https://shop.test', 'https://shop.test/a?back=\\x']) {
     const { signature, nonceStr, timestamp } = jssdkConfig('wx1', 'ticket', `${url}#/route?x=1`)
     t.equal(signature, crypto.createHash('sha1').update(`jsapi_ticket=ticket&noncestr=${nonceStr}&timestamp=${timestamp}&url=${url}`).digest('hex'))
@@ -10,13 +10,13 @@ t.test('J2 the query is kept byte for byte, the fragment cut', async t => {
   }
 })
 
-t.test('J3 holds exactly what wx.config takes', async t => {
+t.test('J3 returns exactly the parameters of wx.config', async t => {
   t.same(Object.keys(jssdkConfig('wx1', 'ticket', 'https://shop.test/')).sort(), ['appId', 'jsApiList', 'nonceStr', 'signature', 'timestamp'])
   t.match(jssdkConfig('wx1', 'ticket', 'https://shop.test/', { jsApiList: ['scanQRCode'], openTagList: ['wx-open-launch-app'], debug: true }),
     { appId: 'wx1', jsApiList: ['scanQRCode'], openTagList: ['wx-open-launch-app'], debug: true })
 })
 
-t.test('J1 the host of a page, or nothing', async t => {
+t.test('J1 the host of a page, or undefined', async t => {
   const good: Record<string, string> = {
     'https://shop.test': 'shop.test',
     'http://Shop.Test:8080/a/b?c#d': 'shop.test:8080',
@@ -29,7 +29,7 @@ t.test('J1 the host of a page, or nothing', async t => {
   for (const url of bad) t.equal(pageHost(url), undefined, JSON.stringify(url))
 })
 
-t.test('Node without crypto.hash signs the same', async t => {
+t.test('the signature is the same without crypto.hash', async t => {
   const input = { jsapi_ticket: 't', noncestr: 'n', timestamp: 1, url: 'https://shop.test/' }
   const { signJssdk: older } = await t.mockImport<{ signJssdk: typeof signJssdk }>('../../src/official-account/jssdk.ts', { 'node:crypto': { ...crypto, hash: undefined } })
   t.equal(older(input), signJssdk(input))

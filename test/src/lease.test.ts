@@ -5,7 +5,7 @@ import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { until } from '../helpers/until.ts'
 
-t.test('a renewal that fails is tried again, and the lease taken again if it was lost meanwhile', async t => {
+t.test('a failed renewal is retried, and a lost lease is acquired again', async t => {
   const shared = createMemoryStore()
   let failures = 0
   let taken = 0
@@ -22,7 +22,7 @@ t.test('a renewal that fails is tried again, and the lease taken again if it was
   t.same(await shared.acquire('key', 'other', 1000), { state: 'locked' }, 'and renewed after that')
 })
 
-t.test('after the end nothing is taken: nobody would free it', async t => {
+t.test('after the end the lease is not acquired again, because nothing would release it', async t => {
   const shared = createMemoryStore()
   const renewal = { answer: (_held: boolean) => {} }
   const asked = { is: false }

@@ -6,7 +6,7 @@ import { patience } from '../helpers/patience.ts'
 
 const { appId, appSecret } = ACCOUNT
 
-t.test('the authorize URL has WeChat\'s order and fragment', async t => {
+t.test('the authorize URL has WeChat\'s parameter order and fragment', async t => {
   const oauth = createOAuth({ appId, appSecret })
   t.equal(oauth.authorizeUrl({ redirectUri: 'https://shop.test/back?a=1&b=2', scope: 'snsapi_base', state: 'abc123' }),
     `https://open.weixin.qq.com/connect/oauth2/authorize?appid=${appId}&redirect_uri=https%3A%2F%2Fshop.test%2Fback%3Fa%3D1%26b%3D2&response_type=code&scope=snsapi_base&state=abc123#wechat_redirect`)
@@ -22,7 +22,7 @@ async function codeFrom (emulator: Awaited<ReturnType<typeof testEmulator>>, sco
   return new URL(reply.headers.location as string).searchParams.get('code') as string
 }
 
-t.test('a code, its tokens and what they open', async t => {
+t.test('a code, its tokens, and calls with them', async t => {
   const emulator = await testEmulator(t)
   const oauth = createOAuth(emulator.config)
   const code = await codeFrom(emulator, 'snsapi_userinfo')
@@ -46,7 +46,7 @@ t.test('a code, its tokens and what they open', async t => {
   await t.rejects(oauth.exchange(late), { code: 'WECHAT_API', wechatCode: '42003' })
 })
 
-t.test('L4 what is not a code is not sent', async t => {
+t.test('L4 a malformed code is not sent', async t => {
   const server = await fakeServer(json({}))
   t.teardown(server.close)
   const oauth = createOAuth({ appId, appSecret, endpoints: server.endpoints })
@@ -86,7 +86,7 @@ t.test('L8 answers without a usable user', async t => {
   await t.rejects(oauth.check('token', OPENID), { code: 'WECHAT_NETWORK' })
 })
 
-t.test('an echo of the secret is not passed on', async t => {
+t.test('an echoed secret is redacted', async t => {
   const server = await fakeServer((seen, reply) => { reply.end(JSON.stringify({ errcode: 40029, errmsg: `invalid code ${seen.url}` })) })
   t.teardown(server.close)
   const error = await createOAuth({ appId, appSecret, endpoints: server.endpoints }).exchange('code').catch((error: unknown) => error) as Error

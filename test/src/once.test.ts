@@ -6,7 +6,7 @@ import type { Store } from '../../src/store/store.ts'
 import { patience } from '../helpers/patience.ts'
 import { until } from '../helpers/until.ts'
 
-t.test('a hundred ask at once: the work runs once, all hear of its success', async t => {
+t.test('a hundred concurrent calls: the work runs once, all get the result', async t => {
   const once = createOnce(createMemoryStore(), { timeout: patience(2000), remember: 10_000 })
   let runs = 0
   const work = async () => { await sleep(50); runs++ }
@@ -15,7 +15,7 @@ t.test('a hundred ask at once: the work runs once, all hear of its success', asy
   t.equal(runs, 1)
 })
 
-t.test('work that fails is run again by the next', async t => {
+t.test('failed work is run again by the next call', async t => {
   const once = createOnce(createMemoryStore(), { timeout: patience(2000), remember: 10_000 })
   let runs = 0
   const work = async () => { if (++runs < 3) throw new Error('not yet') }
@@ -25,7 +25,7 @@ t.test('work that fails is run again by the next', async t => {
   t.equal(runs, 3)
 })
 
-t.test('N3 work that never ends is given up in time, and tried again once it has passed its limit', async t => {
+t.test('N3 work that never ends times out, and may run again after its limit', async t => {
   const store = createMemoryStore()
   const create = () => createOnce(store, { timeout: 50, remember: 10_000, limit: 400 })
   const [here, there] = [create(), create()]
@@ -35,11 +35,11 @@ t.test('N3 work that never ends is given up in time, and tried again once it has
   const patient = createOnce(store, { timeout: patience(8000), remember: 10_000 })
   let ran = false
   await patient('key', async () => { ran = true })
-  t.ok(ran, 'once its lease is over')
+  t.ok(ran, 'after its lease has expired')
   await here('key', async () => { t.fail('it succeeded elsewhere') })
 })
 
-t.test('N3 and in the very process where it hangs', async t => {
+t.test('N3 also in the process where it hangs', async t => {
   const once = createOnce(createMemoryStore(), { timeout: 4500, remember: 10_000, limit: 100 })
   const hanging = once('key', () => new Promise(() => {}))
   hanging.catch(() => {})
@@ -50,7 +50,7 @@ t.test('N3 and in the very process where it hangs', async t => {
   await t.rejects(hanging, { code: 'WECHAT_TIMEOUT' })
 })
 
-t.test('N19 slow work, and duplicates in two processes all the while: one run, one success', async t => {
+t.test('N19 slow work with duplicates in two processes: one run, one success', async t => {
   const store = createMemoryStore()
   const processes = [1, 2].map(() => createOnce(store, { timeout: 100, remember: 60_000 }))
   let begun = 0
@@ -68,9 +68,9 @@ t.test('N19 slow work, and duplicates in two processes all the while: one run, o
   t.ok(refused > 50, 'refused while it ran')
 })
 
-t.test('N19 a success is remembered whoever holds the lease by then, and their lease is left alone', async t => {
+t.test('N19 a success is recorded even if another process holds the lease by then, without releasing that lease', async t => {
   const store = createMemoryStore()
-  // One that cannot renew, as behind a broken network.
+  // A process that cannot renew, like after a network failure.
   const cut = createOnce({ ...store, renew: async () => { throw new Error('cut off') } }, { timeout: 100, remember: 60_000 })
   const other = createOnce(store, { timeout: 6000, remember: 60_000 })
   await t.rejects(cut('key', async () => { await sleep(4500) }), { code: 'WECHAT_TIMEOUT' })
@@ -81,12 +81,12 @@ t.test('N19 a success is remembered whoever holds the lease by then, and their l
     throw new Error('this one fails')
   })
   await t.rejects(beside, { message: 'this one fails' })
-  t.ok(holds.since > 0, 'it took over a lease that had run out')
+  t.ok(holds.since > 0, 'it took over an expired lease')
   t.match(await store.read('key'), { value: '1' })
   await other('key', async () => { t.fail('it has succeeded') })
 })
 
-t.test('a lease that was lost is taken again while the work goes on', async t => {
+t.test('a lost lease is acquired again while the work runs', async t => {
   const store = createMemoryStore()
   let owners: string[] = []
   const watched: Store = { ...store, acquire: async (key, owner, ...rest) => { owners.push(owner); return await store.acquire(key, owner, ...rest) } }
@@ -102,7 +102,7 @@ t.test('a lease that was lost is taken again while the work goes on', async t =>
   t.match(await store.read('key'), { value: '1' })
 })
 
-t.test('work that ends after its time is still remembered as done', async t => {
+t.test('work that finishes after its timeout is still recorded as done', async t => {
   const once = createOnce(createMemoryStore(), { timeout: 40, remember: 10_000 })
   let runs = 0
   const ended = { is: false }
@@ -113,7 +113,7 @@ t.test('work that ends after its time is still remembered as done', async t => {
   t.equal(runs, 1)
 })
 
-t.test('long work keeps its lease; a store that fails meanwhile does not undo success', async t => {
+t.test('long work keeps its lease; a store failure meanwhile does not undo success', async t => {
   const store = createMemoryStore()
   const broken = async (): Promise<never> => { throw new Error('away') }
   const flaky: Store = { ...store, renew: broken, complete: broken, release: broken }
@@ -122,7 +122,7 @@ t.test('long work keeps its lease; a store that fails meanwhile does not undo su
   await t.rejects(once('other', async () => { throw new Error('the host\'s') }), { message: 'the host\'s' })
 })
 
-t.test('N5 processing without the store: once in this process, and shared again when it is back', async t => {
+t.test('N5 without the store: once per process, and shared again when it recovers', async t => {
   const shared = createMemoryStore()
   let away = true
   const guarded = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => async (...args: A) => {
@@ -141,13 +141,13 @@ t.test('N5 processing without the store: once in this process, and shared again 
   t.equal(failed, 2)
   away = false
   await once('key', work)
-  t.equal(runs, 1, 'still remembered here')
+  t.equal(runs, 1, 'still remembered in this process')
   await once('later', work)
   t.match(await shared.read('later'), { value: '1' })
-  for (const key of ['key', 'other']) t.match(await shared.read(key), { value: '1' }, 'and what was handled meanwhile is known to all')
+  for (const key of ['key', 'other']) t.match(await shared.read(key), { value: '1' }, 'and what was handled meanwhile is shared')
 })
 
-t.test('N5 what another process was at a moment ago is not begun beside it when the store goes away', async t => {
+t.test('N5 work of another process is not started concurrently when the store fails', async t => {
   const shared = createMemoryStore()
   await shared.acquire('key', 'another', 10_000)
   let asked = 0
@@ -156,7 +156,7 @@ t.test('N5 what another process was at a moment ago is not begun beside it when 
   await t.rejects(once('key', async () => { t.fail('the work ran') }), { message: 'away' })
 })
 
-t.test('N20 a success in time is one, though the store does not answer', async t => {
+t.test('N20 success in time counts even if the store does not answer', async t => {
   const shared = createMemoryStore()
   const once = createOnce({ ...shared, complete: () => new Promise(() => {}) }, { timeout: 300, remember: 10_000 })
   let runs = 0
@@ -165,7 +165,7 @@ t.test('N20 a success in time is one, though the store does not answer', async t
   t.equal(runs, 1)
 })
 
-t.test('wrong numbers are refused by name', t => {
+t.test('invalid numbers are refused by name', t => {
   const right = { timeout: 1000, remember: 60_000 }
   const wrong: unknown[] = ['7d', '60', NaN, 0, -1, Infinity, 1e300, null]
   for (const option of ['timeout', 'remember', 'limit']) {
@@ -174,7 +174,7 @@ t.test('wrong numbers are refused by name', t => {
   t.end()
 })
 
-t.test('closing waits for what goes on, for so long and no longer', async t => {
+t.test('closing waits for running work, with a limit', async t => {
   const store = createMemoryStore()
   const once = createOnce(store, { timeout: 50, remember: 10_000 })
   await t.rejects(once('slow', async () => { await sleep(400) }), { code: 'WECHAT_TIMEOUT' })
@@ -185,7 +185,7 @@ t.test('closing waits for what goes on, for so long and no longer', async t => {
   t.pass('it did not wait for ever')
 })
 
-t.test('N5 no store, no work', async t => {
+t.test('N5 by default, no work without the store', async t => {
   const once = createOnce({ ...createMemoryStore(), acquire: async () => { throw new Error('away') } }, { timeout: 50, remember: 10_000 })
   await t.rejects(once('key', async () => { t.fail('the work ran') }), { message: 'away' })
 })

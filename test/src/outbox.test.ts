@@ -5,7 +5,7 @@ import { silent } from '../../src/log.ts'
 import { testLog } from '../helpers/account.ts'
 import { until } from '../helpers/until.ts'
 
-/** A store for notes that can be away. */
+/** A store that can be made unavailable. */
 function flaky () {
   const state = { away: true, notes: new Map<string, { value: string, ttl: number }>(), tries: 0 }
   const note = async (key: string, value: string, ttl: number) => {
@@ -16,12 +16,12 @@ function flaky () {
   return { state, note }
 }
 
-t.test('N20 what cannot be written is written as soon as the store is back, and said so once', async t => {
+t.test('N20 failed writes are repeated when the store recovers, and logged once', async t => {
   const { state, note } = flaky()
   const { log, lines } = testLog()
   const box = createOutbox({ set: note }, log, 'successes')
   for (let at = 0; at < 500; at++) await box.put(`key ${at}`, '1', 60_000)
-  t.equal(state.tries, 1, 'one try is enough to see that it is away')
+  t.equal(state.tries, 1, 'one attempt detects that it is unavailable')
   await until(() => state.tries > 3)
   t.ok(box.has('key 0') && box.has('key 499'))
   state.away = false
@@ -34,7 +34,7 @@ t.test('N20 what cannot be written is written as soon as the store is back, and 
   t.equal(lines.length, 2, lines.join())
 })
 
-t.test('a note is forgotten when its time is over, and never written after', async t => {
+t.test('an expired entry is dropped, and not written afterwards', async t => {
   const { state, note } = flaky()
   const box = createOutbox({ set: note }, silent, 'successes')
   await box.put('short', '1', 30)
@@ -48,7 +48,7 @@ t.test('a note is forgotten when its time is over, and never written after', asy
   t.same([...state.notes.keys()], ['long'])
 })
 
-t.test('memory is bounded: the oldest go first', async t => {
+t.test('memory is bounded: the oldest entries are dropped first', async t => {
   const { note } = flaky()
   const { log, lines } = testLog()
   const box = createOutbox({ set: note }, log, 'successes')
@@ -58,7 +58,7 @@ t.test('memory is bounded: the oldest go first', async t => {
   t.equal(lines.filter(line => line.includes('dropped')).length, 1)
 })
 
-t.test('closing writes what is left, and waits for no store that hangs', async t => {
+t.test('closing writes pending entries, and does not wait for a hanging store', async t => {
   const { state, note } = flaky()
   const box = createOutbox({ set: note }, silent, 'successes')
   await box.put('key', '1', 60_000)
@@ -66,7 +66,7 @@ t.test('closing writes what is left, and waits for no store that hangs', async t
   await box.close()
   t.ok(state.notes.has('key'))
 
-  // One whose first try hangs.
+  // The first write hangs.
   let calls = 0
   const slow = createOutbox({ set: async () => { if (++calls === 1) await new Promise(() => {}) } }, silent, 'successes')
   slow.put('key', '1', 60_000)
@@ -81,7 +81,7 @@ t.test('closing writes what is left, and waits for no store that hangs', async t
   t.match(lines.at(-1), /could not be written/)
   const before = tries
   await sleep(600)
-  t.equal(tries, before, 'and tries no more')
+  t.equal(tries, before, 'and stops retrying')
   dead.put('late', '1', 60_000)
-  t.equal(tries, before + 1, 'but for what comes late')
+  t.equal(tries, before + 1, 'except for late entries')
 })

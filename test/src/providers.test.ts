@@ -1,4 +1,4 @@
-/** Tokens and tickets from elsewhere: a central token server in the place of WeChat's own calls. The rest of their life stays as it is. */
+/** tokenProvider and ticketProvider: a central token server instead of WeChat's calls. The lifecycle is unchanged. */
 import t from 'tap'
 import { createAccessToken } from '../../src/official-account/access-token.ts'
 import type { TokenProvider } from '../../src/official-account/access-token.ts'
@@ -7,9 +7,9 @@ import { ACCOUNT, testEmulator } from '../helpers/account.ts'
 
 const { appId, appSecret } = ACCOUNT
 
-t.test('a central server that asks WeChat for everybody: one question, shared, replaced when WeChat refuses it', async t => {
+t.test('a central token server: called once, shared, called again when WeChat refuses the token', async t => {
   const emulator = await testEmulator(t)
-  // The central server is the only one that has the secret.
+  // Only the central server has the secret.
   const central = createAccessToken({ ...emulator.config, store: createMemoryStore() })
   const asked: boolean[] = []
   const tokenProvider: TokenProvider = async ({ force }) => {
@@ -20,15 +20,15 @@ t.test('a central server that asks WeChat for everybody: one question, shared, r
   const store = createMemoryStore()
   const [one, other] = [createAccessToken({ ...rest, store, tokenProvider }), createAccessToken({ ...rest, store, tokenProvider })]
   await Promise.all(Array.from({ length: 100 }, (_, at) => (at % 2 ? one : other).request('/cgi-bin/getcallbackip')))
-  t.same(asked, [false], 'two clients with one store: asked once')
+  t.same(asked, [false], 'two clients with one store: one call')
   await emulator.expireTokens()
   await central.invalidate(await central.get())
-  t.ok(await one.request('/cgi-bin/getcallbackip'), '40001 is answered with a new one')
+  t.ok(await one.request('/cgi-bin/getcallbackip'), 'after 40001 a new one is fetched')
   t.equal(asked.length, 2)
-  t.match(await one.ticket(), /^[0-9a-f]{86}$/, 'tickets by WeChat\'s call with that token')
+  t.match(await one.ticket(), /^[0-9a-f]{86}$/, 'tickets are fetched from WeChat with that token')
 })
 
-t.test('one that keeps answering a dead token is asked with force', async t => {
+t.test('a provider that keeps returning an invalid token is called with force', async t => {
   const emulator = await testEmulator(t)
   const central = createAccessToken({ ...emulator.config, store: createMemoryStore() })
   let cached = { accessToken: await central.get(), expiresIn: 7000 }
@@ -66,7 +66,7 @@ t.test('a ticket provider', async t => {
   t.same(asked, [{ type: 'jsapi', force: false }, { type: 'wx_card', force: false }])
 })
 
-t.test('what a provider throws or answers amiss is a 503 without its words', async t => {
+t.test('a provider that throws or returns an invalid value is a 503 without its message', async t => {
   const answers: Array<[() => unknown, RegExp]> = [
     [() => { throw new Error('canary: hunter2') }, /^tokenProvider failed$/],
     [() => undefined, /^tokenProvider returned nothing usable$/],
@@ -82,7 +82,7 @@ t.test('what a provider throws or answers amiss is a 503 without its words', asy
   }
 })
 
-t.test('options that are no functions', async t => {
+t.test('options that are not functions', async t => {
   t.throws(() => createAccessToken({ appId, tokenProvider: 'x' as never }), { option: 'tokenProvider' } as never)
   t.throws(() => createAccessToken({ appId, appSecret, ticketProvider: {} as never }), { option: 'ticketProvider' } as never)
   t.throws(() => createAccessToken({ appId }), { option: 'appSecret' } as never)

@@ -1,4 +1,4 @@
-/** One suite that every store must pass. */
+/** A conformance suite for all stores. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -17,16 +17,16 @@ import { patience } from '../helpers/patience.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
 import { startCluster } from '../helpers/redis-cluster.ts'
 
-/** Milliseconds: does not end while a test runs. */
+/** Milliseconds: longer than any test. */
 const LONG = 600_000
 
-/** Its own time-out is not what is tested, and a busy machine needs longer. */
+/** The store's timeout is not tested here, and a busy machine needs longer. */
 const redisStore = (redis: RedisClient) => createRedisStore(redis, patience(2000))
 
 function conformance (t: Test, make: () => Store) {
   const fresh = () => `test:{${randomUUID()}}:key`
 
-  t.test('one takes the turn, the others see it taken, then the value', async t => {
+  t.test('one acquires the lease, the others see it locked, then the value', async t => {
     const [store, key] = [make(), fresh()]
     t.equal(await store.read(key), undefined)
     t.same(await store.acquire(key, 'a', LONG), { state: 'acquired' })
@@ -38,7 +38,7 @@ function conformance (t: Test, make: () => Store) {
     t.match(await store.read(key), { value: 'value' })
   })
 
-  t.test('a value with too little life left does not count', async t => {
+  t.test('a value with too little ttl left is not returned', async t => {
     const [store, key] = [make(), fresh()]
     await store.set(key, 'old', LONG)
     t.match(await store.acquire(key, 'a', LONG, 100), { state: 'done', value: 'old' })
@@ -46,7 +46,7 @@ function conformance (t: Test, make: () => Store) {
     t.match(await store.read(key), { value: 'old' }, 'and stays until there is a new one')
   })
 
-  t.test('values and leases end', async t => {
+  t.test('values and leases expire', async t => {
     const [store, key] = [make(), fresh()]
     await store.set(key, 'value', 30)
     await store.acquire(`${key}2`, 'a', 30)
@@ -55,7 +55,7 @@ function conformance (t: Test, make: () => Store) {
     t.same(await store.acquire(`${key}2`, 'b', LONG), { state: 'acquired' })
   })
 
-  t.test('T4 who lost the lease writes nothing and frees nobody', async t => {
+  t.test('T4 without the lease, nothing is written or released', async t => {
     const [store, key] = [make(), fresh()]
     await store.acquire(key, 'slow', 20)
     await sleep(40)
@@ -68,7 +68,7 @@ function conformance (t: Test, make: () => Store) {
     t.equal(await store.complete(key, 'next', 'value', LONG), true)
   })
 
-  t.test('a lease can be renewed and given back', async t => {
+  t.test('a lease can be renewed and released', async t => {
     const [store, key] = [make(), fresh()]
     await store.acquire(key, 'a', patience(500))
     t.equal(await store.renew(key, 'a', LONG), true)
@@ -78,7 +78,7 @@ function conformance (t: Test, make: () => Store) {
     t.same(await store.acquire(key, 'b', LONG), { state: 'acquired' })
   })
 
-  t.test('only the named value is dropped, with a note if asked', async t => {
+  t.test('delete removes only the given value, and can leave a tombstone', async t => {
     const [store, key] = [make(), fresh()]
     await store.set(key, 'new', LONG)
     const note = { key: `${key}:dead`, value: 'because', ttl: LONG }
@@ -92,14 +92,14 @@ function conformance (t: Test, make: () => Store) {
     t.equal(await store.delete(key, 'again'), true)
   })
 
-  t.test('counts within a window', async t => {
+  t.test('increment counts within a window', async t => {
     const [store, key] = [make(), fresh()]
     t.same([await store.increment(key, patience(500)), await store.increment(key, patience(500)), await store.increment(key, patience(500))], [1, 2, 3])
     await sleep(patience(600))
     t.equal(await store.increment(key, LONG), 1)
   })
 
-  t.test('a hundred at once: one has the turn', async t => {
+  t.test('a hundred concurrent acquires: one succeeds', async t => {
     const [store, key] = [make(), fresh()]
     const turns = await Promise.all(Array.from({ length: 100 }, (_, at) => store.acquire(key, String(at), LONG)))
     t.equal(turns.filter(({ state }) => state === 'acquired').length, 1)
@@ -109,7 +109,7 @@ function conformance (t: Test, make: () => Store) {
 t.test('memory', async t => {
   conformance(t, createMemoryStore)
 
-  t.test('L11 what is past its time is swept out', async t => {
+  t.test('L11 expired entries are removed', async t => {
     let now = 0
     const store = createMemoryStore({ now: () => now })
     for (let at = 0; at < 20_000; at++) {
@@ -124,7 +124,7 @@ t.test('memory', async t => {
 const KEY = Buffer.alloc(32, 7)
 const OTHER_KEY = Buffer.alloc(32, 8)
 
-/** K2: what was written in one way is nothing to one who reads in another, except for what says that something was done. */
+/** K2: values written with one key or format are ignored by readers with another, except for "done" marks. */
 function changes (t: Test, ways: Record<string, () => Store>) {
   const pairs = Object.keys(ways).flatMap(one => Object.keys(ways).filter(other => other !== one).map(other => [one, other] as const))
   for (const [one, other] of pairs) {
@@ -161,7 +161,7 @@ const ways = (bare: () => Store, plain = bare): Record<string, () => Store> => (
 t.test('memory, encrypted', async t => {
   conformance(t, () => createEncryptedStore(createMemoryStore(), KEY))
 
-  t.test('nothing of a value can be read below, moved to another name, or altered', async t => {
+  t.test('encrypted values cannot be read, moved to another key, or altered', async t => {
     const below = createMemoryStore()
     const store = createEncryptedStore(below, KEY.toString('hex'))
     await store.acquire('a', 'me', 1000)
@@ -170,7 +170,7 @@ t.test('memory, encrypted', async t => {
     const { value: sealed } = await below.read('a') as { value: string }
     t.match(sealed, /^v1\.[\w-]{50}$/)
     t.notMatch(Buffer.from(sealed.slice(3), 'base64url').toString('latin1'), /token/)
-    t.not((await below.read('b'))?.value, sealed, 'equal values under two names look different')
+    t.not((await below.read('b'))?.value, sealed, 'equal values under two keys look different')
     t.match(await createEncryptedStore(below, KEY.toString('base64')).read('a'), { value: 'the-token' }, 'the same key in another spelling')
 
     const altered = Buffer.from(sealed.slice(3), 'base64url')
@@ -183,7 +183,7 @@ t.test('memory, encrypted', async t => {
     t.equal(await createEncryptedStore(below, OTHER_KEY).read('a'), undefined, 'another key')
   })
 
-  t.test('a key that is none', async t => {
+  t.test('invalid encryption keys', async t => {
     for (const key of ['', 'short', Buffer.alloc(31), Buffer.alloc(33), undefined, 5, KEY.toString('hex').slice(2)]) {
       t.throws(() => createEncryptedStore(createMemoryStore(), key as string), { code: 'WECHAT_CONFIG', message: /encryptionKey/ })
     }
@@ -205,12 +205,12 @@ t.test('redis', { skip }, async t => {
       changes(t, ways(() => redisStore(nodeClient)))
     })
   }
-  t.test('ioredis that gives numbers as texts', async t => {
+  t.test('ioredis with stringNumbers', async t => {
     const texts = redis.client({ stringNumbers: true })
     conformance(t, () => redisStore(texts))
   })
 
-  t.test('a value that only looks sealed comes back', async t => {
+  t.test('a plain value that looks encrypted is returned', async t => {
     const store = createRedisStore(client)
     const token = `v1.${'a'.repeat(40)}`
     for (const value of [token, `plain:${token}`, `plain:plain:${token}`, 'plain:x', 'v1.short', '']) {
@@ -221,10 +221,10 @@ t.test('redis', { skip }, async t => {
     }
   })
 
-  t.test('a mark that an earlier version sealed is still one', async t => {
+  t.test('a "done" mark encrypted by an earlier version is still recognized', async t => {
     const mark = accountKey('wx1', 'handled:1900000109:4200')
     const encrypted = createEncryptedStore(createRedisStore(client), KEY)
-    // That version sealed all alike: under a key that is no mark it still looks as it did.
+    // That version encrypted all values the same way; other keys are unchanged.
     const sealedAs = async (key: string, value: string) => {
       const { createCipheriv, createHmac, hkdfSync } = await import('node:crypto')
       const derive = (use: string) => Buffer.from(hkdfSync('sha256', KEY, '', `fastify-wechat-pay ${use}`, 32))
@@ -236,10 +236,10 @@ t.test('redis', { skip }, async t => {
     t.match(await encrypted.acquire(mark, 'a', 1000), { state: 'done', value: '1' })
     const token = accountKey('wx1', 'access_token')
     await encrypted.set(token, '98_token', 60_000)
-    t.equal(await client.get(token), await sealedAs(token, '98_token'), 'and what is sealed today is sealed as it was')
+    t.equal(await client.get(token), await sealedAs(token, '98_token'), 'and new values are encrypted the same way')
   })
 
-  t.test('scripts are sent once, and again to a server that has forgotten them', async t => {
+  t.test('scripts are sent once, and again if the server has lost them', async t => {
     for (const of of [createRedisStore(client), createRedisStore(await redis.nodeClient())]) {
       await client.script('FLUSH')
       await client.config('RESETSTAT')
@@ -250,7 +250,7 @@ t.test('redis', { skip }, async t => {
     }
   })
 
-  t.test('T16 a lock that cannot be ours is overcome', async t => {
+  t.test('T16 a foreign lock is replaced', async t => {
     const store = createRedisStore(client)
     const locks: Record<string, (lock: string) => Promise<unknown>> = {
       'without TTL': lock => client.set(lock, 'rubbish'),
@@ -270,12 +270,12 @@ t.test('redis', { skip }, async t => {
       t.equal(await store.complete(key, 'a', 'value', 1000), true)
     }
     await client.set('{t16}long:lock', 'rubbish', 'PX', 3600_000)
-    t.same(await store.acquire('{t16}long', 'a', 200), { state: 'locked' }, 'it may be somebody\'s')
+    t.same(await store.acquire('{t16}long', 'a', 200), { state: 'locked' }, 'it may be a live lock')
     await sleep(250)
     t.same(await store.acquire('{t16}long', 'a', 200), { state: 'acquired' }, 'but for no longer than a lease')
   })
 
-  t.test('T16 counters that cannot be ours begin anew', async t => {
+  t.test('T16 foreign counters are reset', async t => {
     const store = createRedisStore(client)
     await client.lpush('{t16}count list', 'x')
     await client.set('{t16}count text', 'x', 'PX', 60_000)
@@ -287,7 +287,7 @@ t.test('redis', { skip }, async t => {
     }
   })
 
-  t.test('the commands that docs/redis.md names are all that a user with ACLs needs', async t => {
+  t.test('the commands listed in docs/redis.md are sufficient for a user with ACLs', async t => {
     await client.call('ACL', 'SETUSER', 'narrow', 'on', '>pass', '~test:*', '-@all', ...['eval', 'evalsha', 'get', 'set', 'del', 'incr', 'pttl', 'pexpire', 'type'].map(name => `+${name}`))
     await client.script('FLUSH')
     const narrow = redis.client({ username: 'narrow', password: 'pass', enableReadyCheck: false })
@@ -296,7 +296,7 @@ t.test('redis', { skip }, async t => {
     t.same(await createRedisStore(narrow).acquire('test:{acl}', 'a', 1000), { state: 'acquired' })
   })
 
-  t.test('what is no client is refused by name when it is given', async t => {
+  t.test('an unsupported client is refused when it is passed', async t => {
     const app = Fastify()
     t.teardown(() => app.close())
     await app.register(redisPlugin, { client: redis.client(), namespace: 'main' })
@@ -311,7 +311,7 @@ t.test('redis', { skip }, async t => {
       [redis.client, /a function: call it/],
       [{}, /an object without/],
       [{ eval: async () => 1 }, /an object without/],
-      // As the HTTP clients of hosted Redis are: the same names, another form.
+      // Like HTTP clients of hosted Redis: the same names, different signatures.
       [{ eval: async () => 1, evalsha: async () => 1 }, /an object without/]
     ]
     for (const [option, message] of wrong) {
@@ -322,20 +322,20 @@ t.test('redis', { skip }, async t => {
     t.ok(storeOf(app, { redis: (app.redis as unknown as Record<string, RedisClient>).main! }))
   })
 
-  t.test('a client that throws at once, or fails in its own way, is an error like any other', async t => {
+  t.test('synchronous and custom errors of a client become store errors', async t => {
     const failing = (call: () => unknown) => createRedisStore({ on () {}, eval: call, evalsha: call } as unknown as RedisClient, 100)
     const failed = { code: 'WECHAT_STORE', statusCode: 503, retryable: true }
     class ClientClosedError extends Error {}
     await t.rejects(failing(() => { throw new TypeError('canary') }).read('key'), { ...failed, message: 'the shared store failed (TypeError)' })
     await t.rejects(failing(async () => { throw new ClientClosedError('canary') }).read('key'), { ...failed, message: 'the shared store failed (ClientClosedError)' })
-    await t.rejects(failing(async () => { throw new Error('ERR Error running script (call to f_1): @user_script:7: @user_script: 7: -READONLY canary') }).read('key'), { ...failed, message: 'the shared store failed (READONLY)' }, 'as Redis 6 says it')
+    await t.rejects(failing(async () => { throw new Error('ERR Error running script (call to f_1): @user_script:7: @user_script: 7: -READONLY canary') }).read('key'), { ...failed, message: 'the shared store failed (READONLY)' }, 'Redis 6\'s message')
     await t.rejects(failing(async () => { throw 'canary' }).read('key'), failed) // eslint-disable-line no-throw-literal
     await t.rejects(failing(() => new Promise(() => {})).read('key'), { ...failed, message: /no answer in time/ })
-    // Were a timer left over, it would reject into nothing now.
+    // A leaked timer would cause an unhandled rejection now.
     await sleep(150)
   })
 
-  t.test('T10 what is not ours at our key is as good as none, and overwritten', async t => {
+  t.test('T10 a foreign value at our key counts as missing and is overwritten', async t => {
     const store = createRedisStore(client)
     await client.lpush('list', 'x')
     await client.set('eternal', 'x')
@@ -347,7 +347,7 @@ t.test('redis', { skip }, async t => {
     }
   })
 
-  t.test('T10 a Redis that does not answer is an error in time, without what was in the command', async t => {
+  t.test('T10 a Redis that does not answer is an error after the timeout, without the command\'s arguments', async t => {
     const dead = await startRedis()
     const store = createRedisStore(dead.client(), 200)
     await store.set('key', 'canary-value', 1000)
@@ -364,7 +364,7 @@ t.test('redis', { skip }, async t => {
   })
 })
 
-t.test('a cluster, by node-redis', { skip }, async t => {
+t.test('a cluster, with node-redis', { skip }, async t => {
   const key = accountKey('wx1', 'access_token')
   const { ports } = await startCluster(t, key)
   const cluster = createCluster({ rootNodes: ports.map(port => ({ url: `redis://127.0.0.1:${port}` })) })

@@ -1,4 +1,4 @@
-/** Worked examples of WeChat's documentation and of other libraries' tests: a witness that is not ours. */
+/** Worked examples from WeChat's documentation and other libraries' tests. */
 import { createCipheriv } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
@@ -19,10 +19,10 @@ const CHECKS: Record<string, (inputs: any, expected: any) => boolean> = {
   'v2 refund cipher AES-256-ECB/PKCS7': ({ key, plaintext }, expected) => decryptRefund(expected, key).toString() === plaintext
 }
 
-t.equal(vectors.length, Object.keys(CHECKS).length, 'every vector has its check')
+t.equal(vectors.length, Object.keys(CHECKS).length, 'every vector is checked')
 for (const { name, inputs, expected } of vectors) t.ok(CHECKS[name]?.(inputs, expected), name)
 
-t.test('a changed byte anywhere in a v3 message is noticed', async t => {
+t.test('changing any byte of a v3 message is detected', async t => {
   const { inputs } = vectors.find(({ name }) => name === 'v3 AEAD_AES_256_GCM') as Vector
   const { apiV3Key, nonce, associated_data, ciphertext } = inputs
   const bytes = Buffer.from(ciphertext, 'base64')
@@ -36,7 +36,7 @@ t.test('a changed byte anywhere in a v3 message is noticed', async t => {
   t.throws(() => decryptResource({ ciphertext: bytes.subarray(0, 11).toString('base64'), nonce, associated_data }, apiV3Key), 'a short tag')
 })
 
-t.test('the refund cipher takes the MD5 of the API key', async t => {
+t.test('the refund cipher uses the MD5 of the API key', async t => {
   const key = refundCipherKey('192006250b4c09247ec02edce69f6a2d')
   t.match(key, /^[0-9a-f]{32}$/)
   const cipher = createCipheriv('aes-256-ecb', key, null)

@@ -1,4 +1,4 @@
-/** What handlers know without a type of their own, where they stand inside `app.register`. */
+/** Type inference for handlers inside `app.register`. */
 import Fastify from 'fastify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'tstyche'
@@ -12,7 +12,7 @@ import wechatPay from '../../plugins/wechat-pay.ts'
 import type { WechatAccount, WechatAccountOptions } from '../../plugins/wechat-pay.ts'
 
 declare module '../../plugins/namespaces.ts' {
-  // As users do with 'fastify-wechat-pay'. Optional, since other tests of this repository have accounts without it.
+  // As users do for 'fastify-wechat-pay'. Optional, because other tests in this repository have accounts without it.
   interface WechatAccountOptions { shopName?: string }
 }
 
@@ -22,7 +22,7 @@ declare const merchant: Merchant
 declare const find: (id: string) => Promise<WechatAccountOptions | undefined>
 
 describe('one account', () => {
-  test('all at once', () => {
+  test('wechatPay', () => {
     app.register(wechatPay, {
       appId: 'wx1',
       appSecret: 's',
@@ -81,7 +81,7 @@ describe('one account', () => {
 })
 
 describe('accounts that come and go', () => {
-  test('handlers and routes know whose they are, and what users added to the accounts', () => {
+  test('handlers and routes know the account and its augmented options', () => {
     app.register(wechatPay, {
       accounts: { find, of: request => { expect(request).type.toBe<FastifyRequest>(); return 'a' } },
       order (request) {
@@ -103,10 +103,10 @@ describe('accounts that come and go', () => {
   })
 
   /*
-   * Not from what `find` returns: Fastify's `register` fixes a plugin's options before it looks at them, and
+   * Not inferred from `find`: Fastify's `register` fixes a plugin's options type before it sees them, and
    * `request.wechatAccount` is one type for the whole server. So users declare once what their accounts hold.
    */
-  test('what find returns does not change the type of account.options', () => {
+  test('the result of find does not change the type of account.options', () => {
     app.register(notify, {
       accounts: { find: async (id: string) => ({ appId: id, colour: 'red' }) },
       onPayment (_payment, { account }) {
@@ -118,7 +118,7 @@ describe('accounts that come and go', () => {
 })
 
 describe('notifications in a route', () => {
-  test('request.wechatNotification is null elsewhere, and its kind tells what is in it', () => {
+  test('request.wechatNotification is null in other routes, and is discriminated by kind', () => {
     const notification = {} as FastifyRequest['wechatNotification']
     expect(notification).type.toBe<Notification | null>()
     if (notification?.kind === 'payment') expect(notification.payment).type.toBe<Payment>()
@@ -126,7 +126,7 @@ describe('notifications in a route', () => {
     expect<Notification>().type.not.toHaveProperty('payment')
   })
 
-  test('read() adds whose it is', () => {
+  test('read() adds the account', () => {
     expect(app.wechatNotify.read({}, new Uint8Array()).then(({ account }) => account)).type.toBe<Promise<string>>()
   })
 })

@@ -3,7 +3,7 @@
 import { join, resolve } from 'node:path'
 import type { Emulator } from '../server/emulator.ts'
 import { VERSION } from '../state/version.ts'
-import { whenToEnd } from './ending.ts'
+import { onShutdown } from './shutdown.ts'
 import { findRunning } from './running.ts'
 import type { Running } from './running.ts'
 import { readSettings, USAGE } from './settings.ts'
@@ -35,7 +35,7 @@ async function createEmulator (options: Options): Promise<Emulator> {
 
 type PortTaken = NodeJS.ErrnoException & { option?: string }
 
-/** In the command's words: which flag, and whether it is an emulator that listens there. */
+/** The error for a port in use: the flag to change, and whether an emulator listens there. */
 async function portTaken ({ message, option }: PortTaken, { host = '127.0.0.1', port = 0 }: Options): Promise<Error> {
   const flag = option === 'securePort' ? '--secure-port' : '--port'
   const { askHealth } = await import('../server/lock.ts')
@@ -48,7 +48,7 @@ async function portTaken ({ message, option }: PortTaken, { host = '127.0.0.1', 
 async function serve (options: Options): Promise<void> {
   const emulator = await createEmulator(options)
   // Does not wait for requests in progress.
-  whenToEnd(() => { emulator.close().finally(() => process.exit()) })
+  onShutdown(() => { emulator.close().finally(() => process.exit()) })
   console.log(greeting(emulator, options))
 }
 

@@ -8,7 +8,7 @@ import type { EmulatorConfig } from '../control/config.ts'
 import { environment } from '../control/environment.ts'
 import { TRUST_STORE_PASSWORD, trustFiles } from '../keys/trust-files.ts'
 import { writeFiles } from '../server/data.ts'
-import { whenToEnd } from './ending.ts'
+import { onShutdown } from './shutdown.ts'
 import { startProxy } from './proxy.ts'
 import type { Running } from './running.ts'
 
@@ -51,19 +51,19 @@ export function environmentOf ({ config, origin, host, securePort }: Place, { fo
     WECHAT_EMULATOR_HOST: host,
     WECHAT_EMULATOR_SECURE_PORT: String(securePort),
     WECHAT_KEYS: folder,
-    // Python's httpx and aiohttp, Go, Ruby, .NET and curl; then requests; then curl.
+    // SSL_CERT_FILE: Python's httpx and aiohttp, Go, Ruby, .NET, curl; then Python's requests; then curl.
     SSL_CERT_FILE: bundle,
     REQUESTS_CA_BUNDLE: bundle,
     CURL_CA_BUNDLE: bundle,
     NODE_EXTRA_CA_CERTS: join(folder, 'extra-ca.pem'),
-    // An empty part means the folder that PHP was built with.
+    // An empty entry stands for PHP's compiled-in folder.
     PHP_INI_SCAN_DIR: `${before.PHP_INI_SCAN_DIR ?? ''}:${join(folder, 'php')}`,
     JAVA_TOOL_OPTIONS: `${before.JAVA_TOOL_OPTIONS ?? ''} ${Object.entries(java).map(([name, value]) => `-D${name}=${value}`).join(' ')}`.trim(),
     HTTPS_PROXY: proxy,
     https_proxy: proxy,
     NO_PROXY: noProxy,
     no_proxy: noProxy,
-    // Node's processes are diverted at the socket level and keep the previous proxy.
+    // Node processes are redirected at the socket level and keep the previous proxy.
     WECHAT_EMULATOR_PROXY_BEFORE: before.HTTPS_PROXY ?? before.https_proxy ?? ''
   }
 }
@@ -72,9 +72,9 @@ async function execute (command: string[], env: Record<string, string>): Promise
   const redirect = fileURLToPath(new URL('./static/redirect.js', import.meta.url))
   const options = `${process.env.NODE_OPTIONS ?? ''} --import ${JSON.stringify(redirect)}`.trim()
   const child = spawn(command[0] as string, command.slice(1), { stdio: 'inherit', env: { ...process.env, ...env, NODE_OPTIONS: options } })
-  // Ctrl+C in a terminal reaches both processes, and a second SIGINT would force the command to quit. In any case the command ends first.
-  whenToEnd(signal => { if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal) })
-  // A signal that follows is the command's to answer, too.
+  // Ctrl+C in a terminal reaches both processes, so do not send SIGINT again: a second one would force the command to quit. Wait for the command to end first.
+  onShutdown(signal => { if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal) })
+  // Later signals are also left to the command.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
   return await new Promise((resolve, reject) => {
     child.once('error', error => reject(new Error(`cannot run ${command[0]}: ${error.message}`)))

@@ -9,7 +9,7 @@ export interface Target { host: string, port: number }
 
 const HOSTS = new Set<string>(WECHAT_HOSTS)
 
-/** `outer`: the previously configured proxy, for all other hosts. Listens on this machine only. */
+/** `outer`: the previously configured proxy, for all other hosts. Listens on localhost only. */
 export async function startProxy (emulator: Target, outer?: string): Promise<{ url: string, close (): void }> {
   const sockets = new Set<Socket>()
   const server = createServer((_request, reply) => { reply.writeHead(400).end('This proxy of wechat-emulator exec accepts only CONNECT.\n') })

@@ -43,12 +43,12 @@ function addressOf (url: string): string {
 async function ask<T> (base: string, method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
   const reply = await request(`${base}/_emulator${path}`, { method, ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) })
   const text = await reply.body.text()
-  let said: unknown
+  let answer: unknown
   try {
-    said = JSON.parse(text)
+    answer = JSON.parse(text)
   } catch {
     throw new Error(`${base} is not an emulator: HTTP ${reply.statusCode}`)
   }
-  if (reply.statusCode !== 200) throw new Error((said as { message?: string }).message ?? `HTTP ${reply.statusCode}`)
-  return said as T
+  if (reply.statusCode !== 200) throw new Error((answer as { message?: string }).message ?? `HTTP ${reply.statusCode}`)
+  return answer as T
 }

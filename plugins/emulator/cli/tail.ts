@@ -2,7 +2,7 @@
 import { request } from 'undici'
 import type { Call } from '../control/journal.ts'
 import type { Delivery } from '../state/state.ts'
-import { outcome } from './lines.ts'
+import { outcome } from './format.ts'
 import type { Running } from './running.ts'
 
 const isUnderWay = ({ reply, error }: Delivery) => reply === null && error === null
@@ -10,14 +10,14 @@ const isUnderWay = ({ reply, error }: Delivery) => reply === null && error === n
 /** Runs until the emulator or this process ends. */
 export async function tail ({ base, ask }: Running, _words: string[], { json }: { json?: string | boolean | undefined }): Promise<void> {
   let call = ''
-  let told = ''
+  let lastId = ''
   /** Marks a notification that was sent before. */
   const shown = new Set<string>()
 
   async function show (quiet = false): Promise<void> {
     const [calls, deliveries] = await Promise.all([
       ask<Call[]>('GET', `/calls?after=${call}`),
-      ask<Delivery[]>('GET', `/notifications?after=${told}`)
+      ask<Delivery[]>('GET', `/notifications?after=${lastId}`)
     ])
     const waiting = deliveries.findIndex(isUnderWay)
     const ended = deliveries.filter(delivery => !isUnderWay(delivery) && !shown.has(delivery.id))
@@ -26,7 +26,7 @@ export async function tail ({ base, ask }: Running, _words: string[], { json }: 
       ...ended.map(delivery => ({ at: delivery.sent_at, whole: delivery, line: `${delivery.accepted ? '←' : '✗'} notification ${delivery.about} ${delivery.out_refund_no || delivery.out_trade_no}, attempt ${delivery.attempt}: ${outcome(delivery)}` }))
     ].sort((one, other) => one.at < other.at ? -1 : 1)
     call = calls.at(-1)?.id ?? call
-    told = (waiting < 0 ? deliveries.at(-1) : deliveries[waiting - 1])?.id ?? told
+    lastId = (waiting < 0 ? deliveries.at(-1) : deliveries[waiting - 1])?.id ?? lastId
     for (const { id } of ended) shown.add(id)
     if (!quiet) for (const { at, whole, line } of lines) console.log(json ? JSON.stringify(whole) : `${at.slice(11, 23)} ${line}`)
   }

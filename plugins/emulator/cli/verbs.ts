@@ -1,7 +1,7 @@
 /** Commands for a running emulator: act as the visitor, set faults, and watch calls and notifications. */
 import type { Explanation } from '../explain/explanation.ts'
 import type { Delivery, Order, Refund } from '../state/state.ts'
-import { explained, outcome, yuan } from './lines.ts'
+import { explained, outcome, yuan } from './format.ts'
 import type { Running } from './running.ts'
 import { tail } from './tail.ts'
 
@@ -70,8 +70,8 @@ export const VERBS: Record<string, Verb> = {
         const isNotificationFault = NOTIFICATION_FAULTS.has(kind)
         await ask('POST', isNotificationFault ? '/notifications/faults' : '/faults', named({ kind, times: count(flags, 'times'), ms: count(flags, 'ms'), ...(!isNotificationFault && { path: flags.path, when: flags.when }) }))
       }
-      const waiting = await ask<{ faults: Meeting[], notificationFaults: Meeting[] }>('GET', '/faults')
-      const lines = [...waiting.faults.map(fault => `calls${fault.path ? ` of ${fault.path}…` : ''}: ${said(fault)}`), ...waiting.notificationFaults.map(fault => `notifications: ${said(fault)}`)]
+      const waiting = await ask<{ faults: ActiveFault[], notificationFaults: ActiveFault[] }>('GET', '/faults')
+      const lines = [...waiting.faults.map(fault => `calls${fault.path ? ` of ${fault.path}…` : ''}: ${describeFault(fault)}`), ...waiting.notificationFaults.map(fault => `notifications: ${describeFault(fault)}`)]
       print(flags, waiting, lines.length === 0 ? 'no faults' : lines.join('\n'))
     }
   },
@@ -109,12 +109,12 @@ export const VERBS: Record<string, Verb> = {
   }
 }
 
-interface Meeting { kind: string, path?: string, when?: string, times: number }
+interface ActiveFault { kind: string, path?: string, when?: string, times: number }
 
 /** Kinds of notification faults. */
 const NOTIFICATION_FAULTS = new Set(['drop', 'delay', 'hold', 'duplicate', 'concurrent', 'forge'])
 
-const said = ({ kind, when, times }: Meeting) => `${kind}${when ? ` ${when}` : ''}, ${times < 1e6 ? `${times} more` : 'always'}`
+const describeFault = ({ kind, when, times }: ActiveFault) => `${kind}${when ? ` ${when}` : ''}, ${times < 1e6 ? `${times} more` : 'always'}`
 
 function print ({ json }: Flags, answer: object, line: string): void {
   console.log(json ? JSON.stringify(answer) : line)

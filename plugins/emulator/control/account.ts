@@ -72,7 +72,7 @@ export function accountRoutes (app: FastifyInstance, state: State, { account, pk
 
   const calendar = () => ({ now: new Date(state.now()).toISOString() })
 
-  app.get('/tokens', { schema: schema({ tag: 'account', summary: 'How many tokens and tickets were issued, and how often they were requested', answer: 'Counts.' }) }, async () => account.counts())
+  app.get('/tokens', { schema: schema({ tag: 'account', summary: 'Numbers of issued tokens and tickets, and of requests for them', answer: 'Counts.' }) }, async () => account.counts())
 
   app.post<{ Body: { tickets?: boolean } | null }>('/tokens/expire', {
     schema: schema({ tag: 'account', summary: 'Expire every access_token, and optionally the tickets', body: optional(object({ tickets: { type: 'boolean', description: 'Also expire the tickets.' } })), answer: 'Counts.' })

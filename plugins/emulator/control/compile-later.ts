@@ -1,7 +1,7 @@
 /**
  * Compiles validators when a route is first called with something to validate, and serializes answers without a schema.
- * Loading ajv and compiling the hundred schemas of the control interface took more than half of the start, and a test
- * calls two or three routes.
+ * Loading ajv and compiling the control interface's hundred schemas took more than half of the startup, and a test
+ * uses two or three routes.
  */
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifySchemaCompiler, FastifyServerOptions } from 'fastify'
@@ -9,12 +9,12 @@ import type { FastifyInstance, FastifySchemaCompiler, FastifyServerOptions } fro
 type Compile = FastifySchemaCompiler<unknown>
 type Validate = ReturnType<Compile> & { errors?: unknown }
 
-/** For a Fastify whose routes with schemas are all in such scopes: it need not load compilers of its own. */
+/** For a Fastify instance whose routes with schemas all use `compileLater`: it loads no compilers itself. */
 export const NO_COMPILERS = {
   compilersFactory: { buildValidator: () => () => () => true, buildSerializer: () => () => JSON.stringify }
 } as unknown as NonNullable<FastifyServerOptions['schemaController']>
 
-/** Of the routes that this scope gets after it. */
+/** Applies to routes added to this scope afterwards. */
 export function compileLater (scope: FastifyInstance): void {
   let compile: Compile | undefined
   scope.addHook('preValidation', async ({ query, routeOptions: { schema } }) => {
@@ -23,7 +23,7 @@ export function compileLater (scope: FastifyInstance): void {
   scope.setValidatorCompiler(given => {
     let validate: Validate | undefined
     const later: Validate = data => {
-      // A query that is empty, and no part of one is required.
+      // Nothing to validate: an empty query without required parameters.
       if (!compile) return true
       validate ??= compile(given) as Validate
       const outcome = validate(data)
@@ -32,13 +32,13 @@ export function compileLater (scope: FastifyInstance): void {
     }
     return later
   })
-  // Answer schemas only document; they filter nothing.
+  // Answer schemas are documentation only; they do not filter.
   scope.setSerializerCompiler(() => data => JSON.stringify(data))
 }
 
 let made: Promise<Compile> | undefined
 
-/** Fastify makes it for the first route that needs it. */
+/** Fastify creates it for the first route that needs it. */
 async function fastifysCompiler (): Promise<Compile> {
   made ??= (async () => {
     const app = Fastify()

@@ -1,4 +1,4 @@
-/** What an app needs to know about an account. */
+/** An account's configuration for an app. */
 
 /** The answer of `GET /_emulator/config`, ready to spread into the plugins' options. */
 export interface EmulatorConfig {
@@ -12,6 +12,6 @@ export interface EmulatorConfig {
   endpoints: { api: string, open: string, mp: string, pay: string, payBackup: string }
   /** The CA that clients must trust, because the emulator's payments are behind mutual TLS like WeChat's. */
   http: { ca: string }
-  /** Of an emulator with a third-party platform (`component`). */
+  /** Only with a third-party platform (option `component`). */
   openPlatform?: { componentAppId: string, componentAppSecret: string, token: string, encodingAesKey: string }
 }

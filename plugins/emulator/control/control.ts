@@ -56,7 +56,7 @@ export interface ControlParts extends AccountParts, MerchantParts, MiniProgramPa
 export function control (app: FastifyInstance, state: State, parts: ControlParts): void {
   app.register(async scope => {
     scope.removeAllContentTypeParsers()
-    // For any content type: `curl -d` claims to send a form.
+    // Parse any content type as JSON: `curl -d` sends a form content type.
     scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
       try {
         done(null, body === '' ? null : JSON.parse(body as string))
@@ -72,7 +72,7 @@ export function control (app: FastifyInstance, state: State, parts: ControlParts
       if (!isHere(request.hostname) && !parts.publicHosts.includes(request.hostname)) return reply.code(403).send({ code: 'FORBIDDEN', message: `the control interface does not accept the host name ${request.hostname}: start the emulator with --public-host ${request.hostname}` })
       if (!isOwnPage(request)) return reply.code(403).send({ code: 'FORBIDDEN', message: 'the control interface refuses pages of other origins: call it from a program, or from the dashboard' })
     })
-    // Fastify would drop unknown members: report a misspelt name instead.
+    // Fastify would drop unknown members; report misspelt names instead.
     scope.addHook('preValidation', async request => {
       const { properties } = (request.routeOptions.schema?.body ?? {}) as { properties?: object }
       const odd = properties && Object.keys(request.body ?? {}).find(name => !(name in properties))

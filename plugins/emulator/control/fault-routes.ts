@@ -68,7 +68,7 @@ export function faultRoutes (app: FastifyInstance, state: State, { notifier, fau
     return { ok: true }
   })
 
-  app.get('/faults', { schema: schema({ tag: 'faults', summary: 'Active faults of calls and notifications', answer: 'faults, notificationFaults, and the odds of chaos.' }) }, async () => ({ faults: faults.waiting(), notificationFaults: notificationFaults.waiting(), chaos: { calls: faults.odds(), notifications: notificationFaults.odds() } }))
+  app.get('/faults', { schema: schema({ tag: 'faults', summary: 'Active faults of calls and notifications', answer: 'faults, notificationFaults, and the probabilities of random faults (chaos).' }) }, async () => ({ faults: faults.waiting(), notificationFaults: notificationFaults.waiting(), chaos: { calls: faults.odds(), notifications: notificationFaults.odds() } }))
 
   app.delete<{ Querystring: { kind?: string } }>('/faults', { schema: schema({ tag: 'faults', summary: 'Remove all faults, including random ones; or those of one kind', query: { kind: text('Only faults of this kind, and no random ones.') } }) }, async ({ query: { kind } }) => {
     faults.clear(kind)

@@ -17,7 +17,7 @@ import { listOf, schema, text } from './schemas.ts'
 
 export interface InspectParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, notificationFaults: NotificationFaults, names: string[], platform: OpenPlatform | undefined }
 
-/** The dashboard: whatever lies there is served. */
+/** The dashboard's files; all of them are served. */
 const STATIC = new URL('./static/', import.meta.url)
 const TYPES: Record<string, string> = { js: 'text/javascript', css: 'text/css', html: 'text/html', json: 'application/json' }
 const CALL = { tag: 'calls', params: { id: text('The call\'s id; or latest: the last call whose signature was refused.') }, refusals: [404] } as const
@@ -75,15 +75,15 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
   const listeners = new Set<() => void>()
   let gathering: NodeJS.Timeout | undefined
   const onChange = () => {
-    if (listeners.size > 0) gathering ??= setTimeout(tell, GATHERED)
+    if (listeners.size > 0) gathering ??= setTimeout(sendChange, GATHERED)
   }
-  function tell (): void {
+  function sendChange (): void {
     gathering = undefined
     for (const listener of listeners) listener()
   }
   state.events.on('change', onChange)
 
-  // Only signals a change; the page then fetches the state.
+  // Only signals that something changed; the page then fetches the state.
   app.get('/events', async (request, reply) => {
     reply.hijack()
     reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
@@ -102,7 +102,7 @@ export function inspectRoutes (app: FastifyInstance, state: State, { account, pa
     clearTimeout(gathering)
   })
 
-  // No external and no inline scripts: the page shows data that an app sent, which must stay text.
+  // No external or inline scripts: the page shows data from an app, which must not run.
   const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
   for (const name of readdirSync(STATIC)) {
     const type = TYPES[name.split('.').at(-1) as string]

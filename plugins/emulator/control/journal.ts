@@ -63,7 +63,7 @@ export function journal (app: FastifyInstance, state: State) {
   function record (request: FastifyRequest, status: number): void {
     const reply = replies.get(request) ?? ''
     const body = Buffer.isBuffer(request.body) ? request.body.toString() : ''
-    const reason = refusalIn(reply, status)
+    const reason = errorIn(reply, status)
     const isBroken = request.wechatFault !== undefined
     calls.push({
       id: `c${++count}`,
@@ -100,22 +100,22 @@ function numberIn (request: FastifyRequest, body: string): string {
 }
 
 /** WeChat's code and message, in any of its four error formats; '' if it is no refusal. */
-function refusalIn (reply: string, status: number): string {
+function errorIn (reply: string, status: number): string {
   const element = (name: string) => new RegExp(`<${name}>(?:<!\\[CDATA\\[)?([^<\\]]*)`).exec(reply)?.[1] ?? ''
   if (reply.startsWith('<xml>')) {
     if (element('return_code') !== 'SUCCESS') return element('return_msg') || element('retmsg')
     return element('result_code') === 'FAIL' ? `${element('err_code')} ${element('err_code_des')}` : ''
   }
-  const said = jsonObject(reply)
-  if (said?.errcode) return `${said.errcode} ${said.errmsg}`
-  if (/:(?!ok)/.test(String(said?.err_msg ?? ''))) return `${said?.err_msg} ${said?.err_desc ?? ''}`.trim()
-  if (status >= 400) return said?.code ? `${said.code} ${said.message}` : `HTTP ${status}`
-  // The consent page refuses with a page, too.
+  const parsed = jsonObject(reply)
+  if (parsed?.errcode) return `${parsed.errcode} ${parsed.errmsg}`
+  if (/:(?!ok)/.test(String(parsed?.err_msg ?? ''))) return `${parsed?.err_msg} ${parsed?.err_desc ?? ''}`.trim()
+  if (status >= 400) return parsed?.code ? `${parsed.code} ${parsed.message}` : `HTTP ${status}`
+  // The login page answers errors as a page.
   const [, code] = /data-wechat-code="(-?\d+)"/.exec(reply) ?? []
   return code === undefined ? '' : `${code} ${/translate="no">([^<]*)</.exec(reply)?.[1]}`
 }
 
-/** Of `c17`, and of `n17`: 17. */
+/** 17 for `c17` or `n17`. */
 export const orderOf = (id: string): number => Number(id.slice(1)) || 0
 
 /** Computed once on first use: the dashboard requests it at each change. */

@@ -1,4 +1,4 @@
-/** What the app has sent to users, and who refuses it. */
+/** Control routes for messages sent to users, and users who refuse them. */
 import type { FastifyInstance } from 'fastify'
 import type { State } from '../state/state.ts'
 import type { Message } from '../wechat/official-account-calls.ts'

@@ -17,7 +17,7 @@ const SUB = { sub_mch_id: text('A service provider\'s sub-merchant.') }
 const PAYER = optional(object({ openid: text('The payer, a known visitor. Default: the order\'s own, or the first.') }))
 const ORDER = { tag: 'orders', params: { number: text('out_trade_no') }, query: SUB, answer: 'The order.' } as const
 
-/** Final states of a refund, in v2's and v3's names. */
+/** Final states of a refund, by v2's and v3's names. */
 const ENDS = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'REFUNDCLOSE', CHANGE: 'CHANGE', CLOSED: 'REFUNDCLOSE', ABNORMAL: 'CHANGE' } as const satisfies Record<string, Refund['refund_status']>
 export type RefundEnd = keyof typeof ENDS
 

@@ -1,4 +1,4 @@
-/** Records by area, newest first: searched and paged on the server, so that it works with a hundred thousand of them. */
+/** Records by area, newest first: searched and paged on the server, so that it works with a hundred thousand records. */
 import type { FastifyInstance } from 'fastify'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { Notifier, Upcoming } from '../notifications/notifier.ts'
@@ -11,7 +11,7 @@ export interface RecordParts { pay: PayV2, journal: Journal, notifier: Notifier 
 /** The searchable fields of a table's rows; `time`: milliseconds, `yyyyMMddHHmmss` in China, or ISO 8601. */
 interface Columns { number: string, name?: string, amount?: string, state?: string, time?: string }
 
-/** A line for each table of the state's memory that an area shows. */
+/** The tables of the state's memory that an area shows. */
 const TABLES: Record<string, Record<string, Columns>> = {
   transfers: {
     transfers: { number: 'out_bill_no', name: 'remark', amount: 'amount', state: 'state', time: 'at' },
@@ -90,7 +90,7 @@ export function recordRoutes (app: FastifyInstance, state: State, { pay, journal
     return shown.sort((row, other) => row.at < other.at ? -1 : row.at > other.at ? 1 : 0) as unknown as Row[]
   }
 
-  /** What the rows of an area are filtered by. An order that was refunded in part is in a state of its own. */
+  /** The state by which an area's rows are filtered. A partly refunded order has its own state. */
   function stateReader (area: string): (row: Row) => string {
     if (area === 'calls') return row => String(row.verdict)
     if (area === 'notifications') return row => deliveryState(row as unknown as Delivery)

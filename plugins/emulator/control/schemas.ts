@@ -15,7 +15,7 @@ export const object = (properties: Readonly<Record<string, Schema>>, required: s
 export const optional = (schema: Schema): Schema => ({ ...schema, type: ['object', 'null'] })
 
 /** Describes an answer; answers are not filtered. */
-const said = (description: string): Schema => ({ description, type: 'object', additionalProperties: true })
+const describe = (description: string): Schema => ({ description, type: 'object', additionalProperties: true })
 export const listOf = (description: string): Schema => ({ description, type: 'array', items: { type: 'object', additionalProperties: true } })
 
 const PROBLEM = { ...object({ code: text('For programs.'), message: text('For people.') }, ['code', 'message']), description: 'Refused.' }
@@ -40,6 +40,6 @@ export function schema ({ summary, tag, params, query, body, answer = 'Done.', r
     ...(params && { params: object(params, Object.keys(params)) }),
     ...(query && { querystring: object(query) }),
     ...(body && { body }),
-    response: { 200: typeof answer === 'string' ? said(answer) : answer, ...Object.fromEntries(statuses.map(status => [status, PROBLEM])) }
+    response: { 200: typeof answer === 'string' ? describe(answer) : answer, ...Object.fromEntries(statuses.map(status => [status, PROBLEM])) }
   }
 }

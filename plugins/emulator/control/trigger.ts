@@ -12,8 +12,8 @@ interface Wanted { event: string, url: string, out_trade_no?: string, amount?: n
 const REFUNDS: Record<string, Exclude<Refund['refund_status'], 'PROCESSING'>> = { refund: 'SUCCESS', 'REFUND.SUCCESS': 'SUCCESS', 'REFUND.CLOSED': 'REFUNDCLOSE', 'REFUND.ABNORMAL': 'CHANGE' }
 const PAYMENTS = ['payment', 'TRANSACTION.SUCCESS']
 
-/** Milliseconds until a notification stopped by a fault is given up. */
-const PATIENCE = 7000
+/** How long to wait for a notification that a fault may have stopped, in milliseconds. */
+const TIMEOUT = 7000
 
 export function triggerRoute (app: FastifyInstance, state: State, { pay: { orders, refunds }, notifier }: OrderParts): void {
   app.post<{ Body: Wanted }>('/trigger', {
@@ -37,7 +37,7 @@ export function triggerRoute (app: FastifyInstance, state: State, { pay: { order
     const isPayment = PAYMENTS.includes(body.event)
     if (!isPayment && !refundEnd && !body.content) return reply.code(400).send({ code: 'PARAM_ERROR', message: `${body.event} needs content; without content you can send ${[...PAYMENTS, ...Object.keys(REFUNDS)].join(', ')}` })
     const before = new Set(state.deliveries)
-    const sent = (about: Delivery['about']) => awaitDelivery(state, delivery => !before.has(delivery) && delivery.about === about && delivery.url === body.url, PATIENCE)
+    const sent = (about: Delivery['about']) => awaitDelivery(state, delivery => !before.has(delivery) && delivery.about === about && delivery.url === body.url, TIMEOUT)
       .catch(() => reply.code(409).send({ code: 'NOT_SENT', message: 'a notification fault stopped it: see wechat-emulator faults' }))
 
     if (!isPayment && !refundEnd) {

@@ -1,4 +1,4 @@
-/** A url as its percent-encoding reads; undefined where that is malformed. */
+/** The percent-decoded URL; undefined if it is malformed. */
 export function decoded (url: string): string | undefined {
   try {
     return decodeURIComponent(url)

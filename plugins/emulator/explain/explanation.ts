@@ -24,7 +24,7 @@ export interface Difference {
   implied: string
 }
 
-/** One way to create a signature. `T` contains what a mistake can change. */
+/** A way to create a signature. `T`: the parts that a mistake can change. */
 export interface Mutation<T> {
   id: MistakeId
   /** Undefined if it changes nothing. */
@@ -41,7 +41,7 @@ export interface Search<T> {
   /** The text that a recipe signs, with its secrets named instead of shown. */
   show (recipe: T): string
   makes (recipe: T): boolean
-  /** What is known if no mistake matches. Default: nothing. */
+  /** The explanation if no mistake matches. Default: none. */
   otherwise?: MistakeId
 }
 

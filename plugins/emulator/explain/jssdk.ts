@@ -1,4 +1,4 @@
-/** A refused signature of wx.config. */
+/** Explains a refused signature of wx.config. */
 import { createHash } from 'node:crypto'
 import { decoded } from './decoded.ts'
 import { explain } from './explanation.ts'
@@ -20,14 +20,14 @@ export interface RefusedJssdk {
   timestamp: string
   /** The page's URL, without its fragment. */
   url: string
-  /** The same, as the browser has it. */
+  /** The same with its fragment. */
   address: string
   signature: string
   /** A valid jsapi_ticket; '' if none was ever issued. */
   ticket: string
   /** Other values that may have been used instead. */
   others: Array<{ id: 'ticket-dead' | 'ticket-card' | 'ticket-token', value: string }>
-  /** Pages that called before this one. */
+  /** Pages that called wx.config before this one. */
   earlierPages: string[]
 }
 
@@ -58,7 +58,7 @@ const NAMES = { 'ticket-dead': 'expired jsapi_ticket', 'ticket-card': 'wx_card t
 
 function text ({ names, nonce, timestamp, url, sorted }: Recipe, ticket: string): string {
   const pairs = [`${names[0]}=${ticket}`, `${names[1]}=${nonce}`, `${names[2]}=${timestamp}`, `${names[3]}=${url}`]
-  // The order in which most code has the values.
+  // The order that most code uses.
   return (sorted ? pairs : [pairs[1], pairs[0], pairs[2], pairs[3]]).join('&')
 }
 

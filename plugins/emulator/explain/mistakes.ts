@@ -1,4 +1,4 @@
-/** The usual mistakes in signing, in both languages. */
+/** Common signing mistakes, in both languages. */
 
 export interface Mistake {
   /** For programs. */
@@ -21,7 +21,7 @@ const TEXTS = {
   'empty-included': ['Parameters with an empty value were included: leave them out of the signature.', '空值参数也参与了签名：值为空的参数不参与签名。'],
   'url-encoded': ['The values were URL-encoded before signing: sign them unencoded.', '签名前对参数值做了 URL 编码：应使用原始值。'],
   'xml-escaped': ['The values were XML-escaped (&amp; for &) before signing.', '签名前对参数值做了 XML 转义（如 & 变成 &amp;）。'],
-  trimmed: ['Blanks around a value were removed before signing, but sent.', '签名时去掉了参数值首尾的空格，发送时却没有去掉。'],
+  trimmed: ['Whitespace around a value was removed before signing, but sent.', '签名时去掉了参数值首尾的空格，发送时却没有去掉。'],
   'sign-type-changed': ['sign_type was signed with a different value, or not at all.', 'sign_type 参与签名的值与发送的值不一致，或未参与签名。'],
   'timestamp-case': ['“timestamp” was signed instead of “timeStamp” (capital S).', '签名时用了 timestamp，应为 timeStamp（S 大写）。'],
   'names-lower-case': ['Names in lower case were signed (appid, noncestr, timestamp): WeixinJSBridge requires appId, nonceStr, timeStamp.', '签名用了全小写的参数名（appid、noncestr、timestamp），应为 appId、nonceStr、timeStamp。'],
@@ -30,7 +30,7 @@ const TEXTS = {
   'prefixed-prepay-id': ['“prepay_id=…” was signed: an app signs the bare prepay_id.', '签名用了“prepay_id=…”：APP 支付须签裸的 prepay_id。'],
   'another-app-id': ['appId is not the order\'s.', 'appId 与下单时的 appid 不一致。'],
   'sign-type-other': ['signType is not the order\'s: always send it, with the value used to place the order (RSA for APIv3).', 'signType 与下单时不一致：必须始终传，且与下单一致（v3 为 RSA）。'],
-  'timestamp-number': ['timeStamp must be a string, in the page and in the signature.', 'timeStamp 必须是字符串。'],
+  'timestamp-number': ['timeStamp must be a string, both in the page and in the signature.', 'timeStamp 必须是字符串。'],
   'signed-as-v2': ['Signed like v2 (hash and API key): an APIv3 order is signed with the merchant\'s RSA key.', '按 v2 方式（API 密钥）签名了：v3 下单须用商户私钥做 RSA 签名。'],
   'body-reserialized': ['The body was serialized again after signing: sign and send the same bytes.', '签名后又重新序列化了请求体：签名与发送的必须是同一串字节。'],
   'body-left-out': ['The body was not signed.', '请求体没有参与签名。'],

@@ -1,4 +1,4 @@
-/** A refused paySign: the parameters that a page (WeixinJSBridge) or an app (PayReq) passes to the cashier. */
+/** Explains a refused paySign of a page (WeixinJSBridge) or an app (PayReq). */
 import type { KeyObject } from 'node:crypto'
 import type { Account, Order } from '../state/state.ts'
 import { explain } from './explanation.ts'
@@ -11,17 +11,17 @@ import { explainV2 } from './v2.ts'
 
 export interface RefusedPaySign {
   /** As the page sent them. */
-  said: Record<string, unknown>
+  params: Record<string, unknown>
   order: Order
   account: Account
   merchantKey: KeyObject
-  /** An app's, which signs the bare prepay_id. */
+  /** From an app, which signs the bare prepay_id. */
   isApp?: boolean
 }
 
-export function explainPaySign ({ said, order, account, merchantKey, isApp = false }: RefusedPaySign): Explanation {
-  const text = (name: string) => said[name] === undefined ? '' : String(said[name])
-  const claims = claimProblems(said, order, isApp)
+export function explainPaySign ({ params, order, account, merchantKey, isApp = false }: RefusedPaySign): Explanation {
+  const text = (name: string) => params[name] === undefined ? '' : String(params[name])
+  const claims = claimProblems(params, order, isApp)
   const explanation = order.sign_type === 'RSA'
     ? explainRsa(isApp ? [text('appid'), text('timestamp'), text('noncestr'), text('prepayid')] : [text('appId'), text('timeStamp'), text('nonceStr'), text('package')], text(isApp ? 'sign' : 'paySign'), merchantKey)
     : explainV2({
@@ -33,16 +33,16 @@ export function explainPaySign ({ said, order, account, merchantKey, isApp = fal
       account,
       apiKey: account.apiKey
     })
-  // A wrong parameter is explanation enough: the signature itself may be right.
+  // A wrong parameter is sufficient as an explanation: the signature itself may be right.
   return claims.length === 0 ? explanation : { ...explanation, mistakes: [...claims.map(mistake), ...explanation.mistakes.filter(({ id }) => id !== 'unknown' && id !== 'other-text')] }
 }
 
-function claimProblems (said: Record<string, unknown>, order: Order, isApp: boolean): MistakeId[] {
+function claimProblems (params: Record<string, unknown>, order: Order, isApp: boolean): MistakeId[] {
   const appId = order.sub_appid || order.appid
   return [
-    ...(said[isApp ? 'appid' : 'appId'] === appId ? [] : ['another-app-id' as const]),
-    ...(isApp || said.signType === order.sign_type ? [] : ['sign-type-other' as const]),
-    ...(isApp || typeof said.timeStamp === 'string' ? [] : ['timestamp-number' as const])
+    ...(params[isApp ? 'appid' : 'appId'] === appId ? [] : ['another-app-id' as const]),
+    ...(isApp || params.signType === order.sign_type ? [] : ['sign-type-other' as const]),
+    ...(isApp || typeof params.timeStamp === 'string' ? [] : ['timestamp-number' as const])
   ]
 }
 

@@ -4,13 +4,13 @@ import type { KeyObject } from 'node:crypto'
 import type { Mutation } from './explanation.ts'
 import type { MistakeId } from './mistakes.ts'
 
-/** DER in front of a SHA-256 digest in PKCS#1 v1.5. */
+/** The DER prefix of a SHA-256 digest in PKCS#1 v1.5. */
 const SHA256_INFO = '3031300d060960864801650304020105000420'
 
 export interface OpenedSignature {
   /** Hex; undefined unless it is a SHA-256 digest that this key signed. */
   digest: string | undefined
-  /** What is known where the digest is of no known text. */
+  /** The explanation if the digest matches no known text. */
   otherwise: MistakeId
 }
 
@@ -25,7 +25,7 @@ export function openSignature (signature: Buffer, key: KeyObject): OpenedSignatu
   return { digest: info.slice(SHA256_INFO.length), otherwise: 'other-text' }
 }
 
-/** A text of lines, each with its end. */
+/** A text of lines, each with its line ending. */
 export interface Lines { lines: string[], end: string, eol: string }
 
 export const rightLines = (lines: string[]): Lines => ({ lines, end: '\n', eol: '\n' })
@@ -36,7 +36,7 @@ export const lineEnds = <T extends Lines>(): Array<Mutation<T>> => [
   { id: 'crlf-lines', change: recipe => ({ ...recipe, eol: '\r\n', end: recipe.end && '\r\n' }) }
 ]
 
-/** Another text in one of the lines. */
+/** Replaces one of the lines. */
 export function line<T extends Lines> (at: number, id: MistakeId, change: (before: string) => string | undefined): Mutation<T> {
   return {
     id,

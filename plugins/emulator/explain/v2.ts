@@ -1,4 +1,4 @@
-/** A refused v2 signature: of a call, or of a page's parameters. */
+/** Explains a refused v2 signature of a call or of a page's parameters. */
 import { createHash, createHmac } from 'node:crypto'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
 import type { Account } from '../state/state.ts'
@@ -9,7 +9,7 @@ interface Recipe {
   pairs: Array<[name: string, value: string]>
   /** Only its name is shown, not its value. */
   key: { name: string, value: string } | undefined
-  /** The HMAC's own key, where it is not `key`. */
+  /** The HMAC's key if it is not `key`. */
   hmacKey?: string
   signType: SignType
   upper: boolean
@@ -17,11 +17,11 @@ interface Recipe {
 
 export interface RefusedV2 {
   about: 'v2' | 'paySign'
-  /** As they came, `sign` among them, in the order in which they came. */
+  /** As received, including `sign`, in the original order. */
   fields: Record<string, string>
   signType: SignType
   account: Account
-  /** What signed, where it is not the account's own. */
+  /** The signing key, if it is not the account's. */
   apiKey: string
 }
 
@@ -67,7 +67,7 @@ const ALGORITHMS: Array<Mutation<Recipe>> = [
   { id: 'other-algorithm', change: recipe => ({ ...recipe, signType: recipe.signType === 'MD5' ? 'HMAC-SHA256' : 'MD5' }) }
 ]
 
-/** Those that are common where a page's parameters are signed. */
+/** Common mistakes in signing a page's parameters. */
 const NAMES: Array<Mutation<Recipe>> = [
   { id: 'timestamp-case', change: recipe => renamed(recipe, { timeStamp: 'timestamp' }) },
   { id: 'names-lower-case', change: recipe => renamed(recipe, { appId: 'appid', nonceStr: 'noncestr', timeStamp: 'timestamp', signType: 'signtype' }) },
@@ -101,7 +101,7 @@ const leftOut = (name: string): Mutation<Recipe> => ({
   change: recipe => recipe.pairs.some(pair => pair[0] === name) ? { ...recipe, pairs: recipe.pairs.filter(pair => pair[0] !== name) } : undefined
 })
 
-/** Names are sorted once more when they change. */
+/** Renames parameters and sorts them again. */
 function renamed (recipe: Recipe, names: Record<string, string>): Recipe | undefined {
   return recipe.pairs.some(([name]) => names[name]) ? { ...recipe, pairs: sorted(recipe.pairs.map(([name, value]) => [names[name] ?? name, value])) } : undefined
 }

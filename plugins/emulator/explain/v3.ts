@@ -1,4 +1,4 @@
-/** A refused Authorization of APIv3. */
+/** Explains a refused Authorization header of APIv3. */
 import type { KeyObject } from 'node:crypto'
 import { decoded } from './decoded.ts'
 import { explain } from './explanation.ts'
@@ -16,7 +16,7 @@ export interface RefusedV3 {
   timestamp: string
   nonce: string
   body: string
-  /** As it came. */
+  /** As received. */
   signature: string
   merchantKey: KeyObject
 }
@@ -56,7 +56,7 @@ function bodies (body: string): Array<Mutation<Recipe>> {
   return [line<Recipe>(4, 'body-left-out', () => ''), ...otherJson(body).map(text => line<Recipe>(4, 'body-reserialized', () => text))]
 }
 
-/** The same JSON as other languages' libraries write it. */
+/** The same JSON as libraries in other languages would write it. */
 function otherJson (body: string): string[] {
   let value: unknown
   try {

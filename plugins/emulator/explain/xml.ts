@@ -1,9 +1,9 @@
-/** A v2 request that could not be read, or counts as empty: its signature was not checked. */
+/** Explains a v2 request that could not be read or counts as empty, so its signature was not checked. */
 import type { Explanation } from './explanation.ts'
 import { mistake } from './mistakes.ts'
 import type { MistakeId } from './mistakes.ts'
 
-/** `root`: the document's, where there is one. */
+/** `root`: the name of the document's root, if there is one. */
 export function explainXml (id: Extract<MistakeId, `xml-${string}`>, root?: string): Explanation {
   const expected = '<xml>…</xml>'
   const implied = root === undefined ? undefined : `<${root}>…</${root}>`

@@ -82,7 +82,7 @@ export function faults (app: FastifyInstance) {
     add: (fault: Fault) => { waiting.push({ times: 1, ...fault }) },
     waiting: () => waiting.map(fault => ({ ...fault })),
     setRandom (odds: FaultOdds, draws: RandomFaults): void { random = { odds, draws } },
-    /** The odds of random faults; none: there are none. */
+    /** The probabilities of random faults; undefined if they are off. */
     odds: (): FaultOdds => random?.odds ?? {},
     /** `kind`: only those of that kind, and no random ones. */
     clear (kind?: string): void {

@@ -4,9 +4,9 @@ import type { RandomFaults } from './random-faults.ts'
 
 export interface NotificationFault {
   /**
-   * `drop`: it never arrives, and counts as failed; `delay`: by `ms`; `hold`: until another has overtaken it (or a
-   * second has passed); `duplicate`: `copies` one after another, even if accepted; `concurrent`: `copies` at once;
-   * `forge`: its signature is wrong.
+   * `drop`: never sent, and counts as failed; `delay`: by `ms`; `hold`: until another notification was sent (or a
+   * second has passed); `duplicate`: `copies` in sequence, even if accepted; `concurrent`: `copies` in parallel;
+   * `forge`: with a wrong signature.
    */
   kind: 'drop' | 'delay' | 'hold' | 'duplicate' | 'concurrent' | 'forge'
   /** Default 1000. */
@@ -34,7 +34,7 @@ export function createNotificationFaults () {
     add: (fault: NotificationFault) => { waiting.push({ times: 1, ...fault }) },
     waiting: () => waiting.map(fault => ({ ...fault })),
     setRandom (odds: NotificationFaultOdds, draws: RandomFaults): void { random = { odds, draws } },
-    /** The odds of random faults; none: there are none. */
+    /** The probabilities of random faults; undefined if they are off. */
     odds: (): NotificationFaultOdds => random?.odds ?? {},
     next (): NotificationFault | undefined {
       const [first] = waiting
@@ -42,7 +42,7 @@ export function createNotificationFaults () {
       if (--first.times <= 0) waiting.shift()
       return first
     },
-    /** Resolves when another notification has overtaken this one. */
+    /** Resolves when another notification was sent. */
     overtaken: () => new Promise<void>(resolve => {
       const go = () => {
         held.delete(go)

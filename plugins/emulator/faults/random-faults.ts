@@ -17,7 +17,7 @@ export function createRandomFaults (seed: number): RandomFaults {
   }
 }
 
-/** A small generator, good enough for faults. */
+/** A small pseudorandom generator, sufficient for faults. */
 function mulberry32 (seed: number): () => number {
   let state = seed >>> 0
   return () => {

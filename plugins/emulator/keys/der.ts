@@ -1,4 +1,4 @@
-/** ASN.1 in DER, as much of it as certificates and PKCS#12 need (X.690). */
+/** A DER (X.690) encoder for the types that certificates and PKCS#12 need. */
 
 export function der (tag: number, parts: readonly Buffer[]): Buffer {
   const body = Buffer.concat(parts)
@@ -10,7 +10,7 @@ export function der (tag: number, parts: readonly Buffer[]): Buffer {
 export const sequence = (parts: readonly Buffer[]) => der(0x30, parts)
 export const integer = (bytes: Buffer) => der(0x02, [bytes])
 export const octets = (bytes: Buffer) => der(0x04, [bytes])
-// The first byte counts unused bits: none.
+// The first byte is the number of unused bits.
 export const bitString = (bytes: Buffer) => der(0x03, [Buffer.from([0]), bytes])
 export const NULL = der(0x05, [])
 export const TRUE = der(0x01, [Buffer.from([0xff])])

@@ -1,6 +1,6 @@
 /**
- * PKCS#12 (RFC 7292) as WeChat hands out `apiclient_cert.p12`, for the SDKs that want it: with the algorithms of then
- * (SHA-1, triple DES), since Go's x/crypto/pkcs12 and old Java read no others; and trust stores for Java.
+ * PKCS#12 (RFC 7292) like WeChat's `apiclient_cert.p12`, for SDKs that need it, with its old algorithms
+ * (SHA-1, triple DES), because Go's x/crypto/pkcs12 and old Java versions read no others; and trust stores for Java.
  */
 import { createCipheriv, createHash, createHmac, createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
 import { der, integer, NULL, octets, oid, sequence, set } from './der.ts'
@@ -15,14 +15,14 @@ const OID = {
   x509Certificate: '1.2.840.113549.1.9.22.1',
   friendlyName: '1.2.840.113549.1.9.20',
   localKeyId: '1.2.840.113549.1.9.21',
-  /** Java's: without it a certificate is there, but trusted for nothing. */
+  /** Java's: it does not trust certificates without this attribute. */
   trustedKeyUsage: '2.16.840.1.113894.746875.1.1',
   anyExtendedKeyUsage: '2.5.29.37.0'
 } as const
 
 const ROUNDS = 2048
 
-/** A merchant's certificate and key (PEM), opened with the password, which at WeChat is the mchId. */
+/** A merchant's certificate and key (PEM). WeChat uses the mchId as the password. */
 export function keyStore ({ cert, key }: { cert: string, key: string }, password: string): Buffer {
   const certificate = new X509Certificate(cert).raw
   const both = [attribute(OID.localKeyId, octets(createHash('sha1').update(certificate).digest()))]
@@ -30,12 +30,12 @@ export function keyStore ({ cert, key }: { cert: string, key: string }, password
   const secret = encrypt(createPrivateKey(key).export({ type: 'pkcs8', format: 'der' }), password)
   const keys = sequence([bag(OID.shroudedKeyBag, sequence([secret.algorithm, octets(secret.bytes)]), both)])
   const wrapped = encrypt(certificates, password)
-  // Go's reader insists on two parts, one of them encrypted, with one certificate and one key.
+  // Go's reader requires exactly two parts, one of them encrypted, with one certificate and one key.
   const encrypted = sequence([number(0), sequence([oid(OID.data), wrapped.algorithm, der(0x80, [wrapped.bytes])])])
   return store([sequence([oid(OID.encryptedData), explicit(encrypted)]), plain(keys)], password)
 }
 
-/** Certificates that Java trusts. They are no secret, and nothing is encrypted; the password is what Java wants to check. */
+/** A Java trust store. Certificates are public, so it is not encrypted; Java only checks the password's MAC. */
 export function trustStore (certificates: readonly string[], password: string): Buffer {
   const bags = certificates.map((cert, at) => certBag(new X509Certificate(cert).raw, [
     attribute(OID.friendlyName, der(0x1e, [bmp(`ca${at}`)])),
@@ -64,7 +64,7 @@ function encrypt (bytes: Buffer, password: string): { algorithm: Buffer, bytes: 
   }
 }
 
-/** RFC 7292, appendix B.2, with SHA-1. `purpose`: 1 a key, 2 an IV, 3 a MAC's key. */
+/** RFC 7292, appendix B.2, with SHA-1. `purpose`: 1 key, 2 IV, 3 MAC key. */
 function derive (password: string, salt: Buffer, purpose: 1 | 2 | 3, length: number): Buffer {
   const BLOCK = 64
   const filled = (bytes: Buffer) => Buffer.alloc(Math.ceil(bytes.length / BLOCK) * BLOCK, bytes)
@@ -74,7 +74,7 @@ function derive (password: string, salt: Buffer, purpose: 1 | 2 | 3, length: num
     let hash = Buffer.concat([Buffer.alloc(BLOCK, purpose), blocks])
     for (let round = 0; round < ROUNDS; round++) hash = createHash('sha1').update(hash).digest()
     made.push(hash)
-    // Each block of what is hashed grows by the hash plus one, as big integers do.
+    // Add hash + 1 to each input block, as big-endian integers.
     const added = BigInt(`0x${Buffer.alloc(BLOCK, hash).toString('hex')}`) + 1n
     for (let at = 0; at < blocks.length; at += BLOCK) {
       const sum = (BigInt(`0x${blocks.subarray(at, at + BLOCK).toString('hex')}`) + added).toString(16).padStart(BLOCK * 2, '0').slice(-BLOCK * 2)

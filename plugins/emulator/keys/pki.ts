@@ -1,4 +1,4 @@
-/** The emulator's certificate authority, and what it issues: its own TLS certificate and each merchant's API certificate. */
+/** The emulator's certificate authority. It issues the TLS certificate and each merchant's API certificate. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { Random } from '../state/random.ts'
@@ -16,28 +16,28 @@ export interface KeyAndCertificate {
 
 export interface Authority {
   issuer: Issuer
-  /** PEM: what clients have to trust. */
+  /** PEM: the CA certificate that clients must trust. */
   ca: string
   server: KeyAndCertificate
-  /** What makes the same authority again. */
+  /** Recreates the same authority. */
   saved: SavedAuthority
 }
 
 export interface SavedAuthority { root: KeyAndCertificate, server: KeyAndCertificate }
 
 export interface Pki extends Pick<Authority, 'ca' | 'server'> {
-  /** apiclient_cert and apiclient_key of the merchant: they sign APIv3 and open v2's mutual TLS, as at WeChat. */
+  /** The merchant's apiclient_cert and apiclient_key, for APIv3 signatures and v2's mutual TLS. */
   readonly merchant: KeyAndCertificate
-  /** The RSA keys of APIv3. */
+  /** APIv3's RSA keys. */
   v3: V3Keys
 }
 
-/** WeChat's hosts, all of which this emulator can stand for. */
+/** WeChat's hosts that this emulator serves. */
 export const WECHAT_HOSTS = ['api.weixin.qq.com', 'open.weixin.qq.com', 'mp.weixin.qq.com', 'api.mch.weixin.qq.com', 'api2.mch.weixin.qq.com', 'fraud.mch.weixin.qq.com'] as const
 const HOSTS = ['localhost', '127.0.0.1', '::1', ...WECHAT_HOSTS]
 const DAY = 86_400_000
 
-/** `publicHosts`: further names and addresses that its TLS certificate is good for. */
+/** `publicHosts`: additional names and addresses in the TLS certificate. */
 export function createAuthority (saved?: SavedAuthority, publicHosts: readonly string[] = []): Authority {
   const name = { commonName: 'WeChat emulator CA', organization: 'fastify-wechat-pay' }
   const issuer: Issuer = { name, key: saved ? createPrivateKey(saved.root.key) : newKey() }
@@ -58,7 +58,7 @@ function newServer (issuer: Issuer, hosts: readonly string[]): KeyAndCertificate
   return { key: pem(key), cert }
 }
 
-/** Whether a kept certificate is still the right one: for all these hosts, and for a month. */
+/** Whether a stored certificate covers all these hosts and is valid for another month. */
 function covers (cert: string, hosts: readonly string[]): boolean {
   const certificate = new X509Certificate(cert)
   return Date.parse(certificate.validTo) > Date.now() + 30 * DAY &&

@@ -1,6 +1,6 @@
 /**
- * RSA keys from two primes. OpenSSL's own generator makes its primes by FIPS 186-4, which takes more than twice as long:
- * that was most of the first start. These keys sign only for an emulator.
+ * RSA keys from two primes. OpenSSL's generator follows FIPS 186-4, which takes more than twice as long and was most of
+ * the first start. Acceptable because these keys are only used by the emulator.
  */
 import { createPrivateKey, createPublicKey, generatePrime, generatePrimeSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -8,11 +8,11 @@ import { promisify } from 'node:util'
 
 export interface KeyPair { publicKey: KeyObject, privateKey: KeyObject }
 
-/** Bits: two such primes make a key of 2048. */
+/** Bits per prime, for 2048-bit keys. */
 const HALF = 1024
 const E = 65537n
 
-/** In the thread pool, both primes side by side. */
+/** Generates both primes in parallel in the thread pool. */
 export async function makeRsa (): Promise<KeyPair> {
   const prime = promisify(generatePrime) as unknown as (bits: number, options: { bigint: true }) => Promise<bigint>
   for (;;) {
@@ -28,7 +28,7 @@ export function makeRsaSync (): KeyPair {
   }
 }
 
-/** Undefined for the few primes that make no key of this size and exponent. */
+/** Undefined for the few prime pairs that give no key of this size and exponent. */
 function fromPrimes (p: bigint, q: bigint): KeyPair | undefined {
   const n = p * q
   const all = (p - 1n) * (q - 1n)
@@ -40,7 +40,7 @@ function fromPrimes (p: bigint, q: bigint): KeyPair | undefined {
   return { privateKey, publicKey: createPublicKey(privateKey) }
 }
 
-/** What `value` is multiplied with to leave 1. */
+/** The modular inverse of `value`. */
 function inverse (value: bigint, modulus: bigint): bigint {
   let [last, rest, from, to] = [modulus, value % modulus, 0n, 1n]
   while (rest > 1n) {

@@ -1,4 +1,4 @@
-/** The RSA keys of APIv3: the merchant's, WeChat's public key, and its platform certificates. Made once for each process, since they take a twentieth of a second each. */
+/** APIv3's RSA keys: the merchant's, WeChat's public key, and platform certificates. Generated once per process, because each takes about 50 ms. */
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { createRandom } from '../state/random.ts'
@@ -18,23 +18,23 @@ export interface PlatformCertificate {
 }
 
 export interface V3Keys {
-  /** The merchant's: signs requests, and opens what is encrypted for the merchant. */
+  /** The merchant's key: signs requests and decrypts sensitive fields. */
   readonly merchant: { key: KeyObject, publicKey: KeyObject, cert: string, serial: string }
-  /** WeChat Pay's public key, the way of new merchants. */
+  /** WeChat Pay's public key, used by new merchants. */
   readonly wechat: { id: string, key: KeyObject, publicKey: KeyObject }
-  /** The newest last. */
+  /** Newest last. */
   platform (): PlatformCertificate[]
-  /** A new platform certificate, which signs from now on; the old ones stay on the list. */
+  /** Adds a platform certificate, which signs from now on; the old ones stay in the list. */
   rotate (): PlatformCertificate
   saved (): SavedV3Keys
 }
 
-/** Private or public, as merchants keep it in their configuration. */
+/** A private or public key in PEM. */
 export const pem = (key: KeyObject): string => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }) as string
 
 const DAY = 86_400_000
 
-/** `role`: a key of its own for each. */
+/** One key per `role`. */
 const made = new Map<string, KeyPair>()
 function rsa (role: string): KeyPair {
   const pair = made.get(role) ?? makeRsaSync()
@@ -42,7 +42,7 @@ function rsa (role: string): KeyPair {
   return pair
 }
 
-/** Generates the keys that every account needs in parallel with each other and with the rest of the start. */
+/** Generates the keys that every account needs, in parallel with the rest of the startup. */
 export async function prepareKeys (): Promise<void> {
   await Promise.all(['merchant', 'wechat'].map(async role => {
     if (!made.has(role)) made.set(role, await makeRsa())
@@ -51,7 +51,7 @@ export async function prepareKeys (): Promise<void> {
 
 const pairOf = (key: string): KeyPair => ({ privateKey: createPrivateKey(key), publicKey: createPublicKey(key) })
 
-/** What makes the same keys again: PEM. */
+/** Recreates the same keys. PEM. */
 export interface SavedV3Keys {
   merchant: { key: string, cert: string }
   wechat: { id: string, key: string }
@@ -71,7 +71,7 @@ export function createV3Keys (mchId: string, { issuer, random = createRandom(), 
   const certify = (commonName: string, organization: string, { publicKey, privateKey }: KeyPair, by: Issuer = { name: { commonName: `${organization} CA` }, key: privateKey }, until = notAfter) =>
     issueCertificate({ subject: { commonName, organization }, publicKey, issuer: by, notBefore, notAfter: until })
   const wechatId = saved?.wechat.id ?? `PUB_KEY_ID_0${random.hex(16).toUpperCase()}`
-  // When they are first asked for: the pool may still be at it while the emulator starts.
+  // Resolved on first use: the thread pool may still be generating it while the emulator starts.
   const merchant = lazy(() => {
     const { privateKey: key, publicKey } = saved ? pairOf(saved.merchant.key) : rsa('merchant')
     const cert = saved?.merchant.cert ?? certify(mchId, 'WeChat emulator merchant', { privateKey: key, publicKey }, issuer)
@@ -85,7 +85,7 @@ export function createV3Keys (mchId: string, { issuer, random = createRandom(), 
 
   function rotate (): PlatformCertificate {
     const pair = rsa(`platform ${certificates.length}`)
-    // Each lives a day longer than the one before.
+    // Each expires a day later than the one before.
     const expires = new Date(notAfter.getTime() + certificates.length * DAY)
     const made = platformCertificate(pair, certify('Tenpay.com sign', 'WeChat emulator platform', pair, undefined, expires))
     certificates.push(made)

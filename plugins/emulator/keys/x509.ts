@@ -1,6 +1,6 @@
 /**
- * X.509 certificates for the emulator's own authority, its TLS and its merchants: RFC 5280, as much of it as they need.
- * Written here because the libraries that do it bring some twenty packages into a tree that payment people audit.
+ * X.509 certificates (RFC 5280) for the emulator's CA, its TLS, and its merchants.
+ * Not a library: the alternatives would add some twenty packages to a dependency tree that users audit. See CONTRIBUTING.md.
  */
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -18,12 +18,12 @@ export interface CertificateName {
 
 export interface CertificateRequest {
   subject: CertificateName
-  /** The holder's key, public or private. */
+  /** The subject's key, public or private. */
   publicKey: KeyObject
   issuer: Issuer
-  /** Hosts and IP addresses it is good for. */
+  /** Host names and IP addresses (subjectAltName). */
   hosts?: readonly string[]
-  /** Whether it may issue others. */
+  /** A CA certificate. */
   authority?: boolean
   notBefore: Date
   notAfter: Date
@@ -55,7 +55,7 @@ export function issueCertificate ({ subject, publicKey, issuer, hosts = [], auth
 export const newKey = (): KeyObject => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 
 function publicBytes (key: KeyObject): Buffer {
-  // Node makes a public key of a private one, but not of one that is public already.
+  // createPublicKey accepts a private KeyObject, but not a public one.
   return (key.type === 'private' ? createPublicKey(key) : key).export({ type: 'spki', format: 'der' })
 }
 
@@ -81,19 +81,19 @@ function name ({ commonName, organization }: CertificateName): Buffer {
   return sequence([part(OID.commonName, commonName), ...(organization ? [part(OID.organization, organization)] : [])])
 }
 
-/** UTCTime, which serves until 2049. */
+/** UTCTime, valid until 2049. */
 const time = (date: Date) => der(0x17, [Buffer.from(`${date.toISOString().replace(/\D/g, '').slice(2, 14)}Z`)])
 
 const extension = (id: string, value: Buffer, critical = false) => sequence([oid(id), ...(critical ? [TRUE] : []), octets(value)])
 
 function generalName (host: string): Buffer {
-  // Checked before. Node's isIP compiles an expression for IPv6 that takes a tenth of an emulator's start.
+  // Already validated. Not isIP: compiling its IPv6 expression takes a tenth of the emulator's startup.
   if (host.includes(':')) return der(0x87, [ipv6Bytes(host)])
   return /^\d+(?:\.\d+){3}$/.test(host) ? der(0x87, [Buffer.from(host.split('.').map(Number))]) : der(0x82, [Buffer.from(host)])
 }
 
 function ipv6Bytes (address: string): Buffer {
-  // The URL parser writes each address in one way: hexadecimal groups, and :: at most once.
+  // The URL parser normalizes IPv6: hexadecimal groups, and :: at most once.
   const [left = '', right] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
   const groups = (text: string | undefined) => text ? text.split(':') : []
   const [before, after] = [groups(left), groups(right)]

@@ -7,7 +7,7 @@ const NAMED = 5
 
 /** A notification that was already sent, or the next one. `timeout`: milliseconds. @throws Error after that time */
 export async function awaitDelivery (state: Pick<State, 'deliveries' | 'events'>, which: (delivery: Delivery) => boolean, timeout: number): Promise<Delivery> {
-  // Not AbortSignal.timeout, whose timer does not keep the process alive.
+  // Not AbortSignal.timeout: its timer does not keep the process alive.
   const late = new AbortController()
   const timer = timeout === Infinity ? undefined : setTimeout(() => late.abort(), timeout)
   try {

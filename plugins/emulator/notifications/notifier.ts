@@ -13,17 +13,17 @@ import { headersInWechatsCase } from '../wechat/header-names.ts'
 import { callbackSigner, encryptResource, signedHeaders } from '../wechat/v3/wire.ts'
 import type { NotificationFaults } from '../faults/notification-faults.ts'
 import { signed, v2Xml } from '../wechat/wire.ts'
-import { createAppointments } from '../state/appointments.ts'
+import { createScheduler } from '../state/scheduler.ts'
 import type { Values } from '../wechat/wire.ts'
 import { chinaTime, rfc3339 } from '../state/state.ts'
 import type { Delivery, Order, Refund, State } from '../state/state.ts'
 
 const MINUTE = 60
-/** Seconds from one attempt to the next. */
+/** Seconds between attempts. */
 const SCHEDULE = [15, 15, 30, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 180 * MINUTE, 180 * MINUTE, 360 * MINUTE, 360 * MINUTE]
-/** Milliseconds the merchant has to answer. */
-const PATIENCE = 5000
-/** Milliseconds to wait for running deliveries when the emulator stops. */
+/** How long the merchant has to answer, in milliseconds. */
+const TIMEOUT = 5000
+/** How long closing waits for running deliveries, in milliseconds. */
 const GRACE = 200
 
 /** A notification and its receiver. */
@@ -32,7 +32,7 @@ type Message = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'
 const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache' }
 
 export function createNotifier (state: State, keys: V3Keys, notificationFaults: NotificationFaults, log: FastifyBaseLogger) {
-  const turns = createAppointments(state)
+  const scheduler = createScheduler(state)
   const underWay = new Set<Promise<void>>()
   /** A pending notification, its next attempt, and the time of the previous one. */
   const pending = state.memory.table<{ message: Message, number: number, since: number }>('pending')
@@ -55,7 +55,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     }))
   }
 
-  /** An event as v3 sends it: what happened, encrypted for the merchant. */
+  /** A v3 notification, with its content encrypted for the merchant. */
   function eventJson (type: string, originalType: string, summary: string, content: object): string {
     return JSON.stringify({
       id: state.random.uuid(),
@@ -67,10 +67,10 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     })
   }
 
-  /** Signed for each attempt: a timestamp is valid for five minutes. */
+  /** Signed for each attempt, because a timestamp is valid for five minutes. */
   function headersOf ({ about, body, v3 }: Message): Record<string, string> {
     if (!v3) return { ...HEADERS, 'content-type': 'text/xml' }
-    // As in the dumps that were found: no Request-ID, no Signature-Type.
+    // As in recorded notifications: no Request-ID, no Signature-Type.
     const headers = { ...HEADERS, 'content-type': 'application/json', ...signedHeaders(state, body, signer(), state.random.word(32)) }
     return about === 'probe' ? { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${state.random.hex(64)}` } : headers
   }
@@ -90,7 +90,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     }
     state.deliveries.push(delivery)
     try {
-      const reply = await request(delivery.url, { method: 'POST', headers: headersInWechatsCase(delivery.request.headers), body, signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ended.signal]) })
+      const reply = await request(delivery.url, { method: 'POST', headers: headersInWechatsCase(delivery.request.headers), body, signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ended.signal]) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
       delivery.accepted = v3
         ? reply.statusCode === 200 || reply.statusCode === 204
@@ -104,7 +104,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     return delivery
   }
 
-  function tell (message: Message): void {
+  function enqueue (message: Message): void {
     if (message.url !== '') start(state.random.hex(8), message, 1)
   }
 
@@ -118,13 +118,13 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     underWay.add(running)
   }
 
-  function again (key: string, told: { message: Message, number: number, since: number }): void {
+  function again (key: string, item: { message: Message, number: number, since: number }): void {
     if (closed) return
-    pending.set(key, told)
-    turns.make(key, told.since, (SCHEDULE[told.number - 2] ?? 0) * 1000 * state.timeScale, () => start(key, told.message, told.number))
+    pending.set(key, item)
+    scheduler.schedule(key, item.since, (SCHEDULE[item.number - 2] ?? 0) * 1000 * state.timeScale, () => start(key, item.message, item.number))
   }
   // Notifications pending when the emulator was stopped.
-  for (const [key, told] of pending) again(key, told)
+  for (const [key, item] of pending) again(key, item)
 
   /** One attempt, with the next fault, if any. True if it was accepted. */
   async function deliver (message: Message, number: number): Promise<boolean> {
@@ -144,32 +144,32 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
   const about = (order: Order) => ({ out_trade_no: order.out_trade_no, out_refund_no: '', url: order.notify_url })
 
   return {
-    /** What will be sent again, and when: ISO 8601, on this WeChat's calendar. */
+    /** The pending retries and their times: ISO 8601, on the emulator's clock. */
     upcoming: (): Upcoming[] => [...pending.values()].filter(({ number }) => number > 1).map(({ message, number, since }) =>
       ({ ...pick(message), attempt: number, at: new Date(since + (SCHEDULE[number - 2] ?? 0) * 1000 * state.timeScale).toISOString() })),
     paid (order: Order): void {
       const v3 = order.sign_type === 'RSA'
-      tell({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', paidJson(order)) : paymentXml(order) })
+      enqueue({ about: 'payment', ...about(order), v3, body: v3 ? eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', paidJson(order)) : paymentXml(order) })
     },
     /** A combined order has a single notification. */
     combinedPaid (orders: Order[]): void {
-      tell({ about: 'payment', ...about(orders[0] as Order), v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', combinedJson(orders)) })
+      enqueue({ about: 'payment', ...about(orders[0] as Order), v3: true, body: eventJson('TRANSACTION.SUCCESS', 'transaction', '支付成功', combinedJson(orders)) })
     },
     refunded (refund: Refund, order: Order): void {
       const end = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL', PROCESSING: '' }[refund.refund_status]
       const body = refund.v3
         ? eventJson(`REFUND.${end}`, 'refund', { SUCCESS: '退款成功', CLOSED: '退款关闭', ABNORMAL: '退款异常' }[end as 'SUCCESS'], refundMessage(refund, state.account.mchId, order.sub_mch_id))
         : refundXml(state, refund, subOf(order).sub)
-      tell({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body })
+      enqueue({ about: 'refund', out_trade_no: refund.out_trade_no, out_refund_no: refund.out_refund_no, url: refund.notify_url, v3: refund.v3, body })
     },
-    /** v2's notice of a contract, signed like an answer. */
+    /** v2's contract notification, signed like an answer. */
     contractSigned ({ notify_url: url, out_trade_no: number, sub_mch_id: sub }: Contract, values: Values): void {
       const body = v2Xml(signed({ state, signType: 'MD5', apiKey: state.account.apiKey, ...(sub && { sub: { sub_mch_id: sub, sub_appid: '' } }) }, values))
-      tell({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: false, body })
+      enqueue({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: false, body })
     },
     /** Any other v3 event. */
     event ({ url, type, originalType, summary, content, out_trade_no: number = '' }: V3Event): void {
-      tell({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: true, body: eventJson(type, originalType, summary, content) })
+      enqueue({ about: 'event', out_trade_no: number, out_refund_no: '', url, v3: true, body: eventJson(type, originalType, summary, content) })
     },
     /** A deliberately wrong signature, to probe the merchant's verification; not resent. */
     async probe (url: string): Promise<Delivery> {
@@ -182,7 +182,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     },
     async close (): Promise<void> {
       closed = true
-      turns.close()
+      scheduler.close()
       const grace = setTimeout(() => ended.abort(), GRACE)
       await Promise.all(underWay)
       clearTimeout(grace)

@@ -1,12 +1,12 @@
-/** A v2 refund notification: nothing outside is signed; what is inside is encrypted with the merchant's key. */
+/** A v2 refund notification: not signed, but its content is encrypted with the merchant's API key. */
 import { createCipheriv } from 'node:crypto'
 import { refundCipherKey } from '../../../src/pay/v2/refund-cipher.ts'
 import { v2Xml } from '../wechat/wire.ts'
 import type { Refund, State } from '../state/state.ts'
 
-type Told = Pick<Refund, 'out_refund_no' | 'refund_id' | 'out_trade_no' | 'transaction_id' | 'refund_fee' | 'total_fee' | 'refund_account' | 'refund_status' | 'success_time'>
+type RefundFields = Pick<Refund, 'out_refund_no' | 'refund_id' | 'out_trade_no' | 'transaction_id' | 'refund_fee' | 'total_fee' | 'refund_account' | 'refund_status' | 'success_time'>
 
-export function refundXml ({ account: { appId, mchId, apiKey }, random }: Pick<State, 'account' | 'random'>, refund: Told, sub: Record<string, string> = {}): string {
+export function refundXml ({ account: { appId, mchId, apiKey }, random }: Pick<State, 'account' | 'random'>, refund: RefundFields, sub: Record<string, string> = {}): string {
   const inside = v2Xml({
     out_refund_no: refund.out_refund_no,
     out_trade_no: refund.out_trade_no,

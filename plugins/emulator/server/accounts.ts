@@ -1,9 +1,9 @@
-/** Several accounts at one address: calls are routed by the ids they contain, as at WeChat. */
+/** Several accounts on one origin: calls are routed by the ids they contain, as at WeChat. */
 import type { IncomingMessage } from 'node:http'
 import type { State } from '../state/state.ts'
 
 export interface Side {
-  /** '' for the first account; the others also have the path `/<name>`. */
+  /** '' for the first account; the others are also reached under `/<name>`. */
   name: string
   state: State
 }
@@ -24,7 +24,7 @@ export function createFront (sides: readonly Side[]) {
   const isAlone = sides.length === 1
   const chosen = new WeakMap<IncomingMessage, string>()
 
-  /** The first id that is one of an account here: a platform's own stands beside it. */
+  /** The account of the first known id; a call may also contain ids of a platform. */
   const by = (text: string, pattern: RegExp, has: (side: Side, id: string) => boolean) => {
     for (const [, id = ''] of text.matchAll(pattern)) {
       const found = sides.find(side => has(side, id))
@@ -32,7 +32,7 @@ export function createFront (sides: readonly Side[]) {
     }
   }
 
-  /** '' where nothing tells: then it is the first account's. */
+  /** '' (the first account) if no known id is found. */
   function nameIn (text: string): string {
     const side = by(text, /mch_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(\d+)/gi, ({ state }, id) => state.account.mchId === id) ??
       by(text, /app_?id\b["'=>:\s]+(?:<!\[CDATA\[)?(wx\w+)/gi, ({ state }, id) => state.account.appId === id) ??
@@ -46,14 +46,14 @@ export function createFront (sides: readonly Side[]) {
   const headOf = ({ url = '', headers }: IncomingMessage) => `${url} ${headers.authorization ?? ''}`
 
   return {
-    /** For Fastify's `rewriteUrl`: the account's own place. */
+    /** For Fastify's `rewriteUrl`: adds the account's path. */
     rewriteUrl (request: IncomingMessage): string {
       const { url = '/' } = request
       if (isAlone || isNamed(url)) return url
       const name = chosen.get(request) ?? nameIn(headOf(request))
       return name === '' ? url : `/${name}${url}`
     },
-    /** Looks into the beginning of a body, which stays there to be read, and then goes on. */
+    /** Reads the first chunk of a body, puts it back, and continues with `goOn`. */
     peek (request: IncomingMessage, goOn: () => void): void {
       const { url = '', headers } = request
       const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0

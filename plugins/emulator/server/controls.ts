@@ -31,9 +31,9 @@ export interface EmulatorControls {
   scan (url: string, openid?: string): Promise<Order>
   /** Creates a payment code for pay by code. */
   authCode (behaviour?: AuthCodeBehaviour, openid?: string): Promise<string>
-  /** What `wx.login` hands to the page of this visitor (default: the first); `blocked`: WeChat takes them for a risk, 40226. */
+  /** The code that `wx.login` returns to this visitor's page (default: the first visitor); `blocked`: flagged as high risk, 40226. */
   loginCode (openid?: string, options?: { blocked?: boolean }): Promise<string>
-  /** What the button of a phone number hands to the page. */
+  /** The code that the phone number button returns to the page. */
   phoneCode (phone?: string): Promise<string>
   refunds (): Refund[]
   /** Settles a refund, SUCCESS by default; takes a v2 or v3 status. */
@@ -74,17 +74,17 @@ export interface EmulatorControls {
   resend (id: string): Promise<Delivery>
   expireTokens (options?: { tickets?: boolean }): Promise<void>
   issued (): Promise<{ tokens: number, tickets: number, calls: Record<string, number> }>
-  /** Of the third-party platform: where tickets and authorization events go; a ticket is pushed at once. */
+  /** Sets the URL for the third-party platform's tickets and authorization events, and pushes a ticket. */
   setComponentUrl (url: string): Promise<void>
-  /** A new component_verify_ticket, pushed now. Throws without a URL. */
+  /** Pushes a new component_verify_ticket. Throws if no URL is set. */
   pushTicket (): Promise<Delivery>
-  /** The owner of an account (default: this one) authorizes the platform: what WeChat hands back in redirect_uri; the event is on its way. */
+  /** The owner of an account (default: this one) authorizes the platform. Returns the parameters WeChat adds to redirect_uri; the event is sent in the background. */
   authorizeComponent (appId?: string, options?: AuthorizeOptions): Promise<{ auth_code: string, expires_in: number }>
   /** The owner withdraws the authorization. Throws if there is none. */
   unauthorize (appId?: string): Promise<void>
-  /** Tickets and tokens of the platform expire now; `refreshTokens` are changed, so that those which are known are dead. */
+  /** Expires the platform's tickets and tokens; `refreshTokens`: replaces them, so the old ones become invalid. */
   expireComponent (which: ExpireOptions): Promise<void>
-  /** How the third-party platform stands: its URL, ticket and tokens, and each account's authorization. */
+  /** The third-party platform's URL, ticket and token, and each account's authorization. */
   component (): Promise<ComponentSummary>
   /**
    * Moves the emulator's clock, in milliseconds (negative: back): bills, expiry, refunds, tokens and redelivery follow it.

@@ -16,11 +16,11 @@ interface Saved {
 
 /** Milliseconds to collect changes before they are written. */
 const GATHERED = 50
-/** All of it is written each time: at most this share of the time is spent on that, however much it has become … */
+/** Each write saves the whole state, so writing may take at most this share of the time, however large the state is … */
 const SHARE = 1 / 20
-/** … but no change waits longer than this, in milliseconds. */
+/** … but a change is written after this many milliseconds at the latest. */
 const LONGEST = 30_000
-/** Characters that are written at a time: the whole may be more than a string can hold. */
+/** Characters per write: the whole state may exceed the maximum length of a string. */
 const CHUNK = 1 << 20
 
 /** @throws Error if the file exists but cannot be read */
@@ -35,13 +35,13 @@ export function readState (dir: string): Saved | undefined {
   try {
     const saved = JSON.parse(text) as Saved
     if (saved.version === 1) return saved
-  } catch { /* said below */ }
-  throw new Error(`${join(dir, 'state.json')} is not an emulator's state: move it away to start with a new one`)
+  } catch { /* reported below */ }
+  throw new Error(`${join(dir, 'state.json')} does not contain an emulator's state: move it away to start with a new one`)
 }
 
 export interface Kept { authority: Authority, sides: ReadonlyArray<Side & { pki: Pki }> }
 
-/** Writes what changes, and at the end once more. */
+/** Saves the state after changes, and on close. */
 export function keepState (dir: string, { authority, sides }: Kept): { close (): void } {
   const file = join(dir, 'state.json')
   let timer: NodeJS.Timeout | undefined
@@ -50,12 +50,12 @@ export function keepState (dir: string, { authority, sides }: Kept): { close ():
   function write (): void {
     clearTimeout(timer)
     timer = undefined
-    const begun = performance.now()
-    // Never half a file, whenever the power goes.
+    const started = performance.now()
+    // Write and rename, so that a crash never leaves half a file.
     writeChunks(`${file}.new`, textOf({ authority, sides }))
     renameSync(`${file}.new`, file)
     const ended = performance.now()
-    notBefore = ended + Math.min(LONGEST, (ended - begun) / SHARE)
+    notBefore = ended + Math.min(LONGEST, (ended - started) / SHARE)
   }
 
   const soon = () => { timer ??= setTimeout(write, Math.max(GATHERED, notBefore - performance.now())) }
@@ -69,7 +69,7 @@ export function keepState (dir: string, { authority, sides }: Kept): { close ():
   }
 }
 
-/** `Saved` as JSON, a row at a time. */
+/** `Saved` as JSON, row by row. */
 function * textOf ({ authority, sides }: Kept): Generator<string> {
   yield `{"version":1,"authority":${JSON.stringify(authority.saved)},"accounts":`
   yield * objectOf(sides.map(({ name, state, pki }) => [name, memberOf(state.memory.snapshot(), pki.v3.saved())]))
@@ -119,7 +119,7 @@ function writeChunks (file: string, texts: Iterable<string>): void {
   }
 }
 
-/** For each account, in a folder of its own but the first's. */
+/** Writes each account's key files: the first account's into `dir`, the others' into subfolders. */
 export function writeKeyFiles (dir: string, { sides }: Kept): void {
   for (const { name, state, pki } of sides) {
     const folder = join(dir, name)
@@ -128,7 +128,7 @@ export function writeKeyFiles (dir: string, { sides }: Kept): void {
   }
 }
 
-/** Private keys are among them: for this user only. */
+/** Readable by this user only, because some are private keys. */
 export function writeFiles (folder: string, files: Record<string, string | Buffer>): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content, { mode: 0o600 })

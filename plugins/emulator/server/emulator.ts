@@ -28,7 +28,7 @@ import type { StateOptions } from '../state/state.ts'
 
 export interface Emulator extends EmulatorControls {
   readonly app: FastifyInstance
-  /** The TLS port, for WeChat's own host names, too. */
+  /** The TLS port, also for WeChat's host names. */
   readonly securePort: number
   /** The controls of an account in `accounts`. Throws if there is none with this name. */
   named (name: string): EmulatorControls
@@ -44,9 +44,9 @@ export interface CreateEmulatorOptions extends EmulatorOptions {
   host?: string
   /** Further host names and addresses: its TLS certificate includes them, and the control interface accepts them. */
   publicHost?: string | string[]
-  /** A folder for state and keys: the next emulator with this folder continues from there. Default: nothing is kept. */
+  /** A folder for state and keys: the next emulator with this folder continues from there. Default: nothing is stored. */
   data?: string
-  /** Further accounts, each with its own merchant, at the same address: calls are routed by their ids, or by the path `/<name>`. */
+  /** Additional accounts, each with its own merchant, on the same origin: calls are routed by their ids, or by the path `/<name>`. */
   accounts?: Array<StateOptions & { name: string }>
   logger?: FastifyServerOptions['logger']
 }
@@ -89,7 +89,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   })
   app.get('/', async (_request, reply) => reply.redirect('/_emulator/dashboard'))
   const secure = { port: 0 }
-  /** Under the name that it was asked by, where its certificate is good for that. */
+  /** Uses the host name of the request if the TLS certificate covers it. */
   const secureOrigin = (name: string) => secure.port === 0
     ? undefined
     : `https://${publicHosts.includes(name) || name === host || name === 'localhost' ? name : host === '127.0.0.1' ? host : 'localhost'}:${secure.port}`
@@ -112,12 +112,12 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   const origin = await app.listen({ port, host }).catch(naming('port', port))
   const handle = (request: IncomingMessage, reply: ServerResponse) => front.peek(request, () => app.routing(request, reply))
   const listening = await listenSecurely(app, authority, { port: securePort, host, handle }).catch(naming('securePort', securePort)).catch(async (error: Error) => {
-    // Half an emulator would keep the process alive.
+    // Otherwise a half-started emulator would keep the process alive.
     await app.close()
     throw error
   })
   secure.port = listening
-  lock?.tell(origin)
+  lock?.setOrigin(origin)
 
   await keys
   platform?.start()
@@ -136,7 +136,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   }
 }
 
-/** Says which option gave a port that is taken. */
+/** Adds the option's name to the error for a port in use. */
 const naming = (option: 'port' | 'securePort', port: number) => (error: NodeJS.ErrnoException): never => {
   throw error.code === 'EADDRINUSE' ? Object.assign(new Error(`${option} ${port} is in use`), { code: error.code, option }) : error
 }

@@ -5,23 +5,23 @@ import { request } from 'undici'
 
 /** The contents of `emulator.lock`. */
 export interface Running {
-  /** Of this start of the emulator; `GET /_emulator/health` says it, too. */
+  /** Identifies this run of the emulator; also in `GET /_emulator/health`. */
   id: string
   pid: number
-  /** Where it is reached on this machine; '' while it starts. */
+  /** Its origin on this machine; '' while it starts. */
   origin: string
 }
 
 export interface Lock {
-  /** Writes down where the emulator is reached, for commands that look for it. */
-  tell (origin: string): void
+  /** Writes the emulator's origin into the lock file, for commands that look for it. */
+  setOrigin (origin: string): void
   release (): void
 }
 
-/** Milliseconds that a running emulator has to answer. */
-const PATIENCE = 2000
+/** How long a running emulator has to answer, in milliseconds. */
+const TIMEOUT = 2000
 
-/** Folders that emulators of this process hold. */
+/** Folders locked by this process. */
 const held = new Set<string>()
 
 const fileIn = (dir: string) => join(dir, 'emulator.lock')
@@ -30,29 +30,29 @@ export function readLock (dir: string): Running | undefined {
   try {
     const { id, pid, origin } = JSON.parse(readFileSync(fileIn(dir), 'utf8')) as Record<keyof Running, unknown>
     if (typeof id === 'string' && typeof pid === 'number' && typeof origin === 'string') return { id, pid, origin }
-  } catch { /* none, or only half written by a process that died */ }
+  } catch { /* missing, or left half-written by a crash */ }
 }
 
-/** @throws Error that names the folder, and where the emulator is that holds it */
+/** @throws Error with the folder and the origin of the emulator that uses it */
 export async function lockData (dir: string, id: string): Promise<Lock> {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const place = realpathSync(dir)
   const file = fileIn(place)
   const own = (origin: string) => JSON.stringify({ id, pid: process.pid, origin } satisfies Running)
-  const refusal = (other: Running | undefined) => new Error(`${dir} is in use by another emulator${other?.origin ? `: ${other.origin}` : ''}${other ? ` (process ${other.pid})` : ''}`)
-  if (held.has(place)) throw refusal(readLock(place))
+  const inUse = (other: Running | undefined) => new Error(`${dir} is in use by another emulator${other?.origin ? `: ${other.origin}` : ''}${other ? ` (process ${other.pid})` : ''}`)
+  if (held.has(place)) throw inUse(readLock(place))
 
   for (let tries = 0; !create(); tries++) {
     const other = readLock(place)
-    if (tries > 2 || (other && await isAlive(other))) throw refusal(other)
-    // Set aside by a rename, which only one of two that come at once can do; the one that came too late puts it back.
+    if (tries > 2 || (other && await isAlive(other))) throw inUse(other)
+    // Of two concurrent processes only one can rename the stale lock. If it was replaced meanwhile, put it back.
     const aside = `${file}.${id}`
     try {
       renameSync(file, aside)
     } catch { continue }
     if (readAside(aside) !== other?.id) {
       renameSync(aside, file)
-      throw refusal(readLock(place))
+      throw inUse(readLock(place))
     }
     rmSync(aside)
   }
@@ -69,7 +69,7 @@ export async function lockData (dir: string, id: string): Promise<Lock> {
   }
 
   return {
-    tell: origin => writeFileSync(file, own(origin), { mode: 0o600 }),
+    setOrigin: origin => writeFileSync(file, own(origin), { mode: 0o600 }),
     release () {
       held.delete(place)
       if (readLock(place)?.id === id) rmSync(file, { force: true })
@@ -85,7 +85,7 @@ function readAside (file: string): string | undefined {
   }
 }
 
-/** Asked where it says it is, since a number of a process comes again: in a container it is always the same. */
+/** Asks the emulator at its origin, because process ids are reused: in a container the id is always the same. */
 async function isAlive ({ id, pid, origin }: Running): Promise<boolean> {
   if (origin === '') return pid !== process.pid && exists(pid)
   const answer = await askHealth(origin)
@@ -101,12 +101,12 @@ function exists (pid: number): boolean {
   }
 }
 
-/** The id of the emulator there; `silent`: something is there but does not answer; undefined: no emulator. */
+/** The id of the emulator at `origin`; `silent`: something listens but does not answer; undefined: no emulator. */
 export async function askHealth (origin: string): Promise<string | undefined> {
   try {
-    const { body } = await request(`${origin}/_emulator/health`, { signal: AbortSignal.timeout(PATIENCE) })
-    const said = await body.json() as { id?: unknown }
-    return typeof said.id === 'string' ? said.id : undefined
+    const { body } = await request(`${origin}/_emulator/health`, { signal: AbortSignal.timeout(TIMEOUT) })
+    const health = await body.json() as { id?: unknown }
+    return typeof health.id === 'string' ? health.id : undefined
   } catch (error) {
     return (error as Error).name === 'TimeoutError' ? 'silent' : undefined
   }

@@ -43,7 +43,7 @@ const COMPONENT = {
   domains: list(text)
 } satisfies ShapesOf<ComponentOptions>
 
-/** `true`, or what it is like. */
+/** `true`, or its options. */
 const component: Shape = Object.assign((value: unknown, option: string) => { if (typeof value !== 'boolean') object(COMPONENT)(value, option) }, { members: COMPONENT })
 
 const PLUGIN = { ...ACCOUNT, component, allowProduction: flag, parts: anything } satisfies ShapesOf<EmulatorOptions>
@@ -59,10 +59,10 @@ const CREATE = {
   logger: anything
 } satisfies ShapesOf<CreateEmulatorOptions>
 
-/** Fastify's own of `register`. */
+/** Fastify's `register` options. */
 const REGISTER = { prefix: anything, logLevel: anything, logSerializers: anything }
 
 /** @throws WechatConfigError */
 export const checkEmulatorOptions = (options: object): void => checkOptions(options, CREATE)
-/** The same for the plugin alone. */
+/** The same for the plugin without `createEmulator`. */
 export const checkPluginOptions = (options: object): void => checkOptions(options, { ...PLUGIN, ...REGISTER })

@@ -7,7 +7,7 @@ import { control } from '../control/control.ts'
 import { faults } from '../faults/faults.ts'
 import { journal } from '../control/journal.ts'
 import { answerInWechatsCase } from '../wechat/header-names.ts'
-import { answerTheUnknown } from '../wechat/unknown.ts'
+import { answerUnknownPaths } from '../wechat/unknown-paths.ts'
 import { createNotificationFaults } from '../faults/notification-faults.ts'
 import { createNotifier } from '../notifications/notifier.ts'
 import { apiFaults } from '../wechat/api-faults.ts'
@@ -32,7 +32,7 @@ import type { State, StateOptions } from '../state/state.ts'
 import { checkPluginOptions } from './options.ts'
 
 export interface EmulatorOptions extends StateOptions {
-  /** A third-party platform (第三方平台) that the accounts here may authorize; `true`: all of it made up. Default: none. */
+  /** A third-party platform (第三方平台) that the accounts may authorize; `true`: with generated keys. Default: none. */
   component?: boolean | ComponentOptions
   /** Required, together with the environment variable WECHAT_EMULATOR_IN_PRODUCTION=yes, if NODE_ENV is production. */
   allowProduction?: boolean
@@ -40,7 +40,7 @@ export interface EmulatorOptions extends StateOptions {
   parts?: { state: State, pki: Pki, secureOrigin (host: string): string | undefined, names: string[], id: string, publicHosts: readonly string[], platform: OpenPlatform | undefined }
 }
 
-/** A video may have 5 MB. */
+/** Videos may have 5 MB. */
 const BODY_LIMIT = 6 << 20
 
 /** @throws Error if NODE_ENV is production, unless both overrides are set */
@@ -52,7 +52,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: BODY_LIMIT }, (_request, body, done) => done(null, body))
   answerInWechatsCase(app)
-  // The clock of signatures, not the machine's, so that clients that compare clocks see it.
+  // The clock of signatures, not the machine's, because clients compare it with theirs.
   app.addHook('onSend', async (_request, reply) => { reply.header('date', new Date(state.wireNow()).toUTCString()) })
   const callFaults = faults(app)
   const calls = journal(app, state)
@@ -69,7 +69,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
     verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), pki.v3.merchant.publicKey, Buffer.from(signature, 'base64')),
     after: timers.after,
     contracts: { contractSigned: notifier.contractSigned, paid: notifier.paid },
-    bank: { bankKey: () => pki.v3.wechat.publicKey.export({ type: 'pkcs1', format: 'pem' }) as string, opened: sensitiveReader(state, pki.v3) },
+    bank: { bankKey: () => pki.v3.wechat.publicKey.export({ type: 'pkcs1', format: 'pem' }) as string, decrypt: sensitiveReader(state, pki.v3) },
     notices: {
       shared: (share, receiver) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账', content: shareNotice(state.account.mchId, share, receiver) }),
       takenBack: (back, share) => notifier.event({ url: share.notify_url, type: 'TRANSACTION.SUCCESS', originalType: 'transaction', summary: '分账回退', content: returnNotice(state.account.mchId, back, share) })
@@ -80,7 +80,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
       state.events.emit('change')
     }
   })
-  const v3 = payV3(app, state, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, tell: notifier.event, after: timers.after })
+  const v3 = payV3(app, state, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, sendEvent: notifier.event, after: timers.after })
   officialAccountCalls(app, state, account)
   const mini = miniProgram(app, state, account, pay)
   if (platform) {
@@ -91,7 +91,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   bridge(app, state, account, pay, v3, mini, pki.v3)
   const { secureOrigin = () => undefined, names = [], id = randomUUID(), publicHosts = [] } = options.parts ?? {}
   control(app, state, { account, mini, pay, v3, notifier, faults: callFaults, notificationFaults, journal: calls, pki, secureOrigin, names, id, publicHosts, platform })
-  answerTheUnknown(app, state, options.parts !== undefined)
+  answerUnknownPaths(app, state, options.parts !== undefined)
   app.addHook('onClose', async () => {
     pay.refunds.close()
     timers.close()
@@ -99,7 +99,7 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   })
 }
 
-/** Of the plugin alone: it begins and ends with the app. */
+/** The platform of a plugin without `createEmulator`: starts and stops with the app. */
 function ownPlatform (app: FastifyInstance, component: EmulatorOptions['component'], state: State): OpenPlatform | undefined {
   if (!component) return undefined
   const platform = createOpenPlatform(component === true ? {} : component, [{ name: '', state }], app.log)

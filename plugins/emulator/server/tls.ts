@@ -1,4 +1,4 @@
-/** The same emulator behind TLS that asks for the client's certificate, as WeChat's hosts do; and the way there for clients that take a proxy. */
+/** The emulator behind TLS that requests a client certificate, like WeChat's hosts, and a CONNECT proxy to it. */
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
@@ -9,7 +9,7 @@ import type { FastifyInstance } from 'fastify'
 import { WECHAT_HOSTS } from '../keys/pki.ts'
 import type { Authority } from '../keys/pki.ts'
 
-/** Milliseconds, as WeChat's own `Keep-Alive: timeout=8` says. */
+/** Milliseconds; WeChat sends `Keep-Alive: timeout=8`. */
 export const KEEP_ALIVE = 8000
 
 export interface SecureOptions {
@@ -18,13 +18,13 @@ export interface SecureOptions {
   handle (request: IncomingMessage, reply: ServerResponse): void
 }
 
-/** Its port; ends with the app. */
+/** Returns the port. Closes with the app. */
 export async function listenSecurely (app: FastifyInstance, { ca, server: { key, cert } }: Authority, { port, host, handle }: SecureOptions): Promise<number> {
-  // Asked for, not insisted on: most calls come without, and those that need one are refused by name.
+  // Requested, not required: most calls have no certificate, and calls that need one check it themselves.
   const server = createServer({ key, cert, ca, requestCert: true, rejectUnauthorized: false, keepAliveTimeout: KEEP_ALIVE }, handle)
   server.listen(port, host)
   await once(server, 'listening')
-  // An app that listens takes no more hooks: its own server tells when it ends.
+  // No hooks can be added to a listening app, so listen for its server's close event.
   app.server.once('close', () => {
     server.close()
     server.closeAllConnections()
@@ -34,9 +34,9 @@ export async function listenSecurely (app: FastifyInstance, { ca, server: { key,
 
 const HOSTS = new Set<string>(WECHAT_HOSTS)
 
-/** HTTPS_PROXY may name this emulator: WeChat's hosts then lead here, and all others nowhere. */
+/** HTTPS_PROXY may point to the emulator: CONNECT to WeChat's hosts leads here, all other hosts are refused. */
 export function proxyWechat (app: FastifyInstance, secure: { port: number }, host: string): void {
-  // Node does not count such connections as the server's own, and closing it would wait for their end.
+  // Node does not close CONNECT sockets with the server, and closing would wait for them.
   const tunnels = new Set<Duplex>()
   app.addHook('preClose', async () => { for (const tunnel of tunnels) tunnel.destroy() })
   app.server.on('connect', (request, client, head) => {
@@ -45,7 +45,7 @@ export function proxyWechat (app: FastifyInstance, secure: { port: number }, hos
     client.on('error', () => client.destroy())
     const [name = '', port] = (request.url ?? '').split(':')
     if (!HOSTS.has(name) || port !== '443') {
-      client.end('HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThe WeChat emulator is a proxy for WeChat\'s hosts only: name the others in NO_PROXY.\n')
+      client.end('HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThe WeChat emulator is a proxy for WeChat\'s hosts only: list other hosts in NO_PROXY.\n')
       return
     }
     const upstream = connect(secure.port, host, () => {

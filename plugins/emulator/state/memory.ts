@@ -1,4 +1,4 @@
-/** The state's tables by name: plain values, so that they can be written to a file and read back. */
+/** The state's tables by name. They contain plain values, so that they can be saved as JSON. */
 
 export interface Memory {
   /** A table of plain values; the same one for the same name. */

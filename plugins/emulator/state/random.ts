@@ -21,7 +21,7 @@ export function createRandom (seed?: string): Random {
   const hex = (count: number) => bytes(count).toString('hex')
 
   function below (limit: number): number {
-    // A byte that would favour the smaller numbers is drawn again.
+    // Redraw bytes that would favour smaller numbers (modulo bias).
     for (;;) {
       const [drawn = 0] = bytes(1)
       if (drawn < 256 - 256 % limit) return drawn % limit

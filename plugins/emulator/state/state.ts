@@ -37,9 +37,9 @@ export interface StateOptions extends Partial<Account> {
   seed?: string
   /** Further appIds that are bound to the merchant. */
   appIds?: string[]
-  /** The account's name on the login page. Default: says that it is emulated. */
+  /** The account's name on the login page. Default: 'Emulated Official Account', in the visitor's language. */
   appName?: string
-  /** The merchant's name at the cashier. Default: says that it is emulated. */
+  /** The merchant's name at the cashier. Default: 'Emulated merchant', in the visitor's language. */
   merchantName?: string
   /** Hosts that may receive logins and use the JS-SDK, in addition to this machine's own. */
   domains?: string[]
@@ -60,7 +60,7 @@ export interface SubMerchant { subMchId: string, subAppId?: string }
 export interface User {
   openid: string
   nickname: string
-  /** A virtual account of the snapshot page. */
+  /** A virtual account on the snapshot page. */
   snapshot?: boolean
   /** Belongs to another account's appid: orders for it are refused. */
   foreign?: boolean
@@ -86,15 +86,15 @@ export interface Order {
   notify_url: string
   /** RSA: the order was placed by APIv3. */
   sign_type: 'MD5' | 'HMAC-SHA256' | 'RSA'
-  /** The order that it is a part of; '' as a rule. */
+  /** The number of the combined order that contains it; otherwise ''. */
   combine_out_trade_no: string
-  /** Of orders that were paid together. */
+  /** Set when a combined order was paid. */
   combine_transaction_id?: string
-  /** Of a private seller on a platform. */
+  /** An individual seller on a platform. */
   individual?: { individual_auth_id: string, individual_name?: string }
   time_expire: string
   prepay_id: string
-  /** What a NATIVE order's QR code says. */
+  /** The content of a NATIVE order's QR code. */
   code_url: string
   profit_sharing: boolean
   trade_state: 'NOTPAY' | 'USERPAYING' | 'SUCCESS' | 'REFUND' | 'CLOSED' | 'REVOKED' | 'PAYERROR'
@@ -102,7 +102,7 @@ export interface Order {
   time_end: string
   /** When the payer was asked for a password, milliseconds since 1970. */
   asked_at?: number
-  /** When things happened to it, ISO 8601. */
+  /** Events with their times, ISO 8601. */
   history: Array<{ at: string, what: string }>
 }
 
@@ -120,14 +120,14 @@ export interface Refund {
   created_at: number
   /** `yyyy-MM-dd HH:mm:ss` in China; '' before. */
   success_time: string
-  /** Asked for by APIv3. */
+  /** Created by APIv3. */
   v3: boolean
 }
 
-/** What a payment code does when it is scanned. */
+/** What happens when a payment code is scanned. */
 export type AuthCodeBehaviour = 'pays' | 'asks' | 'poor' | 'expired'
 
-/** Money that the merchant sent to a user: a red packet or a transfer. */
+/** A red packet or a transfer to a user. */
 export interface Payout {
   kind: 'redpack' | 'transfer'
   number: string
@@ -142,17 +142,17 @@ export interface Payout {
 /** One attempt to notify the merchant of a payment or a refund. */
 export interface Delivery {
   id: string
-  /** What it is about. */
+  /** The subject of the notification. */
   about: 'payment' | 'refund' | 'probe' | 'event' | 'component'
-  /** Of an Open Platform's push (`component`): what it tells. */
+  /** InfoType of an Open Platform push (`component`). */
   info_type?: string
   out_trade_no: string
-  /** Of a refund; '' else. */
+  /** '' unless it is about a refund. */
   out_refund_no: string
   attempt: number
   url: string
   sent_at: string
-  /** Names of headers in lower case, as Node has them; on the wire they are in WeChat's. */
+  /** Header names in lower case; they are sent in WeChat's spelling. */
   request: { headers: Record<string, string>, body: string }
   reply: { status: number, body: string } | null
   error: string | null
@@ -164,7 +164,7 @@ export interface Timed { until: number }
 export function createState (options: StateOptions = {}, saved?: MemorySnapshot) {
   const memory = createMemory(saved)
   const numbers = memory.table<number>('numbers')
-  // A kept WeChat goes on with other ids after each restart, and not with those that it has given out.
+  // After a restart with saved state, the seed must not repeat ids that were already issued.
   const starts = (numbers.get('starts') ?? 0) + 1
   numbers.set('starts', starts)
   const random = createRandom(options.seed === undefined ? undefined : `${options.seed}/${starts}`)
@@ -216,14 +216,14 @@ export function createState (options: StateOptions = {}, saved?: MemorySnapshot)
     /** Integer fen. */
     get balance () { return numbers.get('balance') ?? options.balance ?? 10_000_000 },
     set balance (fen) { numbers.set('balance', fen) },
-    /** Which keys this WeChat signs with: those of new merchants, of old ones, or both at once during a switch. */
+    /** The keys that sign: public key (new merchants), platform certificates (older ones), or both during a switch. */
     get keyMode () { return modes.get('keys') ?? 'public-key' },
     set keyMode (mode) { modes.set('keys', mode) },
-    /** Where `keyMode` is `both`: how far the switch is. */
+    /** The stage of the switch if `keyMode` is `both`. */
     get keySwitch (): KeySwitch { return switches.get('keys') ?? { stage: 'under-way', callbacks: 1 } },
     set keySwitch (to: KeySwitch) { switches.set('keys', to) },
     refundDelay: options.refundDelay ?? 1,
-    /** All that orders may be placed under. */
+    /** All appIds that may place orders. */
     appIds: [account.appId, ...options.appIds ?? []] as readonly string[],
     subMerchants: options.subMerchants ?? [],
     nativeUrl: options.nativeUrl,
@@ -236,7 +236,7 @@ export function createState (options: StateOptions = {}, saved?: MemorySnapshot)
     now: () => now() + ahead,
     /** The real time in milliseconds since 1970: signatures and the check of timestamps use it. */
     wireNow: now,
-    /** Moves the clock, in milliseconds; negative: back. Not kept: a restart returns to the real date. */
+    /** Moves the clock by milliseconds; negative: back. Not saved: a restart returns to the real date. */
     advance,
     /** Returns to this machine's date. */
     resetClock: () => advance(-ahead),
@@ -246,14 +246,14 @@ export function createState (options: StateOptions = {}, saved?: MemorySnapshot)
 
 export type State = ReturnType<typeof createState>
 
-/** Valid openids of this account's visitors: known ones, and well-formed unknown ones, which count as new visitors. */
+/** Accepts the openids of known visitors and well-formed unknown ones, which count as new visitors. */
 export function openidProblem (state: State, openid: string): string | undefined {
   const known = state.users.find(user => user.openid === openid)
   if (known?.foreign) return 'appid and openid not match'
   if (!known && !/^o[0-9A-Za-z_-]{15,63}$/.test(openid)) return 'invalid openid'
 }
 
-/** Each of a provider's merchants numbers its own orders. */
+/** Order numbers are unique per sub-merchant. */
 export const orderKey = (number: string, subMchId = '') => subMchId === '' ? number : `${subMchId}/${number}`
 
 /** A visitor of this account, by openid. */

@@ -1,5 +1,5 @@
 /** Timers on the emulator's clock: WeChat's delays in seconds, times `timeScale`. */
-import { createAppointments } from './appointments.ts'
+import { createScheduler } from './scheduler.ts'
 import type { State } from './state.ts'
 
 export interface Timers {
@@ -8,15 +8,15 @@ export interface Timers {
 }
 
 export function createTimers (state: Pick<State, 'timeScale' | 'events' | 'now'>): Timers {
-  const appointments = createAppointments(state)
+  const scheduler = createScheduler(state)
   let count = 0
   return {
     after (seconds, run) {
-      appointments.make(String(++count), state.now(), seconds * 1000 * state.timeScale, () => {
+      scheduler.schedule(String(++count), state.now(), seconds * 1000 * state.timeScale, () => {
         run()
         state.events.emit('change')
       })
     },
-    close: appointments.close
+    close: scheduler.close
   }
 }

@@ -1,5 +1,5 @@
-/** Which release this is. */
+/** The package's version. */
 import { createRequire } from 'node:module'
 
-// By its own name, since sources and build lie at different depths.
+// Resolved by package name, because sources and build are at different depths.
 export const VERSION: string = (createRequire(import.meta.url)('fastify-wechat-pay/package.json') as { version: string }).version

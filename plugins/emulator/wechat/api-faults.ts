@@ -1,9 +1,9 @@
-/** WeChat's own codes as faults of api.weixin.qq.com: there they are numbers. */
+/** Faults with WeChat's codes for api.weixin.qq.com, where codes are numbers. */
 import type { FastifyInstance } from 'fastify'
 import type { State } from '../state/state.ts'
 import { refuse, withRid } from './wire.ts'
 
-const WORDS: Readonly<Record<string, string>> = {
+const MESSAGES: Readonly<Record<string, string>> = {
   '-1': 'system error',
   40001: 'invalid credential, access_token is invalid or not latest, could get access_token by getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r',
   40013: 'invalid appid',
@@ -36,8 +36,8 @@ const WORDS: Readonly<Record<string, string>> = {
   10060003: '支付单已使用重新发货机会',
   10060004: '支付单处于不可发货的状态'
 }
-/** v3's and v2's names of what api.weixin.qq.com has a number for. */
-const NAMED: Readonly<Record<string, string>> = { SYSTEMERROR: '-1', SYSTEM_ERROR: '-1', RATELIMIT_EXCEED: '45011', FREQUENCY_LIMITED: '45011' }
+/** v2's and v3's code names and the corresponding numbers. */
+const NUMBERS: Readonly<Record<string, string>> = { SYSTEMERROR: '-1', SYSTEM_ERROR: '-1', RATELIMIT_EXCEED: '45011', FREQUENCY_LIMITED: '45011' }
 
 export function apiFaults (app: FastifyInstance, state: State): void {
   app.addHook('preHandler', async (request, reply) => {
@@ -45,8 +45,8 @@ export function apiFaults (app: FastifyInstance, state: State): void {
     if (code === undefined) return
     const path = request.url.slice(app.prefix.length)
     if (!/^\/(?:cgi-bin|sns|wxa)\//.test(path)) return
-    const number = NAMED[code] ?? code
+    const number = NUMBERS[code] ?? code
     if (!/^-?\d+$/.test(number)) return
-    return reply.type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(Number(number), WORDS[number] ?? 'system error'), state, path.startsWith('/sns/') ? ',' : '')))
+    return reply.type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(Number(number), MESSAGES[number] ?? 'system error'), state, path.startsWith('/sns/') ? ',' : '')))
   })
 }

@@ -1,4 +1,4 @@
-/** Header names as WeChat writes them: some SDKs look them up in maps that mind the case. */
+/** Header names in WeChat's spelling: some SDKs look them up case-sensitively. */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 
@@ -10,7 +10,7 @@ export function headersInWechatsCase<T> (headers: Readonly<Record<string, T>>): 
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [inWechatsCase(name), value]))
 }
 
-/** Fastify keeps names in lower case: they are put right at the last moment, when the head of the answer is written. */
+/** Fastify lower-cases header names, so they are renamed when the head is written. */
 export function answerInWechatsCase (app: FastifyInstance): void {
   app.addHook('onRequest', async (_request, { raw }) => {
     const writeHead = raw.writeHead.bind(raw) as (status: number, headers?: OutgoingHttpHeaders) => ServerResponse

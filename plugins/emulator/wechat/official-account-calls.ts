@@ -1,4 +1,4 @@
-/** api.weixin.qq.com: users, messages, menus and codes. All of them need a token. */
+/** api.weixin.qq.com: users, messages, menus and QR codes. All of these calls need a token. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { openidProblem } from '../state/state.ts'
 import type { State } from '../state/state.ts'
@@ -6,15 +6,15 @@ import type { OfficialAccount } from './official-account.ts'
 import { bodyJson, refuse, withRid } from './wire.ts'
 
 export interface Message {
-  /** Of a template message: WeChat's msgid. */
+  /** WeChat's msgid for template messages. */
   id: string
   /** ISO 8601. */
   at: string
   kind: 'template' | 'subscribe' | 'custom'
   openid: string
-  /** '' of a customer-service message. */
+  /** '' for customer-service messages. */
   template_id: string
-  /** As the app sent it, but for the token. */
+  /** As the app sent it, without the token. */
   content: Record<string, unknown>
 }
 
@@ -25,7 +25,7 @@ const text = (value: unknown) => typeof value === 'string' ? value : ''
 const object = (value: unknown): Given => value !== null && typeof value === 'object' ? value as Given : {}
 const DONE = { errcode: 0, errmsg: 'ok' }
 
-/** What the fields of a subscribed message may hold. WeChat's page on subscribed messages. */
+/** Allowed values by field type, from WeChat's documentation of subscription messages. */
 const FIELDS: Readonly<Record<string, RegExp>> = {
   thing: /^[^]{1,20}$/,
   number: /^-?\d{1,32}(\.\d+)?$/,
@@ -39,7 +39,7 @@ const FIELDS: Readonly<Record<string, RegExp>> = {
   time: /\d/
 }
 
-/** Adds a call that needs a token; what it is asked with by POST is JSON. */
+/** Registers a call that needs a token. A POST body must be JSON. */
 export type AccountCall = (method: 'GET' | 'POST', path: string, answer: (given: Given, query: Record<string, string>) => Answer) => void
 
 export function accountCalls (app: FastifyInstance, state: State, account: OfficialAccount): AccountCall {
@@ -68,7 +68,7 @@ export function officialAccountCalls (app: FastifyInstance, state: State, accoun
   const following = (openid: string) => state.users.some(user => user.openid === openid && !user.foreign && !user.snapshot)
   const call = accountCalls(app, state, account)
 
-  // ---- Users. Names and pictures are empty since December 2021.
+  // ---- Users. Nicknames and avatars have been empty since December 2021.
   function userInfo (openid: string, lang = 'zh_CN'): object {
     if (openidProblem(state, openid)) return refuse(40003, 'invalid openid')
     if (!following(openid)) return { subscribe: 0, openid, tagid_list: [] }
@@ -81,7 +81,7 @@ export function officialAccountCalls (app: FastifyInstance, state: State, accoun
     return infos.find(info => 'errcode' in info) ?? { user_info_list: infos }
   })
 
-  // ---- Messages. They are not delivered, only kept for inspection.
+  // ---- Messages. They are stored for inspection, not delivered.
   function keep (kind: Message['kind'], given: Given): Message {
     const message: Message = { id: `4${state.random.digits(18)}`, at: new Date(state.now()).toISOString(), kind, openid: text(given.touser), template_id: text(given.template_id), content: given }
     messages.push(message)
@@ -99,7 +99,7 @@ export function officialAccountCalls (app: FastifyInstance, state: State, accoun
     if (problem) return problem
     if (text(given.template_id) === '') return refuse(40037, 'invalid template_id')
     if (Object.keys(object(given.data)).length === 0) return refuse(47001, 'data format error')
-    // Nineteen digits, beyond 2^53: written by hand, since JavaScript's numbers cannot hold them either.
+    // msgid has 19 digits, beyond 2^53, so JSON.stringify cannot write it as a number.
     return `{"errcode":0,"errmsg":"ok","msgid":${keep('template', given).id}}`
   })
 
@@ -128,7 +128,7 @@ export function officialAccountCalls (app: FastifyInstance, state: State, accoun
     return DONE
   })
 
-  // ---- Codes and menus.
+  // ---- QR codes and menus.
   call('POST', '/cgi-bin/qrcode/create', given => {
     const scene = object(object(given.action_info).scene)
     const name = text(given.action_name)

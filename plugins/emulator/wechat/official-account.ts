@@ -3,15 +3,15 @@ import type { FastifyInstance } from 'fastify'
 import type { Timed, State } from '../state/state.ts'
 import { bodyJson, refuse, withRid } from './wire.ts'
 
-/** `authorizer`: a platform's, for this account; `open-platform/` issues it. */
+/** `authorizer`: a platform's token for this account, issued by `open-platform/`. */
 interface Token extends Timed { kind: 'plain' | 'stable' | 'authorizer' }
 
-/** Milliseconds an old plain token goes on working after a new one was issued. */
+/** How long an old plain token keeps working after a new one was issued, in milliseconds. */
 const OVERLAP = 300_000
-/** Milliseconds before its end that the platform renews a stable token by itself. */
+/** How long before expiry WeChat renews a stable token, in milliseconds. */
 const RENEWED_EARLY = 300_000
 const DAY = 86_400_000
-/** Calls a day, as `quota/get` tells it. */
+/** Calls per day, as reported by `quota/get`. */
 const QUOTA = 100_000
 
 export function officialAccount (app: FastifyInstance, state: State) {
@@ -20,9 +20,9 @@ export function officialAccount (app: FastifyInstance, state: State) {
   const tickets = state.memory.table<Timed & { type: string }>('tickets')
   const counts = state.memory.table<number>('counts')
   const count = (name: string) => { counts.set(name, (counts.get(name) ?? 0) + 1) }
-  /** When calls with a quota were made. */
+  /** Times of the calls that have a quota. */
   const quotas = state.memory.table<number[]>('quotas')
-  /** How many there were within the last `ms`, this one included. */
+  /** Counts this call, and returns the number of calls in the last `ms`. */
   const within = (name: string, ms: number) => {
     const times = quotas.get(name) ?? []
     quotas.set(name, times)
@@ -51,7 +51,7 @@ export function officialAccount (app: FastifyInstance, state: State) {
     if (given.secret !== state.account.appSecret) return refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq')
   }
 
-  // Each answer of this host is JSON, and an error names the request.
+  // All answers of this host are JSON; errors end with the request id.
   app.addHook('preSerialization', async (request, _reply, payload) => request.url.includes('/cgi-bin/') ? withRid(payload as object, state) : payload)
 
   app.get<{ Querystring: Record<string, string> }>('/cgi-bin/token', async request => {
@@ -88,7 +88,7 @@ export function officialAccount (app: FastifyInstance, state: State) {
       if (held) held.until = now
       return renewed()
     }
-    // A life-time shorter than the platform's own lead (a test's) is renewed when it is over.
+    // A lifetime shorter than the lead time (in tests): renew only after expiry.
     const lead = Math.min(RENEWED_EARLY, state.tokenLifetime * 100)
     if (stable !== undefined && held && held.until - now > lead) return tokenReply(stable)
     return renewed()
@@ -129,11 +129,11 @@ export function officialAccount (app: FastifyInstance, state: State) {
   })
 
   const liveTickets = () => [...tickets].filter(([, { type, until }]) => type === 'jsapi' && until > state.now()).map(([ticket]) => ticket)
-  /** Killed on command. */
+  /** Tokens expired with the control interface. */
   let dead: string[] = []
 
   return {
-    /** What was issued so far, and how often it was asked for. */
+    /** Numbers of issued credentials and of requests for them. */
     counts () {
       const of = (name: string) => counts.get(name) ?? 0
       return { tokens: of('tokens'), tickets: of('tickets'), calls: { token: of('token'), stable_token: of('stable_token'), getticket: of('getticket') } }
@@ -141,7 +141,7 @@ export function officialAccount (app: FastifyInstance, state: State) {
     liveTickets,
     tokenProblem,
     clearQuotas: () => quotas.clear(),
-    /** A ticket that would have been right, and what else may have been signed with. */
+    /** A valid ticket, and other values that may have been signed by mistake. */
     ticketsForExplaining () {
       const named = (id: 'ticket-dead' | 'ticket-card' | 'ticket-token', values: Iterable<string>) => [...values].map(value => ({ id, value }))
       const live = liveTickets()
@@ -151,7 +151,7 @@ export function officialAccount (app: FastifyInstance, state: State) {
         others: [...named('ticket-dead', [...those('jsapi'), ...dead]), ...named('ticket-card', those('wx_card')), ...named('ticket-token', tokens.keys())]
       }
     },
-    /** Kills every token, as a reset of the secret or a foreign system would; tickets too if asked. */
+    /** Expires every token, as resetting the secret or another system would; optionally also the tickets. */
     expire (alsoTickets: boolean) {
       tokens.clear()
       current.clear()

@@ -1,4 +1,4 @@
-/** Profit sharing as WeChat keeps it, whichever version asks: receivers, shares, what was taken back, what is left. */
+/** Profit sharing for v2 and v3: receivers, shares, returns, and the remaining amount. */
 import { chinaTime, orderKey } from '../state/state.ts'
 import type { Order, State } from '../state/state.ts'
 import type { Timers } from '../state/timers.ts'
@@ -13,7 +13,7 @@ export interface Share {
   sub_mch_id: string
   transaction_id: string
   receivers: ShareReceiver[]
-  /** What is left goes to the merchant, and nothing more can be shared. */
+  /** The rest goes to the merchant, and nothing more can be shared. */
   unfreeze: boolean
   description: string
   state: 'PROCESSING' | 'FINISHED'
@@ -35,11 +35,11 @@ export interface ShareReturn {
   at: string
 }
 
-/** Of ten thousand: what may be shared unless the merchant has agreed on more with WeChat. */
+/** The maximum that may be shared, per ten thousand, unless the merchant has agreed on more with WeChat. */
 export const MAX_RATIO = 3000
-/** Seconds, times `timeScale`, until a share has come to its end. */
+/** How long a share is processed, in seconds times `timeScale`. */
 const DURATION = 60
-/** `finish_time` of what has not finished yet, as recorded. */
+/** `finish_time` of an unfinished share, as recorded. */
 export const NOT_YET = '19700101080000'
 
 export type ShareProblem = 'no-order' | 'not-shared' | 'busy' | 'no-receiver' | 'over-ratio' | 'not-enough' | 'repeated-otherwise'
@@ -48,9 +48,9 @@ export interface SharingParts {
   orders: V2Orders
   refunds: V2Refunds
   after: Timers['after']
-  /** Is told of each receiver that got its share. */
+  /** Called for each receiver of a finished share. */
   shared (share: Share, receiver: ShareReceiver): void
-  /** Is told of what was taken back. */
+  /** Called for each return. */
   takenBack (back: ShareReturn, share: Share): void
 }
 
@@ -83,10 +83,10 @@ export function createSharing (state: State, { orders, refunds, after, shared, t
 
   function share (wanted: Pick<Share, 'out_order_no' | 'sub_mch_id' | 'transaction_id' | 'unfreeze' | 'description' | 'notify_url'> & { receivers: Array<Omit<ShareReceiver, 'detail_id'>> }): Share | ShareProblem {
     const key = orderKey(wanted.out_order_no, wanted.sub_mch_id)
-    const told = ({ transaction_id: id, unfreeze, receivers: list }: Pick<Share, 'transaction_id' | 'unfreeze'> & { receivers: Array<Omit<ShareReceiver, 'detail_id'>> }) =>
+    const fingerprint = ({ transaction_id: id, unfreeze, receivers: list }: Pick<Share, 'transaction_id' | 'unfreeze'> & { receivers: Array<Omit<ShareReceiver, 'detail_id'>> }) =>
       JSON.stringify([id, unfreeze, list.map(({ type, account, amount, description }) => [type, account, amount, description])])
     const before = shares.get(key)
-    if (before && told(before) === told(wanted)) return before
+    if (before && fingerprint(before) === fingerprint(wanted)) return before
     const order = orders.named({ transaction_id: wanted.transaction_id }, wanted.sub_mch_id)
     if (!order || order.transaction_id === '') return 'no-order'
     if (!order.profit_sharing) return 'not-shared'
@@ -108,7 +108,7 @@ export function createSharing (state: State, { orders, refunds, after, shared, t
     index(made)
     state.balance -= amount
     orders.note(order, wanted.unfreeze && isNothing ? 'profit unfrozen' : 'profit shared')
-    // Whatever was still under way is over when the rest is unfrozen.
+    // Unfreezing the rest also ends the shares still being processed.
     if (wanted.unfreeze && isNothing) sharesOf(order.transaction_id).forEach(finish)
     if (!isNothing) after(DURATION, () => finish(made))
     return made
@@ -136,9 +136,9 @@ export function createSharing (state: State, { orders, refunds, after, shared, t
     left,
     find: (number: string, subMchId: string) => shares.get(orderKey(number, subMchId)),
     findReturn: (number: string, subMchId: string) => returns.get(orderKey(number, subMchId)),
-    /** Of one day, `yyyyMMdd`. */
+    /** `day`: `yyyyMMdd`. */
     ofDay: (day: string, subMchId: string) => [...shares.values()].filter(share => share.created.startsWith(day) && share.sub_mch_id === subMchId),
-    /** The newest first. */
+    /** Newest first. */
     list: () => [...shares.values()].reverse(),
     finish
   }

@@ -51,9 +51,9 @@ export interface V2ClientParts {
 export interface V2Caller extends V2Client {
   /** The key that signs: the merchant's, or the sandbox's. */
   apiKey (): string | Promise<string>
-  /** The same for another sub-merchant, over the same connections. */
   /** The merchant's own certificate, if it has one. */
   certificate (): X509Certificate | undefined
+  /** The same for another sub-merchant, over the same connections. */
   forMerchant (ids: MerchantIds, appId?: string): V2Caller
   disconnect (): Promise<void>
 }
@@ -93,11 +93,11 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
     }
   }
 
-  function believe (path: string, endpoint: Endpoint, answer: Fields, names: readonly string[] | undefined, keys: string | readonly string[]): Fields {
+  function verifyAnswer (path: string, endpoint: Endpoint, answer: Fields, names: readonly string[] | undefined, keys: string | readonly string[]): Fields {
     const { appid = 'appid', mchId: mchIdName = 'mch_id', signedReply = true, resultCode = true } = endpoint
     if (answer.return_code !== 'SUCCESS') {
       if (answer.return_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no return_code')
-      throw refusal(path, answer.error_code ?? '', answer.return_msg ?? answer.retmsg ?? '')
+      throw apiError(path, answer.error_code ?? '', answer.return_msg ?? answer.retmsg ?? '')
     }
     if (signedReply && !verifyV2(answer, keys, endpoint.signType ?? merchant.signType, names)) throw new WechatReplyError(path, 'the answer\'s signature is missing or wrong')
     const isNamed = (name: string) => signedReply || answer[name] !== undefined
@@ -105,14 +105,14 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
     if (foreign || (subMchId && answer.sub_mch_id && answer.sub_mch_id !== subMchId)) throw new WechatReplyError(path, 'the answer belongs to another account or merchant')
     if (answer.result_code === 'SUCCESS' || (!resultCode && answer.result_code === undefined)) return answer
     if (answer.result_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no result_code')
-    throw refusal(path, answer.err_code ?? '', answer.err_code_des ?? '')
+    throw apiError(path, answer.err_code ?? '', answer.err_code_des ?? '')
   }
 
-  function refusal (path: string, code: string, message: string): WechatApiError {
-    const said = redact(message, merchant.apiKeys)
+  function apiError (path: string, code: string, message: string): WechatApiError {
+    const redacted = redact(message, merchant.apiKeys)
     const wechatCode = code.replace(/[^\w-]/g, '').slice(0, 40)
-    return new WechatApiError(`${path} was refused by WeChat Pay: ${[wechatCode, said].filter(Boolean).join(' ')}`, {
-      fault: 'caller', ...meaningOf(wechatCode, said, path), ...(wechatCode && { wechatCode }), wechatMessage: said
+    return new WechatApiError(`${path} was refused by WeChat Pay: ${[wechatCode, redacted].filter(Boolean).join(' ')}`, {
+      fault: 'caller', ...meaningOf(wechatCode, redacted, path), ...(wechatCode && { wechatCode }), wechatMessage: redacted
     })
   }
 
@@ -132,7 +132,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
         if (reply.status !== 200) throw new WechatReplyError(path, `answered with HTTP ${reply.status}`)
         const shape = endpoint.list === undefined ? shapeOf(endpoint) : undefined
         const answer = parse(path, reply.body, endpoint.list, shape)
-        return believe(path, endpoint, answer, shape && sortedNames(shape), sandbox ? key : merchant.apiKeys)
+        return verifyAnswer(path, endpoint, answer, shape && sortedNames(shape), sandbox ? key : merchant.apiKeys)
       }, {
         // Retry a SYSTEMERROR with the same call; retrying while blocked only prolongs the block.
         retries: 1,
@@ -151,7 +151,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
       for await (const chunk of body) if (chunks.push(chunk as Buffer) > 64) break
       if (status !== 200) throw new WechatReplyError(path, `answered with HTTP ${status}`)
       const answer = parse(path, Buffer.concat(chunks))
-      throw refusal(path, answer.error_code ?? answer.err_code ?? '', answer.return_msg ?? '')
+      throw apiError(path, answer.error_code ?? answer.err_code ?? '', answer.return_msg ?? '')
     }
   }
 }

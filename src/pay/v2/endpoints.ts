@@ -24,7 +24,7 @@ export interface Endpoint {
   list?: string
 }
 
-const moneyOut = { cert: true, signType: 'MD5', namesSignType: false, signedReply: false, repeatable: true } satisfies Endpoint
+const payout = { cert: true, signType: 'MD5', namesSignType: false, signedReply: false, repeatable: true } satisfies Endpoint
 const sharing = { signType: 'HMAC-SHA256', repeatable: true } satisfies Endpoint
 
 const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
@@ -42,13 +42,13 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   '/tools/shorturl': { repeatable: true },
   '/tools/authcodetoopenid': { repeatable: true },
   '/payitil/report': { signedReply: false, repeatable: true },
-  '/mmpaymkttransfers/sendredpack': { ...moneyOut, appid: 'wxappid' },
-  '/mmpaymkttransfers/sendgroupredpack': { ...moneyOut, appid: 'wxappid' },
-  '/mmpaymkttransfers/gethbinfo': { ...moneyOut, list: 'hblist' },
-  '/mmpaymkttransfers/promotion/transfers': { ...moneyOut, appid: 'mch_appid', mchId: 'mchid' },
-  '/mmpaymkttransfers/gettransferinfo': moneyOut,
-  '/mmpaysptrans/pay_bank': { ...moneyOut, appid: false },
-  '/mmpaysptrans/query_bank': { ...moneyOut, appid: false },
+  '/mmpaymkttransfers/sendredpack': { ...payout, appid: 'wxappid' },
+  '/mmpaymkttransfers/sendgroupredpack': { ...payout, appid: 'wxappid' },
+  '/mmpaymkttransfers/gethbinfo': { ...payout, list: 'hblist' },
+  '/mmpaymkttransfers/promotion/transfers': { ...payout, appid: 'mch_appid', mchId: 'mchid' },
+  '/mmpaymkttransfers/gettransferinfo': payout,
+  '/mmpaysptrans/pay_bank': { ...payout, appid: false },
+  '/mmpaysptrans/query_bank': { ...payout, appid: false },
   '/secapi/pay/profitsharing': { ...sharing, cert: true },
   '/secapi/pay/multiprofitsharing': { ...sharing, cert: true },
   '/secapi/pay/profitsharingfinish': { ...sharing, cert: true },

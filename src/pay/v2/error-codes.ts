@@ -1,6 +1,6 @@
 /** What the `err_code`s of v2 mean for a caller: WeChat Pay v2 documentation, and replies seen in public. */
 import type { CodeInfo } from '../../errors.ts'
-import { badCode, caller, failing, merchantPoor, parameter, passing, payerPoor, permission, tooManyRefused, tooOften } from '../advice.ts'
+import { badCode, caller, failing, merchantBalanceTooLow, parameter, transient, payerBalanceTooLow, permission, tooManyRefused, tooOften } from '../advice.ts'
 
 const reused = caller(
   'The number was used before with other parameters (amount, description, trade type, openid): repeat it with the first parameters, or query it. Until you know its outcome, a new number may do the same thing twice.',
@@ -12,14 +12,14 @@ export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
   // Temporary faults.
   SYSTEMERROR: failing,
   SYSTEM_ERROR: failing,
-  BANKERROR: passing('The bank failed: query the order first.', '银行系统异常，请先查单确认结果。'),
-  USERPAYING: passing('The payer is typing the password: query every few seconds, and reverse the order if it takes too long.', '用户正在输入密码：请每隔几秒查单，超时则撤销。', 202),
-  BIZERR_NEED_RETRY: passing('The refund was not accepted: repeat with the SAME out_refund_no.', '退款业务流程错误，请用原退款单号重试。'),
+  BANKERROR: transient('The bank failed: query the order first.', '银行系统异常，请先查单确认结果。'),
+  USERPAYING: transient('The payer is typing the password: query every few seconds, and reverse the order if it takes too long.', '用户正在输入密码：请每隔几秒查单，超时则撤销。', 202),
+  BIZERR_NEED_RETRY: transient('The refund was not accepted: repeat with the SAME out_refund_no.', '退款业务流程错误，请用原退款单号重试。'),
   FREQUENCY_LIMITED: tooOften,
   FREQ_LIMIT: tooOften,
   RATELIMIT_EXCEED: tooOften,
   INVALID_REQ_TOO_MUCH: tooManyRefused,
-  PROCESSING: passing('It is in progress: repeat with the same number, or query.', '处理中，请用原单号重试或查询。', 202),
+  PROCESSING: transient('It is in progress: repeat with the same number, or query.', '处理中，请用原单号重试或查询。', 202),
   // Not `retryable`: that would repeat the call, and the packet may already be sent.
   SEND_FAILED: caller('Query it first. Only if the query says that it failed, send it again, under a new number.', '发放失败：请先查询结果，仅在查询明确为失败后，才可换新单号重新发放。', 409),
 
@@ -35,7 +35,7 @@ export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
   OUT_TRADE_NO_USED: reused,
   TRADE_ERROR: caller('The order\'s state does not allow this: query the order.', '交易状态不允许该操作，请先查单。', 409),
   TRADE_STATE_ERROR: caller('The order\'s state does not allow this: query it.', '订单状态不允许该操作，请先查单。', 409),
-  ORDER_NOT_READY: passing('The order is still being processed: repeat in a minute with the same number.', '订单处理中，请稍后用原单号重试。'),
+  ORDER_NOT_READY: transient('The order is still being processed: repeat in a minute with the same number.', '订单处理中，请稍后用原单号重试。'),
   REVERSE_EXPIRE: caller('Older than seven days: refund it instead.', '订单超过七天不可撤销，请改用退款。', 409),
 
   // Refunds.
@@ -43,8 +43,8 @@ export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
   TRADE_OVERDUE: caller('The order is more than a year old: return the money another way.', '订单已超过一年的可退款期限，请以其他方式退还。', 409),
   ERROR: caller('A business rule forbids it: see the message.', '业务规则不允许，原因见错误描述。', 409),
   USER_ACCOUNT_ABNORMAL: caller('The payer\'s account is closed or abnormal: resolve it with the payer.', '用户账户异常或已注销，请联系用户以其他方式退款。', 409),
-  NOTENOUGH: merchantPoor,
-  NOT_ENOUGH: merchantPoor,
+  NOTENOUGH: merchantBalanceTooLow,
+  NOT_ENOUGH: merchantBalanceTooLow,
 
   // Pay by code.
   AUTHCODEEXPIRE: badCode,
@@ -97,10 +97,10 @@ export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
 
   // Bills (`error_code`).
   20002: caller('There is no bill for that day: there were no transactions, or it is not ready yet (after 10:00 China time of the next day).', '当日无账单：没有交易，或账单尚未生成（次日 10 点后可取）。', 404),
-  20007: passing('The bill is not ready yet: try again after 10:00 (China time) of the next day.', '账单生成中，请次日 10 点后再取。'),
+  20007: transient('The bill is not ready yet: try again after 10:00 (China time) of the next day.', '账单生成中，请次日 10 点后再取。'),
   20100: failing,
   NO_BILL_EXIST: caller('There is no bill for that day: there were no transactions, or it is not ready yet (after 10:00 China time of the next day).', '当日无账单：没有交易，或账单尚未生成（次日 10 点后可取）。', 404),
-  BILL_CREATING: passing('The bill is not ready yet: try again after 10:00 (China time) of the next day.', '账单生成中，请次日 10 点后再取。'),
+  BILL_CREATING: transient('The bill is not ready yet: try again after 10:00 (China time) of the next day.', '账单生成中，请次日 10 点后再取。'),
   COMPRESSGZIP_ERROR: failing,
   UNCOMPRESSGZIP_ERROR: failing
 }
@@ -120,7 +120,7 @@ const MESSAGES: ReadonlyArray<readonly [RegExp, CodeInfo]> = [
 ]
 
 /** Codes with several meanings. */
-const VAGUE = new Set(['', 'ERROR', 'INVALID_REQUEST'])
+const GENERIC = new Set(['', 'ERROR', 'INVALID_REQUEST'])
 
 /** Calls in which the merchant pays users. In all other calls, except refunds and sharing, someone pays the merchant. */
 const PAYOUT = /^\/mmpaymkttransfers\/|^\/mmpaysptrans\//
@@ -128,7 +128,7 @@ const PAYMENT = /^\/pay\/(?:micropay|unifiedorder|orderquery)$|\/pay\/micropay$/
 
 /** The same code, but someone else's fault: whose money or permission is missing depends on who pays. */
 const BY_CALL: ReadonlyArray<readonly [RegExp, Readonly<Record<string, CodeInfo>>]> = [
-  [PAYMENT, { NOTENOUGH: payerPoor, NOT_ENOUGH: payerPoor }],
+  [PAYMENT, { NOTENOUGH: payerBalanceTooLow, NOT_ENOUGH: payerBalanceTooLow }],
   [PAYOUT, {
     V2_ACCOUNT_SIMPLE_BAN: caller('The receiver has not verified their real name with WeChat Pay, which is required to receive money: ask them to do so.', '收款用户未完成微信支付实名认证，无法收款：请提醒用户先实名。', 409)
   }]
@@ -136,6 +136,6 @@ const BY_CALL: ReadonlyArray<readonly [RegExp, Readonly<Record<string, CodeInfo>
 
 /** What a refusal means, by its code, by the call or, if these say little, by its message. */
 export function meaningOf (code: string, message: string, path = ''): CodeInfo | undefined {
-  return (VAGUE.has(code) ? MESSAGES.find(([words]) => words.test(message))?.[1] : undefined) ??
+  return (GENERIC.has(code) ? MESSAGES.find(([words]) => words.test(message))?.[1] : undefined) ??
     BY_CALL.find(([call, codes]) => call.test(path) && codes[code])?.[1][code] ?? ERR_CODES[code]
 }

@@ -1,7 +1,7 @@
 /** Orders, refunds and bills with v2: WeChat Pay v2 documentation, one page per call. */
 import { WechatReplyError } from '../../errors.ts'
 import type { CheckedV2 } from '../merchant.ts'
-import { oddOrder } from '../odd-order.ts'
+import { throwMalformedOrder } from '../malformed-order.ts'
 import { h5Info } from '../order.ts'
 import type { Refund } from '../refund.ts'
 import type { PayVersion, Placing } from '../version.ts'
@@ -35,7 +35,7 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
     return Object.assign(params, { trade_type: TRADE_TYPE[placing.way] })
   }
 
-  function believedRefund (path: string, fields: Fields, state: string, raw: Fields, outRefundNo: string): Refund {
+  function verifiedRefund (path: string, fields: Fields, state: string, raw: Fields, outRefundNo: string): Refund {
     const refund = asRefund(fields, state, merchant, raw)
     if (refund?.outRefundNo !== outRefundNo) throw new WechatReplyError(path, 'the answer is about another refund')
     return refund
@@ -61,7 +61,7 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
       const fields = await v2.post('/pay/orderquery', params)
       const [name, asked] = Object.entries(params)[0] as [string, string]
       if (oddField(fields) !== undefined || fields[name] !== asked) throw new WechatReplyError('/pay/orderquery', 'the answer is about another order')
-      return asOrder(fields) ?? oddOrder('/pay/orderquery', fields.trade_state)
+      return asOrder(fields) ?? throwMalformedOrder('/pay/orderquery', fields.trade_state)
     },
 
     payByCode: createV2PayByCode(v2, appId, merchant),
@@ -86,7 +86,7 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
         notify_url: refund.notifyUrl ?? notifyUrl
       })
       // The answer means that the refund was accepted, not that it has arrived.
-      const taken = believedRefund('/secapi/pay/refund', fields, 'PROCESSING', fields, refund.outRefundNo)
+      const taken = verifiedRefund('/secapi/pay/refund', fields, 'PROCESSING', fields, refund.outRefundNo)
       if (taken.amount !== refund.amount) throw new WechatReplyError('/secapi/pay/refund', 'the answer is about another amount')
       return taken
     },
@@ -95,7 +95,7 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
       const path = '/pay/refundquery'
       const fields = await v2.post(path, { out_refund_no: outRefundNo })
       const [item = {}] = foldIndexed(fields)
-      return believedRefund(path, { ...fields, ...item }, item.refund_status ?? '', fields, outRefundNo)
+      return verifiedRefund(path, { ...fields, ...item }, item.refund_status ?? '', fields, outRefundNo)
     },
 
     tradeBill: (date, type) => ({

@@ -82,7 +82,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     clock,
     fetch: async keyOf => {
       const reply = await http(await signedCall('GET', CERTIFICATES, '', { repeatable: true }))
-      if (reply.status === 200) return await believe(CERTIFICATES, reply, async serial => keyOf(parse(CERTIFICATES, reply), serial))
+      if (reply.status === 200) return await verifyAnswer(CERTIFICATES, reply, async serial => keyOf(parse(CERTIFICATES, reply), serial))
       // A refusal comes without certificates: only the public key can verify it.
       throw refusal(CERTIFICATES, reply, await judge(reply.headers, reply.body, async serial => keyOf({}, serial)) === 'genuine')
     }
@@ -109,7 +109,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     }
   }
 
-  async function believe (path: string, reply: HttpReply, keyFor = keys.keyFor): Promise<unknown> {
+  async function verifyAnswer (path: string, reply: HttpReply, keyFor = keys.keyFor): Promise<unknown> {
     const { status, headers, body } = reply
     const verdict = await judge(headers, body, keyFor)
     if (status >= 200 && status < 300 && status !== 202) {
@@ -143,7 +143,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
   async function send (call: () => Promise<HttpRequest>, repeatable: boolean): Promise<unknown> {
     return await retry(async () => {
       const request = await call()
-      return await believe(request.name, await http(request))
+      return await verifyAnswer(request.name, await http(request))
     }, {
       retries: repeatable ? RETRIES : 0,
       delay: 300,

@@ -1,6 +1,6 @@
 /** What v3's `code`s mean for a caller, and the inner codes at the end of Request-ID: WeChat Pay APIv3 documentation, and WeChat Pay's trouble-shooting guide. */
 import type { CodeInfo } from '../../errors.ts'
-import { badCode, caller, failing, merchantPoor, parameter, passing, payerPoor, permission, tooManyRefused, tooOften } from '../advice.ts'
+import { badCode, caller, failing, merchantBalanceTooLow, parameter, transient, payerBalanceTooLow, permission, tooManyRefused, tooOften } from '../advice.ts'
 
 const sign = caller('Check that merchant.v3.serialNo and privateKey belong together and to this merchant, and that the server\'s clock is right.', '请检查商户 API 证书序列号与私钥是否配套、是否属于该商户号，以及服务器时间是否准确。')
 const paid = caller('The order is paid: query it and deliver.', '订单已支付，请查单后发货，不要重复下单。', 409)
@@ -10,11 +10,11 @@ const reused = caller('The number was used before with other parameters: repeat 
 export const V3_CODES: Readonly<Record<string, CodeInfo>> = {
   SYSTEM_ERROR: failing,
   SYSTEMERROR: failing,
-  BANK_ERROR: passing('The bank failed: query the order first.', '银行系统异常，请先查单确认结果。'),
+  BANK_ERROR: transient('The bank failed: query the order first.', '银行系统异常，请先查单确认结果。'),
   FREQUENCY_LIMITED: tooOften,
   FREQUENCY_LIMIT_EXCEED: tooOften,
   RATELIMIT_EXCEED: tooOften,
-  USERPAYING: passing('The payer is typing the password: query again.', '用户支付中，请稍后查单。', 202),
+  USERPAYING: transient('The payer is typing the password: query again.', '用户支付中，请稍后查单。', 202),
   SIGN_ERROR: sign,
   PARAM_ERROR: parameter,
   INVALID_REQUEST: caller('A business rule forbids it: see the message.', '业务规则不允许，原因见错误描述。'),
@@ -37,7 +37,7 @@ export const V3_CODES: Readonly<Record<string, CodeInfo>> = {
   ALREADY_EXISTS: reused,
   INVALID_TRANSACTIONID: notFound,
   TRADE_ERROR: caller('The order\'s state does not allow this: query the order.', '交易状态不允许该操作，请先查单。', 409),
-  NOT_ENOUGH: merchantPoor,
+  NOT_ENOUGH: merchantBalanceTooLow,
   USER_ACCOUNT_ABNORMAL: caller('The payer\'s account is closed or abnormal: resolve it with the payer.', '用户账户异常或已注销，请联系用户以其他方式退款。', 409),
   REQUEST_BLOCKED: permission,
   NO_STATEMENT_EXIST: caller('There is no bill for that day: there were no transactions.', '当日无账单：没有交易。', 404),
@@ -49,8 +49,8 @@ export const V3_CODES: Readonly<Record<string, CodeInfo>> = {
   AUTHCODEEXPIRE: badCode,
 
   // Older spellings that some calls still use.
-  NOTENOUGH: merchantPoor,
-  BANKERROR: passing('The bank failed: query the order first.', '银行系统异常，请先查单确认结果。'),
+  NOTENOUGH: merchantBalanceTooLow,
+  BANKERROR: transient('The bank failed: query the order first.', '银行系统异常，请先查单确认结果。'),
   RATELIMIT_EXCEEDED: tooOften,
   SIGNERROR: sign,
   ACCOUNTERROR: caller('The account is closed or abnormal.', '账户异常或已注销。'),
@@ -63,7 +63,7 @@ export const V3_CODES: Readonly<Record<string, CodeInfo>> = {
   REFUNDNOTEXIST: notFound,
   REFUND_NOT_EXISTS: notFound,
   INVALID_REQ_TOO_MUCH: tooManyRefused,
-  STATEMENT_CREATING: passing('The bill is not ready yet: try again after 10:00 (China time) of the next day.', '账单生成中，请次日 10 点后再取。')
+  STATEMENT_CREATING: transient('The bill is not ready yet: try again after 10:00 (China time) of the next day.', '账单生成中，请次日 10 点后再取。')
 }
 
 /** Meanings of the number at the end of Request-ID, from WeChat's guide; it is more specific than the code. */
@@ -87,5 +87,5 @@ const PAYMENT = /^\/v3\/(?:pay|combine-transactions)\//
 
 export function meaningOfV3 (code: string, requestId: string | undefined, path = ''): CodeInfo | undefined {
   const info = INNER_CODES[/-(\d+)$/.exec(requestId ?? '')?.[1] ?? ''] ?? V3_CODES[code]
-  return info === merchantPoor && PAYMENT.test(path) ? payerPoor : info
+  return info === merchantBalanceTooLow && PAYMENT.test(path) ? payerBalanceTooLow : info
 }

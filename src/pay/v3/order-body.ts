@@ -87,9 +87,9 @@ function detailOf ({ costPrice, receiptId, goods }: OrderDetail, wechatGoodsId: 
 function withFurther (body: Json, extra: Readonly<Json> = {}, at = 'extra', own: ReadonlySet<string> = OWN): Json {
   const all = { ...body }
   for (const [name, value] of Object.entries(extra)) {
-    const said = body[name]
-    if (own.has(name) || (said !== undefined && !(isObject(said) && isObject(value)))) throw new WechatInputError(`${at}.${name}`, 'is already set by the order or the account')
-    all[name] = isObject(said) ? withFurther(said, value as Json, `${at}.${name}`, NONE) : value
+    const existing = body[name]
+    if (own.has(name) || (existing !== undefined && !(isObject(existing) && isObject(value)))) throw new WechatInputError(`${at}.${name}`, 'is already set by the order or the account')
+    all[name] = isObject(existing) ? withFurther(existing, value as Json, `${at}.${name}`, NONE) : value
   }
   return all
 }

@@ -1,7 +1,7 @@
 /** Orders, refunds and bills with APIv3: WeChat Pay APIv3 documentation, one page per call. */
 import { WechatReplyError } from '../../errors.ts'
 import type { CheckedV3 } from '../merchant.ts'
-import { oddOrder } from '../odd-order.ts'
+import { throwMalformedOrder } from '../malformed-order.ts'
 import type { PayVersion } from '../version.ts'
 import type { V3Caller } from './client.ts'
 import { closing } from './close.ts'
@@ -9,7 +9,7 @@ import { appParams, jsapiParams } from './front-end.ts'
 import { createV3PayByCode } from './codepay.ts'
 import { orderBody } from './order-body.ts'
 import { asOrder, asRefund, belongs } from './payment.ts'
-import { openSealedBill, SEALED_BILL } from './sealed-bill.ts'
+import { decryptBill, ENCRYPTED_BILL } from './encrypted-bill.ts'
 
 const ANSWER = {
   JSAPI: ['jsapi', 'prepay_id', /^[0-9A-Za-z_-]{1,64}$/],
@@ -56,7 +56,7 @@ export function createV3Pay (client: V3Caller, appId: string, merchant: CheckedV
       const path = `${transactions}/${part}/${encodeURIComponent(number)}`
       const answer = await request('GET', path, { query: ids })
       if (answer[field] !== number || !belongs(answer, appId, merchant)) throw new WechatReplyError(path, 'the answer is about another order')
-      return asOrder(answer) ?? oddOrder(path, answer.trade_state)
+      return asOrder(answer) ?? throwMalformedOrder(path, answer.trade_state)
     },
 
     payByCode: createV3PayByCode(request, appId, merchant),
@@ -99,6 +99,6 @@ export function createV3Pay (client: V3Caller, appId: string, merchant: CheckedV
           open: async () => await openBill('/v3/bill/fundflowbill', { bill_date: date, account_type: account })
         }
       // A sub-merchant's own bill is encrypted for the provider.
-      : { name: SEALED_BILL, open: async () => ({ body: await openSealedBill(client, merchant, { sub_mchid: subMchId, bill_date: date, account_type: account }) }) }
+      : { name: ENCRYPTED_BILL, open: async () => ({ body: await decryptBill(client, merchant, { sub_mchid: subMchId, bill_date: date, account_type: account }) }) }
   }
 }

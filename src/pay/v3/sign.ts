@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { WechatError } from '../../errors.ts'
 import { nonce as newNonce } from '../../nonce.ts'
-import { within } from '../../within.ts'
+import { withTimeout } from '../../with-timeout.ts'
 
 const signLater: (algorithm: 'sha256', data: Buffer, key: KeyObject) => Promise<Buffer> = promisify(signWith)
 
@@ -62,7 +62,7 @@ const REMOTE_TIMEOUT = 5000
 /** @throws WechatError `WECHAT_SIGNER` (503): nothing was sent */
 async function signRemotely (data: Buffer, key: RemoteKey): Promise<string> {
   try {
-    const signature: unknown = await within(REMOTE_TIMEOUT, async () => await key.sign(data), () => new Error('too late'))
+    const signature: unknown = await withTimeout(REMOTE_TIMEOUT, async () => await key.sign(data), () => new Error('too late'))
     if (signature instanceof Uint8Array && signature.length === 256) return Buffer.from(signature).toString('base64')
   } catch { /* reported below: its own message may contain anything */ }
   throw new WechatError('WECHAT_SIGNER', 'merchant.v3.privateKey.sign failed, took too long or did not return an RSA-2048 signature; nothing was sent', { statusCode: 503, retryable: true })

@@ -1,4 +1,4 @@
-/** What the host's own part lacks; and what the doctor's answer is like as a whole. */
+/** Checks of the application's options, and the format of the result. */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { diagnose } from '../../../src/index.ts'
@@ -6,18 +6,18 @@ import type { DiagnoseOptions } from '../../../src/index.ts'
 import { CHECKS } from '../../../src/doctor/diagnose.ts'
 import { healthy, names1, troubles } from '../../helpers/doctor.ts'
 
-t.test('one thing is wrong', async t => {
+t.test('one problem at a time', async t => {
   const { options, settings } = await healthy(t)
   const without = (name: keyof DiagnoseOptions): DiagnoseOptions => ({ ...options, [name]: undefined })
   await names1(t, 'orders, and nobody who hears of payments', { id: 'application.notifications' }, without('onPayment'), settings)
   await names1(t, 'nothing to compare with', { id: 'application.expected', status: 'warning' }, without('expected'), settings)
   await names1(t, 'orders without an end', { id: 'application.reconcile', status: 'warning' }, without('unfinished'), settings)
   await names1(t, 'a handler that takes the payment alone', { id: 'application.idempotency', status: 'warning' }, { ...options, onPayment: (_payment: unknown) => {} }, settings)
-  t.same(await troubles(t, { ...options, onPayment: (...all: unknown[]) => all }, settings), [], 'one that takes all may use it')
+  t.same(await troubles(t, { ...options, onPayment: (...all: unknown[]) => all }, settings), [], 'a handler with rest parameters may use it')
   await names1(t, 'a short shut-down', { id: 'application.shutdown', status: 'warning', says: /2000 ms/ }, options, { ...settings, shutdownTime: 2000 })
 })
 
-t.test('the answer', async t => {
+t.test('the result', async t => {
   const { options, settings } = await healthy(t)
   const seen: string[] = []
   const diagnosis = await diagnose(options, { ...settings, onProgress: ({ id, done, total }) => { seen.push(`${done}/${total} ${id}`) } })
@@ -29,7 +29,7 @@ t.test('the answer', async t => {
     t.ok(['passed', 'failed', 'warning', 'skipped'].includes(check.status))
   }
   t.match(diagnosis.checks.find(({ id }) => id === 'v3.query'), { wechatCode: 'ORDER_NOT_EXIST', requestId: /-268512771$/ })
-  // A failure is no exception, whatever the options are.
+  // diagnose() does not throw, whatever the options are.
   for (const odd of [{}, { merchant: {} }, { appId: 1, appSecret: [], merchant: { mchId: {}, v2: {}, v3: {}, notifyUrl: 5 }, endpoints: { api: 'x' }, http: { ca: 'rubbish' }, redis: { eval: () => { throw new Error('no') } }, origin: 7 }]) {
     const { checks } = await diagnose(odd as never, { ...settings, offline: true })
     t.equal(checks.length, CHECKS.length)
@@ -37,7 +37,7 @@ t.test('the answer', async t => {
   }
 })
 
-t.test('every sentence is there in both languages, and every need is a check', t => {
+t.test('every message exists in both languages, and every dependency is a check', t => {
   const ids = CHECKS.map(({ id }) => id)
   for (const { id, needs, sentences } of CHECKS) {
     for (const need of needs) t.ok(ids.includes(need), `${id} needs ${need}`)
@@ -53,7 +53,7 @@ t.test('every sentence is there in both languages, and every need is a check', t
   t.end()
 })
 
-t.test('the documentation lists each check, and no other', t => {
+t.test('the documentation lists exactly these checks', t => {
   for (const page of ['docs/going-live.md', 'docs/zh-CN/going-live.md']) {
     const listed = [...readFileSync(page, 'utf8').matchAll(/^\| `([a-z0-9]+\.[a-z0-9-]+)` \|/gm)].map(([, id]) => id)
     t.same([...listed].sort(), CHECKS.map(({ id }) => id).sort(), page)

@@ -1,4 +1,4 @@
-/** Keys and certificates that are wrong in one way at a time: the doctor names that one, and nothing else. */
+/** Keys and certificates with one problem at a time: the doctor reports exactly that one. */
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
@@ -61,7 +61,7 @@ const CASES: Array<[what: string, expected: Expected, change: Change]> = [
   ['an encryption key of 16 bytes', { id: 'keys.encryption-key', says: /32 bytes/ }, options => ({ ...options, encryptionKey: Buffer.alloc(16) })]
 ]
 
-t.test('nothing is broken', async t => {
+t.test('no problem', async t => {
   const { options, settings } = await healthy(t)
   t.same(await troubles(t, options, settings), [])
   const { ok, checks } = await diagnose(options, settings)
@@ -70,12 +70,12 @@ t.test('nothing is broken', async t => {
   t.ok(passed.length > 40, `${passed.length} have passed`)
   const { checks: offline } = await diagnose(options, { ...settings, offline: true })
   t.ok(offline.every(({ status }) => status === 'passed' || status === 'skipped'))
-  t.same(offline.map(({ id }) => id), checks.map(({ id }) => id), 'each has its line, looked at or not')
+  t.same(offline.map(({ id }) => id), checks.map(({ id }) => id), 'each check has a line')
   t.equal(new Set(checks.map(({ id }) => id)).size, checks.length)
   t.ok(checks.every(({ id }) => /^[a-z0-9]+\.[a-z0-9-]+$/.test(id)))
 })
 
-t.test('one thing is wrong', async t => {
+t.test('one problem at a time', async t => {
   const { options, settings } = await healthy(t)
   for (const [what, expected, change] of CASES) {
     const own = { ...settings }
@@ -83,7 +83,7 @@ t.test('one thing is wrong', async t => {
   }
 })
 
-t.test('the client certificate as a file of PKCS#12', { skip }, async t => {
+t.test('the client certificate as PKCS#12', { skip }, async t => {
   const { options, settings } = await healthy(t)
   const { key, cert } = options.merchant.v2 as { key: string, cert: string }
   const as = (pfx: Buffer) => v2(options, { cert: undefined, key: undefined, pfx })
@@ -93,7 +93,7 @@ t.test('the client certificate as a file of PKCS#12', { skip }, async t => {
   await names1(t, 'something else', { id: 'keys.client-certificate', says: /PKCS#12/ }, as(Buffer.from('rubbish')), settings)
 })
 
-t.test('a certificate that ends soon is worth a word', async t => {
+t.test('a certificate that expires soon is a warning', async t => {
   const { options, settings } = await healthy(t)
   const soon = v2(options, { key: pem(foreign), cert: merchantCertificate(foreign, { to: 10 }) })
   const found = await troubles(t, soon, { ...settings, offline: true })
@@ -106,7 +106,7 @@ t.test('v2 and v3 share a key', async t => {
   await names1(t, 'the same key', { id: 'keys.distinct', status: 'warning', says: /apiKey and merchant\.v3\.apiV3Key are the same/ }, options, settings)
 })
 
-t.test('an emulator\'s key does not go to WeChat', async t => {
+t.test('an emulator\'s key is refused for WeChat\'s endpoints', async t => {
   const { options, settings } = await healthy(t)
   const found = await troubles(t, v2({ ...options, endpoints: undefined } as never, { apiKey: `emulator${'x'.repeat(24)}` }), { ...settings, offline: true })
   t.match(found.filter(({ id }) => id.startsWith('keys.')), [{ id: 'keys.v2-key', message: /emulator's key/ }])

@@ -1,4 +1,4 @@
-/** What WeChat refuses an Official Account for, one thing at a time; its codes and words as seen in public (shared witnesses, and WeChat's own pages of return codes). */
+/** WeChat's refusals for an Official Account, one at a time, with codes and messages from public sources and WeChat's documentation. */
 import t from 'tap'
 import { accountKey } from '../../../src/store/key.ts'
 import { createRedisStore } from '../../../src/index.ts'
@@ -42,7 +42,7 @@ t.test('another system replaces the token', async t => {
   const { emulator, options, settings } = await healthy(t)
   let tokens = 0
   const api = await spoilingProxy(t, emulator.origin, {
-    // Between the doctor's first token and its second, somebody asks for a fresh one.
+    // Another system fetches a token between the doctor's two.
     request ({ url, body }) {
       if (url !== '/cgi-bin/stable_token' || ++tokens < 2) return undefined
       return { body: Buffer.from(JSON.stringify({ ...JSON.parse(body.toString()), force_refresh: true })) }
@@ -51,7 +51,7 @@ t.test('another system replaces the token', async t => {
   await names1(t, 'a token that is replaced', { id: 'account.token-alive', says: /a different token/ }, { ...options, endpoints: { ...options.endpoints, api } }, settings)
 })
 
-t.test('what WeChat tells', async t => {
+t.test('information from WeChat', async t => {
   const { emulator, options, settings } = await healthy(t)
   const telling = async (path: string, answer: object) => ({
     ...options,
@@ -60,11 +60,11 @@ t.test('what WeChat tells', async t => {
   const quota = (remain: number) => ({ errcode: 0, errmsg: 'ok', quota: { daily_limit: 2000, used: 2000 - remain, remain } })
   await names1(t, 'a scarce quota', { id: 'account.quota', status: 'warning', says: /only 20 of 2000/ }, await telling('/cgi-bin/openapi/quota/get', quota(20)), settings)
   await names1(t, 'no quota left', { id: 'account.quota', says: /no calls of/ }, await telling('/cgi-bin/openapi/quota/get', quota(0)), settings)
-  t.same(await troubles(t, await telling('/cgi-bin/openapi/quota/get', { errcode: 76022, errmsg: 'could not use this cgi_path, no permission' }), settings), [], 'an account that may not ask has no trouble')
+  t.same(await troubles(t, await telling('/cgi-bin/openapi/quota/get', { errcode: 76022, errmsg: 'could not use this cgi_path, no permission' }), settings), [], 'an account without permission is not a problem')
   await names1(t, 'no addresses', { id: 'account.addresses', status: 'warning' }, await telling('/cgi-bin/getcallbackip?access_token=98_', { ip_list: [] }), settings)
 })
 
-t.test('the token that the fleet shares', { skip }, async t => {
+t.test('the shared token', { skip }, async t => {
   const { options, settings } = await healthy(t)
   const server = await startRedis(['--appendonly', 'yes', '--dir', t.testdir()])
   t.teardown(server.stop)

@@ -1,4 +1,4 @@
-/** The way back: notifyUrl and origin behind proxies that do one thing wrong each. */
+/** notifyUrl and origin behind proxies with one problem each. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { notify } from '../../../plugins/notify.ts'
@@ -51,7 +51,7 @@ const forwarded: NonNullable<Change['request']> = ({ headers }) => ({ headers: {
 
 t.test('proxies before the notify route', async t => {
   const { emulator, options, settings, tls } = await healthy(t)
-  // The shop behind a proxy that it trusts, as it should be.
+  // The correct setup: the shop behind a trusted proxy.
   const shop = Fastify({ trustProxy: ['127.0.0.1'] })
   let handled = 0
   await shop.register(notify, { ...emulator.bothConfig, onPayment: () => { handled++ } })
@@ -62,7 +62,7 @@ t.test('proxies before the notify route', async t => {
   const through = async (change: Change, path = '/wechat/notify') => notifiedAt(options, `${await spoilingProxy(t, inner, { request: ({ headers }) => ({ headers: appended(headers) as never }), ...change }, chain)}${path}`)
   const answers = (status: number, body = '<html>no</html>', headers = {}) => ({ request: () => ({ answer: { status, body, headers: { 'content-type': 'text/html', ...headers } } }) }) satisfies Change
 
-  t.same(await troubles(t, await through({}), settings), [], 'a proxy that does its work')
+  t.same(await troubles(t, await through({}), settings), [], 'a correct proxy')
   await names1(t, 'another path', { id: 'server.notify-route', says: /HTTP 404/ }, await through({}, '/notify'), settings)
   await names1(t, 'a redirect', { id: 'server.notify-route', says: /redirected \(HTTP 301\)/ }, await through(answers(301, '', { location: 'https://shop.test/' })), settings)
   await names1(t, 'a page that says yes to all', { id: 'server.notify-route', says: /forged notification was answered with success/ }, await through(answers(200)), settings)
@@ -106,7 +106,7 @@ t.test('proxies before the notify route', async t => {
   }
 })
 
-t.test('who asks', async t => {
+t.test('trustProxy', async t => {
   const { emulator, options, settings, tls } = await healthy(t)
   const chain = { key: tls.key, cert: tls.cert + tls.link }
   async function shop (trustProxy: boolean | string[]): Promise<DiagnoseOptions> {
@@ -116,15 +116,15 @@ t.test('who asks', async t => {
     const inner = await app.listen({ port: 0, host: '127.0.0.1' })
     return notifiedAt(options, `${await spoilingProxy(t, inner, { request: ({ headers }) => ({ headers: { ...headers, 'x-forwarded-proto': 'https', 'x-forwarded-for': `${String(headers['x-forwarded-for'])}, 198.51.100.7` } }) }, chain)}/wechat/notify`)
   }
-  await names1(t, 'everybody is believed', { id: 'application.trust-proxy', says: /forged X-Forwarded-For/ }, await shop(true), settings)
-  await names1(t, 'nobody is believed', { id: 'application.trust-proxy', status: 'warning', says: /sees 127\.0\.0\.1 as every client's address/ }, await shop(false), settings)
+  await names1(t, 'all proxies are trusted', { id: 'application.trust-proxy', says: /forged X-Forwarded-For/ }, await shop(true), settings)
+  await names1(t, 'no proxy is trusted', { id: 'application.trust-proxy', status: 'warning', says: /sees 127\.0\.0\.1 as every client's address/ }, await shop(false), settings)
   const right = await shop(['127.0.0.1'])
   const { checks } = await diagnose(right, settings)
   t.match(checks.find(({ id }) => id === 'application.trust-proxy'), { status: 'passed', message: /198\.51\.100\.7/ })
   t.same(await troubles(t, right, settings), [])
 })
 
-t.test('who has one version only', async t => {
+t.test('a merchant with only one version', async t => {
   for (const version of ['v2', 'v3'] as const) {
     const { options, settings } = await healthy(t)
     const { mchId, notifyUrl } = options.merchant as { mchId: string, notifyUrl: string }
@@ -136,7 +136,7 @@ t.test('who has one version only', async t => {
   }
   const { options, settings } = await healthy(t)
   const { merchant: _merchant, onPayment: _onPayment, order: _order, ...account } = options
-  t.same(await troubles(t, account, settings), [], 'an Official Account alone')
+  t.same(await troubles(t, account, settings), [], 'only an Official Account')
   const { appSecret: _secret, onLogin: _onLogin, origin: _origin, ...payments } = options
-  t.same(await troubles(t, payments, settings), [], 'payments alone')
+  t.same(await troubles(t, payments, settings), [], 'only payments')
 })

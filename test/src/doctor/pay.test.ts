@@ -1,4 +1,4 @@
-/** WeChat Pay refuses, or answers what cannot be believed, in one way at a time. */
+/** WeChat Pay's refusals and unverifiable answers, one at a time. */
 import { createPublicKey } from 'node:crypto'
 import t from 'tap'
 import { pem } from '../../../plugins/emulator/keys/v3-keys.ts'
@@ -37,14 +37,14 @@ t.test('APIv3 refuses', async t => {
   await names1(t, 'no answer', { id: 'v3.signature', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: 2500 } }, settings)
   await meets('reset', '/v3/refund/')
   await names1(t, 'a connection that is cut', { id: 'v3.refunds', says: /UND_ERR_SOCKET|ECONNRESET/ }, options, settings)
-  // The clock's check asks there without a signature first: only what comes after it meets this.
+  // The clock check calls this path without a signature first; the fault applies to later calls.
   await meets('SYSTEM_ERROR', '/v3/certificates')
   const found = await troubles(t, options, settings)
   t.match(found, [{ id: 'v3.keys', wechatCode: 'SYSTEM_ERROR' }])
   t.equal(found.length, 1)
 })
 
-t.test('APIv3 answers, signed by', async t => {
+t.test('APIv3 answers signed with different keys', async t => {
   const passed = async (options: DiagnoseOptions, settings: object) => {
     const { checks } = await diagnose(options, settings)
     t.same(checks.filter(({ status }) => status === 'failed' || status === 'warning'), [])
@@ -61,12 +61,12 @@ t.test('APIv3 answers, signed by', async t => {
   await names1(t, 'another public key', { id: 'v3.answer', says: /signature is invalid: PUB_KEY_ID_/ }, v3(byKey.options, { publicKey: pem(createPublicKey(pem(foreign))) }), byKey.settings)
   await names1(t, 'another public key\'s id', { id: 'v3.answer', says: /not configured/ }, v3(byKey.options, { publicKeyId: 'PUB_KEY_ID_0000000000' }), byKey.settings)
   await names1(t, 'another APIv3 key', { id: 'v3.api-v3-key', says: /does not decrypt/ }, v3(byCertificate.options, { publicKeyId: undefined, publicKey: undefined, apiV3Key: 'canaryother00000canaryother00000' }), byCertificate.settings)
-  // Before the merchant presses the button, WeChat signs with certificates whatever the header says (witnesses, November 2026).
+  // Before the switch is started, WeChat signs with certificates whatever the header says (witnesses, November 2026).
   const { publicKeyId, publicKey } = byKey.options.merchant.v3 as { publicKeyId: string, publicKey: string }
   t.match(await passed(v3(byCertificate.options, { publicKeyId, publicKey }), byCertificate.settings), { 'v3.keys': /switch is prepared/, 'v3.answer': /platform certificate/ })
 })
 
-t.test('APIv3, with something between', async t => {
+t.test('APIv3 behind an interfering proxy', async t => {
   const { emulator, options, settings } = await healthy(t)
   const { cert: _cert, key: _key, ...plain } = options.merchant.v2 as { apiKey: string, cert: string, key: string }
   const through = async (change: Parameters<typeof spoilingProxy>[2]) => {
@@ -86,7 +86,7 @@ t.test('APIv3, with something between', async t => {
   await names1(t, 'a signature that v2 does not take', { id: 'v2.other-signature', status: 'warning', says: /HMAC-SHA256/ }, await through({
     request: ({ url, body }) => url === '/pay/orderquery' && body.includes('HMAC-SHA256') ? { answer: { status: 200, body: '<xml><return_code>FAIL</return_code><return_msg>签名错误，请检查后再试</return_msg></xml>' } } : undefined
   }), settings)
-  // WeChat's own words: shared witnesses, v2.
+  // WeChat's messages: shared witnesses, v2.
   await names1(t, 'an appId of another merchant', { id: 'pay.app-id', says: /appid和mch_id不匹配/ }, await through({
     request: ({ url }) => url === '/pay/orderquery' ? { answer: { status: 200, body: '<xml><return_code>FAIL</return_code><return_msg>appid和mch_id不匹配</return_msg></xml>' } } : undefined
   }), settings)
@@ -129,7 +129,7 @@ t.test('service providers', async t => {
   t.same(await troubles(t, { ...options, merchant: { ...options.merchant, subMchId: '1900000201' } }, settings), [])
 })
 
-t.test('nothing changes at WeChat', async t => {
+t.test('the checks change nothing at WeChat', async t => {
   const { emulator, options, settings } = await healthy(t)
   await diagnose(options, settings)
   const calls = await emulator.calls()

@@ -1,4 +1,4 @@
-/** A real Redis that is wrong in one way at a time. Versions, slow lines and clocks that a test cannot have are put on by a wrapper. */
+/** A real Redis with one problem at a time. Versions, latency and clocks are simulated by a wrapper. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Redis } from 'ioredis'
@@ -18,7 +18,7 @@ async function redisFor (t: Test, ...args: string[]) {
   return { server, redis: server.client({ maxRetriesPerRequest: 1 }) }
 }
 
-t.test('one thing is wrong', { skip }, async t => {
+t.test('one problem at a time', { skip }, async t => {
   const { options, settings } = await healthy(t)
   const { server, redis } = await redisFor(t)
   const use = (client: unknown): DiagnoseOptions => ({ ...options, redis: client as Redis })
@@ -26,7 +26,7 @@ t.test('one thing is wrong', { skip }, async t => {
   t.same(await troubles(t, use(redis), settings), [], 'nothing')
   const { checks } = await diagnose(use(redis), settings)
   t.match(checks.filter(({ id, status }) => id.startsWith('redis.') && status === 'passed').map(({ id }) => id), ['redis.processes', 'redis.reachable', 'redis.commands', 'redis.version', 'redis.latency', 'redis.eviction', 'redis.memory', 'redis.persistence', 'redis.role', 'redis.cluster', 'redis.clock'])
-  t.equal(await redis.dbsize(), 0, 'nothing of the doctor\'s is left there')
+  t.equal(await redis.dbsize(), 0, 'the doctor leaves no keys')
 
   await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
   t.same(await troubles(t, use(redis), settings), [], 'a policy without a limit evicts nothing')
@@ -45,20 +45,20 @@ t.test('one thing is wrong', { skip }, async t => {
   await redis.config('SET', 'appendonly', 'no')
   await names1(t, 'nothing on disk', { id: 'redis.persistence', status: 'warning' }, use(redis), settings)
   await redis.config('SET', 'save', '900 1')
-  t.same(await troubles(t, use(redis), settings), [], 'snapshots will do')
+  t.same(await troubles(t, use(redis), settings), [], 'snapshots are sufficient')
   await redis.config('SET', 'appendonly', 'yes')
 
   await redis.call('ACL', 'SETUSER', 'reader', 'on', '>reader', '~*', '+@all', '-set')
   const reader = server.client({ username: 'reader', password: 'reader' })
   await names1(t, 'a user that may not write', { id: 'redis.commands', says: /NOPERM/ }, use(reader), settings)
   await redis.call('ACL', 'SETUSER', 'narrow', 'on', '>narrow', '~*', '+@all', '-info')
-  t.same(await troubles(t, use(server.client({ username: 'narrow', password: 'narrow' })), settings), [], 'one that may not ask for INFO has no trouble')
+  t.same(await troubles(t, use(server.client({ username: 'narrow', password: 'narrow' })), settings), [], 'a user without INFO is not a problem')
   await redis.config('SET', 'requirepass', 'a password')
   await names1(t, 'no password', { id: 'redis.reachable', says: /NOAUTH/ }, use(server.client()), settings)
 
   const putOn = (change: (script: string, answer: unknown) => unknown) => ({
     on: () => {},
-    // No script is known: so each comes as its text.
+    // No script is cached, so each is sent as source.
     evalsha: async () => { throw new Error('NOSCRIPT No matching script.') },
     eval: async (script: string, ...rest: [number, ...Array<string | number>]) => await change(script, await (redis as unknown as { eval (...args: unknown[]): Promise<unknown> }).eval(script, ...rest)),
     config: redis.config.bind(redis)
@@ -69,7 +69,7 @@ t.test('one thing is wrong', { skip }, async t => {
   await names1(t, 'a disk that is full', { id: 'redis.persistence', says: /AOF/ }, use(putOn((_script, answer) => typeof answer === 'string' ? answer.replace('aof_last_write_status:ok', 'aof_last_write_status:err') : answer)), settings)
 })
 
-t.test('away, or the wrong one', { skip }, async t => {
+t.test('unavailable, or not a Redis', { skip }, async t => {
   const { options, settings } = await healthy(t)
   const { server, redis } = await redisFor(t)
   const replica = await redisFor(t, '--replicaof', '127.0.0.1', String(server.port))

@@ -1,4 +1,4 @@
-/** Servers that echo whatever they are sent, and refuse in a hundred ways: no secret is in anything the doctor says. */
+/** Servers that echo requests and refuse in many ways: the doctor's output contains no secrets. */
 import { inspect } from 'node:util'
 import t from 'tap'
 import { diagnose } from '../../../src/index.ts'
@@ -8,7 +8,7 @@ import { FAULTS, fakeServer, json } from '../../helpers/fake-server.ts'
 import type { Answer } from '../../helpers/fake-server.ts'
 import { patience } from '../../helpers/patience.ts'
 
-t.test('nothing that comes out holds a secret', async t => {
+t.test('no output contains a secret', async t => {
   const { options, settings } = await healthy(t)
   const wechat = await fakeServer(json({}))
   t.teardown(wechat.close)
@@ -35,14 +35,14 @@ t.test('nothing that comes out holds a secret', async t => {
       failures += diagnosis.checks.filter(({ status }) => status === 'failed').length
       const said = inspect(diagnosis, { depth: 5 }) + JSON.stringify(diagnosis) + textOf(diagnosis, { lang, color: true, seconds: 1 })
       for (const secret of secrets) if (said.includes(secret)) t.fail(`a secret in what is said of answer ${at}: ${diagnosis.checks.map(({ message }) => message).find(message => message.includes(secret))}`)
-      t.notMatch(said.replaceAll('\x1b[', ''), /[\x00-\x09\x0b-\x1f]/, 'nor anything that steers a terminal')
+      t.notMatch(said.replaceAll('\x1b[', ''), /[\x00-\x09\x0b-\x1f]/, 'no terminal control characters')
       t.notOk(diagnosis.checks.some(({ message }) => /the check itself|检查本身/.test(message)), inspect(diagnosis.checks.filter(({ message }) => /the check itself/.test(message))))
     }
   }
   t.ok(failures >= 40, `${failures} failures were provoked`)
 })
 
-t.test('keys that are wrong are not quoted', async t => {
+t.test('wrong keys are not quoted', async t => {
   const { options, settings } = await healthy(t)
   const odd = { ...options, appSecret: 'canarytooshort0000canary', encryptionKey: 'canarytooshort0000canary', merchant: { ...options.merchant, v2: { apiKey: 'canarytoolong000000canary0000000000000000' }, v3: { ...options.merchant.v3 as object, privateKey: 'canarynopematall000canary', apiV3Key: 'your-canarykey00000canary-and-more' } as never } }
   const said = JSON.stringify(await diagnose(odd, { ...settings, offline: true }))

@@ -1,4 +1,4 @@
-/** The way to WeChat, broken in one place at a time. */
+/** The connection to WeChat with one problem at a time. */
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
@@ -8,7 +8,7 @@ import { Agent } from 'undici'
 import { freePort } from '../../helpers/redis.ts'
 import { healthy, nameLeadsTo, names1, spoilingProxy, troubles } from '../../helpers/doctor.ts'
 
-t.test('one thing is wrong', async t => {
+t.test('one problem at a time', async t => {
   const { emulator, options, settings } = await healthy(t)
   const { endpoints, http } = options as { endpoints: Record<'api' | 'open' | 'pay' | 'payBackup', string>, http: { ca: string } }
   const at = (change: Partial<typeof endpoints>) => ({ ...options, endpoints: { ...endpoints, ...change } })
@@ -18,7 +18,7 @@ t.test('one thing is wrong', async t => {
   await names1(t, 'the emulator in production', { id: 'server.endpoints', says: /NODE_ENV is production, but endpoints\.api points to 127/ }, options, { ...settings, env: { NODE_ENV: 'production' } })
   await names1(t, 'certificates unverified', { id: 'server.tls-verification', status: 'warning' }, options, { ...settings, env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })
   await names1(t, 'a proxy that nobody uses', { id: 'server.proxy', status: 'warning', says: /^HTTPS_PROXY is set/ }, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128' } })
-  t.same(await troubles(t, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128', NO_PROXY: '127.0.0.1' } }), [], 'one that is not meant for WeChat is none')
+  t.same(await troubles(t, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128', NO_PROXY: '127.0.0.1' } }), [], 'a proxy that is not used for WeChat')
 
   await names1(t, 'a name without an address', { id: 'server.dns', says: /^nowhere\.invalid does not resolve/ }, at({ api: 'http://nowhere.invalid:80' }), settings)
   await names1(t, 'a closed port', { id: 'server.connect', says: /ECONNREFUSED/ }, at({ pay: `https://127.0.0.1:${closed}`, payBackup: endpoints.pay }), settings)
@@ -34,7 +34,7 @@ t.test('one thing is wrong', async t => {
   await names1(t, 'no TLS behind https', { id: 'server.tls', says: /no TLS connection/ }, at({ pay: `https://127.0.0.1:${(silent.address() as AddressInfo).port}`, payBackup: endpoints.pay }), settings)
 
   const via = await spoilingProxy(t, emulator.origin, { reply: ({ headers }) => ({ headers: { ...headers, via: '1.1 squid' } }) })
-  // Behind this proxy there is no TLS, and so no client certificate.
+  // This proxy uses no TLS towards the emulator, so there is no client certificate.
   const { cert: _cert, key: _key, ...v2 } = options.merchant.v2 as { apiKey: string, cert: string, key: string }
   await names1(t, 'a proxy that tells its name', { id: 'server.between', status: 'warning', says: /header via/ }, { ...at({ pay: via, payBackup: via }), merchant: { ...options.merchant, v2 } }, settings)
 
@@ -44,7 +44,7 @@ t.test('one thing is wrong', async t => {
   const agent = new Agent({ connect: { ca: http.ca } })
   t.teardown(() => agent.close())
   const { checks } = await diagnose({ ...options, http: { dispatcher: agent }, merchant: { ...options.merchant, v2 } }, settings)
-  t.match(checks.filter(({ id }) => /^server\.(?:dns|connect|address|tls$)/.test(id)), [{ status: 'skipped' }, { status: 'skipped' }, { status: 'skipped' }, { status: 'skipped' }], 'what lies behind a dispatcher is not looked at')
+  t.match(checks.filter(({ id }) => /^server\.(?:dns|connect|address|tls$)/.test(id)), [{ status: 'skipped' }, { status: 'skipped' }, { status: 'skipped' }, { status: 'skipped' }], 'the network is not checked with a custom dispatcher')
   t.match(checks.filter(({ status }) => status === 'failed' || status === 'warning'), [], 'but calls go through it')
 })
 

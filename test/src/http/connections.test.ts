@@ -1,4 +1,4 @@
-/** How many sockets, shared by whom, for how long. */
+/** Connection pools: size, sharing, lifetime. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { createServer } from 'node:http'
@@ -26,24 +26,24 @@ const collectGarbage = () => {
   runInNewContext('gc')()
 }
 
-t.test('C1 500 calls at once with an authority of our own: all succeed, on 64 sockets', { skip }, async t => {
+t.test('C1 500 concurrent calls with a custom CA: all succeed, on 64 sockets', { skip }, async t => {
   const { key, cert } = selfSigned('localhost', '1', 'ec')
   const { origin, count } = await tlsServer(t, { key, cert }, (_request, reply) => { setTimeout(() => reply.end('ok'), 5) })
   const http = createHttp({ ca: cert, timeout: 60_000, retries: 5 })
   const replies = await Promise.all(Array.from({ length: 500 }, () => http(call(origin))))
   t.equal(replies.filter(({ body }) => body.toString() === 'ok').length, 500)
   t.equal(count.most, 64)
-  t.equal(count.made, 64, 'and none was closed and made anew')
+  t.equal(count.made, 64, 'and none was closed and reopened')
   await http.disconnect()
   await until(() => count.open === 0)
 
   const few = createHttp({ ca: cert, connections: 3, timeout: 60_000 })
   await Promise.all(Array.from({ length: 20 }, () => few(call(origin))))
-  t.equal(count.made, 67, 'or on as many as the option says')
+  t.equal(count.made, 67, 'or on as many as configured')
   await few.disconnect()
 })
 
-t.test('C1 a server that hangs: what was sent may have been done, what waited in line was not sent', async t => {
+t.test('C1 a hanging server: sent calls have an unknown outcome, queued calls were not sent', async t => {
   const seen = new Set<string>()
   const server = await fakeServer(({ url }) => { seen.add(url) })
   t.teardown(server.close)
@@ -55,14 +55,14 @@ t.test('C1 a server that hangs: what was sent may have been done, what waited in
   }))
   t.equal(outcomes.size, 500)
   const sent = [...outcomes].filter(([, outcome]) => outcome === 'unknown').map(([path]) => path)
-  t.equal(sent.length, 64, 'and no order is sent whose answer would come too late')
-  t.same([...seen].filter(path => outcomes.get(path) !== 'unknown'), [], 'no call that the server has seen is called not sent')
+  t.equal(sent.length, 64, 'and no order is sent too late for its answer')
+  t.same([...seen].filter(path => outcomes.get(path) !== 'unknown'), [], 'no call that reached the server is reported as not sent')
   server.become((_seen, reply) => { reply.end('ok') })
-  t.equal((await http(call(server.origin))).body.toString(), 'ok', 'and the places are free again')
+  t.equal((await http(call(server.origin))).body.toString(), 'ok', 'and the slots are free again')
   await http.disconnect()
 })
 
-t.test('a call that waits goes to nobody else\'s host, and its signature is made when its turn comes', async t => {
+t.test('a queued call keeps its host, and is signed when it is sent', async t => {
   let free: Array<() => void> = []
   const slow = await fakeServer((_seen, reply) => { free.push(() => reply.end('slow')) })
   const quick = await fakeServer((_seen, reply) => { reply.end('quick') })
@@ -75,7 +75,7 @@ t.test('a call that waits goes to nobody else\'s host, and its signature is made
   const second = one('/second')
   await until(() => free.length === 1)
   t.same(signed, ['/first'])
-  t.equal((await http(call(quick.origin))).body.toString(), 'quick', 'another host has a line of its own')
+  t.equal((await http(call(quick.origin))).body.toString(), 'quick', 'another host has its own queue')
   free.shift()!()
   await first
   await until(() => free.length === 1)
@@ -83,12 +83,12 @@ t.test('a call that waits goes to nobody else\'s host, and its signature is made
   free.shift()!()
   await second
   await t.rejects(http(call(quick.origin, { repeatable: false, freshHeaders: async () => { throw new Error('the key is away') } })), { code: 'WECHAT_NETWORK', outcome: 'not_sent' })
-  t.equal((await http(call(quick.origin))).body.toString(), 'quick', 'a signer that fails gives its place free')
+  t.equal((await http(call(quick.origin))).body.toString(), 'quick', 'a failing signer releases its slot')
   free = []
   await http.disconnect()
 })
 
-t.test('shared by clients that connect alike, and closed when the last of them ends', { skip }, async t => {
+t.test('shared by clients with the same connection options, and closed with the last one', { skip }, async t => {
   const { key, cert } = selfSigned('localhost')
   const shop = selfSigned('1900000109')
   const { origin, count } = await tlsServer(t, { key, cert, requestCert: true, rejectUnauthorized: false }, (_request, reply) => { reply.end('ok') })
@@ -98,19 +98,19 @@ t.test('shared by clients that connect alike, and closed when the last of them e
   t.equal(count.made, 1, 'one socket')
   const own = createHttp({ ca: cert }, shop)
   await own(call(origin))
-  t.same(count.shown, ['', '1900000109'], 'a certificate has its own')
+  t.same(count.shown, ['', '1900000109'], 'a client certificate has its own connections')
   await one.disconnect()
   await one.disconnect()
   await other(call(origin))
-  t.equal(count.made, 2, 'the other goes on with it')
+  t.equal(count.made, 2, 'the other client keeps using it')
   await Promise.all([other.disconnect(), own.disconnect()])
   await until(() => count.open === 0)
-  t.equal((await one(call(origin))).status, 200, 'a late call connects for itself')
+  t.equal((await one(call(origin))).status, 200, 'a late call opens a new connection')
   await until(() => count.open === 0)
   t.equal(count.made, 3)
 })
 
-t.test('a host that is away takes no places with it, and no more sockets when it is back', async t => {
+t.test('an unavailable host occupies no slots, and uses no extra sockets after it recovers', async t => {
   const port = await freePort()
   const http = createHttp({ timeout: 30_000, retries: 0 })
   const away = await Promise.all(Array.from({ length: 300 }, () => http(call(`http://127.0.0.1:${port}`)).catch((error: unknown) => error as WechatNetworkError)))
@@ -132,7 +132,7 @@ t.test('a host that is away takes no places with it, and no more sockets when it
   await until(() => open === 0)
 })
 
-t.test('what waits in line when the client is disconnected has its turn', async t => {
+t.test('queued calls are still sent when the client disconnects', async t => {
   const server = await fakeServer((_seen, reply) => { setTimeout(() => reply.end('ok'), 20) })
   t.teardown(server.close)
   const http = createHttp({ connections: 1, timeout: 30_000, retries: 0 })
@@ -142,7 +142,7 @@ t.test('what waits in line when the client is disconnected has its turn', async 
   t.same((await calls).map(({ status }) => status), [200, 200, 200, 200])
 })
 
-t.test('a call under way ends before its connection does; one that hangs is not waited for', async t => {
+t.test('running calls finish before their connection closes; hanging ones are not waited for', async t => {
   let answer: (() => void) | undefined
   const server = await fakeServer((_seen, reply) => { answer = () => reply.end('late') })
   t.teardown(server.close)
@@ -166,7 +166,7 @@ t.test('closing the server leaves no socket', { skip }, async t => {
   const { cert } = selfSigned('localhost')
   const before = sockets()
   const app = Fastify()
-  // Another authority beside the emulator's: connections that no other test shares.
+  // An additional CA, so that no other test shares these connections.
   await app.register(wechatPay, { ...emulator.bothConfig, http: { ca: [...[emulator.bothConfig.http.ca].flat(), cert] }, merchant: { ...emulator.bothConfig.merchant, notifyUrl: 'http://127.0.0.1:1/n' }, onPayment: () => {} })
   await app.wechatToken.get()
   for (const outTradeNo of ['END-001', 'END-002']) await app.wechatPay.jsapi({ outTradeNo, description: 'x', amount: 1, openid: OPENID })
@@ -179,7 +179,7 @@ t.test('closing the server leaves no socket', { skip }, async t => {
 
 const sockets = () => process.getActiveResourcesInfo().filter(kind => kind === 'TCPSocketWrap').length
 
-t.test('a connection whose encryption breaks once the order was sent: the outcome is unknown', { skip }, async t => {
+t.test('a TLS error after the order was sent: the outcome is unknown', { skip }, async t => {
   const { key, cert } = selfSigned('localhost')
   const clients = new Set<Socket>()
   const { port } = await tlsServer(t, { key, cert }, () => { for (const client of clients) client.write(Buffer.concat([Buffer.from([0x17, 3, 3, 0, 64]), Buffer.alloc(64)])) })
@@ -195,12 +195,12 @@ t.test('a connection whose encryption breaks once the order was sent: the outcom
   const error = await http(call(`https://localhost:${(relay.address() as AddressInfo).port}`)).catch((error: unknown) => error)
   t.match(error, { code: 'WECHAT_NETWORK', outcome: 'unknown', retryable: true })
   await http.disconnect()
-  t.match(asNetworkError('x', Object.assign(new Error(), { code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' }), true), { outcome: 'not_sent', retryable: false }, 'a server that would not have our certificate has read nothing')
+  t.match(asNetworkError('x', Object.assign(new Error(), { code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' }), true), { outcome: 'not_sent', retryable: false }, 'a server that refuses our certificate has read nothing')
   t.match(asNetworkError('x', Object.assign(new Error(), { code: 'EHOSTUNREACH' }), true), { outcome: 'unknown' })
   t.match(asNetworkError('x', Object.assign(new Error(), { code: 'EHOSTUNREACH' }), false), { outcome: 'not_sent' })
 })
 
-t.test('TLS sessions are resumed, whatever the garbage collector does', { skip }, async t => {
+t.test('TLS sessions are resumed, even after garbage collection', { skip }, async t => {
   const { key, cert } = selfSigned('localhost')
   const { origin, count } = await tlsServer(t, { key, cert }, (_request, reply) => { reply.setHeader('connection', 'close').end('ok') })
   const http = createHttp({ ca: cert })
@@ -225,8 +225,8 @@ t.test('TLS sessions are resumed, whatever the garbage collector does', { skip }
   await own.disconnect()
 })
 
-t.test('idle connections end before the server would end them', async t => {
-  // As WeChat Pay does, in less time: the example on its page 签名验证 has `Keep-Alive: timeout=8`, and so had answers that merchants published up to 2024.
+t.test('idle connections close before the server closes them', async t => {
+  // Like WeChat Pay, but shorter: the example in its documentation (签名验证) and answers published up to 2024 have `Keep-Alive: timeout=8`.
   const ends: string[] = []
   const server = createServer((_request, reply) => { reply.end('ok') })
   server.keepAliveTimeout = 3000
@@ -244,7 +244,7 @@ t.test('idle connections end before the server would end them', async t => {
   await http.disconnect()
 })
 
-t.test('a dispatcher of the host\'s: used as it is, not closed, and not beside what it would not know', { skip }, async t => {
+t.test('the application\'s dispatcher is used as is, not closed, and refused with options it cannot apply', { skip }, async t => {
   const server = await fakeServer((_seen, reply) => { reply.end('ok') })
   t.teardown(server.close)
   const dispatcher = new Agent()
@@ -256,7 +256,7 @@ t.test('a dispatcher of the host\'s: used as it is, not closed, and not beside w
   await http.disconnect()
   t.equal(dispatcher.closed, false)
   const mute = { dispatch: (_options: object, handler: { onResponseError (controller: unknown, error: Error): void }) => handler.onResponseError(undefined, new Error('lost')) }
-  await t.rejects(createHttp({ dispatcher: mute as never, retries: 0 })(call(server.origin)), { code: 'WECHAT_NETWORK', outcome: 'unknown' }, 'who does not tell when it begins to send')
+  await t.rejects(createHttp({ dispatcher: mute as never, retries: 0 })(call(server.origin)), { code: 'WECHAT_NETWORK', outcome: 'unknown' }, 'one that does not report when it starts to send')
   const own = selfSigned('1900000109')
   for (const [options, certificate, option] of [
     [{ dispatcher }, own, 'http.dispatcher'],

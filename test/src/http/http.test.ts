@@ -15,7 +15,7 @@ import { patience } from '../../helpers/patience.ts'
 const call = (bases: string[], more: Partial<HttpRequest> = {}): HttpRequest =>
   ({ name: '/call', method: 'GET', bases, path: '/call', query: { secret: 'canary-secret' }, repeatable: true, ...more })
 
-t.test('answers as they are', async t => {
+t.test('answers are returned unchanged', async t => {
   const server = await fakeServer((_seen, reply) => { reply.writeHead(404, { 'content-type': 'text/plain' }).end('x') })
   t.teardown(server.close)
   const reply = await createHttp()(call([server.origin], { method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/json' } }))
@@ -25,7 +25,7 @@ t.test('answers as they are', async t => {
   t.equal(plain.status, 404)
 })
 
-t.test('P11 bad answers are typed errors, and never tell a secret', async t => {
+t.test('P11 bad answers are typed errors without secrets', async t => {
   const server = await fakeServer((_seen, reply) => { reply.end() })
   t.teardown(server.close)
   const expected: Record<string, object> = {
@@ -44,21 +44,21 @@ t.test('P11 bad answers are typed errors, and never tell a secret', async t => {
   }
 })
 
-t.test('a server that never answers costs the time-out, no more', async t => {
+t.test('a server that never answers is given up after the timeout', async t => {
   const server = await fakeServer(() => {})
   t.teardown(server.close)
   await t.rejects(createHttp({ timeout: patience(100), retries: 1 })(call([server.origin])), { code: 'WECHAT_NETWORK', statusCode: 504, reason: 'TIMEOUT', outcome: 'unknown' })
   t.equal(server.seen.length, 2, 'and one repeat')
 })
 
-t.test('what may have been done is repeated only if a repeat is safe', async t => {
+t.test('a call with an unknown outcome is only repeated if that is safe', async t => {
   const server = await fakeServer((_seen, reply) => { reply.destroy() })
   t.teardown(server.close)
   await t.rejects(createHttp({ retries: 3 })(call([server.origin], { repeatable: false })), { code: 'WECHAT_NETWORK', outcome: 'unknown' })
   t.equal(server.seen.length, 1)
 })
 
-t.test('what cannot have been sent goes to the stand-by', async t => {
+t.test('a call that was certainly not sent goes to the backup host', async t => {
   const server = await fakeServer((_seen, reply) => { reply.end('here') })
   t.teardown(server.close)
   const nobody = `http://127.0.0.1:${await freePort()}`
@@ -66,34 +66,34 @@ t.test('what cannot have been sent goes to the stand-by', async t => {
   await t.rejects(createHttp({ retries: 0 })(call([nobody])), { outcome: 'not_sent', reason: 'ECONNREFUSED', message: /nothing was sent/ })
 })
 
-t.test('a host that failed is asked last for a while, and first again when it is well', async t => {
+t.test('a failed host is tried last for a while, and first again when it recovers', async t => {
   const hosts = createHosts()
   const [main, standBy] = ['https://main', 'https://stand-by']
   t.same(hosts.healthyFirst([main, standBy]), [main, standBy])
   hosts.failed(main)
   t.same(hosts.healthyFirst([main, standBy]), [standBy, main])
   hosts.failed(standBy)
-  t.same(hosts.healthyFirst([main, standBy]), [main, standBy], 'both ill: as configured')
+  t.same(hosts.healthyFirst([main, standBy]), [main, standBy], 'both failing: configured order')
   hosts.answered(main)
   t.same(hosts.healthyFirst([standBy, main]), [main, standBy])
   const now = performance.now
   t.teardown(() => { performance.now = now })
   performance.now = () => now.call(performance) + 31_000
-  t.same(hosts.healthyFirst([main, standBy]), [main, standBy], 'forgiven after half a minute')
+  t.same(hosts.healthyFirst([main, standBy]), [main, standBy], 'preferred again after half a minute')
 })
 
-t.test('while the main host is away, calls go to the stand-by at once', async t => {
+t.test('while the main host is unavailable, calls go directly to the backup host', async t => {
   const standBy = await fakeServer((_seen, reply) => { reply.end('stand-by') })
   t.teardown(standBy.close)
   const main = await fakeServer((_seen, reply) => { reply.destroy() })
   t.teardown(main.close)
   const http = createHttp()
   for (let at = 0; at < 5; at++) t.equal((await http(call([main.origin, standBy.origin]))).body.toString(), 'stand-by')
-  t.equal(main.seen.length, 1, 'asked once, not before each')
+  t.equal(main.seen.length, 1, 'tried once, not before each call')
 })
 
 const openssl = need('openssl')
-t.test('P12 a certificate nobody vouches for is refused, whatever the environment says', { skip: openssl.skip }, async t => {
+t.test('P12 an untrusted certificate is refused, whatever the environment says', { skip: openssl.skip }, async t => {
   const dir = t.testdir()
   execFileSync(openssl.path, ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1', '-subj', '/CN=localhost', '-keyout', `${dir}/key`, '-out', `${dir}/cert`], { stdio: 'ignore' })
   const { readFileSync } = await import('node:fs')

@@ -1,4 +1,4 @@
-/** The way out through a proxy: the merchant's certificate and our authorities inside the tunnel, credentials nowhere but at the proxy. */
+/** Calls through a proxy: the client certificate and CAs apply inside the tunnel, credentials only go to the proxy. */
 import { inspect } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -38,11 +38,11 @@ for (const kind of ['http', 'https'] as const) {
     t.equal((await http(call(origin))).status, 200)
     t.same(count.shown, ['1900000109'], 'one tunnel for both, and the merchant\'s certificate in it')
     t.same(proxy.seen, [`localhost:${port}`])
-    if (kind === 'https') t.same(proxy.shown, [''], 'the proxy itself is shown none')
+    if (kind === 'https') t.same(proxy.shown, [''], 'the proxy gets no client certificate')
     await http.disconnect()
 
     const strange = createHttp({ proxy: url, retries: 0 }, shop)
-    await t.rejects(strange(call(origin)), { code: 'WECHAT_NETWORK', reason: 'DEPTH_ZERO_SELF_SIGNED_CERT', outcome: 'not_sent', retryable: false }, 'what nobody vouches for is refused, inside and outside')
+    await t.rejects(strange(call(origin)), { code: 'WECHAT_NETWORK', reason: 'DEPTH_ZERO_SELF_SIGNED_CERT', outcome: 'not_sent', retryable: false }, 'untrusted certificates are refused, inside and outside the tunnel')
     t.equal(count.shown.length, 1)
     await strange.disconnect()
 
@@ -66,7 +66,7 @@ t.test('a refund with the merchant\'s certificate goes through a proxy', { skip 
   await pay.disconnect()
 })
 
-t.test('a proxy that refuses, is away or hangs: nothing was sent, and nothing tells the password', { skip }, async t => {
+t.test('a proxy that refuses, is unavailable or hangs: nothing was sent, and no error contains the password', { skip }, async t => {
   const host = selfSigned('localhost')
   const { origin, count } = await tlsServer(t, host, (_request, reply) => { reply.end('ok') })
   const strict = await connectProxy(t, { credentials: 'shop:another' })
@@ -88,7 +88,7 @@ t.test('a proxy that refuses, is away or hangs: nothing was sent, and nothing te
   t.equal(count.made, 0)
 })
 
-t.test('the environment is asked only where it is told to be', { skip }, async t => {
+t.test('proxy environment variables are only used if enabled', { skip }, async t => {
   const host = selfSigned('localhost')
   const shop = selfSigned('1900000109')
   const { origin, count } = await tlsServer(t, { ...host, ca: shop.cert, requestCert: true, rejectUnauthorized: false }, (_request, reply) => { reply.end('ok') })
@@ -107,7 +107,7 @@ t.test('the environment is asked only where it is told to be', { skip }, async t
   delete process.env.HTTPS_PROXY
   delete process.env.NO_PROXY
   const without = createHttp({ ca: host.cert, proxy: 'env' }, shop)
-  t.equal((await without(call(origin))).status, 200, 'no proxy in the environment is no proxy')
+  t.equal((await without(call(origin))).status, 200, 'no proxy variables, no proxy')
   t.equal(proxy.seen.length, 1)
   await Promise.all([plain, asked, without].map(http => http.disconnect()))
 
@@ -117,7 +117,7 @@ t.test('the environment is asked only where it is told to be', { skip }, async t
   t.notMatch(inspect(error, { showHidden: true }), /canary/)
 })
 
-t.test('what is no proxy\'s address is refused by name, and not repeated', t => {
+t.test('an invalid proxy URL is refused by name, without its value', t => {
   for (const proxy of ['', 'proxy:3128', 'localhost', 'socks5://canary:1080', 'http://canary:1/path', 'http://u:%zz-canary@p:1', 'ENV', 42, {}, true]) {
     try {
       createPay({ ...ACCOUNT, http: { proxy: proxy as string } })

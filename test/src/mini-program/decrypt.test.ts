@@ -1,4 +1,4 @@
-/** Encrypted data and signatures of a mini program, pinned to others' examples; and what must be refused. */
+/** Encrypted data and signatures of a mini program, checked against published examples; and what must be refused. */
 import { createCipheriv } from 'node:crypto'
 import { inspect } from 'node:util'
 import t from 'tap'
@@ -6,7 +6,7 @@ import { decryptOpenData } from '../../../src/mini-program/decrypt.ts'
 import { signWithSession } from '../../../src/mini-program/session-key.ts'
 
 const APP_ID = 'wx4f4bc4dec97d474b'
-/** The example that WeChat ships with its WXBizDataCrypt in five languages. */
+/** The example in WeChat's WXBizDataCrypt packages. */
 const WECHAT = {
   sessionKey: 'tiihtNczf5v6AKRyjwEUhQ==',
   iv: 'r7BXXKkLb8qrSNn05n0qiA==',
@@ -14,20 +14,20 @@ const WECHAT = {
 }
 const ANY_AGE = { maxAge: Infinity }
 
-/** As WeChat encrypts it, or as somebody would who has the key. */
+/** Encrypts like WeChat, with changes. */
 function encrypt (text: string | Buffer, { padding = true } = {}): string {
   const cipher = createCipheriv('aes-128-cbc', Buffer.from(WECHAT.sessionKey, 'base64'), Buffer.from(WECHAT.iv, 'base64')).setAutoPadding(padding)
   return Buffer.concat([cipher.update(text), cipher.final()]).toString('base64')
 }
 const read = (data: string, options = {}) => decryptOpenData(APP_ID, WECHAT.sessionKey, WECHAT.iv, data, options)
 
-t.test('others\' examples', t => {
+t.test('published examples', t => {
   t.match(decryptOpenData(APP_ID, WECHAT.sessionKey, WECHAT.iv, WECHAT.data, ANY_AGE), { openId: 'oGZUI0egBJY1zhBYw2KhdUfwVJJE', nickName: 'Band', city: 'Guangzhou', unionId: 'ocMvos6NjeKLIBqg5Mr9QjxrP1FA', watermark: { timestamp: 1477314187, appid: APP_ID } })
   t.equal(signWithSession('o0q0otL8aEzpcZL/FT9WsQ==', '{"foo":"bar"}'), '654571f79995b2ce1e149e53c0a33dc39c0a74090db514261454e8dbe432aa0b', 'WeChat\'s document "User login signature"')
   t.end()
 })
 
-t.test('the watermark: whose it is, and of when', t => {
+t.test('the watermark\'s appid and timestamp', t => {
   const now = Math.floor(Date.now() / 1000)
   const at = (timestamp: number, appid = APP_ID) => encrypt(JSON.stringify({ openId: 'o1', watermark: { timestamp, appid } }))
   t.match(read(at(now)), { openId: 'o1' })
@@ -40,7 +40,7 @@ t.test('the watermark: whose it is, and of when', t => {
   t.end()
 })
 
-t.test('whatever is not WeChat\'s is refused, and all of it in the same words', t => {
+t.test('anything not from WeChat is refused with the same error', t => {
   const now = Math.floor(Date.now() / 1000)
   const block = (text: string) => Buffer.from(text.padEnd(Math.ceil(text.length / 16) * 16))
   const said = new Set<string>()
@@ -70,11 +70,11 @@ t.test('whatever is not WeChat\'s is refused, and all of it in the same words', 
       said.add((error as Error).message)
     }
   }
-  t.equal(said.size, 1, 'no answer tells how far a ciphertext came')
+  t.equal(said.size, 1, 'errors do not reveal how far a ciphertext was processed')
   t.end()
 })
 
-t.test('malformed arguments are named, and never shown', t => {
+t.test('malformed arguments are named without their value', t => {
   const { sessionKey, iv, data } = WECHAT
   for (const [key, vector, text, field] of [
     ['', iv, data, 'sessionKey'], ['canarySessionKeyThatIsTooLong0000==', iv, data, 'sessionKey'], [5, iv, data, 'sessionKey'], [undefined, iv, data, 'sessionKey'],

@@ -1,4 +1,4 @@
-/** A mini program's calls: against the emulator, and against WeChat on its worst days. */
+/** A mini program's calls, against the emulator and against faulty servers. */
 import { inspect } from 'node:util'
 import t from 'tap'
 import { createAccount, createMiniProgram, createPay, WechatError } from '../../../src/index.ts'
@@ -13,7 +13,7 @@ t.test('login, session, phone number and codes', async t => {
   const mini = createMiniProgram(emulator.bothConfig)
   t.teardown(mini.disconnect)
   const session = await mini.login(await emulator.loginCode())
-  t.same(Object.keys(session), ['openid'], 'the session key is there, but nobody copies it by chance')
+  t.same(Object.keys(session), ['openid'], 'the session key is not enumerable')
   t.match(session.sessionKey, /^[0-9A-Za-z+/]{22}==$/)
   t.notMatch(JSON.stringify(session) + inspect(session) + JSON.stringify({ ...session }), session.sessionKey)
   t.equal(await mini.checkSession(session), true)
@@ -24,7 +24,7 @@ t.test('login, session, phone number and codes', async t => {
   t.same(await mini.phoneNumber(await emulator.phoneCode('13912345678')), { phoneNumber: '13912345678', purePhoneNumber: '13912345678', countryCode: '86' })
   await t.rejects(mini.phoneNumber('none'), { code: 'WECHAT_API', wechatCode: '40029', statusCode: 403, advice: /phone number button/ })
   await emulator.expireTokens()
-  t.match(await mini.code({ scene: 'order=1', page: 'pages/order', version: 'trial', width: 300, color: { r: 1, g: 2, b: 3 }, transparent: true, checkPath: false }), { contentType: 'image/png' }, 'a dead token is renewed')
+  t.match(await mini.code({ scene: 'order=1', page: 'pages/order', version: 'trial', width: 300, color: { r: 1, g: 2, b: 3 }, transparent: true, checkPath: false }), { contentType: 'image/png' }, 'an invalid token is renewed')
   const { picture } = await mini.code({ path: 'pages/order?id=1' })
   t.same([picture.readUInt32BE(16), picture.subarray(1, 4).toString()], [430, 'PNG'])
   for (const [wanted, field] of [
@@ -33,7 +33,7 @@ t.test('login, session, phone number and codes', async t => {
   ] as const) await t.rejects(mini.code(wanted as never), { code: 'WECHAT_INPUT', field })
 })
 
-t.test('each refusal of a login has its status, its advice in both languages, and may be repeated or not', async t => {
+t.test('each login error has a status, advice in both languages, and retryable', async t => {
   const emulator = await testEmulator(t)
   const { miniProgram } = createAccount(emulator.bothConfig)
   const used = await emulator.loginCode()
@@ -43,19 +43,19 @@ t.test('each refusal of a login has its status, its advice in both languages, an
     [used, { wechatCode: '40163', statusCode: 403, retryable: false }],
     [await emulator.loginCode(OPENID, { blocked: true }), { wechatCode: '40226', statusCode: 403, retryable: false, advice: /blocks this user/ }]
   ] as const) await t.rejects(miniProgram.login(code), { code: 'WECHAT_API', fault: 'caller', advice: /./, adviceZh: /[一-鿿]/, requestId: /^[0-9a-f]{8}-/, ...error })
-  for (const [kind, error] of [['45011', { statusCode: 503, advice: /100 in a minute/ }], ['-1', { statusCode: 502, fault: 'wechat', advice: /busy/ }]] as const) {
+  for (const [kind, error] of [['45011', { statusCode: 503, advice: /100 per user and minute/ }], ['-1', { statusCode: 502, fault: 'wechat', advice: /busy/ }]] as const) {
     const code = await emulator.loginCode()
     await emulator.fault({ kind, path: '/sns/jscode2session' })
-    t.match(await miniProgram.login(code), { openid: OPENID }, 'repeated by itself')
+    t.match(await miniProgram.login(code), { openid: OPENID }, 'retried automatically')
     const other = await emulator.loginCode()
     await emulator.fault({ kind, path: '/sns/jscode2session', times: 3 })
     await t.rejects(miniProgram.login(other), { code: 'WECHAT_API', wechatCode: kind, retryable: true, ...error })
-    t.match(await miniProgram.login(other), { openid: OPENID }, 'the code was not used up')
+    t.match(await miniProgram.login(other), { openid: OPENID }, 'the code was not redeemed')
   }
   for (const code of ['', 'a b', 'x&appid=1', '"', 5, undefined, 'x'.repeat(129)]) await t.rejects(miniProgram.login(code as string), { code: 'WECHAT_INPUT', field: 'code' })
 })
 
-t.test('a provider in jscode2session\'s place', async t => {
+t.test('sessionProvider instead of jscode2session', async t => {
   const asked: string[] = []
   const provide = (answer: unknown) => createAccount({ appId, tokenProvider: async () => ({ accessToken: 'x'.repeat(20), expiresIn: 7200 }), sessionProvider: async code => { asked.push(code); return answer as never } }).miniProgram
   const session = await provide({ openid: OPENID, sessionKey: SESSION_KEY, unionid: 'u1' }).login('c0de')
@@ -65,12 +65,12 @@ t.test('a provider in jscode2session\'s place', async t => {
   const failing = createAccount({ appId, appSecret, sessionProvider: async () => { throw new Error(SESSION_KEY) } }).miniProgram
   await t.rejects(failing.login('c'), { code: 'WECHAT_PROVIDER', message: 'sessionProvider failed', retryable: true })
   const refusing = createAccount({ appId, appSecret, sessionProvider: async () => { throw new WechatError('WECHAT_API', 'x', { wechatCode: '40029' }) } }).miniProgram
-  await t.rejects(refusing.login('c'), { code: 'WECHAT_API', wechatCode: '40029' }, 'an error of ours goes through')
+  await t.rejects(refusing.login('c'), { code: 'WECHAT_API', wechatCode: '40029' }, 'our own error is passed through')
   const without = createAccount({ appId, tokenProvider: async () => ({ accessToken: 'x'.repeat(20), expiresIn: 7200 }) }).miniProgram
   await t.rejects(without.login('c'), { code: 'WECHAT_CONFIG', option: 'appSecret' })
 })
 
-t.test('shipping: what is sent, what is asked, and what is refused before any call', async t => {
+t.test('shipping: upload, query, and input errors before any call', async t => {
   const emulator = await testEmulator(t, { timeScale: 1 })
   const pay = createPay({ ...emulator.bothConfig, merchant: { ...emulator.bothConfig.merchant, notifyUrl: 'http://127.0.0.1:1/n' } })
   const { shipping } = createMiniProgram(emulator.bothConfig)
@@ -109,7 +109,7 @@ t.test('shipping: what is sent, what is asked, and what is refused before any ca
   await t.rejects(shipping.query(null as never), { code: 'WECHAT_INPUT', field: 'order' })
 })
 
-t.test('answers that cannot be WeChat\'s, and secrets in none of the errors', async t => {
+t.test('unusable answers are typed errors without secrets', async t => {
   const server = await fakeServer(json({}))
   t.teardown(server.close)
   const mini = createMiniProgram({ appId, tokenProvider: async () => ({ accessToken: 'canary_access_token_of_the_account', expiresIn: 7200 }), appSecret, endpoints: server.endpoints, http: { retries: 0 } })
@@ -122,7 +122,7 @@ t.test('answers that cannot be WeChat\'s, and secrets in none of the errors', as
     server.become(fault as never)
     for (const call of calls) {
       const error = await call().catch((error: unknown) => error)
-      // A picture may be anything; whatever is no picture is told so.
+      // Answers that are not images are errors.
       t.match(error, { code: /^WECHAT_/ })
       t.notMatch(inspect(error, { depth: 10, showHidden: true }) + JSON.stringify(error), new RegExp(`${appSecret}|${SESSION_KEY}|canary`))
     }
@@ -136,5 +136,5 @@ t.test('answers that cannot be WeChat\'s, and secrets in none of the errors', as
     await t.rejects(call!() as Promise<void>, { code: 'WECHAT_REPLY' }, JSON.stringify(answer))
   }
   server.become((_seen, reply) => { reply.setHeader('content-type', 'text/plain').end(Buffer.from([0xff, 0xd8, 0xff, 0xe0, 1, 2])) })
-  t.match(await mini.code({ scene: 'a' }), { contentType: 'image/jpeg' }, 'by its bytes, whatever the header says')
+  t.match(await mini.code({ scene: 'a' }), { contentType: 'image/jpeg' }, 'detected from the bytes')
 })

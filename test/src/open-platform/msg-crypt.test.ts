@@ -1,10 +1,10 @@
-/** Pinned to what others published: Tencent's own sample, and the tests of wechatpy and EasyWeChat. */
+/** Checked against Tencent's sample and the tests of wechatpy and EasyWeChat. */
 import t from 'tap'
 import { createMsgCrypt } from '../../../src/open-platform/msg-crypt.ts'
 import { readXml } from '../../../src/pay/v2/xml.ts'
 import { encrypt, PLATFORM, signatureOf } from '../../helpers/push.ts'
 
-/** `signature`: as published; where none is, ours is made by the helper. */
+/** `signature`: as published, otherwise created by the helper. */
 interface Vector { source: string, token: string, key: string, receiver: string, timestamp: string, nonce: string, encrypted: string, signature?: string, text?: string, fields?: Record<string, string> }
 
 const VECTORS: Vector[] = [
@@ -53,28 +53,28 @@ const VECTORS: Vector[] = [
   }
 ]
 
-t.test('messages that others encrypted are read, and their signatures accepted', async t => {
+t.test('published messages are decrypted, and their signatures accepted', async t => {
   for (const { source, token, key, receiver, timestamp, nonce, encrypted, signature = signatureOf(token, timestamp, nonce, encrypted), text, fields } of VECTORS) {
     const push = { timestamp, nonce, encrypted, signature }
     const crypt = createMsgCrypt({ token, encodingAesKeys: [PLATFORM.encodingAesKey, key], receiverId: receiver })
     const opened = crypt.open(push)
     if (text !== undefined) t.equal(opened.toString(), text, source)
-    // EasyWeChat's document is written by hand: its tests read it leniently.
+    // EasyWeChat's document is not strictly valid: its tests parse leniently.
     if (fields && source.startsWith('wechatpy')) t.match({ ...readXml(opened) }, fields, source)
     else if (fields) for (const [name, value] of Object.entries(fields)) t.match(opened.toString(), new RegExp(`<${name}>(?:<!\\[CDATA\\[)?${value}`), `${source}: ${name}`)
     for (const wrong of [{ ...push, nonce: `${nonce}1` }, { ...push, signature: signature.replace(/^./, first => first === '0' ? '1' : '0') }, { ...push, signature: signature.slice(1) }, { ...push, signature: '' }]) {
       t.throws(() => crypt.open(wrong), { code: 'WECHAT_NOTIFICATION', statusCode: 401, message: /signature/ }, source)
     }
     const foreign = createMsgCrypt({ token, encodingAesKeys: [key], receiverId: `${receiver.slice(0, -1)}0` })
-    t.throws(() => foreign.open(push), { message: /another receiver/ }, `${source}: another's`)
-    t.throws(() => createMsgCrypt({ token, encodingAesKeys: [key], receiverId: receiver.slice(1) }).open(push), { code: 'WECHAT_NOTIFICATION' }, 'nor the end of its id')
+    t.throws(() => foreign.open(push), { message: /another receiver/ }, `${source}: another receiver`)
+    t.throws(() => createMsgCrypt({ token, encodingAesKeys: [key], receiverId: receiver.slice(1) }).open(push), { code: 'WECHAT_NOTIFICATION' }, 'also not a suffix of its id')
   }
-  // The helper that the other tests are made with agrees with them.
+  // The helper used by other tests gives the same result.
   const [tencent] = VECTORS as [Vector]
   t.equal(encrypt(tencent.text as string, { encodingAesKey: tencent.key, receiver: tencent.receiver, random: Buffer.from('aaaabbbbccccdddd') }), tencent.encrypted)
 })
 
-t.test('every length of text, at every place of its padding', async t => {
+t.test('texts of every length, for every amount of padding', async t => {
   const crypt = createMsgCrypt({ token: PLATFORM.token, encodingAesKeys: [PLATFORM.encodingAesKey], receiverId: PLATFORM.componentAppId })
   const open = (encrypted: string) => crypt.open({ timestamp: '1', nonce: 'n', encrypted, signature: signatureOf(PLATFORM.token, '1', 'n', encrypted) })
   for (let size = 0; size < 70; size++) t.equal(open(encrypt('x'.repeat(size))).length, size)

@@ -1,4 +1,4 @@
-/** K3's neighbour: one merchant, several appIds (Official Account, mini program, app); one client, one notification route. */
+/** One merchant with several appIds (Official Account, mini program, app), one client and one notification route. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { reconcile } from '../../../plugins/reconcile.ts'
@@ -10,7 +10,7 @@ const MINI = 'wxminiprogram00001'
 const APP = 'wxmobileapp0000001'
 
 for (const version of ['v2', 'v3'] as const) {
-  t.test(`${version}: orders under each appId are queried, refunded, told and reconciled by one client`, async t => {
+  t.test(`${version}: orders under each appId are queried, refunded, notified and reconciled by one client`, async t => {
     const emulator = await testEmulator(t, { appIds: [MINI, APP] })
     const heard: string[] = []
     const app = Fastify()
@@ -49,16 +49,16 @@ for (const version of ['v2', 'v3'] as const) {
     t.match(await app.wechatReconcile.run(), { paid: 1, failed: 0 })
     t.match(heard, [/^APPIDS-5 .* query$/])
 
-    await t.rejects(pay.jsapi(order('APPIDS-6', 'wxsomebodyelse0001')), { code: 'WECHAT_INPUT', message: /appId/ }, 'of no merchant of ours')
+    await t.rejects(pay.jsapi(order('APPIDS-6', 'wxsomebodyelse0001')), { code: 'WECHAT_INPUT', message: /appId/ }, 'not one of our appIds')
     await t.rejects(pay.forSubMerchant({ subMchId: '1900000110' }).jsapi(order('APPIDS-7', MINI)), { code: /WECHAT/ })
     const alone = createPay({ ...emulator.bothConfig, version, merchant: { ...emulator.bothConfig.merchant, notifyUrl: `${origin}/wechat/notify` } })
-    // v2's answer names the appId that asks.
-    if (version === 'v3') await t.rejects(alone.query({ outTradeNo: 'APPIDS-2' }), { code: 'WECHAT_REPLY' }, 'without appIds they are another\'s')
+    // v2's answer contains the request's appId.
+    if (version === 'v3') await t.rejects(alone.query({ outTradeNo: 'APPIDS-2' }), { code: 'WECHAT_REPLY' }, 'without appIds they are foreign')
     await t.rejects(alone.jsapi(order('APPIDS-8', MINI)), { code: 'WECHAT_INPUT' })
   })
 }
 
-t.test('a notification under an appId that is none of ours is refused, as ever', async t => {
+t.test('a notification with a foreign appId is refused', async t => {
   const { readV2Notification } = await import('../../../src/pay/v2/notification.ts')
   const { checkMerchant } = await import('../../../src/pay/merchant.ts')
   const { v2 } = checkMerchant({ ...ACCOUNT.merchant, appIds: [MINI] }, 'https://pay.test')

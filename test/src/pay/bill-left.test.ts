@@ -1,4 +1,4 @@
-/** Whoever leaves a bill's loop early leaves no connection behind. */
+/** Leaving a bill's loop early closes the connection. */
 import { createHash, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { constants, createGzip } from 'node:zlib'
@@ -20,7 +20,7 @@ const keys = createV3Keys(ACCOUNT.merchant.mchId)
 const pem = (key: KeyObject) => key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }) as string
 const v3 = { serialNo: keys.merchant.serial, privateKey: pem(keys.merchant.key), apiV3Key: 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6', publicKeyId: keys.wechat.id, publicKey: pem(keys.wechat.publicKey) }
 
-/** WeChat with a bill that has no end: after `rows` it goes on with empty lines, or falls silent. */
+/** WeChat with an endless bill: after `rows` it sends empty lines, or nothing. */
 async function endless (t: Test, version: 'v2' | 'v3', rows: string[], { silent = false, gzip = true } = {}) {
   const sent = { bills: 0, open: 0 }
   const server = await fakeServer(({ url }, reply) => {
@@ -56,7 +56,7 @@ async function endless (t: Test, version: 'v2' | 'v3', rows: string[], { silent 
 
 for (const version of ['v2', 'v3'] as const) {
   for (const silent of [false, true]) {
-    t.test(`${version}: a loop that is left by break, while the server ${silent ? 'is silent' : 'goes on sending'}`, async t => {
+    t.test(`${version}: break, while the server ${silent ? 'is silent' : 'keeps sending'}`, async t => {
       const { pay, sent, closed } = await endless(t, version, [row('0.29'), row('0.30')], { silent })
       for await (const { amount } of pay.tradeBill({ date: DATE })) {
         t.equal(amount, 29)
@@ -67,13 +67,13 @@ for (const version of ['v2', 'v3'] as const) {
     })
   }
 
-  t.test(`${version}: a loop that is left by a throw`, async t => {
+  t.test(`${version}: a throw in the loop`, async t => {
     const { pay, closed } = await endless(t, version, [row('0.29')])
     await t.rejects(async () => { for await (const { outTradeNo } of pay.tradeBill({ date: DATE })) if (outTradeNo === 'A') throw new Error('enough') }, { message: 'enough' })
     await closed()
   })
 
-  t.test(`${version}: a row that makes no sense`, async t => {
+  t.test(`${version}: an invalid row`, async t => {
     const { pay, closed } = await endless(t, version, [row('0.29'), row('0.291')])
     const rows: TradeBillRow[] = []
     await t.rejects(async () => { for await (const row of pay.tradeBill({ date: DATE })) rows.push(row) }, { code: 'WECHAT_REPLY', message: /whole fen/ })
@@ -81,7 +81,7 @@ for (const version of ['v2', 'v3'] as const) {
     await closed()
   })
 
-  t.test(`${version}: a comparison that is left, and one whose books fail`, async t => {
+  t.test(`${version}: an aborted comparison, and failing records`, async t => {
     const left = await endless(t, version, [row('0.29'), row('0.29')])
     for await (const { kind } of compareBill(left.pay.tradeBill({ date: DATE }), [{ outTradeNo: 'B', amount: 1, at: new Date(0) }, { outTradeNo: 'A', amount: 1, at: new Date(1) }])) {
       t.equal(kind, 'other amount')
@@ -95,13 +95,13 @@ for (const version of ['v2', 'v3'] as const) {
   })
 }
 
-t.test('a file that is downloaded as it is', async t => {
+t.test('a raw download', async t => {
   const { pay, closed } = await endless(t, 'v2', [row('0.29')], { gzip: false })
   let text = ''
   for await (const chunk of await pay.v2.download('/pay/downloadbill', { bill_date: '20261120', bill_type: 'ALL' })) {
     text += chunk.toString()
     if (text.includes('咖啡')) break
   }
-  t.ok(text.startsWith(NAMES), 'its beginning, which was looked at, is in it')
+  t.ok(text.startsWith(NAMES), 'including the beginning that was inspected')
   await closed()
 })

@@ -1,4 +1,4 @@
-/** The day's bills: typed, exact, whole or an error, in constant memory. */
+/** Bills: typed, exact, complete or an error, in constant memory. */
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
@@ -32,7 +32,7 @@ const rowsOf = async <Row>(bill: AsyncIterable<Row>) => {
   return rows
 }
 
-t.test('rows of WeChat\'s own shape, typed', async t => {
+t.test('rows in WeChat\'s format are typed', async t => {
   const bill = tradeBill(source(`\ufeff${BILL}\r\n`))
   t.equal(bill.summary, undefined)
   const [paid, back] = await rowsOf(bill)
@@ -44,18 +44,18 @@ t.test('rows of WeChat\'s own shape, typed', async t => {
   t.equal(paid!.raw['商品名称'], '咖啡, 大杯')
 })
 
-t.test('older columns, and a name that imitates the next value', async t => {
+t.test('older columns, and a description that imitates the next cell', async t => {
   const names = '交易时间,微信订单号,商户订单号,交易状态,总金额,企业红包金额,商品名称,商户数据包,手续费,费率'
   const old = [names, '`2016-11-20 23:59:59,`42,`A,`SUCCESS,`0.29,`0.00,`咖啡,`大杯,`x,`,`0.00,`0.60%', '总交易单数,总交易额,总退款金额,总企业红包退款金额,手续费总金额', '`1,`0.29,`0.00,`0.00,`0.00'].join('\n')
   const [row] = await rowsOf(tradeBill(source(old)))
   t.match(row, { amount: 29, settlementAmount: 29, outTradeNo: 'A', description: '咖啡,`大杯,`x', attach: '', feeMilliFen: 0, rate: '0.60%', currency: '' })
 })
 
-t.test('P15 whole, or an error: cut anywhere, changed anywhere', async t => {
+t.test('P15 truncated or altered anywhere: an error', async t => {
   const refused = async (text: string, why: RegExp, more: Partial<BillSource> = {}) => await t.rejects(rowsOf(tradeBill(source(text, more))), { code: 'WECHAT_REPLY', message: why }, String(why))
   for (let cut = 0; cut < BILL.length; cut += 7) {
     const outcome = await rowsOf(tradeBill(source(BILL.slice(0, cut)))).catch((error: unknown) => error)
-    // Only the very last value, 0.1, may lose digits and still be a number: then it is another sum.
+    // Only the last value can lose digits and remain a number; then the sum differs.
     t.match(outcome, { code: 'WECHAT_REPLY' }, `cut at ${cut}`)
   }
   await refused(BILL.replace('`2.0,', '`3.0,'), /has 2 rows, but its summary says 3\.0/)
@@ -76,7 +76,7 @@ t.test('P15 whole, or an error: cut anywhere, changed anywhere', async t => {
   await refused('', /ends without its totals/)
 })
 
-t.test('gzip: unpacked as it flows, a bomb and a cut end are errors, the network\'s error stays one', async t => {
+t.test('gzip: decompressed while streaming; bombs, truncation and network errors are errors', async t => {
   const packed = gzipSync(BILL)
   t.equal((await rowsOf(tradeBill(source(packed, { gzip: true })))).length, 2)
   const oneByOne = { open: async () => ({ body: Readable.from([...packed].map(byte => Buffer.from([byte]))) }), gzip: true }
@@ -93,7 +93,7 @@ t.test('gzip: unpacked as it flows, a bomb and a cut end are errors, the network
   t.match(await reader.return?.(), { done: true }, 'a reader may stop early')
 })
 
-t.test('characters cut by the network\'s packets', async t => {
+t.test('characters split between chunks', async t => {
   const bytes = Buffer.from(BILL)
   for (const size of [1, 2, 3, 1000]) {
     const parts = Array.from({ length: Math.ceil(bytes.length / size) }, (_none, at) => bytes.subarray(at * size, (at + 1) * size))
@@ -113,7 +113,7 @@ t.test('P16 yuan to fen, exactly, for every amount', t => {
 })
 
 async function shop (t: Test) {
-  // The emulator lives two days ago, so that its yesterday can be billed today.
+  // The emulator starts two days ago, so that the day's bill is ready today.
   const emulator = await testEmulator(t, { now: () => Date.now() - 2 * DAY })
   const { merchant } = emulator.config
   const pay = createPay({ ...emulator.config, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/n' } })
@@ -121,7 +121,7 @@ async function shop (t: Test) {
   return { emulator, pay, day }
 }
 
-t.test('trade and fund-flow bills of a day at the emulator', async t => {
+t.test('the emulator\'s trade and fund flow bills', async t => {
   const { emulator, pay, day } = await shop(t)
   const order = { outTradeNo: 'B1', description: '咖啡, 大杯', amount: 6800, openid: OPENID, attach: 'a=1' }
   await pay.jsapi(order)
@@ -151,17 +151,17 @@ t.test('trade and fund-flow bills of a day at the emulator', async t => {
   await t.rejects(pay.v2.download('/pay/downloadbill', { bill_date: day.replaceAll('-', ''), bill_type: 'X' }), { code: 'WECHAT_API', wechatCode: '20001' })
   const chunks = []
   for await (const chunk of await pay.v2.download('/pay/downloadbill', { bill_date: day.replaceAll('-', ''), bill_type: 'ALL' })) chunks.push(chunk)
-  t.match(Buffer.concat(chunks).toString(), /^\ufeff交易时间,/, 'unpacked if that is asked for')
+  t.match(Buffer.concat(chunks).toString(), /^\ufeff交易时间,/, 'decompressed on request')
 })
 
-t.test('fund flow that goes nowhere', async t => {
+t.test('fund flow rows with neither income nor expense', async t => {
   const names = '记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额（元）,账户结余（元）,资金变更提交申请人,备注,业务凭证号'
   const row = (direction: string) => [names, ticked(['2026-11-20 00:00:00', '42', '43', '交易', '交易', direction, '0.29', '1.00', 'system', '', 'A']), '资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额', '`1,`1,`0.29,`0,`0.00'].join('\n')
   t.match(await rowsOf(fundFlowBill(source(row('收入')))), [{ direction: 'in', amount: 29, balance: 100, voucher: 'A', flowId: '43' }])
   await t.rejects(rowsOf(fundFlowBill(source(row('其他')))), { code: 'WECHAT_REPLY', message: /neither income nor expense/ })
 })
 
-t.test('dates, and answers that are no bill', async t => {
+t.test('invalid dates, and answers that are not a bill', async t => {
   const server = await fakeServer((_seen, reply) => { reply.writeHead(404).end('<html>not here</html>') })
   t.teardown(server.close)
   const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints, http: { retries: 0 } })

@@ -1,4 +1,4 @@
-/** One table of orders, payments, refunds, bills and notifications, unchanged on v2 and on v3: moving is a change of configuration. */
+/** The same orders, payments, refunds, bills and notifications with v2 and v3: migrating only changes the configuration. */
 import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -43,7 +43,7 @@ for (const version of ['v2', 'v3'] as const) {
       t.match((await emulator.app.inject({ method: 'POST', url: '/_emulator/bridge/getBrandWCPayRequest', payload: { ...params, nonceStr: 'x' } })).json(), { err_desc: '支付验证签名失败' })
       const again = await pay.jsapi(ORDER)
       t.equal(again.package, params.package, 'the same order, the same prepay_id')
-      t.match(emulator.order(ORDER.outTradeNo), { body: ORDER.description, attach: ORDER.attach, total_fee: 6800 }, 'P3 arrived as it was')
+      t.match(emulator.order(ORDER.outTradeNo), { body: ORDER.description, attach: ORDER.attach, total_fee: 6800 }, 'P3 arrived unchanged')
       t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'NOTPAY', outTradeNo: ORDER.outTradeNo, appId: emulator.account.appId, mchId: emulator.account.mchId })
 
       const { transaction_id: transactionId } = await emulator.pay(ORDER.outTradeNo)
@@ -60,7 +60,7 @@ for (const version of ['v2', 'v3'] as const) {
       await t.rejects(pay.close(ORDER.outTradeNo), { code: 'WECHAT_API', wechatCode: 'ORDERPAID', statusCode: 409 })
     })
 
-    t.test('a payment that is not what the shop expects', async t => {
+    t.test('a payment that differs from what the shop expects', async t => {
       const { emulator, pay, payments } = await shop(t, version)
       await pay.jsapi({ ...ORDER, outTradeNo: 'Z-mismatch' })
       await emulator.pay('Z-mismatch')
@@ -68,7 +68,7 @@ for (const version of ['v2', 'v3'] as const) {
       t.equal(payments.length, 0)
     })
 
-    t.test('closing, numbers used twice, numbers nobody knows', async t => {
+    t.test('closing, reused numbers, unknown numbers', async t => {
       const { pay } = await shop(t, version)
       await pay.jsapi(ORDER)
       await t.rejects(pay.jsapi({ ...ORDER, amount: 1 }), { code: 'WECHAT_API', wechatCode: 'INVALID_REQUEST', statusCode: 409 })
@@ -82,7 +82,7 @@ for (const version of ['v2', 'v3'] as const) {
       await pay.jsapi(expiring)
     })
 
-    t.test('every other way to pay', async t => {
+    t.test('all other ways to pay', async t => {
       const { emulator, pay } = await shop(t, version)
       const { openid: _nobody, ...order } = ORDER
       const mini = await pay.miniProgram({ ...ORDER, outTradeNo: 'Z-mini' })
@@ -102,7 +102,7 @@ for (const version of ['v2', 'v3'] as const) {
       t.match(await pay.micropay({ ...order, outTradeNo: 'Z-code', authCode: await emulator.authCode() }), { state: 'SUCCESS', amount: 6800, tradeType: 'MICROPAY' })
     })
 
-    t.test('P14 refunds: in parts, the same number once, each end told', async t => {
+    t.test('P14 refunds: partial, idempotent, each final state notified', async t => {
       const { emulator, pay, refunds } = await shop(t, version)
       await pay.jsapi(ORDER)
       const { transaction_id: transactionId } = await emulator.pay(ORDER.outTradeNo)
@@ -126,7 +126,7 @@ for (const version of ['v2', 'v3'] as const) {
       t.equal(emulator.refunds().length, 3)
     })
 
-    t.test('P9 an answer that is lost: unknown, and the same number again is the same order and the same refund', async t => {
+    t.test('P9 a lost answer: unknown outcome; repeating the number gives the same order and the same refund', async t => {
       const { emulator, pay } = await shop(t, version)
       await emulator.fault({ path: version === 'v2' ? '/pay/unifiedorder' : '/v3/pay/transactions', kind: 'reset', when: 'after', times: 2 })
       await t.rejects(pay.jsapi(ORDER), { code: 'WECHAT_NETWORK', outcome: 'unknown' })
@@ -139,11 +139,11 @@ for (const version of ['v2', 'v3'] as const) {
       await pay.refund(refund)
       t.equal(emulator.refunds().length, 1)
       await emulator.fault({ kind: version === 'v2' ? 'SYSTEMERROR' : 'SYSTEM_ERROR' })
-      t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'REFUND' }, 'a system error is answered with the same call')
+      t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'REFUND' }, 'a system error is retried with the same call')
     })
 
     t.test('bills', async t => {
-      // Shop and WeChat live two days ago, and come back together: a signature of v3 lives five minutes.
+      // Shop and WeChat start two days ago and return together, because v3 signatures are valid for five minutes.
       const now = Date.now
       t.teardown(() => { Date.now = now })
       let ago = 2 * DAY
@@ -166,7 +166,7 @@ for (const version of ['v2', 'v3'] as const) {
       await t.rejects(pay.tradeBill({ date: '2020-01-01' })[Symbol.asyncIterator]().next(), { code: 'WECHAT_API', statusCode: 404 })
     })
 
-    t.test('a provider\'s merchants', async t => {
+    t.test('a service provider\'s sub-merchants', async t => {
       const { emulator, pay, payments } = await shop(t, version)
       const sub = pay.forSubMerchant({ subMchId: '1900000110' })
       await sub.jsapi(ORDER)
@@ -183,7 +183,7 @@ for (const version of ['v2', 'v3'] as const) {
   })
 }
 
-t.test('a migration: v2 orders are still open while new ones are v3', async t => {
+t.test('migration: v2 orders are still open while new ones use v3', async t => {
   const old = await shop(t, 'v2')
   const { emulator } = old
   await old.pay.jsapi({ ...ORDER, outTradeNo: 'OLD-1' })
@@ -193,7 +193,7 @@ t.test('a migration: v2 orders are still open while new ones are v3', async t =>
   await emulator.waitForNotification(delivery => delivery.accepted)
   await old.app.close()
 
-  // The shop is started again with one word changed, at the same address and with the same records.
+  // Restart the shop with `version` changed, on the same origin and with the same records.
   const app = Fastify()
   t.teardown(() => app.close())
   const { notifyUrl } = { notifyUrl: emulator.order('OLD-1')!.notify_url }
@@ -205,9 +205,9 @@ t.test('a migration: v2 orders are still open while new ones are v3', async t =>
   await emulator.pay('NEW-01')
   await emulator.pay('OLD-1')
   for (const number of ['NEW-01', 'OLD-1']) await emulator.waitForNotification(delivery => delivery.out_trade_no === number && delivery.accepted)
-  t.same(payments.map(({ outTradeNo, amount, tradeType }) => [outTradeNo, amount, tradeType]).sort(), [['NEW-01', 6800, 'JSAPI'], ['OLD-1', 6800, 'JSAPI']], 'news of both versions, alike')
+  t.same(payments.map(({ outTradeNo, amount, tradeType }) => [outTradeNo, amount, tradeType]).sort(), [['NEW-01', 6800, 'JSAPI'], ['OLD-1', 6800, 'JSAPI']], 'the same notifications in both versions')
   t.match(await app.wechatPay.query({ outTradeNo: 'OLD-33' }), { state: 'SUCCESS' })
-  t.match(await app.wechatPay.query({ outTradeNo: 'o@2' }), { state: 'NOTPAY' }, 'a number that only v2 takes')
+  t.match(await app.wechatPay.query({ outTradeNo: 'o@2' }), { state: 'NOTPAY' }, 'a number that only v2 accepts')
   await app.wechatPay.close('o@2')
   await app.wechatPay.refund({ outTradeNo: 'OLD-33', outRefundNo: 'MR-1', amount: 6800, total: 6800 })
   await emulator.settleRefund('MR-1')

@@ -19,7 +19,7 @@ async function differences (rows: TradeBillRow[], entries: BookEntry[]) {
   return { found, matched: comparison.matched }
 }
 
-t.test('what fits, what is missing on either side, and what differs', async t => {
+t.test('matches, rows missing on either side, and differences', async t => {
   const rows = [row('A', 100, 1), row('B', 200, 2), row('C', 300, 3), refund('A', 'RA', 40, 4), row('D', 400, 5, { state: 'REVOKED' }), refund('B', 'RB', 50, 6, 'CHANGE'), refund('B', 'RC', 50, 7, 'PROCESSING')]
   const entries = [entry('A', 100, 1), entry('B', 201, 2), entry('X', 5, 3), entry('A', 40, 4, 'RA'), entry('D', 400, 5), entry('B', 50, 6, 'RB'), entry('B', 50, 7, 'RC')]
   t.same(await differences(rows, entries), { found: ['other amount: B', 'other state: D', 'other state: RB', 'missing here: C', 'missing there: X'], matched: 3 })
@@ -28,7 +28,7 @@ t.test('what fits, what is missing on either side, and what differs', async t =>
   t.same(await differences([], entries.slice(0, 1)), { found: ['missing there: A'], matched: 0 })
 })
 
-t.test('in another order it comes to the same, and who waits too long is told', async t => {
+t.test('any order gives the same result; too many unmatched entries are an error', async t => {
   const rows = Array.from({ length: 100 }, (_none, number) => row(`N${number}`, number + 1, number))
   const entries = Array.from({ length: 100 }, (_none, number) => entry(`N${99 - number}`, 100 - number, 99 - number))
   t.same(await differences(rows, entries), { found: [], matched: 100 })
@@ -36,7 +36,7 @@ t.test('in another order it comes to the same, and who waits too long is told', 
   await t.rejects((async () => { for await (const difference of strict) t.fail(difference.kind) })(), { code: 'WECHAT_COMPARE', message: /sort the books by time/ })
 })
 
-t.test('rows and entries in the order of time wait for nobody for long; a reader may stop early', async t => {
+t.test('with both sides sorted by time few entries are buffered; the loop can stop early', async t => {
   const count = 200_000
   async function * rows () { for (let number = 0; number < count; number++) yield row(`N${number}`, 1, number) }
   function * entries () { for (let number = 0; number < count; number++) yield entry(`N${number}`, number === 1000 ? 2 : 1, number + 3) }

@@ -1,4 +1,4 @@
-/** K3: keys given as lists while they are changed, and a private key that stays elsewhere. */
+/** K3: lists of keys during a key change, and a remote private key. */
 import { fork } from 'node:child_process'
 import { createPublicKey, verify } from 'node:crypto'
 import { once } from 'node:events'
@@ -21,7 +21,7 @@ import { appId, merchant as plain, payment, refundNotification, signed, xml } fr
 const [OLD, NEW, FOREIGN] = ['0123456789abcdef0123456789abcdef', 'fedcba9876543210fedcba9876543210', '00112233445566778899aabbccddeeff'] as const
 const PAY = 'https://api.mch.weixin.qq.com'
 
-t.test('v2: both keys are understood, the first signs', async t => {
+t.test('v2: both keys verify, the first signs', async t => {
   const v2 = checkMerchant({ ...plain, v2: { apiKey: [NEW, OLD] } }, PAY).v2!
   t.equal(v2.apiKey, NEW)
   for (const key of [OLD, NEW]) {
@@ -35,17 +35,17 @@ t.test('v2: both keys are understood, the first signs', async t => {
   t.notOk(verifyV2({ a: '1', sign: signV2({ a: '1' }, FOREIGN, 'MD5') }, [NEW, OLD], 'MD5'))
 })
 
-t.test('v2: orders are signed with the first, and answers by either are believed', async t => {
+t.test('v2: orders are signed with the first key; answers signed with either are accepted', async t => {
   const emulator = await testEmulator(t)
   const { merchant, ...rest } = emulator.config
   const own = merchant.v2.apiKey as string
   const payWith = (apiKey: string[]) => createPay({ ...rest, merchant: { ...merchant, notifyUrl: 'https://shop.test/notify', v2: { ...merchant.v2, apiKey } } } as never)
   const order = { outTradeNo: 'K3-order', description: 'x', amount: 1, openid: OPENID }
   t.ok((await payWith([own, OLD]).jsapi(order)).paySign)
-  await t.rejects(payWith([OLD, own]).jsapi({ ...order, outTradeNo: 'K3-other' }), { code: 'WECHAT_API' }, 'WeChat knows only its own')
+  await t.rejects(payWith([OLD, own]).jsapi({ ...order, outTradeNo: 'K3-other' }), { code: 'WECHAT_API' }, 'WeChat only knows the current key')
 })
 
-t.test('v3: both apiV3Keys and both public keys are understood', async t => {
+t.test('v3: both apiV3Keys and both public keys are accepted', async t => {
   const keys = [OLD, NEW]
   const messages = keys.map(apiV3Key => testNotifications({ appId, mchId: plain.mchId, apiV3Key }).v3)
   const [old, next] = messages as [typeof messages[0] & object, typeof messages[0] & object]
@@ -66,7 +66,7 @@ t.test('v3: both apiV3Keys and both public keys are understood', async t => {
   await t.rejects(readerFor(merchantV3({ publicKeys: [{ id: next.merchant.publicKeyId, key: next.merchant.publicKey }] }))(headers, Buffer.from(payload)), { code: 'WECHAT_NOTIFICATION' })
 })
 
-t.test('lists that cannot be are refused by name', async t => {
+t.test('invalid lists are refused by name', async t => {
   const { merchant } = testNotifications({ appId, mchId: plain.mchId, apiV3Key: OLD }).v3
   const { publicKeyId: id, publicKey: key } = merchant
   const check = (change: Partial<MerchantV3>, v2?: Merchant['v2']) => () => checkMerchant({ mchId: plain.mchId, ...v2 && { v2 }, v3: { ...merchant, ...change } }, PAY)
@@ -85,7 +85,7 @@ t.test('lists that cannot be are refused by name', async t => {
 t.test('a private key in another process signs orders and pages', async t => {
   const emulator = await testEmulator(t, { keyMode: 'public-key' })
   const { merchant, ...rest } = emulator.v3Config
-  // It stands for a KMS: the key goes there once, and only signatures come back.
+  // Simulates a KMS: the key goes there once, and only signatures come back.
   const folder = t.testdir({
     'kms.mjs': `import { sign } from 'node:crypto'
       let key

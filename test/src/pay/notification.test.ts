@@ -9,7 +9,7 @@ import { apiKey, appId, merchant, payment, signed, xml } from '../../helpers/not
 const checked = checkMerchant(merchant, 'https://api.mch.weixin.qq.com').v2!
 const read = (document: string, whose = checked) => readV2Notification(Buffer.from(document), appId, whose)
 
-t.test('a genuine payment, typed', async t => {
+t.test('a genuine payment is typed', async t => {
   const notification = read(signed(payment()))
   t.match(notification, {
     kind: 'payment',
@@ -22,7 +22,7 @@ t.test('a genuine payment, typed', async t => {
   t.match(v2Answer('FAIL'), /FAIL/)
 })
 
-t.test('genuine odd ones are accepted', async t => {
+t.test('unusual genuine ones are accepted', async t => {
   const odd: Array<Record<string, string | undefined>> = [
     { attach: undefined }, { attach: '' }, { attach: ']]>' }, { attach: ' blanks ' }, { attach: '007' }, { attach: '1e5' }, { attach: '☕️<b>&amp;' },
     { device_info: 'WEB', settlement_total_fee: '90', coupon_fee: '10', coupon_count: '1', coupon_type_0: 'CASH', coupon_id_0: '10000', coupon_fee_0: '10' },
@@ -31,11 +31,11 @@ t.test('genuine odd ones are accepted', async t => {
   for (const change of odd) t.match(read(signed(payment(change))), { kind: 'payment', payment: { attach: change.attach ?? ('attach' in change ? '' : 'a=1&b=2'), amount: 100, currency: 'CNY' } }, JSON.stringify(change))
 })
 
-t.test('a payment that failed is genuine and no payment', async t => {
+t.test('a failed payment is genuine but not a payment', async t => {
   t.match(read(signed(payment({ result_code: 'FAIL', err_code: 'SYSTEMERROR', transaction_id: undefined }))), { kind: 'failure' })
 })
 
-t.test('whatever is not proven is refused', async t => {
+t.test('anything unverified is refused', async t => {
   const refused: Array<[string, string, number]> = [
     ['forged', signed(payment(), 'x'.repeat(31) + 'y'), 401],
     ['unsigned', xml(payment()), 401],
@@ -65,15 +65,15 @@ t.test('whatever is not proven is refused', async t => {
   for (const [name, document, statusCode] of refused) t.throws(() => read(document), { code: 'WECHAT_NOTIFICATION', statusCode }, name)
 })
 
-t.test('the signed text cannot be cut into other fields', async t => {
-  // Whoever chooses attach can write a whole second notification into it.
+t.test('the signed text cannot be split into different fields', async t => {
+  // An attacker who controls attach can put a second notification into it.
   const attach = 'x&b=1&bank_type=CFT&cash_fee=99999&fee_type=CNY&out_trade_no=OTHER12345&total_fee=99999&transaction_id=4200000000202611230000000000&zzz=y'
   const genuine = payment({ attach })
   const sign = signV2(genuine, apiKey, 'MD5')
   const text = Object.keys(genuine).sort().map(name => `${name}=${genuine[name]}`).join('&')
   const pieces = text.split('&')
   let accepted = 0
-  // Every way to join neighbours back together, one run at a time, and all pieces apart.
+  // All ways to join neighbouring parts, one run at a time, and all parts separate.
   for (let from = 0; from < pieces.length; from++) {
     for (let to = from; to < pieces.length; to++) {
       const cut = [...pieces.slice(0, from), pieces.slice(from, to + 1).join('&'), ...pieces.slice(to + 1)]
@@ -92,7 +92,7 @@ t.test('the signed text cannot be cut into other fields', async t => {
   t.match(read(xml({ ...genuine, sign })), { kind: 'payment', payment: { outTradeNo: 'S1234567890', amount: 100, attach } })
 })
 
-t.test('a changed byte anywhere is refused, or changes nothing that is read', async t => {
+t.test('changing any byte is refused, or does not change the result', async t => {
   const document = Buffer.from(signed(payment()))
   const original = { ...read(document.toString()).raw }
   fc.assert(fc.property(fc.nat(document.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {

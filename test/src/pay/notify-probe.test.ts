@@ -1,4 +1,4 @@
-/** The probe of the notify route: for the merchant alone, never a notification, and no oracle. */
+/** The notify route's probe: only for the merchant, never handled as a notification, and no oracle. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { notify } from '../../../plugins/notify.ts'
@@ -17,23 +17,23 @@ async function server (t: { teardown (end: () => unknown): unknown }) {
   return { app, post, seen }
 }
 
-t.test('told what arrived, as a refusal', async t => {
+t.test('the answer is a refusal with a report of the request', async t => {
   const { post, seen } = await server(t)
   const body = Buffer.from('{"任意":"bytes"}')
   const probe = signProbe(MERCHANT, body)
   const reply = await post(body, probe, { 'x-more': 'secret of somebody' })
   t.equal(reply.statusCode, PROBE_STATUS)
-  t.ok(PROBE_STATUS >= 400, 'WeChat would send it again')
+  t.ok(PROBE_STATUS >= 400, 'WeChat would repeat it')
   const report = readProbeAnswer(MERCHANT, probe, reply.body)
   t.match(report, { digest: digestOf(body), length: body.length, ip: '127.0.0.1', protocol: 'http' })
   t.ok(report?.headers.includes('x-more'))
-  t.notMatch(reply.body, /secret of somebody|a1B2c3D4/, 'names of headers, no values')
+  t.notMatch(reply.body, /secret of somebody|a1B2c3D4/, 'header names, no values')
   const changed = await post(Buffer.from('other bytes'), probe)
-  t.match(readProbeAnswer(MERCHANT, probe, changed.body), { digest: digestOf(Buffer.from('other bytes')), length: 11 }, 'what was changed on its way is told, too')
+  t.match(readProbeAnswer(MERCHANT, probe, changed.body), { digest: digestOf(Buffer.from('other bytes')), length: 11 }, 'changes in transit are reported')
   t.same(seen, [])
 })
 
-t.test('others get the refusal that they always get', async t => {
+t.test('others get the usual refusal', async t => {
   const { post, seen } = await server(t)
   const body = Buffer.from('{}')
   const usual = await post(body, undefined)
@@ -58,12 +58,12 @@ t.test('others get the refusal that they always get', async t => {
   t.same(seen, [])
 })
 
-t.test('a genuine message of WeChat\'s is no probe', async t => {
+t.test('a genuine notification is not a probe', async t => {
   const answer = createProbeAnswer(MERCHANT)
   t.equal(answer({ headers: { 'wechatpay-signature': 'x' }, body: Buffer.from('{}'), ip: '', protocol: 'https', host: '', socket: {} }), undefined)
 })
 
-t.test('an answer is believed from the merchant\'s server alone, and to this question alone', async t => {
+t.test('an answer is only accepted from the merchant\'s server and for this probe', async t => {
   const { post } = await server(t)
   const body = Buffer.from('{}')
   const probe = signProbe(MERCHANT, body)
@@ -75,7 +75,7 @@ t.test('an answer is believed from the merchant\'s server alone, and to this que
   t.equal(readProbeAnswer(MERCHANT, probe, '<html>'), undefined)
 })
 
-t.test('any of the merchant\'s keys will do', async t => {
+t.test('any of the merchant\'s keys works', async t => {
   const v3Key = 'canaryapiv3key00canaryapiv3key00'
   const both = { v2: MERCHANT.v2, v3: { apiV3Key: v3Key } }
   const answer = createProbeAnswer({ v3: { apiV3Key: v3Key } })

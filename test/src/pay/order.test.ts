@@ -6,21 +6,21 @@ import type { Order } from '../../../src/pay/order.ts'
 const good: Order = { outTradeNo: 'S-1_|*x', description: '咖啡', amount: 29 }
 const refused = (field: string) => ({ code: 'WECHAT_INPUT', field, statusCode: 400 })
 
-t.test('P2 anything but integer fen above zero is refused', async t => {
+t.test('P2 amounts must be positive integers of fen', async t => {
   for (const amount of [0, -1, 1.5, '100', '1e2', NaN, Infinity, -Infinity, 2 ** 53, 2 ** 31, null, undefined, 19.9 * 100, 0.29 * 100, 10n, [1], true]) {
     t.throws(() => checkAmount(amount), refused('amount'), String(amount))
   }
   for (const amount of [1, 29, 1990, 2 ** 31 - 1]) t.equal(checkAmount(amount), amount)
 })
 
-t.test('P5 order numbers that could be something else are refused', async t => {
+t.test('P5 ambiguous order numbers are refused', async t => {
   for (const number of ['', 'x'.repeat(33), 'a/b/c/d', 'what?x=1', 'a#bcdef', 'a%2fbcd', '../../etc', 'with blank', 'tab\tabc', '单号单号单号', 123456, null, undefined, ['abcdef']]) {
     t.throws(() => checkOutTradeNo(number), refused('outTradeNo'), String(number))
   }
   for (const number of ['1', 'S-1_|*@x', 'x'.repeat(32)]) t.equal(checkOutTradeNo(number), number)
 })
 
-t.test('P4 texts arrive whole or not at all', async t => {
+t.test('P4 texts are sent unchanged or refused', async t => {
   const bad: Array<[string, Partial<Record<keyof Order, unknown>>]> = [
     ['description', { description: '' }],
     ['description', { description: undefined }],
@@ -45,12 +45,12 @@ t.test('P4 texts arrive whole or not at all', async t => {
   t.throws(() => checkOrder(undefined as unknown as Order), refused('order'))
 })
 
-t.test('an openid is a word', async t => {
+t.test('the format of openids', async t => {
   for (const openid of [undefined, '', 'a b', 'a&b', 'x'.repeat(129), 5]) t.throws(() => checkOpenid(openid), refused('openid'))
   t.equal(checkOpenid('oUpF8uMuAJO_M2pxb1Q9zNjWeS6o'), 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o')
 })
 
-t.test('P16 times are China\'s, whatever the server\'s zone', async t => {
+t.test('P16 times are in China\'s time zone, whatever the server\'s', async t => {
   const zone = process.env.TZ
   t.teardown(() => { if (zone === undefined) delete process.env.TZ; else process.env.TZ = zone })
   for (const TZ of ['UTC', 'America/Los_Angeles', 'Asia/Kathmandu', 'Asia/Shanghai']) {

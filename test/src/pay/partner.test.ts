@@ -1,7 +1,7 @@
 /**
- * Each typed call of a service provider's merchant names that merchant, where the descriptions say so: a call that did
- * not would move the provider's own money. The emulator refuses members that the descriptions do not have, and misses
- * those that they require.
+ * Each typed call for a sub-merchant contains its id where the API descriptions require it: without it, the call
+ * would move the provider's own money. The emulator refuses members that the descriptions do not have, and requires
+ * those that they list as required.
  */
 import t from 'tap'
 import type { Test } from 'tap'
@@ -22,7 +22,7 @@ async function stage (t: Test, version: 'v2' | 'v3') {
   return { emulator, pay: provider.forSubMerchant(SUB), calls, subMchId: SUB.subMchId }
 }
 
-/** By the descriptions: combined orders are asked about by the number of them all, what is left by WeChat's number; and a file's address names it. */
+/** Exceptions in the descriptions: combined orders are queried by the combined number, remaining amounts by transaction id, and a download URL identifies the file. */
 const NAMES_NOBODY = /^\/v3\/(?:combine-transactions\/out-trade-no\/[^/?]+$|profitsharing\/transactions\/\d+\/amounts$|transferdownload\/)/
 
 const paid = async (emulator: Awaited<ReturnType<typeof testEmulator>>, outTradeNo: string) => await emulator.pay(outTradeNo, { subMchId: SUB.subMchId })
@@ -72,7 +72,7 @@ t.test('v3', async t => {
   for (const { method, url: path, request } of await calls()) {
     if (!path.startsWith('/v3/')) continue
     t.ok(path.includes(`sub_mchid=${subMchId}`) || request.includes(`"sub_mchid":"${subMchId}"`) || NAMES_NOBODY.test(path), `${method} ${path}`)
-    t.notMatch(path, /^\/v3\/fund-app\/mch-transfer\/transfer-bills/, 'not out of the provider\'s own account')
+    t.notMatch(path, /^\/v3\/fund-app\/mch-transfer\/transfer-bills/, 'not from the provider\'s own account')
   }
 })
 
@@ -96,6 +96,6 @@ t.test('v2', async t => {
   await profitSharing.query({ transactionId, outOrderNo: 'PV2S1' })
   await profitSharing.finish({ transactionId, outOrderNo: 'PV2S2', description: '解冻' })
   await profitSharing.removeReceiver({ type: 'PERSONAL_OPENID', account: OPENID })
-  await t.rejects(pay.v2.transfer({ partnerTradeNo: 'PV2T', openid: OPENID, amount: 100, description: 'x' }), { code: 'WECHAT_INPUT', field: 'subMchId' }, 'not out of the provider\'s own account')
+  await t.rejects(pay.v2.transfer({ partnerTradeNo: 'PV2T', openid: OPENID, amount: 100, description: 'x' }), { code: 'WECHAT_INPUT', field: 'subMchId' }, 'not from the provider\'s own account')
   for (const { url, request } of await calls()) if (request.startsWith('<')) t.equal(readXml(Buffer.from(request)).sub_mch_id, subMchId, url)
 })

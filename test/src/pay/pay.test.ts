@@ -16,7 +16,7 @@ const { apiKey } = merchant.v2
 const order: JsapiOrder = { outTradeNo: 'S1234567890', description: '咖啡 ]]></body><total_fee>1', amount: 100, openid: OPENID, attach: 'a=1&b=<2>' }
 
 for (const signType of ['MD5', 'HMAC-SHA256'] as SignType[]) {
-  t.test(`an order's life, signed with ${signType}`, async t => {
+  t.test(`an order's lifecycle, signed with ${signType}`, async t => {
     const emulator = await testEmulator(t)
     const pay = createPay({ ...emulator.config, merchant: { ...emulator.config.merchant, notifyUrl: 'http://127.0.0.1:1/notify', v2: { ...emulator.config.merchant.v2, signType } } })
     const params = await pay.jsapi(order)
@@ -24,7 +24,7 @@ for (const signType of ['MD5', 'HMAC-SHA256'] as SignType[]) {
     const { paySign, timestamp, ...signedFields } = params
     t.equal(paySign, signV2(signedFields, emulator.account.apiKey, signType))
     t.match(params, { appId: emulator.account.appId, package: /^prepay_id=wx/, signType })
-    t.match(emulator.order('S1234567890'), { body: order.description, attach: order.attach, total_fee: 100, openid: OPENID, sign_type: signType }, 'P3 arrived as it was')
+    t.match(emulator.order('S1234567890'), { body: order.description, attach: order.attach, total_fee: 100, openid: OPENID, sign_type: signType }, 'P3 arrived unchanged')
 
     const mini = await pay.miniProgram(order)
     t.same(Object.keys(mini).sort(), ['nonceStr', 'package', 'paySign', 'signType', 'timeStamp'])
@@ -48,7 +48,7 @@ for (const signType of ['MD5', 'HMAC-SHA256'] as SignType[]) {
   })
 }
 
-t.test('what is wrong is refused before any call', async t => {
+t.test('invalid input is refused before any call', async t => {
   const server = await fakeServer(() => t.fail('a call went out'))
   t.teardown(server.close)
   const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints })
@@ -62,14 +62,14 @@ t.test('what is wrong is refused before any call', async t => {
   t.throws(() => createPay({ ...ACCOUNT, merchant: undefined } as unknown as PayOptions), { code: 'WECHAT_CONFIG', option: 'merchant' })
 })
 
-/** WeChat's side answering with these fields, signed unless told otherwise. */
+/** A WeChat that answers with these fields, signed by default. */
 const answering = (fields: Record<string, string>, key = apiKey): Answer => (_seen, reply) => {
   const all = { return_code: 'SUCCESS', return_msg: 'OK', result_code: 'SUCCESS', appid: appId, mch_id: merchant.mchId, nonce_str: 'n', ...fields }
   reply.setHeader('content-type', 'text/plain').end(xml(key ? { ...all, sign: signV2(all, key, 'MD5') } : all))
 }
 const PREPAY = { prepay_id: 'wx201410272009395522657a690389285100', trade_type: 'JSAPI' }
 
-t.test('P10 the request is signed, and the answer believed only if it proves itself', async t => {
+t.test('P10 requests are signed, and answers must be verified', async t => {
   const server = await fakeServer(answering(PREPAY))
   t.teardown(server.close)
   const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints, http: { retries: 0 } })
@@ -110,7 +110,7 @@ t.test('P10 the request is signed, and the answer believed only if it proves its
   await t.rejects(pay.query({ outTradeNo: 'S1234567890' }), { code: 'WECHAT_REPLY' })
 })
 
-t.test('P9 P11 WeChat slow, down, answering HTML and garbage: unknown outcome, the same number next time', async t => {
+t.test('P9 P11 WeChat slow, down, or answering HTML and garbage: unknown outcome, retryable with the same number', async t => {
   const server = await fakeServer(answering(PREPAY))
   t.teardown(server.close)
   const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints, http: { retries: 0, timeout: patience(200) } })
@@ -126,7 +126,7 @@ t.test('P9 P11 WeChat slow, down, answering HTML and garbage: unknown outcome, t
   t.same(new Set(server.seen.map(({ body }) => readXml(Buffer.from(body)).out_trade_no)), new Set([order.outTradeNo]))
 })
 
-t.test('a system error is answered with the same call, once', async t => {
+t.test('a SYSTEMERROR is retried once with the same call', async t => {
   let calls = 0
   const server = await fakeServer((seen, reply, request) => (++calls === 1 ? answering({ result_code: 'FAIL', err_code: 'SYSTEMERROR', err_code_des: 'system error' }) : answering(PREPAY))(seen, reply, request))
   t.teardown(server.close)
@@ -138,7 +138,7 @@ t.test('a system error is answered with the same call, once', async t => {
   t.equal(calls, 1)
 })
 
-t.test('P8 ten calls at once for one order are one order and one prepay_id', async t => {
+t.test('P8 ten concurrent calls for one order give one order and one prepay_id', async t => {
   const emulator = await testEmulator(t)
   const pay = createPay({ ...emulator.config, merchant: { ...emulator.config.merchant, notifyUrl: 'http://127.0.0.1:1/notify' } })
   const all = await Promise.all(Array.from({ length: 10 }, () => pay.jsapi(order)))

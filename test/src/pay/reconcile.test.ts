@@ -1,4 +1,4 @@
-/** How orders are asked about: how many a second, how many at a time, and what a run that breaks off leaves. */
+/** Order queries: rate, concurrency, and aborted runs. */
 import t from 'tap'
 import { WechatApiError } from '../../../src/errors.ts'
 import type { UnpaidOrder } from '../../../src/pay/order.ts'
@@ -9,7 +9,7 @@ const unpaid = (outTradeNo: string): UnpaidOrder => ({ outTradeNo, state: 'NOTPA
 const orders = (count: number): UnfinishedOrder[] => Array.from({ length: count }, (_none, at) => ({ outTradeNo: String(at) }))
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
-/** Time passes only by sleeping; `late`: milliseconds that each timer rings too late. */
+/** Time only passes by sleeping; `late`: delay of each timer in milliseconds. */
 function virtualClock (late = 0) {
   let now = 0
   return { now: () => now, async sleep (ms: number) { now += ms + late; await turn() } }
@@ -26,20 +26,20 @@ const parts = (more: Partial<ReconcileParts>): ReconcileParts => ({
 })
 
 for (const [rate, late] of [[20, 0], [20, 7], [100, 7], [1000, 3], [7, 0]] as const) {
-  t.test(`${rate} a second, where timers are ${late} ms late`, async t => {
+  t.test(`${rate} per second, with timers ${late} ms late`, async t => {
     const clock = virtualClock(late)
     const begun: number[] = []
     const count = rate * 10
     await reconcileOrders(orders(count), parts({ clock, rate, query: async ({ outTradeNo }) => { begun.push(clock.now()); return unpaid(outTradeNo) } }))
     const perSecond = (count - 1) / (begun.at(-1)! / 1000)
-    t.ok(Math.abs(perSecond / rate - 1) < 0.05, `${perSecond.toFixed(2)} a second`)
+    t.ok(Math.abs(perSecond / rate - 1) < 0.05, `${perSecond.toFixed(2)} per second`)
     const most = Math.max(...begun.map(from => begun.filter(at => at >= from && at < from + 1000).length))
     t.ok(most <= rate * 1.05 + 1, `never more than ${most} in a second`)
   })
 }
 
 for (const [rate, most] of [[5, 5], [0.5, 1], [20, 20], [1000, 64]] as const) {
-  t.test(`at ${rate} a second and slow answers, ${most} at a time`, async t => {
+  t.test(`${rate} per second and slow answers: ${most} at a time`, async t => {
     const waiting: Array<() => void> = []
     let peak = 0
     const running = reconcileOrders(orders(200), parts({
@@ -49,7 +49,7 @@ for (const [rate, most] of [[5, 5], [0.5, 1], [20, 20], [1000, 64]] as const) {
         return unpaid(outTradeNo)
       }
     }))
-    // One answer whenever nothing more is begun.
+    // Answer one query whenever no more are started.
     for (let answers = 0; answers < 200; answers++) {
       for (let quiet = 0; quiet < 5 || waiting.length === 0; quiet++) await turn()
       waiting.shift()!()
@@ -59,7 +59,7 @@ for (const [rate, most] of [[5, 5], [0.5, 1], [20, 20], [1000, 64]] as const) {
   })
 }
 
-t.test('counted as they are done: the slow one last', async t => {
+t.test('counted on completion: the slow one last', async t => {
   let release: (() => void) | undefined
   const heard: number[] = []
   const running = reconcileOrders(orders(3), parts({
@@ -77,7 +77,7 @@ t.test('counted as they are done: the slow one last', async t => {
   t.same(heard, [1, 2, 3])
 })
 
-t.test('WeChat asks for less: nothing is begun for ten turns', async t => {
+t.test('rate limited by WeChat: ten slots without a query', async t => {
   const clock = virtualClock()
   const begun: number[] = []
   const report = await reconcileOrders(orders(5), parts({
@@ -92,7 +92,7 @@ t.test('WeChat asks for less: nothing is begun for ten turns', async t => {
   t.same(begun, [0, 100, 1100, 1200, 1300])
 })
 
-t.test('a run that breaks off waits for what it began', async t => {
+t.test('an aborted run waits for its running queries', async t => {
   let done = 0
   const query = async ({ outTradeNo }: { outTradeNo: string }) => {
     for (let at = 0; at < 20; at++) await turn()
@@ -104,7 +104,7 @@ t.test('a run that breaks off waits for what it began', async t => {
   t.equal(done, 3)
 
   await t.rejects(reconcileOrders(orders(50), parts({ query, progress: () => { throw new Error('no progress') } })), { message: 'no progress' })
-  t.ok(done < 53, 'and begins no more')
+  t.ok(done < 53, 'and starts no more')
 
   const ending = new AbortController()
   let left = false
@@ -119,5 +119,5 @@ t.test('a run that breaks off waits for what it began', async t => {
   done = 0
   t.match(await reconcileOrders(endless(), parts({ query, signal: ending.signal })), { orders: 5, open: 5 })
   t.equal(done, 5)
-  t.ok(left, 'the database\'s cursor is given back')
+  t.ok(left, 'the database cursor is closed')
 })

@@ -1,4 +1,4 @@
-/** Giving money back: mutual TLS, the same number for the same refund, and what becomes of it. */
+/** Refunds: mutual TLS, idempotency, and results. */
 import t from 'tap'
 import type { Test } from 'tap'
 import { issueCertificate, newKey } from '../../../plugins/emulator/keys/x509.ts'
@@ -36,7 +36,7 @@ async function stage (t: Test, options: CreateEmulatorOptions = {}, v2: Partial<
   return { emulator, pay, payOptions, paid }
 }
 
-t.test('a refund from asking to its end', async t => {
+t.test('a refund from the request to its result', async t => {
   const { emulator, pay, paid } = await stage(t)
   const { transaction_id: transactionId } = await paid()
   const taken = await pay.refund(REFUND)
@@ -47,11 +47,11 @@ t.test('a refund from asking to its end', async t => {
   await emulator.settleRefund('R1-1')
   const done = await pay.queryRefund({ outRefundNo: 'R1-1' })
   t.match(done, { state: 'SUCCESS', receivedBy: '支付用户零钱', amount: 6800, refundId: taken.refundId })
-  t.ok(Math.abs(done.succeededAt!.getTime() - Date.now()) < 5000, 'China time as a moment')
+  t.ok(Math.abs(done.succeededAt!.getTime() - Date.now()) < 5000, 'China time as a Date')
   await t.rejects(pay.queryRefund({ outRefundNo: 'none' }), { code: 'WECHAT_API', wechatCode: 'REFUNDNOTEXIST', statusCode: 404 })
 })
 
-t.test('in parts, each end distinct, folded into one list', async t => {
+t.test('partial refunds with different results in one list', async t => {
   const { emulator, pay, paid } = await stage(t)
   const { transaction_id: transactionId } = await paid()
   const parts: RefundRequest[] = Array.from({ length: 12 }, (_none, at) => ({ transactionId, outRefundNo: `P-${at}`, amount: 100, total: 6800, ...(at === 1 && { fromBalance: true }) }))
@@ -70,14 +70,14 @@ t.test('in parts, each end distinct, folded into one list', async t => {
   await t.rejects(pay.refund({ ...parts[0]!, outRefundNo: 'P-more', amount: 1 }), { code: 'WECHAT_API', wechatCode: 'ERROR', message: /订单已全额退款/, advice: /fully refunded/ })
 })
 
-t.test('foldIndexed: lists of lists', t => {
+t.test('foldIndexed: nested lists', t => {
   t.same(foldIndexed({ refund_count: '2', refund_fee_0: '1', refund_fee_1: '2', coupon_refund_id_0_0: 'a', coupon_refund_id_0_1: 'b', total_fee: '3', odd_: 'x' }).map(item => ({ ...item })), [
     { refund_fee: '1', coupon_refund_id_0: 'a', coupon_refund_id_1: 'b' }, { refund_fee: '2' }
   ])
   t.end()
 })
 
-t.test('P14 the same number is the same refund, at once and after a lost answer; another amount under it is refused here', async t => {
+t.test('P14 the same number is the same refund, concurrently and after a lost answer; a different amount is refused before any call', async t => {
   const { emulator, pay, payOptions, paid } = await stage(t)
   await paid()
   const part = { ...REFUND, amount: 800 }
@@ -98,18 +98,18 @@ t.test('P14 the same number is the same refund, at once and after a lost answer;
   await t.rejects(pay.refund({ ...part, outTradeNo: 'another' }), other)
   t.ok(await pay.refund({ ...part, outTradeNo: undefined, transactionId: emulator.order(ORDER.outTradeNo)!.transaction_id } as never), 'the same order by its other number')
   const both = await Promise.allSettled([pay.refund({ ...part, outRefundNo: 'R1-4' }), pay.refund({ ...part, outRefundNo: 'R1-4', amount: 900 })])
-  t.same(both.map(({ status }) => status), ['fulfilled', 'rejected'], 'at once, too')
+  t.same(both.map(({ status }) => status), ['fulfilled', 'rejected'], 'concurrently, too')
   t.equal(emulator.refunds().length, before + 1)
 
   const store = createMemoryStore()
   store.acquire = async () => { throw new Error('away') }
   const alone = createPay({ ...payOptions, store })
-  await t.rejects(alone.refund({ ...part, amount: 801 }), { code: 'WECHAT_API', wechatCode: 'REFUND_FEE_MISMATCH' }, 'with the store away, WeChat compares')
+  await t.rejects(alone.refund({ ...part, amount: 801 }), { code: 'WECHAT_API', wechatCode: 'REFUND_FEE_MISMATCH' }, 'without the store, WeChat compares')
   store.acquire = async () => ({ state: 'locked' })
   t.ok(await alone.refund(part))
 })
 
-t.test('K2 the key switched on, changed or off between a refund whose answer was lost and its repetition: the money goes back once', { skip: withoutRedis }, async t => {
+t.test('K2 changing the encryptionKey between a lost answer and its repetition: refunded once', { skip: withoutRedis }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   const client = redis.client()
@@ -148,7 +148,7 @@ t.test('K2 the key switched on, changed or off between a refund whose answer was
   }
 })
 
-t.test('K2 no advice leads to a second refund while the first may have happened', t => {
+t.test('K2 no advice suggests a second refund while the first may have succeeded', t => {
   const ofRefunds = [ERR_CODES.REFUND_FEE_MISMATCH, ERR_CODES.INVALID_REQUEST, ERR_CODES.OUT_TRADE_NO_USED, V3_CODES.OUT_TRADE_NO_USED, V3_CODES.ALREADY_EXISTS]
   for (const { advice, adviceZh } of ofRefunds as Array<{ advice: string, adviceZh: string }>) {
     t.match(advice, /query it/)
@@ -159,7 +159,7 @@ t.test('K2 no advice leads to a second refund while the first may have happened'
   t.end()
 })
 
-t.test('WeChat\'s refusals', async t => {
+t.test('WeChat\'s errors', async t => {
   const { emulator, pay, paid } = await stage(t, { balance: 0 })
   const refused = async (change: Partial<RefundRequest>, expected: object) => await t.rejects(pay.refund({ ...REFUND, outRefundNo: `no-${Math.random()}`.replace('.', ''), ...change } as RefundRequest), { code: 'WECHAT_API', ...expected })
   await refused({ outTradeNo: 'none' } as never, { wechatCode: 'ORDERNOTEXIST', statusCode: 404 })
@@ -181,7 +181,7 @@ t.test('WeChat\'s refusals', async t => {
   await t.rejects(poor.pay.refund(REFUND), { code: 'WECHAT_API', wechatCode: 'NOTENOUGH', advice: /top it up/ })
 })
 
-t.test('what is wrong is refused before any call', async t => {
+t.test('invalid input is refused before any call', async t => {
   const server = await fakeServer(() => t.fail('a call went out'))
   t.teardown(server.close)
   const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints })
@@ -195,7 +195,7 @@ t.test('what is wrong is refused before any call', async t => {
   await t.rejects(pay.refund(REFUND), { code: 'WECHAT_CONFIG', option: 'merchant.v2.pfx' }, 'no certificate')
 })
 
-t.test('an answer about another refund is not believed', async t => {
+t.test('an answer about another refund is refused', async t => {
   const { emulator, pay, payOptions, paid } = await stage(t)
   await paid()
   await pay.refund(REFUND)
@@ -214,7 +214,7 @@ t.test('an answer about another refund is not believed', async t => {
   await t.rejects(other.v2.refundsOf({ outTradeNo: ORDER.outTradeNo }), { code: 'WECHAT_REPLY' }, 'one of two')
 })
 
-t.test('P13 the certificate: in either form, of this merchant, unexpired, never shared', { skip }, async t => {
+t.test('P13 the certificate: either format, this merchant\'s, not expired, not shared between connections', { skip }, async t => {
   const emulator = await testEmulator(t)
   const { merchant: { mchId, v2: { apiKey, cert, key } } } = emulator.config
   const refundWith = async (v2: Partial<MerchantV2>) => {
@@ -225,13 +225,13 @@ t.test('P13 the certificate: in either form, of this merchant, unexpired, never 
     return await pay.refund({ ...REFUND, outTradeNo: order.outTradeNo, outRefundNo: `${order.outTradeNo}-1` })
   }
   t.match(await refundWith({ cert, key }), { state: 'PROCESSING' })
-  t.match(await refundWith({ pfx: pkcs12({ cert, key }, mchId) }), { state: 'PROCESSING' }, 'PKCS#12, its pass phrase the mchId')
+  t.match(await refundWith({ pfx: pkcs12({ cert, key }, mchId) }), { state: 'PROCESSING' }, 'PKCS#12 with the mchId as passphrase')
   t.match(await refundWith({ pfx: new Uint8Array(pkcs12({ cert, key }, 'another')), passphrase: 'another' }), { state: 'PROCESSING' })
   t.match(await refundWith({ cert: Buffer.from(cert), key: Buffer.from(key) }), { state: 'PROCESSING' })
 
   const stranger = selfSigned(mchId)
-  await t.rejects(refundWith(stranger), { code: 'WECHAT_REPLY', message: /HTTP 400/ }, 'not of WeChat\'s making')
-  t.match(await refundWith({ cert: stranger.cert, key: encryptedKey(stranger.key, 'secret'), passphrase: 'secret' }).catch((error: unknown) => error), { code: 'WECHAT_REPLY' }, 'an encrypted key opens')
+  await t.rejects(refundWith(stranger), { code: 'WECHAT_REPLY', message: /HTTP 400/ }, 'not issued by WeChat')
+  t.match(await refundWith({ cert: stranger.cert, key: encryptedKey(stranger.key, 'secret'), passphrase: 'secret' }).catch((error: unknown) => error), { code: 'WECHAT_REPLY' }, 'an encrypted key works')
 
   const owner = newKey()
   const expired = issueCertificate({ subject: { commonName: mchId }, publicKey: owner, issuer: { name: { commonName: 'x' }, key: owner }, notBefore: new Date('2020-01-01'), notAfter: new Date('2025-01-01') })
@@ -259,7 +259,7 @@ t.test('P13 the certificate: in either form, of this merchant, unexpired, never 
   await t.rejects(mixed.refund(REFUND), { code: 'WECHAT_REPLY', message: /HTTP 400/ }, 'another merchant\'s certificate')
 })
 
-t.test('P12 TLS: who is not WeChat gets nothing, and there is no option to look away', async t => {
+t.test('P12 TLS: servers are always verified, and no option disables that', async t => {
   const { payOptions, paid } = await stage(t)
   await paid()
   const { http: _ca, ...distrusting } = payOptions

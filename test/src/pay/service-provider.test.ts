@@ -1,4 +1,4 @@
-/** A service provider takes money for its merchants; two merchants in one server never mix. */
+/** A service provider with several sub-merchants, which never mix. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { wechatPay } from '../../../plugins/wechat-pay.ts'
@@ -14,7 +14,7 @@ import { freePort } from '../../helpers/redis.ts'
 const ORDER = { outTradeNo: 'SP1234567890', description: '咖啡', amount: 100, openid: OPENID }
 const SUB = { subMchId: '1900000110', subAppId: 'wxsub0000000000001' }
 
-t.test('for one merchant by configuration, for others by call', async t => {
+t.test('one sub-merchant by configuration, others by call', async t => {
   const emulator = await testEmulator(t, { subMerchants: [SUB, { subMchId: '1900000111' }] })
   const host = Fastify()
   t.teardown(() => host.close())
@@ -57,7 +57,7 @@ t.test('for one merchant by configuration, for others by call', async t => {
   t.match(await fixed.inject({ method: 'POST', url: '/wechat/notify', payload: body, headers: { 'content-type': 'text/xml' } }), { statusCode: 403 })
 })
 
-t.test('a reply for another merchant is not believed; options are checked', async t => {
+t.test('a reply for another merchant is refused; options are checked', async t => {
   const { appId, merchant } = ACCOUNT
   const fields = { return_code: 'SUCCESS', result_code: 'SUCCESS', appid: appId, mch_id: merchant.mchId, sub_mch_id: '1900000999', prepay_id: 'wx1', trade_type: 'JSAPI' }
   const server = await fakeServer((_seen, reply) => { reply.end(writeXml({ ...fields, sign: signV2(fields, merchant.v2.apiKey, 'MD5') })) })
@@ -69,7 +69,7 @@ t.test('a reply for another merchant is not believed; options are checked', asyn
   }
 })
 
-t.test('another merchant costs no reading of keys, and shares what is under way and what is connected', async t => {
+t.test('forSubMerchant shares keys, running calls and connections', async t => {
   const sockets = new Set<unknown>()
   const { appId, merchant } = ACCOUNT
   const server = await fakeServer(({ body }, reply, request) => {
@@ -86,7 +86,7 @@ t.test('another merchant costs no reading of keys, and shares what is under way 
   const [one, other] = [() => pay.forSubMerchant({ subMchId: '1900000111' }), () => pay.forSubMerchant({ subMchId: '1900000222', subAppId: 'wxsub0000000000002' })]
   const params = await Promise.all([one().jsapi(ORDER), one().jsapi(ORDER), other().jsapi(ORDER), pay.jsapi(ORDER)])
   t.same(params.map(answer => [answer.package, answer.appId]), [['prepay_id=wx1900000111', appId], ['prepay_id=wx1900000111', appId], ['prepay_id=wx1900000222', 'wxsub0000000000002'], ['prepay_id=wx1900000110', SUB.subAppId]])
-  t.equal(server.seen.length, 3, 'the same order at once is one order, though the object is another')
+  t.equal(server.seen.length, 3, 'concurrent equal orders are one order, even as different objects')
   for (let at = 0; at < 5; at++) await one().jsapi({ ...ORDER, outTradeNo: `SP-${at}` })
   t.equal(read, once)
   t.ok(sockets.size <= 3, `${sockets.size} sockets`)

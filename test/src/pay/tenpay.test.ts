@@ -1,4 +1,4 @@
-/** A second witness: the published client `tenpay` against our emulator, and our notifications against its verifier. */
+/** The published client `tenpay` against our emulator, and our notifications against its verifier. */
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

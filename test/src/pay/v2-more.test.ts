@@ -1,4 +1,4 @@
-/** v2's calls beside payments, against the emulator: how each spells its ids, signs and answers. */
+/** v2's other calls against the emulator: id fields, signatures and answers of each. */
 import t from 'tap'
 import type { Test } from 'tap'
 import { createPay } from '../../../src/pay/pay.ts'
@@ -73,7 +73,7 @@ t.test('profit sharing', async t => {
   await t.rejects(pay.v2.post('/secapi/pay/profitsharing', { transaction_id: transactionId, receivers: '{' }), { code: 'WECHAT_API', wechatCode: 'PARAM_ERROR' })
 })
 
-t.test('short addresses, reports, comments', async t => {
+t.test('short URLs, reports, comments', async t => {
   const { emulator, pay } = await stage(t)
   t.match(await pay.v2.shortUrl('weixin://wxpay/bizpayurl?pr=abc'), /^weixin:\/\/wxpay\/s\//)
   await t.rejects(pay.v2.shortUrl('https://x'), { code: 'WECHAT_INPUT', field: 'longUrl' })
@@ -92,7 +92,7 @@ t.test('short addresses, reports, comments', async t => {
   await t.rejects(pay.v2.nativePrepay({} as never), { code: 'WECHAT_INPUT' })
 })
 
-t.test('each call spells its ids and signs in its own way', async t => {
+t.test('each call\'s id fields and signature type', async t => {
   const server = await fakeServer((_seen, reply) => { reply.end(writeXml({ return_code: 'SUCCESS', result_code: 'SUCCESS', send_listid: '1', payment_no: '1', status: 'x' })) })
   t.teardown(server.close)
   const emulator = await testEmulator(t)
@@ -110,7 +110,7 @@ t.test('each call spells its ids and signs in its own way', async t => {
   t.notOk('mch_id' in transfer)
   t.match(await sent(pay.v2.post('/pay/profitsharingquery', { transaction_id: '1' })), { sign_type: 'HMAC-SHA256', appid: undefined })
   t.match(await sent(pay.v2.post('/some/new/call', { a: 1, none: undefined })), { a: '1', appid: ACCOUNT.appId, sign: /^[0-9A-F]{64}$/ })
-  await t.rejects(pay.v2.post('/some/new/call', {}), { code: 'WECHAT_REPLY', message: /signature/ }, 'what is not known to be unsigned must be signed')
+  await t.rejects(pay.v2.post('/some/new/call', {}), { code: 'WECHAT_REPLY', message: /signature/ }, 'answers must be signed unless known to be unsigned')
   server.become((_seen, reply) => { reply.end(writeXml({ return_code: 'SUCCESS', result_code: 'SUCCESS', mch_id: '1900000110', send_listid: '1' })) })
   await t.rejects(pay.v2.sendRedPack(PACK), { code: 'WECHAT_REPLY', message: /another account/ })
   server.become((_seen, reply) => { reply.end(writeXml({ return_code: 'SUCCESS', result_code: 'SUCCESS' })) })
@@ -118,7 +118,7 @@ t.test('each call spells its ids and signs in its own way', async t => {
   t.match(await pay.v2.queryRedPack('HB1').catch((error: unknown) => error), { code: 'WECHAT_REPLY' }, 'without a list')
 })
 
-t.test('profit sharing: numbers of 64 characters, names, what was taken back, and what is left', async t => {
+t.test('profit sharing: 64-character numbers, names, returns, and the remaining amount', async t => {
   const { apiKey } = ACCOUNT.merchant.v2
   const answer: Record<string, string> = { return_code: 'SUCCESS', mch_id: ACCOUNT.merchant.mchId, nonce_str: 'n', transaction_id: '42', unsplit_amount: '70' }
   const server = await fakeServer((_seen, reply) => { reply.end(writeXml({ ...answer, sign: signV2(answer, apiKey, 'HMAC-SHA256') })) })
@@ -145,7 +145,7 @@ t.test('profit sharing: numbers of 64 characters, names, what was taken back, an
   t.equal(server.seen.length, calls)
 })
 
-t.test('an order in v2\'s words: goods, a shop, refused ways to pay, further fields; a state that is not known is named', async t => {
+t.test('v2 order fields: goods, store, excluded payment methods, extra fields; an unknown state is named', async t => {
   const { apiKey } = ACCOUNT.merchant.v2
   const own = { return_code: 'SUCCESS', result_code: 'SUCCESS', appid: ACCOUNT.appId, mch_id: ACCOUNT.merchant.mchId, nonce_str: 'n' }
   let answer: Record<string, string> = { ...own, trade_type: 'JSAPI', prepay_id: 'wx1' }
@@ -178,15 +178,15 @@ t.test('an order in v2\'s words: goods, a shop, refused ways to pay, further fie
   await t.rejects(pay.query({ outTradeNo: 'V2X1' }), { code: 'WECHAT_REPLY', message: /about another order/ })
 })
 
-t.test('a report says how long the call took under the name that WeChat gave it', async t => {
+t.test('a report sends the duration under WeChat\'s field name', async t => {
   const server = await fakeServer((_seen, reply) => { reply.end(writeXml({ return_code: 'SUCCESS', result_code: 'SUCCESS' })) })
   t.teardown(server.close)
   await createPay({ ...ACCOUNT, endpoints: server.endpoints }).v2.report({ interfaceUrl: 'https://api.mch.weixin.qq.com/pay/unifiedorder', executeTime: 30, returnCode: 'SUCCESS', resultCode: 'SUCCESS', userIp: '127.0.0.1' })
-  // With the underscore, as in Tencent's own PHP sample (WxPayReport) and on the page of the call.
+  // With the trailing underscore, as in Tencent's PHP sample (WxPayReport) and in the call's documentation.
   t.match({ ...readXml(Buffer.from(server.seen[0]!.body)) }, { execute_time_: '30', execute_time: undefined })
 })
 
-t.test('every code says whose fault it is, what to do, in both languages, and whether a repeat is safe', t => {
+t.test('every code has a fault, advice in both languages, and retryable', t => {
   for (const [code, info] of Object.entries(ERR_CODES)) {
     t.match(info, { fault: /^(?:caller|wechat)$/, advice: /^[A-Z].*[.?]$/, adviceZh: /[\u4e00-\u9fff].*。$/ }, code)
     t.equal(info.retryable ?? false, info.fault === 'wechat', code)

@@ -1,4 +1,4 @@
-/** Every way to pay, against the emulator, by v2. */
+/** All ways to pay with v2, against the emulator. */
 import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -35,7 +35,7 @@ for (const signType of ['MD5', 'HMAC-SHA256'] as const) {
   })
 }
 
-t.test('NATIVE, mode 2: the code leads to the order, and a newer code replaces it', async t => {
+t.test('NATIVE, mode 2: the code opens the order, and a newer code replaces it', async t => {
   const { emulator, pay } = await stage(t)
   const { codeUrl } = await pay.native({ ...ORDER, productId: 'coffee' })
   t.match(codeUrl, /^weixin:\/\/wxpay\/bizpayurl\?pr=/)
@@ -49,7 +49,7 @@ t.test('NATIVE, mode 2: the code leads to the order, and a newer code replaces i
   await t.rejects(emulator.scan(again.codeUrl), { message: /已支付/ })
 })
 
-t.test('NATIVE draws its code', async t => {
+t.test('NATIVE: QR code images', async t => {
   const { pay } = await stage(t)
   const { qr } = await pay.native(ORDER, { qr: 'svg' })
   t.match(qr, /^<svg /)
@@ -80,7 +80,7 @@ t.test('H5: from the merchant\'s page to the cashier and back', async t => {
   t.same(await scene({ type: 'Wap', wapUrl: 'https://shop.example.com', wapName: '店' }), { h5_info: { type: 'Wap', wap_url: 'https://shop.example.com', wap_name: '店' } })
 })
 
-t.test('what is wrong is refused before any call', async t => {
+t.test('invalid input is refused before any call', async t => {
   const server = await fakeServer(() => t.fail('a call went out'))
   t.teardown(server.close)
   const { options } = await stage(t)
@@ -95,7 +95,7 @@ t.test('what is wrong is refused before any call', async t => {
   t.throws(() => pay.v2.nativeProductUrl('a b'), { code: 'WECHAT_INPUT', field: 'productId' })
 })
 
-t.test('the pay route takes every way', async t => {
+t.test('the pay route supports all ways', async t => {
   const { emulator, options } = await stage(t)
   const app = Fastify()
   t.teardown(() => app.close())
@@ -117,7 +117,7 @@ t.test('the pay route takes every way', async t => {
   t.match(emulator.order('W-app'), { trade_type: 'APP' })
 })
 
-t.test('NATIVE, mode 1: WeChat asks what was scanned, and the payer pays', async t => {
+t.test('NATIVE, mode 1: WeChat asks for the order of the scanned product, and the payer pays', async t => {
   for (const signType of ['MD5', 'HMAC-SHA256'] as const) {
     const scans: string[] = []
     const own = Fastify()
@@ -140,7 +140,7 @@ t.test('NATIVE, mode 1: WeChat asks what was scanned, and the payer pays', async
     t.match(await emulator.scan(url, OPENID), { out_trade_no: 'N1-1', product_id: 'coffee' })
     t.same(scans, [`coffee ${OPENID} true`])
     await emulator.pay('N1-1')
-    await t.rejects(emulator.scan(own.wechatPay.v2.nativeProductUrl('tea')), { message: '暂时无法购买' }, 'the payer hears no reason')
+    await t.rejects(emulator.scan(own.wechatPay.v2.nativeProductUrl('tea')), { message: '暂时无法购买' }, 'the payer sees no reason')
     await t.rejects(emulator.scan(url.replace('coffee', 'gold')), { message: '签名错误' })
     await t.rejects(emulator.scan('weixin://wxpay/bizpayurl?pr=none'), { message: '二维码已失效' })
 
@@ -155,11 +155,11 @@ t.test('NATIVE, mode 1: WeChat asks what was scanned, and the payer pays', async
     t.match(await post({ ...ask, product_id: 'a&b=1' }), { statusCode: 400 })
     t.match(await own.inject({ method: 'POST', url: '/wechat/native', payload: 'x', headers: { 'content-type': 'text/xml' } }), { statusCode: 400 })
     t.match(await own.inject({ method: 'POST', url: '/wechat/native' }), { statusCode: 400 })
-    t.equal(scans.length, 3, 'nothing that was refused reached the handler')
+    t.equal(scans.length, 3, 'no refused request reached the handler')
   }
 })
 
-t.test('NATIVE, mode 1, of a merchant who answers badly', async t => {
+t.test('NATIVE, mode 1: invalid answers of the merchant', async t => {
   const shop = await fakeServer((_seen, reply) => { reply.end('<html>') })
   t.teardown(shop.close)
   const emulator = await testEmulator(t, { nativeUrl: shop.origin })

@@ -1,4 +1,4 @@
-/** What JavaScript callers hand in by mistake is refused by name, before anything is sent; never a TypeError from inside. */
+/** Wrong arguments from JavaScript callers are refused by name before anything is sent, never with an internal TypeError. */
 import t from 'tap'
 import { createDelivery, createOAuth, createOnce, createMemoryStore, createPay, jssdkConfig, reconcileOrders, WechatInputError } from '../../../src/index.ts'
 import type { Payment, ReconcileParts, UnfinishedOrder } from '../../../src/index.ts'
@@ -9,7 +9,7 @@ import { fakeServer } from '../../helpers/fake-server.ts'
 
 const ODD = [undefined, null, 'A1', 5, true, [], {}, () => {}, Symbol('x')]
 
-t.test('calls of payments', async t => {
+t.test('payment calls', async t => {
   const server = await fakeServer((_seen, reply) => { reply.end() })
   t.teardown(server.close)
   const pay = createPay({ ...ACCOUNT, endpoints: server.endpoints })
@@ -33,14 +33,14 @@ t.test('calls of payments', async t => {
       t.ok(error instanceof WechatInputError, `${name}(${String(odd)}): ${String(error)}`)
     }
   }
-  // A text is what close takes.
+  // close takes a string.
   for (const odd of ODD.filter(odd => odd !== 'A1')) await t.rejects(pay.close(odd as never), { code: 'WECHAT_INPUT', field: 'outTradeNo' })
   await t.rejects(pay.query('A1' as never), { message: 'query takes an object: { outTradeNo } or { transactionId }', statusCode: 400 })
   await t.rejects(pay.queryRefund('x' as never), { message: 'queryRefund takes an object: { outRefundNo }' })
   t.same(server.seen, [])
 })
 
-t.test('calls of the Official Account', async t => {
+t.test('Official Account calls', async t => {
   const server = await fakeServer((_seen, reply) => { reply.end() })
   t.teardown(server.close)
   const oauth = createOAuth({ appId: ACCOUNT.appId, appSecret: ACCOUNT.appSecret, endpoints: server.endpoints })
@@ -55,7 +55,7 @@ t.test('calls of the Official Account', async t => {
   t.same(server.seen, [])
 })
 
-t.test('expected() may answer null, as a database does', async t => {
+t.test('expected() may return null, like a database', async t => {
   const { payment } = { payment: { outTradeNo: 'N-1', transactionId: '42', amount: 1, currency: 'CNY' } as Payment }
   const mismatches: unknown[] = []
   for (const none of [null, undefined]) {
@@ -67,7 +67,7 @@ t.test('expected() may answer null, as a database does', async t => {
   t.same(mismatches, [undefined, undefined])
 })
 
-t.test('unfinished orders: an array, an iterable, an async iterable, or the promise of one; wrong rows are counted and named', async t => {
+t.test('unfinished orders: an array, an iterable, an async iterable, or a promise of one; invalid rows are counted and named', async t => {
   const asked: string[] = []
   const parts: ReconcileParts = {
     query: async ({ outTradeNo }) => { asked.push(outTradeNo); return { outTradeNo, state: 'NOTPAY', appId: 'wx1', mchId: '19', raw: {} } },
@@ -86,5 +86,5 @@ t.test('unfinished orders: an array, an iterable, an async iterable, or the prom
   for (const wrong of [undefined, null, 5, 'U-1', {}, Promise.resolve(undefined)]) await t.rejects(reconcileOrders(wrong as never, parts), { code: 'WECHAT_INPUT', field: 'unfinished' })
   const report = await reconcileOrders([undefined, null, 'U-1', { outTradeNo: 'U-4', expiresAt: '2026-11-27' }, { outTradeNo: 'U-5', expiresAt: new Date('x') }, { outTradeNo: 'U-6' }] as never, parts)
   t.match(report, { orders: 6, open: 1, failed: 5, failures: [{ code: 'WECHAT_INPUT' }, { code: 'WECHAT_INPUT' }, { code: 'WECHAT_INPUT' }, { outTradeNo: 'U-4', message: 'expiresAt must be a Date' }, { outTradeNo: 'U-5' }] })
-  t.same(asked.slice(18), ['U-6'], 'nothing is asked for those')
+  t.same(asked.slice(18), ['U-6'], 'they are not queried')
 })

@@ -6,7 +6,7 @@ import { createShape, readXml, sortedNames } from '../../../src/pay/v2/xml.ts'
 
 const read = (text: string, root?: string) => ({ ...readXml(Buffer.from(text), root) })
 
-t.test('genuine documents come out to the letter', async t => {
+t.test('genuine documents are read exactly', async t => {
   const genuine: Array<[string, string, Record<string, string>]> = [
     ['ids stay text', '<xml><transaction_id>4200000000202001011234567890</transaction_id><a>0012</a><b>1e5</b></xml>', { transaction_id: '4200000000202001011234567890', a: '0012', b: '1e5' }],
     ['CDATA or not, pretty-printed or not', '<xml>\n <a><![CDATA[x]]></a>\n\t<b>y</b>\n</xml>\n', { a: 'x', b: 'y' }],
@@ -24,7 +24,7 @@ t.test('genuine documents come out to the letter', async t => {
   t.equal(readXml(Buffer.from('<xml><a>1</a></xml>')).toString, undefined, 'a name that was not sent is undefined')
 })
 
-t.test('hostile documents are refused, whoever signed them', async t => {
+t.test('hostile documents are refused, even if they are signed', async t => {
   const hostile: Record<string, string | Buffer> = {
     'external entity': '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><xml><a>&e;</a></xml>',
     'internal entity': '<!DOCTYPE x [<!ENTITY e "1">]><xml><a>&e;</a></xml>',
@@ -82,15 +82,15 @@ t.test('hostile documents are refused, whoever signed them', async t => {
   for (const [name, document] of Object.entries(hostile)) t.throws(() => readXml(Buffer.from(document)), { name: 'Error' }, name)
 })
 
-t.test('a document cut at any byte is refused', async t => {
+t.test('a document truncated at any byte is refused', async t => {
   const whole = Buffer.from('<xml><a><![CDATA[咖啡]]></a><b>1</b></xml>')
   for (let end = 0; end < whole.length; end++) t.throws(() => readXml(whole.subarray(0, end)), `${end} bytes`)
 })
 
-t.test('P3 what is written is read back, and nothing else', async t => {
+t.test('P3 written documents are read back unchanged', async t => {
   const attack = ']]></body><total_fee>1</total_fee><body>'
   t.same(read(writeXml({ body: attack, total_fee: '100' })), { body: attack, total_fee: '100' })
-  t.equal(writeXml({ body: attack }).split('<total_fee>').length, 1, 'no second element is opened')
+  t.equal(writeXml({ body: attack }).split('<total_fee>').length, 1, 'no second element is parsed')
   const text = fc.string({ unit: 'binary', maxLength: 60 }).filter(text => !/[\u0000-\u001f\u007f\ufffe\uffff]/.test(text))
   fc.assert(fc.property(fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9_]{0,20}$/).filter(name => !(name in {})), text, { minKeys: 1 }), fields => {
     t.same(read(writeXml(fields)), { ...fields })
@@ -129,7 +129,7 @@ function outcome (read: () => Record<string, string>): Record<string, string> | 
   }
 }
 
-t.test('a second reader: what we read, fast-xml-parser reads the same', async t => {
+t.test('fast-xml-parser reads accepted documents the same way', async t => {
   const parser = new XMLParser({ parseTagValue: false, trimValues: false, ignoreDeclaration: true })
   const name = fc.stringMatching(/^[a-z][a-z0-9_]{0,10}$/).filter(name => !(name in {}))
   const cdata = fc.string({ unit: 'grapheme', maxLength: 20 }).map(text => `<![CDATA[${text.replaceAll(']]>', ']]]]><![CDATA[>')}]]>`)
@@ -146,7 +146,7 @@ t.test('a second reader: what we read, fast-xml-parser reads the same', async t 
   t.ok(compared > 200)
 })
 
-t.test('whatever bytes come: fields or a refusal', async t => {
+t.test('any bytes: fields or a refusal', async t => {
   const piece = fc.constantFrom('<xml>', '</xml>', '<a>', '</a>', '<b/>', '<![CDATA[', ']]>', '&amp;', '&', '<', '>', 'x', ' ', '<!--', '-->', '<?', '\u0000', '咖')
   fc.assert(fc.property(fc.array(piece, { maxLength: 40 }), pieces => {
     try {
@@ -155,6 +155,6 @@ t.test('whatever bytes come: fields or a refusal', async t => {
       t.equal((error as Error).name, 'Error')
     }
   }), { numRuns: 500 })
-  // What makes a careless reader go over the same text again and again.
+  // Input that is quadratic for naive parsers.
   for (const part of [']]>', '<![CDATA[', '<a>', '&amp;', '<![CDATA[]]>']) t.throws(() => read(`<xml><a>${part.repeat(60_000 / part.length)}`), part)
 })

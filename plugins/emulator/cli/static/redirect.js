@@ -1,5 +1,5 @@
-// Loaded into a Node process by `wechat-emulator exec`: what it sends to WeChat's hosts goes to the emulator instead, as
-// an entry in the hosts file and port 443 would make it, but without root. Names and certificates are checked as ever.
+// Loaded into Node processes by `wechat-emulator exec`: connections to WeChat's hosts go to the emulator, like
+// a hosts entry with port 443, but without root. Host names and certificates are still verified.
 import { ChildProcess } from 'node:child_process'
 import { Socket } from 'node:net'
 
@@ -9,15 +9,15 @@ const host = process.env.WECHAT_EMULATOR_HOST || '127.0.0.1'
 
 const connect = Socket.prototype.connect
 Socket.prototype.connect = function (...args) {
-  // Node's own callers pass the options inside a list, others as they are.
+  // Node's internal callers pass the arguments as an array.
   const list = Array.isArray(args[0]) ? args[0] : args
   const options = list[0]
   if (port && options && HOSTS.has(options.host) && Number(options.port) === 443) list[0] = { ...options, host, port, lookup: undefined }
   return connect.apply(this, args)
 }
 
-// The proxy is for other languages. Here it would be one too many: axios, for one, hands a proxy whole URLs and no
-// certificate. The programs that this one starts (npm starts all kinds) get it all the same.
+// The proxy is for other languages. This process does not need it, and for example axios sends a proxy whole URLs without
+// TLS. Child processes still get the proxy settings, because they may be in any language.
 const PROXY = ['HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy']
 const given = Object.fromEntries(PROXY.flatMap(name => process.env[name] === undefined ? [] : [[name, process.env[name]]]))
 const before = process.env.WECHAT_EMULATOR_PROXY_BEFORE
@@ -31,7 +31,7 @@ if (port && before !== undefined) {
   const spawn = ChildProcess.prototype.spawn
   ChildProcess.prototype.spawn = function (options) {
     const inherited = new Set(PROXY.map(name => `${name}=${here[name]}`))
-    // What the program itself set for its child stays.
+    // Keep variables that the program set for its child.
     const own = (options.envPairs ?? []).filter(pair => !inherited.has(pair))
     const names = new Set(own.map(pair => pair.split('=')[0]))
     options.envPairs = [...own, ...Object.entries(given).filter(([name]) => !names.has(name)).map(([name, value]) => `${name}=${value}`)]
@@ -39,5 +39,5 @@ if (port && before !== undefined) {
   }
 }
 
-// For fastify-wechat-pay, which else refuses an emulator's keys where the endpoints are WeChat's own: here they cannot get there.
+// fastify-wechat-pay refuses an emulator's keys for WeChat's own endpoints, unless this is set: here they cannot be reached.
 if (port) Object.defineProperty(globalThis, Symbol.for('fastify-wechat-pay.emulator.diverted'), { value: true })

@@ -1,4 +1,4 @@
-// Calls that reached this WeChat, with their verdicts, and why a signature was refused.
+// The app's calls with their results, and explanations of refused signatures.
 
 import { badge, folder, h, link, part, raw, time } from './dom.js'
 import { ask, segment } from './server.js'

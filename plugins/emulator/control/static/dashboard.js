@@ -1,5 +1,5 @@
-// The frame of the dashboard: tabs, search, pages, what is live. Panels show what is inside; see panels.js.
-// It shows what `state` and `records` answer, and asks again whenever `events` says that something changed.
+// The frame of the dashboard: tabs, search, paging, connection state. The panels render the content; see panels.js.
+// It shows the answers of `state` and `records`, and fetches them again after each change reported by `events`.
 
 import { button, byId, clock, h, raw, sync } from './dom.js'
 import { activeFaults, allOff } from './faults.js'
@@ -11,7 +11,7 @@ const { location } = window
 const panelOf = name => PANELS.find(panel => panel.name === name)
 const tabs = () => PANELS.filter(({ isAbsent }) => !isAbsent?.(view.about))
 
-/** `#calls`, or `#calls/words that are looked for`. */
+/** `#calls`, or `#calls/search words`. */
 function placeOf (hash) {
   const [name, ...words] = hash.slice(1).split('/')
   return { name: panelOf(name) ? name : 'orders', words: decodeURIComponent(words.join('/')) }
@@ -28,7 +28,7 @@ function showTabs () {
     button([say(name), count === undefined ? undefined : h('b', {}, String(count))], () => go(name), { role: 'tab', id: `tab-${name}`, 'aria-controls': name, 'aria-selected': String(on), tabindex: on ? '0' : '-1' }))
 }
 
-// As in any list of tabs: arrows move, and only the open one is reached with the Tab key.
+// Standard tab list: arrow keys move, and the Tab key only reaches the selected tab.
 byId('tabs').addEventListener('keydown', event => {
   const panels = tabs()
   const at = panels.findIndex(({ name }) => name === view.tab)
@@ -61,7 +61,7 @@ function showRecords () {
   const { total, page, pages, items } = view.records
   const isNarrowed = view.search !== '' || view.filter !== ''
   const empty = () => isNarrowed ? h('p', { class: 'empty' }, say('noneFound')) : panel.empty()
-  // What is said of nothing is kept, too, while nothing changes.
+  // sync also for the empty text, so that it is not replaced while nothing changes.
   if (items.length === 0) sync(byId(panel.name), [{ isNarrowed }], () => 'empty', empty)
   else sync(byId(panel.name), items, panel.key, panel.render)
   byId('place').textContent = `${page} / ${pages} · ${total}`
@@ -113,7 +113,7 @@ function showLive () {
   document.title = `${lost ? '⚠ ' : ''}${say('title')}`
   byId('lost').hidden = lost === undefined
   byId('lost').textContent = lost === undefined ? '' : `${say('lost')} ${clock(lost)}`
-  // Nothing can be done there, and what is shown may be over.
+  // Actions would fail, and the content may be out of date.
   byId('panels').inert = lost !== undefined
   document.body.classList.toggle('lost', lost !== undefined)
 }
@@ -125,7 +125,7 @@ async function look () {
     panelOf(tab).isTool ? undefined : ask(`records/${tab}?${new URLSearchParams({ search, state: filter, page: String(page) })}`)
   ])
   view.about = about
-  // Unless the person has gone elsewhere meanwhile.
+  // Unless the user has switched tabs meanwhile.
   if (found && tab === view.tab && search === view.search && filter === view.filter) {
     view.records = { area: tab, ...found }
     view.page = found.page

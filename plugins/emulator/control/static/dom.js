@@ -1,4 +1,4 @@
-// Small parts that panels are made of. Whatever an app sent is put on the page as text, never as HTML.
+// DOM helpers. Content from an app is inserted as text, never as HTML.
 
 import { say, view } from './view.js'
 
@@ -64,7 +64,7 @@ export function folder (head, load, props = {}) {
   return node
 }
 
-// Nodes are kept while what they show is the same, so that what is open, selected or focused stays so.
+// Nodes with unchanged content are kept, so that open details, selection and focus survive.
 export function sync (parent, items, keyOf, render) {
   const old = new Map([...parent.children].map(node => [node.dataset.key, node]))
   let before = parent.firstElementChild

@@ -1,4 +1,4 @@
-// Faults of calls and of notifications: switches, a form for any other, random ones; and what is active.
+// Faults of calls and notifications: switches, forms for other and random faults, and the list of active ones.
 
 import { button, h, raw } from './dom.js'
 import { form } from './forms.js'
@@ -37,7 +37,7 @@ const addCall = (kind, times = ALWAYS) => ask('faults', 'POST', { kind, times, m
 
 async function changePath (event) {
   path = event.target.value
-  // Those that are on meet the calls of the other path from now on.
+  // Active faults now apply to the new path.
   for (const { kind, times } of view.about.faults) {
     await ask(`faults?kind=${encodeURIComponent(kind)}`, 'DELETE')
     await addCall(kind, times)

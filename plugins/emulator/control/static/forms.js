@@ -1,4 +1,4 @@
-// A control as a form: what it is called, where it goes, what it takes.
+// A form for a control route: title, path, fields.
 
 import { copyButton, h, raw } from './dom.js'
 import { act } from './server.js'
@@ -6,8 +6,8 @@ import { say } from './view.js'
 
 /**
  * `fields`: `{ name, label, kind: 'text' | 'number' | 'choice' | 'check', choices, value, required }`, where a choice is a
- * value or `[value, word]`. `body` makes the request of what was filled in; default: what is not empty. `result` picks
- * what of the answer is shown.
+ * value or `[value, word]`. `body` creates the request from the filled-in fields; default: those that are not empty.
+ * `result` selects the part of the answer to show.
  */
 export function form ({ title, label = 'go', path, method = 'POST', fields = [], body = filled => filled, result, hint }) {
   const inputs = fields.map(field => [field, inputOf(field)])

@@ -1,11 +1,11 @@
-// What the command prints at its start, for those who see the dashboard first: the account, and how to point an app here.
+// The getting-started guide of the empty dashboard, as the command prints it: the account, and how to connect an app.
 
 import { h, id, raw } from './dom.js'
 import { ask } from './server.js'
 import { say } from './view.js'
 
 const base = () => window.location.href.replace(/\/_emulator\/.*$/, '')
-/** Asked for once: it does not change. */
+/** Fetched once: it does not change. */
 let config
 
 const rows = (list) => h('dl', { class: 'facts' }, ...list.flatMap(([name, ...values]) => [h('dt', {}, name), h('dd', {}, ...values)]))

@@ -1,4 +1,4 @@
-// Each attempt to notify the app: its reply, why it failed, and when the next one comes.
+// Each attempt to notify the app: the reply, the failure's reason, and the time of the next attempt.
 
 import { badge, button, clock, dateTime, folder, h, link, part, raw, time } from './dom.js'
 import { act, segment } from './server.js'

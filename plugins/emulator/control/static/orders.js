@@ -1,4 +1,4 @@
-// Orders: what was ordered, what became of it, and what visitors and the merchant do next.
+// Orders: details, history, and actions of the visitor and the merchant.
 
 import { badge, button, folder, h, id, link, raw, time, yuan } from './dom.js'
 import { form } from './forms.js'

@@ -1,6 +1,6 @@
 // The tabs, from left to right. A panel of rows has `name` (the area of /_emulator/records), `key`, `render`, `stateWord`
-// and `empty`; one with `isTool` renders what `shows` picks of the state; one that `isAbsent` has no tab. The tab's word is
-// `name` in words.js.
+// and `empty`; a panel with `isTool` renders what `shows` selects from the state; `isAbsent` hides the tab. The tab's label is
+// WORDS[name] in words.js.
 
 import { calls } from './calls.js'
 import { faults } from './faults.js'

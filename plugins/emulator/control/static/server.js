@@ -1,4 +1,4 @@
-// The emulator's control interface.
+// Calls of the control interface.
 
 import { toast } from './dom.js'
 import { say, view } from './view.js'
@@ -25,5 +25,5 @@ export async function act (path, method = 'POST', body = undefined) {
 }
 
 export const segment = encodeURIComponent
-/** Orders of a service provider's merchants are told apart by it. */
+/** Distinguishes orders of a service provider's sub-merchants. */
 export const ofSub = ({ sub_mch_id: id }) => id ? `?sub_mch_id=${segment(id)}` : ''

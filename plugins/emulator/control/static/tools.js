@@ -1,4 +1,4 @@
-// What else the control interface does: visitors, notifications on demand, tokens, calendar, keys.
+// Other controls: visitors, notifications on demand, tokens, clock, keys.
 
 import { button, dateTime, h, link, raw, yuan } from './dom.js'
 import { form } from './forms.js'

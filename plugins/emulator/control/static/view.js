@@ -1,4 +1,4 @@
-// What the dashboard shows at the moment; every panel reads it, and dashboard.js alone changes it.
+// The dashboard's view state. All panels read it; only dashboard.js changes it.
 
 import { WORDS } from './words.js'
 
@@ -7,18 +7,18 @@ export const view = {
   language: (localStorage.getItem('wechat-emulator-language') ?? navigator.language).startsWith('zh') ? 1 : 0,
   tab: 'orders',
   search: '',
-  /** Of the open tab's rows: only those in this state; '': all. */
+  /** Only rows in this state; '': all. */
   filter: '',
   page: 1,
-  /** What `state` answers. */
+  /** The answer of `state`. */
   about: undefined,
-  /** What is shown of the open tab: `area`, `total`, `page`, `pages`, `states`, `items`. */
+  /** The open tab's records: `area`, `total`, `page`, `pages`, `states`, `items`. */
   records: undefined,
-  /** Asks again. Set by dashboard.js. */
+  /** Fetches again. Set by dashboard.js. */
   refresh: async () => {}
 }
 
-/** @throws Error where a word is missing: none is shown untranslated */
+/** @throws Error if the word is missing, so that nothing is shown untranslated */
 export function say (word) {
   if (!Object.hasOwn(WORDS, word)) throw new Error(`words.js has no ${word}`)
   return WORDS[word][view.language]

@@ -1,4 +1,4 @@
-// What the dashboard says: English first, Chinese second.
+// The dashboard's texts: [English, Chinese].
 
 export const WORDS = {
   title: ['WeChat emulator', '微信模拟器'],
@@ -10,7 +10,7 @@ export const WORDS = {
   services: ['Services', '服务与签约'],
   complaints: ['Complaints', '投诉'],
   messages: ['Messages', '消息'],
-  search: ['Search: number, openid, words …', '搜索：单号、openid、任意文字'],
+  search: ['Search: number, openid, text …', '搜索：单号、openid、任意文字'],
   noneFound: ['Nothing found.', '没有找到。'],
   noRecords: ['Nothing yet.', '暂无记录。'],
   newer: ['Newer', '较新'],
@@ -27,8 +27,8 @@ export const WORDS = {
   firstAccount: ['first account', '默认账号'],
   copy: ['Copy', '复制'],
   copied: ['Copied', '已复制'],
-  cannotCopy: ['The browser allows no copying here', '浏览器不允许复制，请手动选择'],
-  lost: ['Not connected to the emulator. What you see is old: it was current at', '与模拟器的连接已断开，以下内容停留在'],
+  cannotCopy: ['The browser does not allow copying here', '浏览器不允许复制，请手动选择'],
+  lost: ['Disconnected from the emulator. Last updated at', '与模拟器的连接已断开，以下内容停留在'],
   activeFaults: ['Faults are active', '故障已开启'],
   allOff: ['All off', '全部关闭'],
   aCall: ['calls', '调用'],
@@ -64,22 +64,22 @@ export const WORDS = {
   attempt: ['attempt', '发送'],
   request: ['Request', '请求'],
   reply: ['Reply', '应答'],
-  expected: ['Text to be signed, as expected', '期望的签名原文'],
-  implied: ['Text that your app signed', '你的应用实际签名的原文'],
+  expected: ['Expected text to sign', '期望的签名原文'],
+  implied: ['Text your app signed', '你的应用实际签名的原文'],
   signature: ['Signature received', '收到的签名'],
   algorithm: ['Algorithm', '算法'],
-  notKnown: ['cannot be worked out from the signature', '无法从签名反推'],
+  notKnown: ['cannot be derived from the signature', '无法从签名反推'],
   sameText: ['the same text', '与期望的相同'],
-  callFaults: ['Faults of calls', '接口故障'],
+  callFaults: ['Call faults', '接口故障'],
   ofCalls: ['Which calls', '哪些接口'],
-  notificationFaults: ['Faults of notifications', '通知故障'],
+  notificationFaults: ['Notification faults', '通知故障'],
   anyPath: ['any call', '所有接口'],
   expire: ['Expire access_token', '让 access_token 失效'],
   expireAll: ['Expire tokens and tickets', '让 token 与 ticket 都失效'],
   fiveMinutes: ['Clock + 5 minutes', '时间快进 5 分钟'],
   twoHours: ['Clock + 2 hours', '时间快进 2 小时'],
   day: ['Clock + 1 day', '时间快进 1 天'],
-  today: ['Clock back to now', '时间恢复为现在'],
+  today: ['Reset clock', '时间恢复为现在'],
   rotate: ['New platform certificate', '更换平台证书'],
   keyMode: ['APIv3 keys', 'APIv3 验签方式'],
   issued: ['issued', '已发放'],
@@ -99,25 +99,25 @@ export const WORDS = {
   refundSuccess: ['Complete the refund', '退款成功'],
   refundClosed: ['Close the refund', '退款关闭'],
   refundAbnormal: ['Refund abnormal', '退款异常'],
-  refundPart: ['Refund a part', '部分退款'],
-  refundEnd: ['Outcome of the refund', '退款结果'],
+  refundPart: ['Partial refund', '部分退款'],
+  refundEnd: ['Refund result', '退款结果'],
   complain: ['The payer complains', '用户投诉'],
   complaintText: ['What the payer writes', '用户填写的内容'],
   complaintContinue: ['complains again', '继续投诉'],
   complaintRespond: ['replies', '用户留言'],
   complaintRevoke: ['withdraws the complaint', '撤诉'],
-  complaintConfirm: ['confirms that it is solved', '确认已解决'],
+  complaintConfirm: ['confirms that it is resolved', '确认已解决'],
   payerActs: ['The payer', '用户操作'],
-  settleTransfer: ['State of the transfer', '转账状态'],
-  settleAuthorization: ['State of the authorization', '免确认授权状态'],
-  settleBatch: ['Outcome of the batch', '批次结果'],
-  settleWithdrawal: ['Outcome of the withdrawal', '提现结果'],
-  failing: ['out_detail_no that fail', '失败的 out_detail_no'],
-  closeReason: ['Close for', '关闭原因'],
+  settleTransfer: ['Transfer state', '转账状态'],
+  settleAuthorization: ['Authorization state', '免确认授权状态'],
+  settleBatch: ['Batch result', '批次结果'],
+  settleWithdrawal: ['Withdrawal result', '提现结果'],
+  failing: ['Failing out_detail_no', '失败的 out_detail_no'],
+  closeReason: ['Close reason', '关闭原因'],
   confirmService: ['The visitor confirms', '用户确认'],
-  collect: ['Collect the money', '完成扣款'],
-  otherFault: ['Any other fault of calls', '其他接口故障'],
-  otherFaultHint: ['One of the above, or a code of WeChat\'s: SYSTEMERROR, 40001, 45009 …', '上述故障之一，或微信的错误码：SYSTEMERROR、40001、45009 等'],
+  collect: ['Complete the charge', '完成扣款'],
+  otherFault: ['Other call fault', '其他接口故障'],
+  otherFaultHint: ['One of the above, or a WeChat error code: SYSTEMERROR, 40001, 45009 …', '上述故障之一，或微信的错误码：SYSTEMERROR、40001、45009 等'],
   otherNotificationFault: ['Next notifications only', '仅接下来的通知'],
   faultKind: ['Fault', '故障'],
   pathBegins: ['Path begins with', '路径开头'],
@@ -135,33 +135,33 @@ export const WORDS = {
   visitor: ['Visitor', '用户'],
   paymentCode: ['Payment code', '付款码'],
   whenScanned: ['When scanned', '扫码后'],
-  codePays: ['paid at once', '直接支付'],
+  codePays: ['paid immediately', '直接支付'],
   codeAsks: ['asks for the password', '需输入密码'],
-  codePoor: ['not enough money', '余额不足'],
+  codePoor: ['insufficient balance', '余额不足'],
   codeExpired: ['expired', '已过期'],
   openid: ['openid', 'openid'],
   scan: ['Scan a QR code', '扫描二维码'],
-  codeSays: ['What the code says', '二维码内容'],
+  codeSays: ['QR code content', '二维码内容'],
   loginCode: ['Mini program: login code', '小程序登录凭证'],
   phoneCode: ['Mini program: phone number code', '小程序手机号凭证'],
   phone: ['Phone number', '手机号'],
-  subscription: ['Subscribed messages', '订阅消息'],
+  subscription: ['Subscription messages', '订阅消息'],
   accepts: ['accepts them', '接收'],
   trigger: ['Send an event', '发送事件'],
-  triggerHint: ['With an order that is made up for it.', '会为它生成一笔订单。'],
+  triggerHint: ['An order is created for it.', '会为它生成一笔订单。'],
   event: ['Event', '事件'],
   notifyUrl: ['notify_url', 'notify_url'],
   orderNumber: ['out_trade_no', 'out_trade_no'],
   asV2: ['as v2', '按 v2 发送'],
-  probe: ['Send a false signature', '发送错误签名'],
-  probeHint: ['As WeChat does to test you. Your app must refuse it.', '微信会以此探测，应用必须拒绝。'],
+  probe: ['Send a wrong signature', '发送错误签名'],
+  probeHint: ['WeChat does this to test your app, which must refuse it.', '微信会以此探测，应用必须拒绝。'],
   accountTools: ['Tokens, calendar, keys', 'token、时间与密钥'],
   calendar: ['Calendar', '当前日期'],
   dayBack: ['Clock − 1 day', '时间倒退 1 天'],
   signsWith: ['WeChat signs with', '微信签名使用'],
   stage: ['Switch to the public key', '切换到公钥的进度'],
-  stageNotBegun: ['not begun', '未开始'],
-  stageUnderWay: ['under way', '进行中'],
+  stageNotBegun: ['not started', '未开始'],
+  stageUnderWay: ['in progress', '进行中'],
   stageDone: ['done', '已完成'],
   callbackShare: ['Callbacks by public key, 0 to 1', '公钥签名的回调比例（0～1）'],
   openapi: ['All controls (OpenAPI)', '全部控制接口（OpenAPI）'],
@@ -170,16 +170,16 @@ export const WORDS = {
   merchantRow: ['Merchant', '商户'],
   endpointsRow: ['Base URLs', '接口地址'],
   welcome: ['No orders yet', '还没有订单'],
-  welcomeNote: ['This emulator plays WeChat for your app. Account and keys are made up, for this emulator only.', '本模拟器为你的应用扮演微信。账号与密钥都是生成的，仅供本模拟器使用。'],
+  welcomeNote: ['This emulator acts as WeChat for your app. Account and keys are generated, for this emulator only.', '本模拟器为你的应用扮演微信。账号与密钥都是生成的，仅供本模拟器使用。'],
   pointYourApp: ['Point your app here', '把应用指向这里'],
   thisLibrary: ['This library', '本库'],
-  thisLibraryNote: ['Spread what this answers into the options:', '把以下接口的应答展开到选项中：'],
+  thisLibraryNote: ['Spread this JSON into the plugins\' options:', '把以下接口的应答展开到选项中：'],
   anyApp: ['Any app', '任意应用'],
-  anyAppNote: ['Node, php, python3, go run, java: unmodified. Calls to WeChat\'s hosts come here.', 'Node、php、python3、go run、java 等，无需修改，发往微信域名的请求会转到这里。'],
+  anyAppNote: ['Node, php, python3, go run, java, unmodified: calls to WeChat\'s hosts come here.', 'Node、php、python3、go run、java 等，无需修改，发往微信域名的请求会转到这里。'],
   anyClient: ['Any HTTP client', '任意 HTTP 客户端'],
-  anyClientNote: ['And trust its CA: ca.pem in --data DIR.', '并信任其 CA：--data 目录中的 ca.pem。'],
+  anyClientNote: ['Trust its CA: ca.pem in --data DIR.', '并信任其 CA：--data 目录中的 ca.pem。'],
   inYourPage: ['In your page', '网页中'],
-  inYourPageNote: ['Before WeChat\'s own script.', '放在微信官方脚本之前。'],
+  inYourPageNote: ['Before WeChat\'s script.', '放在微信官方脚本之前。'],
   fromShell: ['From a shell', '命令行'],
   fromShellNote: ['pay NUMBER, refund, scan, tail …', 'pay 单号、refund、scan、tail 等'],
   platform: ['Third-party platform', '第三方平台'],
@@ -187,7 +187,7 @@ export const WORDS = {
   authorizerAppId: ['authorizer_appid', 'authorizer_appid'],
   eventsUrl: ['Events URL', '授权事件接收 URL'],
   noUrl: ['not set: start with --component-url, or call setComponentUrl', '未设置：用 --component-url 启动，或调用 setComponentUrl'],
-  answers: ['has answered success', '已应答 success'],
+  answers: ['answered success', '已应答 success'],
   notAnswered: ['has not answered success yet', '尚未应答 success'],
   lastPush: ['Last push', '最近一次推送'],
   ticket: ['Ticket', '验证票据'],
@@ -201,7 +201,7 @@ export const WORDS = {
   is_unauthorized: ['withdrawn', '已取消授权'],
   is_none: ['not authorized', '未授权'],
   authorizedAt: ['Authorized at', '授权时间'],
-  permissions: ['Granted', '权限集'],
+  permissions: ['Permissions', '权限集'],
   authorizeNow: ['Authorize', '授权'],
   authorizeAgain: ['Authorize again', '更新授权'],
   unauthorize: ['Withdraw', '取消授权'],
@@ -229,17 +229,17 @@ export const ABOUT = {
   payment: ['payment', '支付'],
   refund: ['refund', '退款'],
   event: ['event', '事件'],
-  probe: ['false signature', '错误签名']
+  probe: ['wrong signature', '错误签名']
 }
 /** Why a notification did not arrive, by a part of the error. */
 export const NETWORK = {
   ECONNREFUSED: ['nothing listens at notify_url', 'notify_url 没有服务在监听'],
-  ENOTFOUND: ['the host of notify_url is unknown', 'notify_url 的域名无法解析'],
+  ENOTFOUND: ['cannot resolve the host of notify_url', 'notify_url 的域名无法解析'],
   aborted: ['no answer within 5 seconds', '5 秒内没有应答'],
   'other side closed': ['your app closed the connection', '应用断开了连接'],
   ECONNRESET: ['your app closed the connection', '应用断开了连接']
 }
-/** Of everything but orders. */
+/** States of all other records. */
 export const RECORD_STATES = {
   issued: ['issued', '已生成'],
   redeemed: ['redeemed', '已使用'],
@@ -273,10 +273,10 @@ export const RECORD_STATES = {
   redpack: ['red packet', '现金红包'],
   transfer: ['transfer', '企业付款'],
   template: ['template message', '模板消息'],
-  subscribe: ['subscribed message', '订阅消息'],
+  subscribe: ['subscription message', '订阅消息'],
   custom: ['customer service', '客服消息']
 }
-/** What a row of each table is. */
+/** The name of a row, by table. */
 export const TABLES = {
   transfers: ['transfer', '商家转账'],
   payouts: ['payout', '付款'],
@@ -294,7 +294,7 @@ export const TABLES = {
   phoneCodes: ['phone number', '手机号'],
   shipped: ['shipping', '发货信息']
 }
-/** What the history of an order says, by what the emulator writes there. */
+/** The events of an order's history, by the emulator's text. */
 export const HAPPENED = {
   placed: ['placed', '已下单'],
   paid: ['paid', '已支付'],
@@ -306,11 +306,12 @@ export const HAPPENED = {
   'cancelled at the cashier': ['cancelled at the cashier', '收银台取消'],
   'profit shared': ['profit shared', '已分账'],
   'profit unfrozen': ['profit unfrozen', '已解冻剩余资金'],
-  'complained about': ['complained about', '被投诉']
+  'complaint filed': ['complaint filed', '被投诉'],
+  'charged by contract': ['charged by contract', '已按委托代扣扣款']
 }
 /** `language`: 0 or 1. */
 export function happened (what, language) {
-  const [, fen] = /^refund of (\d+) asked for$/.exec(what) ?? []
+  const [, fen] = /^refund of (\d+) requested$/.exec(what) ?? []
   if (fen) return `${['refund requested', '申请退款'][language]} ¥${Math.floor(fen / 100)}.${String(fen % 100).padStart(2, '0')}`
   return HAPPENED[what]?.[language] ?? what
 }

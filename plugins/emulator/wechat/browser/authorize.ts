@@ -1,4 +1,4 @@
-/** open.weixin.qq.com's authorize page, and the sns calls that redeem what it hands out. */
+/** open.weixin.qq.com's authorize page, and the /sns calls that redeem its codes. */
 import type { FastifyInstance } from 'fastify'
 import { authorizePage, errorPage, languageOf } from './pages.ts'
 import type { OpenPlatform } from '../open-platform/component.ts'
@@ -11,7 +11,7 @@ type Query = Record<string, string | undefined>
 interface Grant extends Timed {
   user: User
   scope: string
-  /** The platform that asked on the account's behalf. */
+  /** The platform that requested it for the account. */
   component?: string
 }
 
@@ -25,12 +25,12 @@ export function authorize (app: FastifyInstance, state: State, platform?: OpenPl
   const accesses = state.memory.table<Grant>('visitorTokens')
   const refreshes = state.memory.table<Grant>('refreshTokens')
 
-  /** What WeChat checks before it shows the page; the answer is a page too. */
+  /** Checks before WeChat shows the page. Errors are shown as a page. */
   function problem (query: Query): [code: number, text: string] | undefined {
     const { appid, redirect_uri: back = '', response_type: type, scope, component_appid: component } = query
     if (appid !== state.account.appId) return [10013, 'AppID 参数错误']
     if (component !== undefined && component !== platform?.account.appId) return [10013, 'component_appid 参数错误']
-    // The code is a guess; the words are those of the calls.
+    // The code is a guess; the message is the API calls'.
     if (component !== undefined && !platform?.active(appid)?.permissions.includes(WEB_PAGES)) return [61003, 'component is not authorized by this account']
     const isOurs = component === undefined ? state.isOurDomain : platform?.isOurDomain
     if (!URL.canParse(back) || !isOurs?.(new URL(back).host)) return [10003, 'redirect_uri域名与后台配置不一致']
@@ -56,12 +56,12 @@ export function authorize (app: FastifyInstance, state: State, platform?: OpenPl
   app.get<{ Querystring: Query }>('/connect/oauth2/authorize', async (request, reply) => {
     const wrong = problem(request.query)
     if (wrong) return reply.type('text/html; charset=utf-8').send(errorPage(languageOf(request), ...wrong))
-    // snsapi_base asks nobody.
+    // snsapi_base needs no consent.
     if (request.query.scope === 'snsapi_base') return reply.redirect(backWith(request.query, grant(request.query)))
     return reply.type('text/html; charset=utf-8').send(authorizePage(languageOf(request), request.query, state, state.users.filter(user => !user.foreign)))
   })
 
-  // The two buttons of that page.
+  // The page's two buttons.
   app.get<{ Querystring: Query }>('/connect/oauth2/authorize_reply', async (request, reply) => {
     const wrong = problem(request.query)
     if (wrong) return reply.type('text/html; charset=utf-8').send(errorPage(languageOf(request), ...wrong))
@@ -95,7 +95,7 @@ export function authorize (app: FastifyInstance, state: State, platform?: OpenPl
     return redeem(query.code)
   })
 
-  /** A code that a platform asked for is that platform's to redeem, and nobody else's (40029: a guess). */
+  /** A code requested by a platform can only be redeemed by that platform (40029: a guess). */
   function redeem (given: string | undefined, component?: string) {
     if (!given) return refuse(41008, 'missing code')
     const code = codes.get(given)
@@ -117,7 +117,7 @@ export function authorize (app: FastifyInstance, state: State, platform?: OpenPl
     return grant && grant.component === component && grant.until > state.now() ? tokens(grant, given) : refuse(40030, 'invalid refresh_token')
   }
 
-  /** Calls with the visitor's own access_token. */
+  /** The grant of a visitor's access_token. */
   function granted (query: Query): Grant | ReturnType<typeof refuse> {
     const grant = accesses.get(query.access_token ?? '')
     if (!grant) return refuse(40001, 'invalid credential, access_token is invalid or not latest')
@@ -138,7 +138,7 @@ export function authorize (app: FastifyInstance, state: State, platform?: OpenPl
     return 'errcode' in grant ? grant : { errcode: 0, errmsg: 'ok' }
   })
 
-  /** These are the calls that come as text/plain. */
+  /** /sns answers are JSON sent as text/plain. */
   function sns (path: string, answer: (query: Query) => object) {
     app.get<{ Querystring: Query }>(path, async (request, reply) => reply.type('text/plain').send(JSON.stringify(withRid(answer(request.query), state, ','))))
   }

@@ -1,4 +1,4 @@
-/** What WeChat's browser does for a page: a script that gives it WeixinJSBridge, and the checks behind it, made here and not in the page. */
+/** WeChat's browser for a page: a script that provides WeixinJSBridge. The checks run here, not in the page. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { signJssdk } from '../../../../src/official-account/jssdk.ts'
 import { explainJssdk } from '../../explain/jssdk.ts'
@@ -14,9 +14,9 @@ import type { PayV3 } from '../v3/v3.ts'
 import { bodyJson } from '../wire.ts'
 import type { Order, State } from '../../state/state.ts'
 
-type Said = Record<string, unknown>
+type Params = Record<string, unknown>
 
-/** Pages whose config was asked for, so that a signature for an earlier one is recognized. */
+/** Pages that called wx.config, to recognize a signature made for an earlier page. */
 const PAGES_KEPT = 20
 
 export function bridge (app: FastifyInstance, state: State, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, mini: MiniProgram, keys: Pick<V3Keys, 'merchant'>): void {
@@ -25,38 +25,38 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
   app.get('/_emulator/bridge.js', async (_request, reply) =>
     reply.type('text/javascript; charset=utf-8').header('cache-control', 'no-store').send(SCRIPT))
 
-  function verifyConfig (request: FastifyRequest, said: Said): string {
-    const address = String(said.url)
+  function verifyConfig (request: FastifyRequest, params: Params): string {
+    const address = String(params.url)
     const url = address.split('#')[0] as string
-    if (said.appId !== state.account.appId) return 'invalid appid'
+    if (params.appId !== state.account.appId) return 'invalid appid'
     if (!URL.canParse(url) || !state.isOurDomain(new URL(url).host)) return 'invalid url domain'
     const right = account.liveTickets().some(ticket => signJssdk({
       jsapi_ticket: ticket,
-      noncestr: String(said.verifyNonceStr),
-      timestamp: Number(said.verifyTimestamp),
+      noncestr: String(params.verifyNonceStr),
+      timestamp: Number(params.verifyTimestamp),
       url
-    }) === said.verifySignature)
+    }) === params.verifySignature)
     if (!right) {
       const earlierPages = pages.filter(page => page !== url)
-      request.wechatExplanation = () => explainJssdk({ nonce: String(said.verifyNonceStr), timestamp: String(said.verifyTimestamp), url, address, signature: String(said.verifySignature), earlierPages, ...account.ticketsForExplaining() })
+      request.wechatExplanation = () => explainJssdk({ nonce: String(params.verifyNonceStr), timestamp: String(params.verifyTimestamp), url, address, signature: String(params.verifySignature), earlierPages, ...account.ticketsForExplaining() })
     }
     if (pages.push(url) > PAGES_KEPT) pages.shift()
     return right ? 'ok' : 'invalid signature'
   }
 
-  /** The path of the cashier, or why there is none. */
-  function verifyPayment (request: FastifyRequest, said: Said): { cashier: string } | { problem: string } {
-    const order = pay.orders.atCashier(said, order => explainLater(request, said, order))
+  /** The path of the cashier, or an error. */
+  function verifyPayment (request: FastifyRequest, params: Params): { cashier: string } | { problem: string } {
+    const order = pay.orders.atCashier(params, order => explainLater(request, params, order))
     if (typeof order === 'string') return { problem: order }
     if (order.trade_state !== 'NOTPAY') return { problem: order.trade_state === 'CLOSED' ? '订单已关闭' : '该订单已支付' }
     return { cashier: `/_emulator/cashier/${order.prepay_id}` }
   }
 
-  function explainLater (request: FastifyRequest, said: Said, order: Order, isApp = false): void {
-    request.wechatExplanation = () => explainPaySign({ said, order, account: state.account, merchantKey: keys.merchant.publicKey, isApp })
+  function explainLater (request: FastifyRequest, params: Params, order: Order, isApp = false): void {
+    request.wechatExplanation = () => explainPaySign({ params, order, account: state.account, merchantKey: keys.merchant.publicKey, isApp })
   }
 
-  // A page of any host may ask, as in WeChat's browser; the body comes as text so that no preflight is needed.
+  // Pages on any host may call, as in WeChat's browser; the body is text, so no CORS preflight is needed.
   const open = (reply: FastifyReply) => reply.header('access-control-allow-origin', '*')
 
   app.post('/_emulator/bridge/preVerifyJSAPI', async (request, reply) => {
@@ -70,7 +70,7 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
     return 'cashier' in verdict ? verdict : { err_msg: 'get_brand_wcpay_request:fail', err_desc: verdict.problem }
   })
 
-  // A mini program's page. It knows no appId: WeChat does, since it runs the program.
+  // A mini program's page does not send its appId: WeChat knows which program it runs.
   app.post('/_emulator/bridge/login', async (request, reply) => {
     open(reply)
     const { openid } = bodyJson(request) ?? {}
@@ -79,12 +79,12 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
 
   app.post('/_emulator/bridge/requestPayment', async (request, reply) => {
     open(reply)
-    const { appId = state.account.appId, ...said } = bodyJson(request) ?? {}
-    const verdict = state.appIds.includes(String(appId)) ? verifyPayment(request, { ...said, appId }) : { problem: 'appId无效' }
+    const { appId = state.account.appId, ...params } = bodyJson(request) ?? {}
+    const verdict = state.appIds.includes(String(appId)) ? verifyPayment(request, { ...params, appId }) : { problem: 'appId无效' }
     return 'cashier' in verdict ? verdict : { err_msg: 'requestPayment:fail', err_desc: verdict.problem }
   })
 
-  // What is shared leads to the account's own domains.
+  // Shared links must be on the account's domains.
   for (const name of ['updateAppMessageShareData', 'updateTimelineShareData']) {
     app.post(`/_emulator/bridge/${name}`, async (request, reply) => {
       open(reply)
@@ -94,19 +94,19 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
     })
   }
 
-  // With needResult 0 WeChat does itself what the code asks for: here, pay.
+  // With needResult 0, WeChat acts on the code itself: here it opens the cashier.
   app.post('/_emulator/bridge/scanQRCode', async (request, reply) => {
     open(reply)
-    const said = bodyJson(request) ?? {}
-    const order = await scan(String(said.text), state, pay.orders, undefined)
+    const params = bodyJson(request) ?? {}
+    const order = await scan(String(params.text), state, pay.orders, undefined)
     return typeof order === 'string' ? { err_msg: 'scanQRCode:fail', err_desc: order } : { cashier: `/_emulator/cashier/${pay.orders.prepay(order)}` }
   })
 
   app.post('/_emulator/bridge/requestMerchantTransfer', async (request, reply) => {
     open(reply)
-    const said = bodyJson(request) ?? {}
-    const bill = transfers.findByPackage(String(said.package))
-    const problem = said.appId !== state.account.appId ? 'appId与发起转账的appid不一致' : said.mchId !== state.account.mchId && said.subMchId !== bill?.sub_mch_id ? 'mchId与发起转账的商户号不一致' : !bill ? 'package无效' : bill.state !== 'WAIT_USER_CONFIRM' ? '单据状态不允许确认收款' : undefined
+    const params = bodyJson(request) ?? {}
+    const bill = transfers.findByPackage(String(params.package))
+    const problem = params.appId !== state.account.appId ? 'appId与发起转账的appid不一致' : params.mchId !== state.account.mchId && params.subMchId !== bill?.sub_mch_id ? 'mchId与发起转账的商户号不一致' : !bill ? 'package无效' : bill.state !== 'WAIT_USER_CONFIRM' ? '单据状态不允许确认收款' : undefined
     return problem === undefined ? { cashier: `/_emulator/transfer/${bill?.transfer_bill_no}` } : { err_msg: 'requestMerchantTransfer:fail', err_desc: problem }
   })
 
@@ -115,20 +115,20 @@ export function bridge (app: FastifyInstance, state: State, account: OfficialAcc
     return reply.type(HTML).send(bill ? transferPage(languageOf(request), bill, state, `${app.prefix}/_emulator/transfers/${encodeURIComponent(bill.out_bill_no)}/confirm${bill.sub_mch_id && `?sub_mch_id=${bill.sub_mch_id}`}`) : errorPage(languageOf(request), 404, '转账单不存在'))
   })
 
-  // What an app hands to WeChat's SDK (PayReq).
+  // The parameters an app passes to WeChat's SDK (PayReq).
   app.post('/_emulator/bridge/sendPayReq', async request => {
-    const said = bodyJson(request) ?? {}
-    const order = pay.orders.atCashierOfApp(said, order => explainLater(request, said, order, true))
+    const params = bodyJson(request) ?? {}
+    const order = pay.orders.atCashierOfApp(params, order => explainLater(request, params, order, true))
     return typeof order === 'string' ? { errCode: -1, errStr: order } : { errCode: 0, cashier: `/_emulator/cashier/${order.prepay_id}` }
   })
 
   app.get<{ Params: { prepayId: string } }>('/_emulator/cashier/:prepayId', async (request, reply) =>
     reply.type(HTML).send(cashierFor(languageOf(request), request.params.prepayId)))
 
-  // Where a phone's browser is sent for an H5 order; the payer comes back by `redirect_url`.
+  // A phone's browser opens this for an H5 order; `redirect_url` leads back.
   app.get<{ Querystring: { prepay_id?: string, redirect_url?: string } }>('/_emulator/h5', async (request, reply) => {
     const { prepay_id: id = '', redirect_url: back } = request.query
-    // WeChat looks at where the browser comes from: an H5 payment begins on the merchant's own page.
+    // WeChat checks the Referer: an H5 payment must start on the merchant's page.
     if (!request.headers.referer) return reply.type(HTML).send(errorPage(languageOf(request), -1, '商家参数格式有误，请联系商家解决'))
     return reply.type(HTML).send(cashierFor(languageOf(request), id, back))
   })
@@ -161,19 +161,19 @@ const SCRIPT = `(() => {
       frame.src = base + path
       frame.title = 'WeChat Pay'
       frame.style.cssText = 'position:fixed;inset:0;width:100%;height:100%;border:0;z-index:2147483647;background:Canvas'
-      const hear = event => {
+      const onMessage = event => {
         if (event.source !== frame.contentWindow || !event.data || !event.data.wechatEmulator) return
-        window.removeEventListener('message', hear)
+        window.removeEventListener('message', onMessage)
         frame.remove()
         resolve(event.data.wechatEmulator)
       }
-      window.addEventListener('message', hear)
+      window.addEventListener('message', onMessage)
       document.body.append(frame)
     })
   }
 
   // WeChat's app shows the reason itself; the page gets only "fail".
-  function tell (reason) {
+  function showNotice (reason) {
     const notice = document.createElement('div')
     notice.setAttribute('role', 'alert')
     notice.textContent = reason
@@ -185,7 +185,7 @@ const SCRIPT = `(() => {
   const isEnglish = /^en/i.test(navigator.language)
   const isAndroid = /android/i.test(navigator.userAgent)
 
-  // What WeChat's app would show or read with its camera; undefined where the visitor turns back.
+  // Stands for WeChat's native dialogs and camera; undefined if the visitor cancels.
   function ask (title, wantsText) {
     return new Promise(resolve => {
       const sheet = document.createElement('form')
@@ -219,7 +219,7 @@ const SCRIPT = `(() => {
     preVerifyJSAPI: params => post('preVerifyJSAPI', { ...params, url: location.href }),
     async getBrandWCPayRequest (params) {
       const verdict = await post('getBrandWCPayRequest', params)
-      if (verdict.err_desc) tell(verdict.err_desc)
+      if (verdict.err_desc) showNotice(verdict.err_desc)
       return verdict.cashier ? { err_msg: 'get_brand_wcpay_request:' + await cashier(verdict.cashier) } : verdict
     },
     updateAppMessageShareData: params => post('updateAppMessageShareData', params),
@@ -229,14 +229,14 @@ const SCRIPT = `(() => {
       if (text === undefined) return { err_msg: 'scanQRCode:cancel' }
       if (Number(params.needResult) === 1) return { err_msg: 'scanQRCode:ok', resultStr: isAndroid ? JSON.stringify({ scan_code: { scan_result: text } }) : text }
       const verdict = await post('scanQRCode', { text })
-      if (verdict.err_desc) tell(verdict.err_desc)
+      if (verdict.err_desc) showNotice(verdict.err_desc)
       if (!verdict.cashier) return verdict
       await cashier(verdict.cashier)
       return { err_msg: 'scanQRCode:ok' }
     },
     async requestMerchantTransfer (params) {
       const verdict = await post('requestMerchantTransfer', params)
-      if (verdict.err_desc) tell(verdict.err_desc)
+      if (verdict.err_desc) showNotice(verdict.err_desc)
       return verdict.cashier ? { err_msg: 'requestMerchantTransfer:' + await cashier(verdict.cashier) } : verdict
     },
     async openLocation (params) {
@@ -260,7 +260,7 @@ const SCRIPT = `(() => {
     log () {}
   }
 
-  // What a mini program calls: by callbacks, or, where none is given, by a promise.
+  // Mini program API: callbacks, or a promise if none is given.
   const offer = (name, work) => (options = {}) => {
     const { success, fail, complete, ...params } = options
     const running = work(params).then(result => ({ ...result, errMsg: name + ':ok' }))
@@ -269,7 +269,7 @@ const SCRIPT = `(() => {
       result => { if (success) success(result); if (complete) complete(result) },
       error => { const told = { errMsg: error.message }; if (fail) fail(told); if (complete) complete(told) })
   }
-  // WeChat's own script for pages, if there is one, takes the name over: it is no mini program then.
+  // WeChat's jweixin script, if the page loads it, replaces this object: then the page is not a mini program.
   window.wx = {
     login: offer('login', () => post('login', { openid, appId })),
     requestPayment: offer('requestPayment', async params => {

@@ -1,4 +1,4 @@
-/** The pages a visitor sees on WeChat's side: the consent page, the cashier, an error. */
+/** The pages a visitor sees at WeChat: login consent, cashier, errors. */
 import type { FastifyRequest } from 'fastify'
 import type { Order, State, User } from '../../state/state.ts'
 
@@ -29,7 +29,7 @@ code{font:13px/1.5 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 h2{font-size:15px;font-weight:500;margin:0 0 6px}
 small{display:block;text-align:center;color:var(--dim);padding:12px}`
 
-/** Which language the browser asks for. */
+/** The browser's language. */
 export type Language = 'zh' | 'en'
 
 export const languageOf = ({ headers }: Pick<FastifyRequest, 'headers'>): Language => /^\s*en/i.test(headers['accept-language'] ?? '') ? 'en' : 'zh'
@@ -69,12 +69,12 @@ const WORDS = {
     by: 'WeChat emulator',
     failed: 'Something went wrong',
     code: 'Error code',
-    whatToDo: 'What a developer should do',
-    calls: 'The dashboard lists every call with its verdict',
+    whatToDo: 'What to do',
+    calls: 'See every call and its result in the dashboard',
     login: 'WeChat login',
-    asks: 'asks for your name and picture',
+    asks: 'asks for your nickname and avatar',
     as: 'Log in as',
-    snapshot: ' (virtual account of a snapshot page)',
+    snapshot: ' (virtual account, snapshot page)',
     allow: 'Allow',
     refuse: 'Refuse',
     account: 'Emulated Official Account',
@@ -97,14 +97,14 @@ const WORDS = {
   }
 } as const
 
-/** What leads to each refusal of WeChat's, and the way out: WeChat itself shows no more than the code. */
+/** Cause and fix of each error, for developers: WeChat itself only shows the code. */
 const ADVICE: Record<number, Record<Language, string>> = {
-  10013: { en: 'The address names an appid that this emulator does not have. Use the appId that it prints at its start (GET /_emulator/config), or start it with --app-id.', zh: '地址中的 appid 不是本模拟器的账号：请使用启动时打印的 appId（GET /_emulator/config），或用 --app-id 指定。' },
-  10003: { en: 'redirect_uri must be an absolute, URL-encoded address. Its host must be localhost, 127.0.0.1, or one of the emulator\'s option domains; at the real WeChat, the domain set for web-page authorization.', zh: 'redirect_uri 必须是经过 URL 编码的完整地址，域名须为 localhost、127.0.0.1 或模拟器选项 domains 中的域名；真实环境中须是后台设置的网页授权域名。' },
+  10013: { en: 'This emulator does not have the appid in the URL. Use the appId that it prints at startup (GET /_emulator/config), or start it with --app-id.', zh: '地址中的 appid 不是本模拟器的账号：请使用启动时打印的 appId（GET /_emulator/config），或用 --app-id 指定。' },
+  10003: { en: 'redirect_uri must be an absolute, URL-encoded URL. Its host must be localhost, 127.0.0.1, or listed in the emulator\'s domains option; at WeChat, the domain configured for web-page authorization.', zh: 'redirect_uri 必须是经过 URL 编码的完整地址，域名须为 localhost、127.0.0.1 或模拟器选项 domains 中的域名；真实环境中须是后台设置的网页授权域名。' },
   10004: { en: 'Set response_type=code.', zh: '请设置 response_type=code。' },
   10005: { en: 'Set scope to snsapi_base or snsapi_userinfo.', zh: 'scope 只能是 snsapi_base 或 snsapi_userinfo。' },
-  404: { en: 'The order (or transfer) is unknown here, or its prepay_id is over two hours old. Place it again with the same number.', zh: '本模拟器没有这笔订单（或转账），或 prepay_id 已超过两小时：请用原单号重新下单。' },
-  [-1]: { en: 'An H5 payment must be opened from a page of the merchant\'s: the browser sent no Referer. Do not use referrerpolicy="no-referrer", and do not open the address by hand.', zh: 'H5 支付必须从商户页面打开：浏览器没有发送 Referer。请不要设置 no-referrer，也不要手工输入该地址。' }
+  404: { en: 'This order (or transfer) does not exist, or its prepay_id is more than two hours old. Place it again with the same number.', zh: '本模拟器没有这笔订单（或转账），或 prepay_id 已超过两小时：请用原单号重新下单。' },
+  [-1]: { en: 'The browser sent no Referer: an H5 payment must be opened from one of the merchant\'s pages. Do not set referrerpolicy="no-referrer", and do not type the URL.', zh: 'H5 支付必须从商户页面打开：浏览器没有发送 Referer。请不要设置 no-referrer，也不要手工输入该地址。' }
 }
 
 const ICON = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><circle cx='8' cy='8' r='8' fill='%2307c160'/><path d='M4 8.5l3 3 5-6' fill='none' stroke='white' stroke-width='2'/></svg>"
@@ -115,10 +115,10 @@ export function page (language: Language, title: string, body: string): string {
 }
 
 const yuan = (fen: number) => `¥${Math.floor(fen / 100)}.${String(fen % 100).padStart(2, '0')}`
-/** `kind`: an id is read as a whole, and does not break. */
+/** `kind`: an id is not wrapped. */
 const row = (name: string, value: string, kind: 'first' | 'id' | '' = '') => `<div class="row"${kind === 'first' ? ' style="border:0"' : ''}><span>${name}</span><span translate="no"${kind === 'id' ? ' class="id"' : ''}>${escape(value)}</span></div>`
 
-/** `text`: WeChat's own words. */
+/** `text`: WeChat's message. */
 export function errorPage (language: Language, code: number, text: string): string {
   const words = WORDS[language]
   const advice = ADVICE[code]?.[language]
@@ -126,7 +126,7 @@ export function errorPage (language: Language, code: number, text: string): stri
     `<div class="card"><h2>${words.whatToDo}</h2>${advice === undefined ? '' : `<p>${escape(advice)}</p>`}<p><a href="/_emulator/dashboard#calls" style="color:inherit" target="_blank" rel="noopener">${words.calls}</a></p></div>`)
 }
 
-/** As a user of WeChat sees it: who asks, and for what. */
+/** The account's name and appId, as shown to users. */
 const accountName = (language: Language, { account, appName }: State) => `${appName ?? WORDS[language].account} · ${account.appId}`
 
 export function authorizePage (language: Language, query: Record<string, string | undefined>, state: State, users: User[]): string {
@@ -139,7 +139,7 @@ export function authorizePage (language: Language, query: Record<string, string 
 <div class="buttons"><button name="action" value="allow" id="allow">${words.allow}</button><button class="plain" name="action" value="refuse" id="refuse">${words.refuse}</button></div></form>`)
 }
 
-/** Shown in a frame over the merchant's page, and tells it the outcome and nothing else; or alone, and then goes `back`. */
+/** Shown in an iframe over the merchant's page, which receives only the outcome; or alone, and then redirects to `back`. */
 export function cashierPage (language: Language, order: Order, state: State, { pay, cancel, back }: { pay: string, cancel: string, back?: string | undefined }): string {
   const words = WORDS[language]
   return page(language, words.pay, `<h1 style="text-align:center">${words.pay}</h1>
@@ -161,7 +161,7 @@ act('cancel', ${JSON.stringify(cancel)}, 'cancel')
 </script>`)
 }
 
-/** Where a receiver confirms a transfer: shown in a frame over the page that asked for it. */
+/** The receiver confirms a transfer here; shown in an iframe over the page that requested it. */
 export function transferPage (language: Language, { amount, remark, transfer_bill_no: id }: { amount: number, remark: string, transfer_bill_no: string }, state: State, confirmPath: string): string {
   const words = WORDS[language]
   return page(language, words.transfer, `<h1 style="text-align:center">${words.transfer}</h1>
@@ -170,12 +170,12 @@ export function transferPage (language: Language, { amount, remark, transfer_bil
 <p id="problem" role="alert"></p>
 <div class="buttons"><button id="pay">${words.receive}</button><button class="plain" id="cancel">${words.cancel}</button></div>
 <script>
-const tell = outcome => { if (parent !== window) parent.postMessage({ wechatEmulator: outcome }, '*') }
-document.getElementById('cancel').addEventListener('click', () => tell('cancel'))
+const report = outcome => { if (parent !== window) parent.postMessage({ wechatEmulator: outcome }, '*') }
+document.getElementById('cancel').addEventListener('click', () => report('cancel'))
 document.getElementById('pay').addEventListener('click', async () => {
   const reply = await fetch(${JSON.stringify(confirmPath)}, { method: 'POST' })
   document.getElementById('problem').textContent = reply.ok ? '${words.received}' : (await reply.json()).message
-  if (reply.ok) tell('ok')
+  if (reply.ok) report('ok')
 })
 </script>`)
 }

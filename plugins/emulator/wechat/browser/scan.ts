@@ -1,4 +1,4 @@
-/** What WeChat does with a scanned QR code: a NATIVE order of mode 2, or mode 1, where it asks the merchant first. */
+/** A scanned QR code: a NATIVE order of mode 2, or of mode 1, for which WeChat asks the merchant for the order. */
 import { request } from 'undici'
 import { signV2, verifyV2 } from '../../../../src/pay/v2/sign.ts'
 import type { Fields } from '../../../../src/pay/v2/xml.ts'
@@ -8,7 +8,7 @@ import { v2Xml } from '../wire.ts'
 import { userOf } from '../../state/state.ts'
 import type { Order, State } from '../../state/state.ts'
 
-/** The order to be paid, or why there is none, in WeChat's words. */
+/** The order to pay, or WeChat's error message. */
 export async function scan (text: string, state: State, orders: V2Orders, openid: string | undefined): Promise<Order | string> {
   const order = orders.byCodeUrl(text)
   if (order) return order.trade_state === 'NOTPAY' ? order : '订单已支付或已关闭'

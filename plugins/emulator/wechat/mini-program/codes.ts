@@ -1,4 +1,4 @@
-/** A mini program's codes: a picture, or in JSON why there is none. */
+/** Mini program codes: an image, or an error in JSON. */
 import type { AccountCall } from '../official-account-calls.ts'
 import type { State } from '../../state/state.ts'
 import { refuse } from '../wire.ts'
@@ -13,13 +13,13 @@ export function pictures (call: AccountCall, state: State): void {
 
   call('POST', '/wxa/getwxacodeunlimit', ({ scene, page, width }) => {
     if (!SCENE.test(text(scene))) return refuse(40129, 'invalid scene')
-    // Seen in public: a page that is written like this one is none.
+    // Seen in public reports: a page with a leading slash or a query is invalid.
     if (/^\/|[?#]/.test(text(page))) return refuse(41030, 'invalid page')
     return picture(`${text(page)}/${text(scene)}`, width)
   })
 
   for (const path of ['/wxa/getwxacode', '/cgi-bin/wxaapp/createwxaqrcode']) {
-    // 40159 is of WeChat's document getQRCode.
+    // 40159: WeChat's documentation of getQRCode.
     call('POST', path, given => text(given.path) === '' || text(given.path).length > 1024 ? refuse(40159, 'invalid length for path, or the data is not json string') : picture(text(given.path), given.width))
   }
 }

@@ -1,4 +1,4 @@
-/** A mini program's logins: what `wx.login` hands out, jscode2session that redeems it, and the session keys that come of it. */
+/** Mini program logins: the codes of `wx.login`, jscode2session, and session keys. */
 import { createHmac } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { userOf } from '../../state/state.ts'
@@ -8,19 +8,19 @@ import { refuse, withRid } from '../wire.ts'
 
 type Query = Record<string, string | undefined>
 
-/** What `wx.login` handed to a page. */
+/** A code from `wx.login`. */
 export interface LoginCode extends Timed {
   code: string
   openid: string
   /** ISO 8601. */
   at: string
-  /** `blocked`: of a user whom WeChat takes for a risk. */
+  /** `blocked`: the user is flagged as high risk. */
   state: 'issued' | 'redeemed' | 'blocked'
 }
 
-/** Milliseconds that a code lives. */
+/** Lifetime of a code in milliseconds. */
 export const CODE_LIFE = 300_000
-/** Logins of one user within a minute. WeChat's document code2Session. */
+/** Maximum logins of one user per minute. WeChat's documentation of code2Session. */
 const MOST_LOGINS = 100
 
 export function logins (app: FastifyInstance, state: State, account: OfficialAccount) {
@@ -41,11 +41,11 @@ export function logins (app: FastifyInstance, state: State, account: OfficialAcc
     return key
   }
 
-  /** Called by jscode2session itself, and the Open Platform on behalf of this mini program. */
+  /** Also called by the Open Platform on behalf of this mini program. */
   function redeem (jsCode: string | undefined): object {
     if (!jsCode) return refuse(41008, 'missing code')
     const code = codes.get(jsCode)
-    // That an old one is told like an unknown one is a guess.
+    // The same code for expired and unknown codes is a guess.
     if (!code || code.until <= state.now()) return refuse(40029, 'invalid code')
     if (code.state === 'redeemed') return refuse(40163, 'code been used')
     if (code.state === 'blocked') return refuse(40226, 'code blocked')
@@ -64,7 +64,7 @@ export function logins (app: FastifyInstance, state: State, account: OfficialAcc
     return reply.type('text/plain').send(JSON.stringify(withRid(problem ?? redeem(query.js_code), state, ',')))
   })
 
-  /** Signed over nothing; the HMAC's key is the session key's text, as in the example of WeChat's document "User login signature". */
+  /** The signed message is empty, and the HMAC key is the session key's text, as in WeChat's documentation "User login signature". */
   function isSigned ({ openid = '', sig_method: method, signature }: Query): boolean {
     const key = sessions.get(openid)
     return key !== undefined && method === 'hmac_sha256' && createHmac('sha256', key).update('').digest('hex') === signature
@@ -73,7 +73,7 @@ export function logins (app: FastifyInstance, state: State, account: OfficialAcc
   app.get<{ Querystring: Query }>('/wxa/checksession', async ({ query }) =>
     withRid(account.tokenProblem(query.access_token) ?? (isSigned(query) ? { errcode: 0, errmsg: 'ok' } : refuse(87009, 'invalid signature')), state))
 
-  // No recorded reply was found: the members are those of WeChat's document ResetUserSessionKey.
+  // No recorded reply was found: the members are from WeChat's documentation of ResetUserSessionKey.
   app.get<{ Querystring: Query }>('/wxa/resetusersessionkey', async ({ query }) => {
     const { openid = '' } = query
     return withRid(account.tokenProblem(query.access_token) ?? (isSigned(query) ? { errcode: 0, errmsg: 'ok', openid, session_key: newSession(openid) } : refuse(87009, 'invalid signature')), state)
@@ -81,7 +81,7 @@ export function logins (app: FastifyInstance, state: State, account: OfficialAcc
 
   return {
     redeem,
-    /** What `wx.login` hands to the page of this visitor. `isBlocked`: WeChat takes them for a risk. */
+    /** The code that `wx.login` returns to this visitor's page. `isBlocked`: the visitor is flagged as high risk (40226). */
     loginCode (openid?: string, isBlocked = false): string {
       const code = `0${state.random.word(31)}`
       const now = state.now()

@@ -1,4 +1,4 @@
-/** A mini program's side of WeChat: logins, phone numbers, codes and shipping. */
+/** WeChat's mini program APIs: logins, phone numbers, codes and shipping. */
 import type { FastifyInstance } from 'fastify'
 import type { State } from '../../state/state.ts'
 import { accountCalls } from '../official-account-calls.ts'

@@ -1,4 +1,4 @@
-/** The telephone number that a visitor hands over by a button: a code of its own, and the call that redeems it. */
+/** Phone numbers: the code from the phone number button, and the call that redeems it. */
 import type { FastifyInstance } from 'fastify'
 import type { Timed, State } from '../../state/state.ts'
 import type { OfficialAccount } from '../official-account.ts'
@@ -22,7 +22,7 @@ export function phoneNumbers (app: FastifyInstance, state: State, account: Offic
   })
 
   return {
-    /** What the button hands to the page. */
+    /** The code that the button returns to the page. */
     phoneCode (phone = '13800000000'): string {
       const code = state.random.hex(32)
       codes.set(code, { phone, used: false, until: state.now() + CODE_LIFE })

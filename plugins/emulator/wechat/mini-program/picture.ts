@@ -1,4 +1,4 @@
-/** A real PNG that looks like a code: its pattern is derived from the content, and no scanner can read it. */
+/** A valid PNG that looks like a code. Its pattern is derived from the content, but scanners cannot read it. */
 import { createHash } from 'node:crypto'
 import { crc32, deflateSync } from 'node:zlib'
 
@@ -10,7 +10,7 @@ export function codePicture (text: string, width = 430): Buffer {
   const side = Math.max(280, Math.min(1280, width))
   const bits = Buffer.concat(Array.from({ length: 4 }, (_none, at) => createHash('sha256').update(`${at}/${text}`).digest()))
   const isDark = (x: number, y: number) => {
-    // Three corners that make it look like what it is.
+    // The three finder patterns.
     for (const [left, top] of [[0, 0], [CELLS - 7, 0], [0, CELLS - 7]] as const) {
       const [dx, dy] = [Math.abs(x - left - 3), Math.abs(y - top - 3)]
       const far = Math.max(dx, dy)
@@ -31,7 +31,7 @@ export function codePicture (text: string, width = 430): Buffer {
   const head = Buffer.alloc(13)
   head.writeUInt32BE(side, 0)
   head.writeUInt32BE(side, 4)
-  // Eight bits of grey.
+  // 8-bit greyscale.
   head.set([8, 0, 0, 0, 0], 8)
   return Buffer.concat([Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]), chunk('IHDR', head), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))])
 }

@@ -1,6 +1,6 @@
 /**
- * The shipping of what was paid for in a mini program. Codes and words are those of WeChat's documents uploadShippingInfo
- * and getOrder; 10060001, 10060003 and 10060004 were seen in WeChat's own forum.
+ * Shipping of mini program orders. Codes and messages are from WeChat's documentation of uploadShippingInfo
+ * and getOrder; 10060001, 10060003 and 10060004 were seen in WeChat's forum.
  */
 import type { Order, State } from '../../state/state.ts'
 import type { AccountCall } from '../official-account-calls.ts'
@@ -9,27 +9,27 @@ import { refuse } from '../wire.ts'
 
 type Given = Record<string, unknown>
 
-/** What WeChat keeps of an order's shipping. */
+/** WeChat's record of an order's shipping. */
 export interface Shipped {
   transaction_id: string
   out_trade_no: string
   openid: string
   goods_desc: string
-  /** Of the last upload, ISO 8601. */
+  /** Time of the last upload, ISO 8601. */
   at: string
   state: 'shipping' | 'shipped'
-  /** 1 to 4: by express, in town, not at all, fetched. */
+  /** 1: express; 2: local delivery; 3: nothing to ship; 4: pickup. */
   logistics_type: number
-  /** 1: in one parcel; 2: in several. */
+  /** 1: one parcel; 2: several. */
   delivery_mode: number
-  /** How often it came to be complete. */
+  /** How many uploads completed the shipping. */
   finish_shipping_count: number
   shipping_list: Array<{ tracking_no?: string, express_company?: string, goods_desc: string, upload_time: number, contact?: unknown }>
 }
 
-/** Seconds, times `timeScale`, until the shipping system knows a payment. Ten is what WeChat's staff advise to wait. */
+/** How long until the shipping API knows a payment, in seconds times `timeScale`. WeChat's staff recommend waiting 10 s. */
 const LAG = 10
-/** Parcels of an order. */
+/** Maximum parcels per order. */
 const MOST = 15
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
 
@@ -46,7 +46,7 @@ export function shipping (call: AccountCall, state: State, { orders, refunds }: 
     return known ? order : undefined
   }
 
-  /** As orders are placed: in service provider mode by the provider, for a sub-merchant. */
+  /** `mchId`: the merchant that placed the order; in service provider mode the provider. */
   const byNumber = (mchId: string, number: string, subMchId = '') => mchId === state.account.mchId ? orders.find(number, subMchId) : undefined
   const isGone = (order: Order) => refunds.left(order) === 0
 
@@ -92,8 +92,8 @@ export function shipping (call: AccountCall, state: State, { orders, refunds }: 
       ...(text(number) && { tracking_no: text(number) }), ...(text(company) && { express_company: text(company) }), goods_desc: text(goods), upload_time: Math.floor(Date.parse(text(given.upload_time)) / 1000), ...(contact !== undefined && { contact })
     }))
     const isComplete = given.delivery_mode === 1 || given.is_all_delivered === true
-    if (before && told(before) === told({ ...before, logistics_type: given.logistics_type as number, delivery_mode: given.delivery_mode as number, state: isComplete ? 'shipped' : 'shipping', shipping_list: list })) return refuse(10060023, '发货信息未更新')
-    // Once it is complete it can be changed once.
+    if (before && fingerprint(before) === fingerprint({ ...before, logistics_type: given.logistics_type as number, delivery_mode: given.delivery_mode as number, state: isComplete ? 'shipped' : 'shipping', shipping_list: list })) return refuse(10060023, '发货信息未更新')
+    // A completed shipping can be changed once.
     if (before && before.finish_shipping_count >= 2) return refuse(10060003, '支付单已使用重新发货机会')
     shipped.set(order.transaction_id, {
       transaction_id: order.transaction_id,
@@ -141,6 +141,6 @@ export function shipping (call: AccountCall, state: State, { orders, refunds }: 
   })
 }
 
-/** What a second upload may not say again. */
-const told = ({ logistics_type: way, delivery_mode: mode, state, shipping_list: list }: Shipped) =>
+/** The part of an upload that must differ from the previous one. */
+const fingerprint = ({ logistics_type: way, delivery_mode: mode, state, shipping_list: list }: Shipped) =>
   JSON.stringify([way, mode, state, list.map(({ upload_time: _at, ...parcel }) => parcel)])

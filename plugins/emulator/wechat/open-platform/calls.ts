@@ -1,4 +1,4 @@
-/** api.weixin.qq.com/cgi-bin/component: what a platform calls, and what it may call with an account's token. */
+/** api.weixin.qq.com/cgi-bin/component: a platform's calls, and checks of its calls with an account's token. */
 import type { FastifyInstance } from 'fastify'
 import type { State } from '../../state/state.ts'
 import { bodyJson, refuse, withRid } from '../wire.ts'
@@ -10,10 +10,10 @@ type Query = Record<string, string | undefined>
 const text = (value: unknown) => typeof value === 'string' ? value : ''
 const DONE = { errcode: 0, errmsg: 'ok' }
 
-/** Most that one call lists. */
+/** Page size limit. */
 const LISTED = 500
 
-/** By name: what it may be, and what it is before it was set. */
+/** Allowed values and defaults of the options by name. */
 const OPTIONS: Readonly<Record<string, { values: readonly string[], first: string }>> = {
   location_report: { values: ['0', '1', '2'], first: '0' },
   voice_recognize: { values: ['0', '1'], first: '0' },
@@ -23,14 +23,14 @@ const OPTIONS: Readonly<Record<string, { values: readonly string[], first: strin
 export function componentCalls (app: FastifyInstance, state: State, platform: OpenPlatform): void {
   const { account, pushes, active, shopOf } = platform
 
-  // Before any call of an account is answered: what its token is good for.
+  // Before any account call: does the platform's token allow it?
   app.addHook<{ Querystring: Query }>('preHandler', async (request, reply) => {
     const [path = ''] = request.url.slice(app.prefix.length).split('?')
     if (!/^\/(?:cgi-bin|wxa)\//.test(path) || path.startsWith('/cgi-bin/component')) return
     const { access_token: token, appid } = request.query
     const wrong = path === '/cgi-bin/token' && appid === account.appId
       ? refuse(61024, 'must use api(api_component_token) to get token for component acct')
-      : token ? platform.refusalOf(token, path) : undefined
+      : token ? platform.callProblem(token, path) : undefined
     if (wrong) return reply.type('application/json; charset=utf-8').send(JSON.stringify(withRid(wrong, state)))
   })
 
@@ -38,7 +38,7 @@ export function componentCalls (app: FastifyInstance, state: State, platform: Op
     app.post<{ Querystring: Query }>(`/cgi-bin/component/${name}`, async request => {
       const given = bodyJson(request)
       if (!given) return refuse(47001, 'data format error')
-      // The old documents' name, and the new ones'.
+      // WeChat's older and newer documentation use different names.
       return answer(given, request.query.component_access_token ?? request.query.access_token)
     })
   }
@@ -55,12 +55,12 @@ export function componentCalls (app: FastifyInstance, state: State, platform: Op
     if (secret !== account.appSecret) return refuse(40125, 'invalid appsecret, view more at http://t.cn/RAEkdVq')
   }
 
-  /** With the component's own token. */
+  /** A call with the component_access_token. */
   function call (name: string, answer: (given: Given) => object): void {
     post(name, (given, token) => platform.tokenProblem(token) ?? appIdProblem(given) ?? answer(given))
   }
 
-  /** About one account, which must have authorized. */
+  /** A call about one account, which must have authorized the platform. */
   function about (name: string, answer: (shop: Shop, given: Given) => object): void {
     call(name, given => {
       const shop = shopOf(text(given.authorizer_appid))
@@ -110,7 +110,7 @@ export function componentCalls (app: FastifyInstance, state: State, platform: Op
     }
   })
 
-  // Where lost refresh tokens are found again.
+  // Platforms recover lost refresh tokens with this call.
   call('api_get_authorizer_list', ({ offset = 0, count = LISTED }) => {
     const [from, many] = [Number(offset), Number(count)]
     if (!Number.isInteger(from) || from < 0 || !Number.isInteger(many) || many < 1 || many > LISTED) return refuse(40097, 'invalid args')

@@ -1,4 +1,4 @@
-/** What this WeChat knows of a third-party platform: its account, tickets and tokens, and who has authorized it. */
+/** WeChat's state of a third-party platform: its account, tickets, tokens, and authorizations. */
 import type { FastifyBaseLogger } from 'fastify'
 import type { State, Timed } from '../../state/state.ts'
 import { refuse } from '../wire.ts'
@@ -7,20 +7,20 @@ import { createPushes } from './pushes.ts'
 import type { ComponentAccount } from './pushes.ts'
 
 export interface ComponentOptions {
-  /** The component's appid. Made up where not given, as the next three. */
+  /** The component's appid. Default: generated, like the next three. */
   appId?: string
   appSecret?: string
   /** 消息校验 Token. */
   token?: string
   /** 消息加解密 Key: 43 characters. */
   encodingAesKey?: string
-  /** Where tickets and authorization events go; see also `setComponentUrl`. */
+  /** The URL that receives tickets and authorization events; see also `setComponentUrl`. */
   url?: string
-  /** Hosts, with a port where they have one, that may open and end an authorization, besides this machine's own and the URL's. */
+  /** Hosts (`host` or `host:port`) that may link to the authorization page and receive its redirect, in addition to localhost and the URL's host. */
   domains?: string[]
 }
 
-/** An account of this WeChat that a platform can be authorized by. */
+/** An account that can authorize the platform. */
 export interface Shop { name: string, state: State }
 
 export interface Authorization {
@@ -40,17 +40,17 @@ const HOUR = 3_600_000
 const TICKET_LIFE = 12 * HOUR
 const PRE_AUTH_CODE_LIFE = HOUR / 2
 const AUTH_CODE_LIFE = HOUR
-/** Milliseconds that an old component or authorizer token goes on working. A guess, by the plain access_token's. */
+/** How long an old component or authorizer token keeps working, in milliseconds. A guess, based on the plain access_token. */
 const OVERLAP = 300_000
-/** Milliseconds that what has expired is remembered, so that it is called expired and not invalid. */
+/** How long expired values are kept, in milliseconds, so that they are reported as expired, not invalid. */
 const REMEMBERED = 24 * HOUR
 
-/** The last character of 32 bytes in base64 has four bits only: strict decoders refuse any other. */
+/** The 43rd base64 character of 32 bytes carries only 4 bits: strict decoders accept only these. */
 const LAST = 'AEIMQUYcgkosw048'
 
 const NO_CREDENTIAL = 'invalid credential, access_token is invalid or not latest, could get access_token by getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r'
 
-/** `shops`: at least one; what the platform is and knows is kept with the first. */
+/** `shops`: at least one. The platform's state is stored with the first. */
 export function createOpenPlatform ({ domains = [], ...options }: ComponentOptions, shops: readonly Shop[], log: FastifyBaseLogger) {
   const { state } = shops[0] as Shop
   const { random, memory } = state
@@ -61,8 +61,8 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
   const authCodes = memory.table<Code & { appId: string }>('componentAuthCodes')
   const authorizations = memory.table<Authorization>('componentAuthorizations')
 
-  const known = (name: keyof ComponentAccount, madeUp: () => string): string => {
-    const value = options[name] ?? settings.get(name) ?? madeUp()
+  const known = (name: keyof ComponentAccount, generate: () => string): string => {
+    const value = options[name] ?? settings.get(name) ?? generate()
     settings.set(name, value)
     return value
   }
@@ -74,7 +74,7 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
   }
   if (options.url !== undefined) useUrl(options.url)
 
-  /** A URL that is set is pushed to, as in WeChat's console. */
+  /** Setting a URL starts pushes to it, as in WeChat's console. */
   function useUrl (url: string): void {
     settings.set('url', url)
     settings.set('pushing', 'yes')
@@ -120,7 +120,7 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
     return { authorizer_access_token: token, expires_in: shop.state.tokenLifetime }
   }
 
-  /** Of a call that only a component_access_token opens. */
+  /** Checks the token of a call that needs a component_access_token. */
   function tokenProblem (value: string | undefined) {
     if (!value) return refuse(41001, 'access_token missing')
     const token = tokens.get(value)
@@ -128,8 +128,8 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
     return shops.some(shop => tokensOf(shop).has(value)) ? refuse(61014, 'must use component token for component api') : refuse(40001, NO_CREDENTIAL)
   }
 
-  /** Why a call with this access_token is not for a platform; undefined also where it is none of a platform's. */
-  function refusalOf (value: string, path: string) {
+  /** The error if the token belongs to a platform and does not allow this call. */
+  function callProblem (value: string, path: string) {
     if (tokens.has(value)) return refuse(61015, 'must use biz account token for not component api')
     for (const shop of shops) {
       const token = tokensOf(shop).get(value)
@@ -154,7 +154,7 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
     return found !== undefined && !found.used && found.until > state.now()
   }
 
-  /** An account's owner allows it; again: changes what is allowed. `newRefreshToken`: see `AuthorizeOptions`. */
+  /** An account's owner authorizes the platform; repeating it changes the permissions. `newRefreshToken`: see `AuthorizeOptions`. */
   function authorize (appId: string, preAuthCode: string, { permissions = ALL_PERMISSIONS, newRefreshToken = false }: AuthorizeOptions = {}) {
     const before = active(appId)
     const known = preAuthCodes.get(preAuthCode)
@@ -169,7 +169,7 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
     forgetOld(authCodes)
     const code = `queryauthcode@@@${random.word(60)}`
     authCodes.set(code, { appId, until: state.now() + AUTH_CODE_LIFE, used: false })
-    pushes.tell(before ? 'updateauthorized' : 'authorized', {
+    pushes.pushEvent(before ? 'updateauthorized' : 'authorized', {
       AuthorizerAppid: appId,
       AuthorizationCode: code,
       AuthorizationCodeExpiredTime: Math.floor((state.wireNow() + AUTH_CODE_LIFE) / 1000),
@@ -181,12 +181,12 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
 
   const funcInfo = ({ permissions }: Authorization) => permissions.map(id => ({ funcscope_category: { id } }))
 
-  /** @returns the account's authorization, with its tokens, or WeChat's refusal; a code works once */
+  /** @returns the account's authorization with its tokens, or an error. A code works once */
   function queryAuth (value: string) {
     const code = authCodes.get(value)
     const authorization = code && active(code.appId)
     const shop = code && shopOf(code.appId)
-    // Used again: the same words, a guess.
+    // The same code for a used one is a guess.
     if (!code || code.used || !authorization || !shop) return refuse(61009, 'code is invalid')
     if (code.until <= state.now()) return refuse(61010, 'code is expired')
     code.used = true
@@ -207,7 +207,7 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
     shops,
     pushes,
     tokenProblem,
-    refusalOf,
+    callProblem,
     createPreAuthCode,
     isPreAuthCode,
     authorize,
@@ -215,11 +215,11 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
     refresh,
     funcInfo,
     shopOf,
-    /** Its authorization, unless it was withdrawn. */
+    /** The account's authorization, unless it was withdrawn. */
     active,
     authorizations: () => [...authorizations.values()],
     issueToken,
-    /** '' where it is good. */
+    /** '' if it is valid. */
     ticketState (value: unknown): '' | 'expired' | 'invalid' {
       const ticket = tickets.get(String(value))
       if (!ticket) return 'invalid'
@@ -230,16 +230,16 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
       pushes.startPushing()
       changed()
     },
-    /** In the account's console; false where there was nothing to withdraw. */
+    /** The owner withdraws the authorization in the account's console. False if there is none. */
     unauthorize (appId: string): boolean {
       const authorization = active(appId)
       if (!authorization) return false
       authorization.state = 'unauthorized'
-      pushes.tell('unauthorized', { AuthorizerAppid: appId })
+      pushes.pushEvent('unauthorized', { AuthorizerAppid: appId })
       changed()
       return true
     },
-    /** All that is asked for; the refresh tokens are changed, so that the old ones are dead. */
+    /** Expires the chosen credentials. Refresh tokens are replaced, so the old ones become invalid. */
     expire ({ tickets: alsoTickets = false, componentTokens = false, authorizerTokens = false, refreshTokens = false }: ExpireOptions): void {
       const end = (table: Iterable<Timed>) => { for (const one of table) one.until = Math.min(one.until, state.now()) }
       if (alsoTickets) end(tickets.values())
@@ -248,12 +248,12 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
       if (refreshTokens) for (const authorization of authorizations.values()) authorization.refresh_token = `refreshtoken@@@${random.word(43)}`
       changed()
     },
-    /** Whether an authorization may begin and end at this host. */
+    /** Whether this host may start an authorization and receive its redirect. */
     isOurDomain (host: string): boolean {
       const url = pushes.url()
       return /^(?:localhost|127\.0\.0\.1|\[::1\])$/.test(host.replace(/:\d+$/, '')) || domains.includes(host) || (url !== '' && new URL(url).host === host)
     },
-    /** How it stands, for people. */
+    /** A summary for the dashboard. */
     summary () {
       const live = (table: Map<string, Timed>) => [...table].filter(([, { until }]) => until > state.now())
       const until = (table: Map<string, Timed>) => {
@@ -280,9 +280,9 @@ export function createOpenPlatform ({ domains = [], ...options }: ComponentOptio
 }
 
 export interface AuthorizeOptions {
-  /** `funcscope_category.id`s that are granted. Default: all that the emulator has. */
+  /** The granted `funcscope_category.id`s. Default: all that the emulator has. */
   permissions?: number[]
-  /** An account that has authorized before gets a new refresh token, and the old one dies: seen at WeChat, but not as a rule. */
+  /** Replaces the refresh token of an account that has authorized before: WeChat sometimes does this. */
   newRefreshToken?: boolean
 }
 

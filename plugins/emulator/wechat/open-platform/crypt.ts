@@ -1,10 +1,10 @@
-/** WeChat's message encryption, the sending side: AES-256-CBC under the EncodingAESKey, and a signature under the token. */
+/** WeChat's message encryption (sender): AES-256-CBC with the EncodingAESKey, and a signature with the token. */
 import { createCipheriv, createHash } from 'node:crypto'
 
-/** PKCS#7 to 32 bytes, not to AES's own 16. */
+/** PKCS#7 padding to 32 bytes instead of AES's 16. */
 const BLOCK = 32
 
-/** `prefix`: 16 characters that make equal messages unlike; `appId`: of the receiver. Base64. */
+/** `prefix`: 16 random characters; `appId`: the receiver's. Returns base64. */
 export function encryptMessage (xml: string, { appId, encodingAesKey }: { appId: string, encodingAesKey: string }, prefix: string): string {
   const key = Buffer.from(`${encodingAesKey}=`, 'base64')
   const text = Buffer.from(xml)
@@ -16,5 +16,5 @@ export function encryptMessage (xml: string, { appId, encodingAesKey }: { appId:
   return Buffer.concat([cipher.update(plain), cipher.update(Buffer.alloc(padding, padding)), cipher.final()]).toString('base64')
 }
 
-/** `signature` is of token, timestamp and nonce; `msg_signature` of the ciphertext too. */
+/** `signature` covers token, timestamp and nonce; `msg_signature` also the ciphertext. */
 export const signatureOf = (...parts: string[]): string => createHash('sha1').update(parts.sort().join('')).digest('hex')

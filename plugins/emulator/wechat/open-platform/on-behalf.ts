@@ -1,4 +1,4 @@
-/** What a platform does for an account that has authorized it: visitors' logins, in WeChat and in a mini program. */
+/** Calls of a platform on behalf of an account: logins in WeChat and in mini programs. */
 import type { FastifyInstance } from 'fastify'
 import type { State } from '../../state/state.ts'
 import type { Authorize } from '../browser/authorize.ts'
@@ -12,7 +12,7 @@ type Query = Record<string, string | undefined>
 export function onBehalf (app: FastifyInstance, state: State, { platform, oauth, mini }: { platform: OpenPlatform, oauth: Authorize, mini: MiniProgram }): void {
   const { account } = platform
 
-  /** `permission`: the set that the account must have granted. */
+  /** `permission`: the permission set that the account must have granted. */
   function problem (query: Query, grantType: string, permission: number) {
     const wrong = platform.tokenProblem(query.component_access_token)
     if (wrong) return wrong

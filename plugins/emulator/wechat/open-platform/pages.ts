@@ -1,4 +1,4 @@
-/** The pages on which an account's owner allows a platform to act for it. */
+/** The pages where an account's owner authorizes a platform. */
 import { escape, page } from '../browser/pages.ts'
 import type { Language } from '../browser/pages.ts'
 import type { Shop } from './component.ts'
@@ -29,13 +29,13 @@ const WORDS = {
     allow: 'Allow',
     decline: 'Decline',
     declined: 'Declined',
-    nowhere: 'WeChat does not redirect the owner back, and sends the platform no event.',
-    failed: 'This cannot be authorized',
+    nowhere: 'WeChat does not redirect back and sends no event to the platform.',
+    failed: 'Authorization not possible',
     code: 'Error code'
   }
 } as const
 
-/** `kept`: the query as it came; `action`: where the form goes. */
+/** `kept`: the page's query; `action`: the form's target. */
 export function authorizationPage (language: Language, kept: Record<string, string | undefined>, { shops, componentAppId, action }: { shops: readonly Shop[], componentAppId: string, action: string }): string {
   const words = WORDS[language]
   const hidden = Object.entries(kept).map(([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}">`).join('')
@@ -50,13 +50,13 @@ export function authorizationPage (language: Language, kept: Record<string, stri
 <div class="buttons"><button name="action" value="allow" id="allow">${words.allow}</button><button class="plain" name="action" value="decline" id="decline">${words.decline}</button></div></form>`)
 }
 
-/** WeChat redirects nobody in that case. */
+/** WeChat does not redirect after declining. */
 export function declinedPage (language: Language): string {
   const words = WORDS[language]
   return page(language, words.declined, `<h1>${words.declined}</h1><div class="card"><p>${words.nowhere}</p></div>`)
 }
 
-/** What is wrong, and what the developer can do about it. */
+/** The error and its fix. */
 export function refusedPage (language: Language, problem: { zh: string, en: string }): string {
   const words = WORDS[language]
   return page(language, words.failed, `<h1>${words.failed}</h1><div class="card"><p>${escape(problem[language])}</p><p>${words.code} -1</p></div>`)

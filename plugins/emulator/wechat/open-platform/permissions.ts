@@ -1,6 +1,6 @@
 /** The permission sets (权限集) that an account can grant to a platform, and which calls need which. */
 
-/** By `funcscope_category.id`: English, Chinese. WeChat has many more; these are the ones that the emulator's calls need. */
+/** English and Chinese names by `funcscope_category.id`. WeChat has many more; the emulator's calls need these. */
 export const PERMISSIONS: Readonly<Record<number, readonly [en: string, zh: string]>> = {
   1: ['messages', '消息管理'],
   2: ['users', '用户管理'],
@@ -14,11 +14,11 @@ export const PERMISSIONS: Readonly<Record<number, readonly [en: string, zh: stri
 
 export const ALL_PERMISSIONS = Object.keys(PERMISSIONS).map(Number)
 
-/** Logins on behalf of an account, and the JS-SDK's tickets. */
+/** Required for logins on behalf of an account and JS-SDK tickets. */
 export const WEB_PAGES = 4
 export const MINI_PROGRAM = 18
 
-/** Which set a path belongs to is taken from the names of the sets in WeChat's documents: a guess in detail. */
+/** Permission sets by path, derived from the sets' names in WeChat's documentation: the details are a guess. */
 const NEEDED: ReadonlyArray<readonly [beginning: string, permission: number]> = [
   ['/cgi-bin/ticket/', WEB_PAGES],
   ['/cgi-bin/message/custom/', 1],
@@ -31,5 +31,5 @@ const NEEDED: ReadonlyArray<readonly [beginning: string, permission: number]> = 
   ['/wxa/', MINI_PROGRAM]
 ]
 
-/** Undefined: every platform may call it. */
+/** The permission set a path requires; undefined: none. */
 export const permissionFor = (path: string): number | undefined => NEEDED.find(([beginning]) => path.startsWith(beginning))?.[1]

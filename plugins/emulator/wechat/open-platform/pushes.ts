@@ -1,7 +1,7 @@
-/** What WeChat tells a platform: encrypted XML to its one URL for authorization events. */
+/** WeChat's pushes to a platform: encrypted XML to its URL for authorization events. */
 import type { FastifyBaseLogger } from 'fastify'
 import { request } from 'undici'
-import { createAppointments } from '../../state/appointments.ts'
+import { createScheduler } from '../../state/scheduler.ts'
 import type { Delivery, State } from '../../state/state.ts'
 import { v2Xml } from '../wire.ts'
 import type { Values } from '../wire.ts'
@@ -13,15 +13,15 @@ export type InfoType = 'component_verify_ticket' | 'authorized' | 'updateauthori
 
 interface Push { infoType: InfoType, values: Values, attempt: number, since: number }
 
-/** Seconds from one attempt to the next. A guess: WeChat documents three attempts, five seconds apart, for messages of users. */
+/** Seconds between attempts. A guess: WeChat documents three attempts, five seconds apart, for user messages. */
 const SCHEDULE = [5, 5]
-/** Seconds between tickets; recorded, with gaps of an hour now and then. */
+/** Seconds between tickets; recorded, with occasional gaps of an hour. */
 const TICKET_EVERY = 600
-/** Milliseconds; however fast the time is, the platform is not flooded. */
+/** Minimum milliseconds between tickets, for any timeScale. */
 const LEAST = 100
-/** Milliseconds the platform has to answer. */
-const PATIENCE = 5000
-/** Milliseconds that the end of this WeChat waits for those that are under way. */
+/** How long the platform has to answer, in milliseconds. */
+const TIMEOUT = 5000
+/** How long closing waits for running pushes, in milliseconds. */
 const GRACE = 200
 
 const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache', 'content-type': 'text/xml' }
@@ -29,25 +29,25 @@ const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache'
 export interface PushParts {
   account: ComponentAccount
   log: FastifyBaseLogger
-  /** Makes and remembers a new ticket. */
+  /** Creates and stores a new ticket. */
   newTicket (): string
 }
 
 export function createPushes (state: State, { account, log, newTicket }: PushParts) {
   const settings = state.memory.table<string>('component')
   const pending = state.memory.table<Push>('componentPushes')
-  const turns = createAppointments(state)
+  const scheduler = createScheduler(state)
   const underWay = new Set<Promise<unknown>>()
   const ended = new AbortController()
   let closed = false
 
   const url = () => settings.get('url') ?? ''
-  /** Nothing but tickets is pushed before: WeChat takes a URL for working only then. */
+  /** Whether the URL has accepted a ticket. Before that, WeChat pushes only tickets. */
   const hasAnswered = () => settings.get('answered') === url()
 
   /** A fresh prefix, nonce and timestamp for each attempt (a guess: WeChat may send the same bytes again). */
   function encrypted (xml: string): { url: string, body: string } {
-    // What is signed keeps to the real time, as everywhere on the wire.
+    // Signatures use the real time, not the emulator's clock.
     const timestamp = String(Math.floor(state.wireNow() / 1000))
     const nonce = state.random.digits(10)
     const ciphertext = encryptMessage(xml, account, state.random.word(16))
@@ -83,9 +83,9 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
   async function deliver (delivery: Delivery): Promise<void> {
     const { url, request: { headers, body } } = delivery
     try {
-      const reply = await request(url, { method: 'POST', headers, body, signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), ended.signal]) })
+      const reply = await request(url, { method: 'POST', headers, body, signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ended.signal]) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
-      // The bare word; whether blanks around it count is a guess.
+      // The plain word; that surrounding whitespace is accepted is a guess.
       delivery.accepted = reply.statusCode === 200 && delivery.reply.body.trim() === 'success'
     } catch (error) {
       delivery.error = (error as Error).message
@@ -100,7 +100,7 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
     const sending = send(infoType, number, encrypted(xml))
     underWay.add(sending)
     const delivery = await sending.finally(() => underWay.delete(sending))
-    // A newer ticket has taken its place; or this WeChat ends, and will try again when it is back.
+    // A newer ticket replaced this one; or the emulator is closing, and retries after a restart.
     if (pending.get(key) !== push || (closed && !delivery.accepted)) return delivery
     if (delivery.accepted || SCHEDULE[number - 1] === undefined) pending.delete(key)
     else again(key, { ...push, attempt: number + 1, since: state.now() })
@@ -110,10 +110,10 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
   function again (key: string, push: Push): void {
     if (closed) return
     pending.set(key, push)
-    turns.make(key, push.since, (SCHEDULE[push.attempt - 2] ?? 0) * 1000 * state.timeScale, () => { if (pending.get(key) === push) run(attempt(key, push)) })
+    scheduler.schedule(key, push.since, (SCHEDULE[push.attempt - 2] ?? 0) * 1000 * state.timeScale, () => { if (pending.get(key) === push) run(attempt(key, push)) })
   }
 
-  /** Errors are in the delivery; what is thrown beside is a fault of the emulator. */
+  /** Delivery errors are recorded in the delivery; anything thrown is a bug in the emulator. */
   function run (work: Promise<unknown>): void {
     work.catch((error: Error) => log.error({ err: error }, 'a push failed'))
   }
@@ -125,41 +125,41 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
 
   function schedule (): void {
     if (closed || url() === '' || settings.get('pushing') !== 'yes') return
-    turns.make('next ticket', state.now(), Math.max(LEAST, TICKET_EVERY * 1000 * state.timeScale), () => run(pushTicket()))
+    scheduler.schedule('next ticket', state.now(), Math.max(LEAST, TICKET_EVERY * 1000 * state.timeScale), () => run(pushTicket()))
   }
 
   return {
     url,
     hasAnswered,
     isPushing: () => settings.get('pushing') === 'yes',
-    /** What was not told before a restart, and a ticket. */
+    /** Resumes pushes pending since before a restart, and pushes a ticket. */
     start (): void {
       for (const [key, push] of pending) if (key !== 'ticket') again(key, push)
       if (url() !== '' && settings.get('pushing') === 'yes') run(pushTicket())
     },
-    /** The first ticket is on its way. */
+    /** Starts pushing, beginning with a ticket. */
     startPushing (): void {
       settings.set('pushing', 'yes')
       if (url() !== '') run(pushTicket())
     },
-    /** @throws Error where there is no URL yet */
+    /** @throws Error if no URL is set */
     async pushTicket (): Promise<Delivery> {
-      if (url() === '') throw new Error('there is no URL to push to: set the component\'s url')
+      if (url() === '') throw new Error('no URL to push to: set the component\'s url')
       return await pushTicket()
     },
-    tell (infoType: Exclude<InfoType, 'component_verify_ticket'>, values: Values): void {
+    pushEvent (infoType: Exclude<InfoType, 'component_verify_ticket'>, values: Values): void {
       if (closed || url() === '') return
-      // Shown, so that nobody waits for it in vain. That it is lost, and not sent later, is a guess.
+      // Recorded so that the dashboard shows it. That it is lost rather than sent later is a guess.
       if (!hasAnswered()) return run(send(infoType, 1, { url: url(), body: '' }, 'not sent: the URL has not answered "success" to a ticket yet'))
       run(attempt(`push ${state.random.hex(8)}`, { infoType, values, attempt: 1, since: state.now() }))
     },
-    /** Byte for byte what was sent before, nonce and signature too: a duplicate. */
+    /** A duplicate: the same bytes, nonce and signature. */
     async resend ({ info_type: infoType, attempt: number, url: target, request: { body } }: Delivery): Promise<Delivery> {
       return await send(infoType as InfoType, number, { url: target, body })
     },
     async close (): Promise<void> {
       closed = true
-      turns.close()
+      scheduler.close()
       const grace = setTimeout(() => ended.abort(), GRACE)
       await Promise.allSettled(underWay)
       clearTimeout(grace)

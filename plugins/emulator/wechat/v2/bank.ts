@@ -1,4 +1,4 @@
-/** Transfers to a bank card (mmpaysptrans), and the key that its fields are encrypted with, on a host of its own (fraud.mch.weixin.qq.com). */
+/** Transfers to a bank card (mmpaysptrans), and the public key that encrypts their fields (served by fraud.mch.weixin.qq.com). */
 import { createHash } from 'node:crypto'
 import { businessFailed } from '../wire.ts'
 import { chinaTime } from '../../state/state.ts'
@@ -18,25 +18,25 @@ interface BankTransfer {
 }
 
 const OLD = { cert: true, signType: 'MD5', signedReply: false, appid: false } as const
-/** Fen: a thousandth, but one yuan at least and twenty-five at most. */
+/** Fee in fen: 0.1 %, at least 1 yuan and at most 25. */
 const feeOf = (amount: number) => Math.min(2500, Math.max(100, Math.round(amount / 1000)))
 const md5 = (text: string) => createHash('md5').update(text).digest('hex')
 
 export interface BankParts {
-  /** PKCS#1, PEM. */
+  /** The public key: PKCS#1, PEM. */
   bankKey (): string
-  /** What was encrypted with it; undefined if it was not. */
-  opened (value: unknown): string | undefined
+  /** Decrypts a field; undefined if it was not encrypted with `bankKey`. */
+  decrypt (value: unknown): string | undefined
 }
 
-export function v2Bank (route: V2Register, state: State, { bankKey, opened }: BankParts): void {
+export function v2Bank (route: V2Register, state: State, { bankKey, decrypt }: BankParts): void {
   const transfers = state.memory.table<BankTransfer>('bankTransfers')
 
   route('/risk/getpublickey', () => ({ result_code: 'SUCCESS', mch_id: state.account.mchId, pub_key: bankKey() }), { cert: true, appid: false, signedReply: false })
 
   route('/mmpaysptrans/pay_bank', ({ fields }) => {
     for (const name of ['partner_trade_no', 'enc_bank_no', 'enc_true_name', 'bank_code', 'amount']) if (!fields[name]) return businessFailed('PARAM_ERROR', `参数错误:${name}`)
-    const [bankNo, name] = [opened(fields.enc_bank_no), opened(fields.enc_true_name)]
+    const [bankNo, name] = [decrypt(fields.enc_bank_no), decrypt(fields.enc_true_name)]
     if (bankNo === undefined || name === undefined) return businessFailed('PARAM_ERROR', '解密失败，请使用RSA公钥加密')
     const amount = Number(fields.amount)
     if (!Number.isInteger(amount) || amount < 1) return businessFailed('PARAM_ERROR', '参数错误:amount')

@@ -1,4 +1,4 @@
-/** downloadbill and downloadfundflow: the texts that v3 hands out too. */
+/** downloadbill and downloadfundflow. The bill texts are shared with v3. */
 import { gzipSync } from 'node:zlib'
 import type { FastifyReply } from 'fastify'
 import { v2Xml } from '../wire.ts'
@@ -19,7 +19,7 @@ export function v2Bills (route: V2Register, state: State): void {
     if (!fields.bill_date || !fields.account_type) return failed(reply, 'Param Error', '20001')
     if (!['Basic', 'Operation', 'Fees'].includes(fields.account_type ?? '')) return failed(reply, 'invalid account_type', '20001')
     const day = fields.bill_date ?? ''
-    // Payments and refunds move on the basic account only.
+    // Payments and refunds only affect the basic account.
     return send(reply, day, fields.tar_type, fields.account_type === 'Basic' ? fundFlowText(state, day) : undefined)
   }, { cert: true, signType: 'HMAC-SHA256' })
 
@@ -36,7 +36,7 @@ export function v2Bills (route: V2Register, state: State): void {
     reply.type('text/plain').send(v2Xml({ return_code: 'FAIL', return_msg: message, error_code: code }))
 }
 
-/** A day's bills are made on the next morning at ten. */
+/** A day's bills are ready at 10:00 the next morning. */
 export function billIsMade (state: State, day: string): boolean {
   const tenNextDay = Date.parse(`${day.replace(/^(....)(..)(..)$/, '$1-$2-$3')}T10:00:00+08:00`) + 86_400_000
   return state.now() >= tenNextDay
@@ -44,13 +44,13 @@ export function billIsMade (state: State, day: string): boolean {
 
 const yuan = (fen: number, decimals = 2) => (fen / 100).toFixed(decimals)
 const row = (cells: Array<string | number>) => cells.map(cell => `\`${cell}`).join(',')
-/** WeChat's fee of six in a thousand, in whole fen. */
+/** WeChat's fee of 0.6 %, rounded to whole fen. */
 const feeOf = (fen: number) => Math.round(fen * 0.006)
 
 const TRADE_COLUMNS = '交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注'
 const TRADE_TOTALS = '总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额'
 
-/** `day`: yyyyMMdd. Undefined if nothing happened on it. */
+/** `day`: yyyyMMdd. Undefined if there was no payment or refund that day. */
 export function tradeBillText (state: State, day: string, type: string): string | undefined {
   const orders = [...state.orders.values()]
   const paid = type === 'REFUND' ? [] : orders.filter(order => order.time_end.startsWith(day))
@@ -70,14 +70,14 @@ export function tradeBillText (state: State, day: string, type: string): string 
   const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
   const [came, went] = [sum(paid.map(order => order.total_fee)), sum(refunds.map(refund => refund.refund_fee))]
   const fees = sum(paid.map(order => feeOf(order.total_fee))) - sum(refunds.map(refund => feeOf(refund.refund_fee)))
-  // WeChat's own begin with a byte-order mark.
+  // WeChat's bills begin with a byte-order mark.
   return `\ufeff${[TRADE_COLUMNS, ...rows, TRADE_TOTALS, row([`${rows.length}.0`, yuan(came), yuan(went), '0.0', yuan(fees, 5), yuan(came), yuan(went)])].join('\r\n')}\r\n`
 }
 
 const FLOW_COLUMNS = '记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号'
 const FLOW_TOTALS = '资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额'
 
-/** `subMchId`: of one merchant of a provider; default of all. */
+/** `subMchId`: only this sub-merchant's. Default: all. */
 export function fundFlowText (state: State, day: string, subMchId?: string): string | undefined {
   const isMeant = (order: Order | undefined) => subMchId === undefined || order?.sub_mch_id === subMchId
   const came = [...state.orders.values()].filter(order => order.time_end.startsWith(day) && isMeant(order))

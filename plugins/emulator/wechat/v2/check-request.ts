@@ -1,4 +1,4 @@
-/** What every v2 call goes through before its own rules: shape, merchant, certificate, signature. */
+/** Checks common to all v2 calls: XML, merchant, certificate, signature. */
 import { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Endpoint } from '../../../../src/pay/v2/endpoints.ts'
@@ -12,27 +12,27 @@ import { businessFailed, callFailed, sendV2, signed, v2Xml } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import type { State } from '../../state/state.ts'
 
-/** The client's words for how calls differ, but what each call is like is written down here once more: two witnesses. */
+/** The type is the client's, but each call's values are written here again, so that client and emulator check each other. */
 export interface V2Route extends Pick<Endpoint, 'cert' | 'appid' | 'mchId' | 'signType' | 'signedReply'> {
-  /** The key that signs. Default the merchant's. */
+  /** The key that signs. Default: the merchant's. */
   apiKey?: () => string
-  /** False where the answer does not name the account, either. */
-  saysAppid?: boolean
-  /** Its answer has its fields in alphabetical order. */
+  /** False if the answer does not contain the appid. */
+  includesAppid?: boolean
+  /** The answer's fields are in alphabetical order. */
   isSorted?: boolean
 }
 
-/** Fields verified, and who is asking. */
+/** A verified call. */
 export interface V2Request {
   fields: Fields
   signType: SignType
   sub: { sub_mch_id: string, sub_appid: string }
 }
 
-/** Answers fields to be signed and sent, or a reply of its own. */
+/** Returns fields to sign and send, or a finished reply. */
 export type V2Handler = (call: V2Request, reply: FastifyReply) => Values | FastifyReply | Promise<Values | FastifyReply>
 
-/** nginx speaks here, not WeChat Pay. */
+/** WeChat's nginx answers this, not WeChat Pay. */
 const NO_CERTIFICATE = '<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n<center>No required SSL certificate was sent</center>\r\n</body>\r\n</html>\r\n'
 
 export type V2Register = (path: string, handler: V2Handler, route?: V2Route) => void
@@ -50,7 +50,7 @@ export function v2Register (app: FastifyInstance, state: State): V2Register {
     return sub && (appId === '' || appId === sub.subAppId) ? { sub_mch_id: id, sub_appid: appId } : undefined
   }
 
-  return (path, handler, { cert = false, appid = 'appid', mchId = 'mch_id', signType: only, signedReply = true, apiKey = () => account.apiKey, isSorted = false, saysAppid = true } = {}) => {
+  return (path, handler, { cert = false, appid = 'appid', mchId = 'mch_id', signType: only, signedReply = true, apiKey = () => account.apiKey, isSorted = false, includesAppid = true } = {}) => {
     app.post(path, async (request, reply) => {
       if (cert && !showsCertificate(request)) return reply.code(400).type('text/html').send(NO_CERTIFICATE)
       let fields: Fields
@@ -77,8 +77,8 @@ export function v2Register (app: FastifyInstance, state: State): V2Register {
       const answer = fault ? businessFailed(fault, '系统超时') : await handler({ fields, signType, sub }, reply)
       if (isReply(answer)) return answer
       if (answer.return_code === 'FAIL') return sendV2(reply, answer)
-      const own = { ...(saysAppid && appid === 'appid' && { appid: fields.appid as string }), ...answer }
-      const values = signedReply ? signed({ state, signType, apiKey: apiKey(), saysAppid, ...(sub.sub_mch_id && { sub }) }, own) : undefined
+      const own = { ...(includesAppid && appid === 'appid' && { appid: fields.appid as string }), ...answer }
+      const values = signedReply ? signed({ state, signType, apiKey: apiKey(), includesAppid, ...(sub.sub_mch_id && { sub }) }, own) : undefined
       return values
         ? sendV2(reply, isSorted ? Object.fromEntries(Object.entries(values).sort(([one], [other]) => one < other ? -1 : 1)) : values)
         : reply.type('text/plain').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', ...answer }))

@@ -1,4 +1,4 @@
-/** Contract payments: a contract agreed on with an order (contractorder), then money without the payer being asked (pappayapply). */
+/** Contract payments: the payer agrees to a contract with an order (contractorder); later charges need no confirmation (pappayapply). */
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import { chinaTime } from '../../state/state.ts'
@@ -16,14 +16,14 @@ export interface Contract {
   display_account: string
   notify_url: string
   openid: string
-  /** orderKey of the order that it came with. */
+  /** orderKey of the order placed with it. */
   out_trade_no: string
   sub_mch_id: string
   state: 'WAITING' | 'SIGNED' | 'TERMINATED'
 }
 
 export interface ContractParts {
-  /** Tells the merchant of a contract; signed like an answer. */
+  /** Notifies the merchant of a new contract; signed like an answer. */
   contractSigned (contract: Contract, values: Values): void
   paid (order: Order): void
 }
@@ -57,7 +57,7 @@ export function v2Contracts (route: V2Register, state: State, orders: V2Orders, 
     return { ...answer, contract_result_code: 'SUCCESS', plan_id: contract.plan_id, request_serial: contract.request_serial, contract_code: contract.contract_code, contract_display_account: contract.display_account, out_trade_no: contract.out_trade_no }
   })
 
-  // Who pays the order agrees to the contract.
+  // Paying the order accepts the contract.
   orders.onPaid(order => {
     for (const contract of contracts.values()) {
       if (contract.state !== 'WAITING' || contract.out_trade_no !== order.out_trade_no || contract.sub_mch_id !== order.sub_mch_id) continue
@@ -76,8 +76,8 @@ export function v2Contracts (route: V2Register, state: State, orders: V2Orders, 
     if (problem) return problem
     const known = orders.find(fields.out_trade_no, sub.sub_mch_id)
     if (known) return orders.endProblem(known) ?? businessFailed('INVALID_REQUEST', '201 商户订单号重复')
-    const order = orders.add({ ...orderFields(fields), ...sub, out_trade_no: fields.out_trade_no as string, trade_type: 'PAP', sign_type: signType, openid: contract.openid, notify_url: fields.notify_url as string }, 'taken by contract')
-    // Taken in its own time: the answer says only that it was understood.
+    const order = orders.add({ ...orderFields(fields), ...sub, out_trade_no: fields.out_trade_no as string, trade_type: 'PAP', sign_type: signType, openid: contract.openid, notify_url: fields.notify_url as string }, 'charged by contract')
+    // The charge is asynchronous: the answer only confirms receipt.
     setImmediate(() => { if (orders.pay(order)) paid(order) })
     return { result_code: 'SUCCESS' }
   }

@@ -1,4 +1,4 @@
-/** micropay and reverse: the payer shows a code, the merchant scans it. */
+/** micropay and reverse: the merchant scans the payer's code. */
 import { businessFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import { chinaTime, userOf } from '../../state/state.ts'
@@ -9,7 +9,7 @@ import type { V2Orders } from './orders.ts'
 import type { V2Refunds } from './refunds.ts'
 
 const REVERSIBLE = 7 * 86_400_000
-/** Milliseconds, times `timeScale`, that the payer is asked for the password and nothing can be reversed. */
+/** How long the payer is asked for the password, in milliseconds times `timeScale`. Meanwhile nothing can be reversed. */
 const PROMPT = 5000
 
 export function v2Micropay (route: V2Register, state: State, orders: V2Orders, refunds: V2Refunds): { micropay: V2Handler, reverse: V2Handler } {

@@ -1,4 +1,4 @@
-/** unifiedorder, orderquery, closeorder, and what happens to an order at the cashier. */
+/** unifiedorder, orderquery, closeorder, and orders at the cashier. */
 import { isIP } from 'node:net'
 import { verifyV2 } from '../../../../src/pay/v2/sign.ts'
 import type { Fields } from '../../../../src/pay/v2/xml.ts'
@@ -8,15 +8,15 @@ import { chinaTime, openidProblem, orderKey, userOf } from '../../state/state.ts
 import type { Order, State } from '../../state/state.ts'
 import type { V2Register, V2Handler, V2Request } from './check-request.ts'
 
-/** Milliseconds a prepay_id, and an order without time_expire, lives. */
+/** Lifetime of a prepay_id, and of an order without time_expire, in milliseconds. */
 const PREPAY_LIFE = 2 * 3600_000
 const ORDER_LIFE = 7 * 86_400_000
 
 const TRADE_TYPES = new Set(['JSAPI', 'APP', 'NATIVE', 'MWEB'])
 
-/** `origin`: where this emulator is reached, for the addresses it hands out. */
+/** `origin`: the emulator's own, for the URLs it returns. */
 export function v2Orders (route: V2Register, state: State, origin: () => string, verifyRsa: (text: string, signature: string) => boolean) {
-  // Indexes, so that no look-up iterates over all orders.
+  // Indexes, so that no lookup iterates over all orders.
   const byTransaction = new Map<string, Order>()
   const byCode = new Map<string, Order>()
   const combined = new Map<string, Order[]>()
@@ -89,7 +89,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
 
   const bad = (name: string) => businessFailed('PARAM_ERROR', `参数错误:${name}`)
 
-  /** Why an order cannot be paid any more. */
+  /** Why an order can no longer be paid. */
   function endProblem (order: Order): Values | undefined {
     if (order.trade_state === 'SUCCESS' || order.trade_state === 'REFUND') return businessFailed('ORDERPAID', '该订单已支付')
     if (order.trade_state === 'CLOSED') return businessFailed('ORDERCLOSED', '订单已关闭')
@@ -99,16 +99,16 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
   const query: V2Handler = ({ fields, sub }) => {
     const order = named(fields, sub.sub_mch_id)
     if (!order) return businessFailed('ORDERNOTEXIST', 'order not exist')
-    const common = { result_code: 'SUCCESS', out_trade_no: order.out_trade_no, device_info: order.device_info, trade_state: order.trade_state, trade_state_desc: STATE_WORDS[order.trade_state] }
+    const common = { result_code: 'SUCCESS', out_trade_no: order.out_trade_no, device_info: order.device_info, trade_state: order.trade_state, trade_state_desc: STATE_TEXTS[order.trade_state] }
     if (order.transaction_id !== '') return { ...common, attach: order.attach, ...paidFields(order) }
-    // Recorded: an unpaid order says nothing of attach, a closed one has it empty and no total_fee.
+    // Recorded: an unpaid order has no attach; a closed one has an empty attach and no total_fee.
     return order.trade_state === 'CLOSED' ? { ...common, attach: null } : { ...common, total_fee: order.total_fee }
   }
   route('/pay/orderquery', query)
 
   route('/pay/closeorder', ({ fields, sub }) => {
     const order = find(fields.out_trade_no, sub.sub_mch_id)
-    // Each of its answers was seen with it empty.
+    // Empty in every recorded answer.
     const empty: Values = sub.sub_mch_id === '' ? { sub_mch_id: null } : {}
     if (order?.trade_type === 'MICROPAY') return { ...empty, ...businessFailed('INVALID_REQUEST', '当前交易不允许进行普通关单（只能撤销）') }
     if (order?.trade_state === 'SUCCESS' || order?.trade_state === 'REFUND') return { ...empty, ...businessFailed('ORDERPAID', 'order paid') }
@@ -116,7 +116,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
       order.trade_state = 'CLOSED'
       note(order, 'closed')
     }
-    // Of an unknown order, too.
+    // Also for an unknown order.
     return { ...empty, result_code: 'SUCCESS' }
   })
 
@@ -158,7 +158,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
     return order
   }
 
-  /** The order that a call names, by either number. */
+  /** The order that a call names, by transaction_id or out_trade_no. */
   function named ({ transaction_id: id, out_trade_no: number }: Fields, subMchId = ''): Order | undefined {
     if (!id) return find(number, subMchId)
     const order = byTransaction.get(id)
@@ -171,13 +171,13 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
 
   const isAlive = (prepayId: string) => (state.prepays.get(prepayId)?.until ?? 0) > state.now()
 
-  /** A living prepay_id, the same as before if there is one. */
+  /** A valid prepay_id: the existing one if it has not expired. */
   function prepay (order: Order): string {
     if (!isAlive(order.prepay_id)) {
       order.prepay_id = `wx${chinaTime(state.now())}${state.random.hex(10)}`
       state.prepays.set(order.prepay_id, { out_trade_no: order.out_trade_no, sub_mch_id: order.sub_mch_id, until: state.now() + PREPAY_LIFE })
     }
-    // The code of an order that is placed again replaces the old one.
+    // Placing an order again replaces its code.
     if (order.trade_type === 'NATIVE') {
       byCode.delete(order.code_url)
       order.code_url = `weixin://wxpay/bizpayurl?pr=${state.random.hex(4)}zz`
@@ -206,7 +206,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
     byPrepayId,
     byCodeUrl: (url: string) => byCode.get(url),
     byTransaction: (id: string) => byTransaction.get(id),
-    /** Makes an order a part of a combined one. */
+    /** Adds an order to a combined one. */
     combine (order: Order, number: string): void {
       order.combine_out_trade_no = number
       join(order)
@@ -224,7 +224,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
       if (!right) refused(order)
       return right ? order : '支付验证签名失败'
     },
-    /** The same for what an app handed to WeChat's SDK: it signs the bare prepay_id. */
+    /** The same for an app's PayReq, which signs the bare prepay_id. */
     atCashierOfApp ({ appid, partnerid, prepayid, package: pack, noncestr, timestamp, sign }: Record<string, unknown>, refused: (order: Order) => void): Order | string {
       const order = byPrepayId(String(prepayid))
       if (!order || order.trade_type !== 'APP') return '商户订单号不存在或已过期'
@@ -236,7 +236,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
       if (!right) refused(order)
       return right ? order : '支付验证签名失败'
     },
-    /** The visitor pays. False if the order cannot be paid (any more). */
+    /** The visitor pays. False if the order cannot be paid. */
     pay (order: Order, openid?: string): boolean {
       const tradeState = find(order.out_trade_no, order.sub_mch_id)?.trade_state
       if (tradeState !== 'NOTPAY' && tradeState !== 'USERPAYING') return false
@@ -257,9 +257,9 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
   }
 }
 
-export const STATE_WORDS = { NOTPAY: '订单未支付', USERPAYING: '需要用户输入支付密码', SUCCESS: '支付成功', REFUND: '订单发生过退款，退款详情请查询退款单', CLOSED: '订单已关闭', REVOKED: '订单已撤销', PAYERROR: '支付失败' } as const
+export const STATE_TEXTS = { NOTPAY: '订单未支付', USERPAYING: '需要用户输入支付密码', SUCCESS: '支付成功', REFUND: '订单发生过退款，退款详情请查询退款单', CLOSED: '订单已关闭', REVOKED: '订单已撤销', PAYERROR: '支付失败' } as const
 
-/** The fields of an order that all ways to pay have. */
+/** The fields of an order that all trade types share. */
 export function orderFields (fields: V2Request['fields']) {
   return {
     body: fields.body as string,
@@ -271,7 +271,7 @@ export function orderFields (fields: V2Request['fields']) {
   }
 }
 
-/** What a query and a notification both say of a paid order. */
+/** A paid order's fields in both queries and notifications. */
 export function paidFields (order: Order): Values {
   return {
     openid: order.openid,
@@ -281,7 +281,7 @@ export function paidFields (order: Order): Values {
     bank_type: 'OTHERS',
     total_fee: order.total_fee,
     fee_type: order.fee_type,
-    // Numbers come in CDATA in one place and bare in the next.
+    // As recorded: cash_fee is in CDATA, total_fee is bare.
     cash_fee: String(order.total_fee),
     transaction_id: order.transaction_id,
     time_end: order.time_end

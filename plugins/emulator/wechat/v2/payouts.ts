@@ -6,11 +6,11 @@ import type { Payout, State } from '../../state/state.ts'
 import type { V2Register, V2Handler } from './check-request.ts'
 import { spaced } from './refunds.ts'
 
-/** The older calls: certificate, MD5, and an answer that is not signed. */
+/** The older calls: client certificate, MD5, unsigned answers. */
 const OLD = { cert: true, signType: 'MD5', signedReply: false } as const
 
 export function v2Payouts (route: V2Register, state: State): void {
-  /** The same number again is the same payout. */
+  /** Repeating a number returns the same payout. */
   function payOut (wanted: Omit<Payout, 'wechatNumber' | 'at'>): Payout | Values {
     const openidError = openidProblem(state, wanted.openid)
     if (openidError) return businessFailed('OPENID_ERROR', 'openid与appid不匹配')

@@ -51,7 +51,7 @@ export function v2ProfitSharing (route: V2Register, state: State, orders: V2Orde
   route('/secapi/pay/multiprofitsharing', share(false), { ...SHARING, cert: true })
   route('/secapi/pay/profitsharingfinish', share(true), { ...SHARING, cert: true })
 
-  /** As recorded: a row more, for the merchant itself. */
+  /** As recorded: the list has an extra row for the merchant itself. */
   function rows (share: Share): string {
     const own = { type: 'MERCHANT_ID', account: share.sub_mch_id || state.account.mchId, amount: restOf(share), description: '解冻给分账方' }
     return JSON.stringify([...share.receivers, own].map(({ type, account, amount, description }) => ({
@@ -85,7 +85,7 @@ export function v2ProfitSharing (route: V2Register, state: State, orders: V2Orde
   route('/pay/profitsharingorderamountquery', ({ fields, sub }) => {
     const order = orders.byTransaction(fields.transaction_id ?? '')
     return order && order.sub_mch_id === sub.sub_mch_id ? { result_code: 'SUCCESS', transaction_id: order.transaction_id, unsplit_amount: sharing.left(order) } : businessFailed('ORDER_NOT_EXIST', '订单不存在')
-  }, { ...SHARING, appid: false, saysAppid: false })
+  }, { ...SHARING, appid: false, includesAppid: false })
 
-  route('/pay/profitsharingmerchantratioquery', ({ fields }) => ({ result_code: 'SUCCESS', ...(fields.brand_mch_id && { brand_mch_id: fields.brand_mch_id }), max_ratio: MAX_RATIO }), { ...SHARING, appid: false, saysAppid: false })
+  route('/pay/profitsharingmerchantratioquery', ({ fields }) => ({ result_code: 'SUCCESS', ...(fields.brand_mch_id && { brand_mch_id: fields.brand_mch_id }), max_ratio: MAX_RATIO }), { ...SHARING, appid: false, includesAppid: false })
 }

@@ -1,24 +1,24 @@
 /** refund and refundquery. */
 import { businessFailed, callFailed } from '../wire.ts'
 import type { Values } from '../wire.ts'
-import { createAppointments } from '../../state/appointments.ts'
+import { createScheduler } from '../../state/scheduler.ts'
 import { chinaTime } from '../../state/state.ts'
 import type { Order, Refund, State } from '../../state/state.ts'
 import type { V2Register } from './check-request.ts'
 import type { V2Orders } from './orders.ts'
 
 const YEAR = 365 * 86_400_000
-/** How often one order may be given back. */
+/** How many refunds one order may have. */
 const MOST = 50
-/** How many refunds one answer of refundquery holds. */
+/** Refunds per page of refundquery. */
 const PAGE = 10
 
 export interface NewRefund { number: string, fee: number, reason: string, notifyUrl: string, account: string, v3: boolean }
 
-/** `settled`: is told when a refund has come to its end. */
+/** `settled`: called when a refund has reached a final state. */
 export function v2Refunds (route: V2Register, state: State, orders: V2Orders, settled: (refund: Refund) => void) {
-  const ends = createAppointments(state)
-  // Indexes, so that no look-up iterates over all refunds.
+  const scheduler = createScheduler(state)
+  // Indexes, so that no lookup iterates over all refunds.
   const byId = new Map<string, Refund>()
   const byTransaction = new Map<string, Refund[]>()
   const index = (refund: Refund) => {
@@ -75,21 +75,21 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
     index(refund)
     state.balance -= fee
     order.trade_state = 'REFUND'
-    orders.note(order, `refund of ${fee} asked for`)
+    orders.note(order, `refund of ${fee} requested`)
     awaitEnd(refund)
     return refund
   }
 
   function awaitEnd (refund: Refund): void {
-    ends.make(refund.out_refund_no, refund.created_at, state.refundDelay * 1000 * state.timeScale, () => {
+    scheduler.schedule(refund.out_refund_no, refund.created_at, state.refundDelay * 1000 * state.timeScale, () => {
       if (refund.refund_status === 'PROCESSING') settle(refund, 'SUCCESS')
     })
   }
-  // Those that were under way when this WeChat was stopped.
+  // Refunds that were being processed when the emulator stopped.
   for (const refund of state.refunds.values()) if (refund.refund_status === 'PROCESSING') awaitEnd(refund)
 
   function settle (refund: Refund, status: Exclude<Refund['refund_status'], 'PROCESSING'>): void {
-    // The money is back once, however often its end is told.
+    // Settling twice must not move the money twice.
     if ((status === 'REFUNDCLOSE') !== (refund.refund_status === 'REFUNDCLOSE')) state.balance += status === 'REFUNDCLOSE' ? refund.refund_fee : -refund.refund_fee
     refund.refund_status = status
     if (status === 'SUCCESS') refund.success_time = spaced(chinaTime(state.now()))
@@ -99,7 +99,7 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
   function answer (refund: Refund): Values {
     return {
       result_code: 'SUCCESS',
-      // WeChat says so on success, too.
+      // WeChat sends these on success, too.
       err_code: 'SUCCESS',
       err_code_des: 'SUCCESS',
       transaction_id: refund.transaction_id,
@@ -147,7 +147,7 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
 
   return {
     add,
-    /** Tries once more what has gone wrong, to another account. */
+    /** Retries an abnormal refund to another account. */
     again (refund: Refund): void {
       refund.refund_status = 'PROCESSING'
       awaitEnd(refund)
@@ -156,9 +156,9 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
     left: (order: Order) => order.total_fee - givenBack(order),
     count: (order: Order) => ofOrder(order).length,
     settle,
-    /** What a reversal does: all of it, at once. */
+    /** Reverses the payment: the full amount, immediately. */
     giveBack: (order: Order) => { state.balance -= order.total_fee },
-    close: ends.close
+    close: scheduler.close
   }
 }
 

@@ -1,17 +1,17 @@
 /**
- * What merchants' libraries send to v2, read as leniently as WeChat reads it: any XML that is well-formed, with the
- * fields directly below its root. The strict reader of `src/` is for WeChat's own documents, not for these.
+ * Reads the XML of v2 requests as leniently as WeChat does: any well-formed document with the
+ * fields directly below its root. The strict reader in `src/` is for documents from WeChat.
  */
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import type { Fields } from '../../../../src/pay/v2/xml.ts'
 
 export interface RequestDocument {
   root: string
-  /** Empty where the root is another than `xml` and `root`: WeChat then finds nothing in it (silenceper/wechat 277). */
+  /** Empty unless the root is `xml` or `root`: WeChat then finds no fields (silenceper/wechat 277). */
   fields: Fields
 }
 
-/** Why a document cannot be read at all. */
+/** The document cannot be read. */
 export class NotXml extends Error {
   readonly isDoctype: boolean
   constructor (message: string, isDoctype = false) {
@@ -20,20 +20,20 @@ export class NotXml extends Error {
   }
 }
 
-/** `<root>` is what xml2js writes unless told otherwise. */
+/** `<root>` is xml2js's default. */
 const ROOTS = new Set(['xml', 'root'])
 const MAX_FIELDS = 300
 
 type Node = Record<string, unknown>
 
-// Exact text: numbers stay text, blanks in a value are part of what was signed.
+// Exact text: numbers stay text, and whitespace in a value was signed.
 const parser = new XMLParser({ preserveOrder: true, parseTagValue: false, ignoreAttributes: true, trimValues: false, processEntities: true, htmlEntities: true, cdataPropName: '#cdata', commentPropName: '#comment' })
 
 /** @throws NotXml */
 export function readRequestXml (bytes: Uint8Array): RequestDocument {
   const text = Buffer.from(bytes).toString().replace(/^\ufeff/, '').trim()
   if (/<!DOCTYPE/i.test(text.replace(/<!\[CDATA\[[^]*?\]\]>|<!--[^]*?-->/g, ''))) throw new NotXml('it has a DOCTYPE', true)
-  // Without it the parser makes something of half a document, too.
+  // Without validation the parser accepts truncated documents.
   if (!text.startsWith('<') || XMLValidator.validate(text, { allowBooleanAttributes: true }) !== true) throw new NotXml('it is not well-formed')
   let roots: Node[]
   try {
@@ -42,7 +42,7 @@ export function readRequestXml (bytes: Uint8Array): RequestDocument {
     throw new NotXml('it is not well-formed')
   }
   const root = nameOf(roots[0])
-  if (roots.length !== 1 || root === undefined) throw new NotXml('it has not one root')
+  if (roots.length !== 1 || root === undefined) throw new NotXml('it must have exactly one root')
   return { root, fields: ROOTS.has(root) ? fieldsOf(elements(roots[0]?.[root])) : Object.create(null) as Fields }
 }
 

@@ -1,4 +1,4 @@
-/** The smaller calls: short addresses, who shows a code, reports, comments, and the official sandbox. */
+/** The smaller calls: short URLs, openid of a payment code, reports, comments, and the official sandbox. */
 import type { FastifyInstance } from 'fastify'
 import { businessFailed, v2Xml } from '../wire.ts'
 import { userOf } from '../../state/state.ts'
@@ -15,7 +15,7 @@ export function v2Tools (app: FastifyInstance, route: V2Register, state: State, 
     ? { result_code: 'SUCCESS', openid: state.authCodes.get(code)?.user.openid ?? userOf(state, undefined).openid }
     : businessFailed('AUTH_CODE_INVALID', '请扫描微信支付授权码(以10/11/12/13/14/15为前缀的18位数字)'))
 
-  // As recorded: another content type than all others, and no signature.
+  // As recorded: a different content type than all other calls, and no signature.
   route('/payitil/report', (_call, reply) => reply.type('text/html; charset=gbk').send(v2Xml({ return_code: 'SUCCESS', return_msg: 'OK', result_code: 'SUCCESS' })))
 
   route('/billcommentsp/batchquerycomment', ({ fields }, reply) => {
@@ -25,7 +25,7 @@ export function v2Tools (app: FastifyInstance, route: V2Register, state: State, 
     return reply.type('text/plain').send([String(rows.length), ...rows.map(order => `\`${spaced(order.time_end)},\`${order.transaction_id},\`5,\`很好`)].join('\n'))
   }, { cert: true, signType: 'HMAC-SHA256' })
 
-  // The sandbox: the real key asks for another one, which signs from then on. Today pay by code is all it does.
+  // The sandbox: the API key signs a request for a sandbox key, which signs all other calls. Today it only offers pay by code.
   const sandboxKey = `emulator${state.random.hex(12)}`
   const sandbox = { apiKey: () => sandboxKey }
   route('/xdc/apiv2getsignkey/sign/getsignkey', () => ({ result_code: 'SUCCESS', sandbox_signkey: sandboxKey }), { appid: false, signedReply: false })

@@ -1,4 +1,4 @@
-/** api.mch.weixin.qq.com, v2: all of its calls. */
+/** All v2 calls of api.mch.weixin.qq.com. */
 import type { FastifyInstance } from 'fastify'
 import type { Timers } from '../../state/timers.ts'
 import type { Refund, State } from '../../state/state.ts'
@@ -20,12 +20,12 @@ import { v2Tools } from './tools.ts'
 export interface V2Parts {
   origin (): string
   refundSettled (refund: Refund): void
-  /** Whether the merchant's own key signed this text. */
+  /** Whether the merchant's private key signed this text. */
   verifyRsa (text: string, signature: string): boolean
   after: Timers['after']
-  /** Of profit sharing. */
   contracts: ContractParts
   bank: BankParts
+  /** For profit sharing. */
   notices: Pick<SharingParts, 'shared' | 'takenBack'>
 }
 

@@ -1,12 +1,12 @@
-/** /v3/transfer/batches: the older transfers, many at once, and their receipts. */
+/** /v3/transfer/batches: the older batch transfers and their receipts. */
 import { chinaTime, openidProblem, rfc3339 } from '../../state/state.ts'
-import { hashOf, notFound, repeatedOtherwise, unreadable } from './area.ts'
+import { hashOf, notFound, parametersDiffer, notEncrypted } from './area.ts'
 import type { V3Area } from './area.ts'
-import { bad, list, text } from './shape.ts'
+import { invalid, list, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { pdf } from './transfers.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 interface Detail {
   out_detail_no: string
@@ -35,10 +35,10 @@ export interface Batch {
   details: Detail[]
 }
 
-/** Seconds, times `timeScale`, until a batch has been paid out. */
+/** How long a batch is processed, in seconds times `timeScale`. */
 const DURATION = 30
 
-export function v3Batches ({ route, state, opened, tell, after, keep }: V3Area) {
+export function v3Batches ({ route, state, decrypt, sendEvent, after, storeFile }: V3Area) {
   const batches = state.memory.table<Batch>('transferBatches')
   const { account } = state
   const byId = new Map<string, Batch>()
@@ -49,7 +49,7 @@ export function v3Batches ({ route, state, opened, tell, after, keep }: V3Area) 
   const sum = (details: Detail[]) => details.reduce((total, { amount }) => total + amount, 0)
   const of = (batch: Batch, status: Detail['status']) => batch.details.filter(detail => detail.status === status)
 
-  /** Ends a batch: paid out, but for the details named as failing; or closed as a whole. */
+  /** Finishes a batch: all details succeed except those in `failing`; with `closeReason`, the batch is closed. */
   function finish (batch: Batch, failing: readonly string[] = [], closeReason = ''): boolean {
     if (batch.status === 'FINISHED' || batch.status === 'CLOSED') return false
     for (const detail of batch.details) {
@@ -60,28 +60,28 @@ export function v3Batches ({ route, state, opened, tell, after, keep }: V3Area) 
     batch.status = closeReason ? 'CLOSED' : 'FINISHED'
     batch.close_reason = closeReason
     batch.updated = chinaTime(state.now())
-    const { close_reason: why, ...said } = summaryJson(batch)
-    const { out_batch_no, batch_id, batch_status, total_num, total_amount, success_amount, success_num, fail_amount, fail_num, update_time } = said
+    const { close_reason: why, ...summary } = summaryJson(batch)
+    const { out_batch_no, batch_id, batch_status, total_num, total_amount, success_amount, success_num, fail_amount, fail_num, update_time } = summary
     const content = closeReason
       ? { out_batch_no, batch_id, batch_status, total_num, total_amount, close_reason: why, mch_id: account.mchId, update_time }
       : { out_batch_no, batch_id, batch_status, total_num, total_amount, success_amount, success_num, fail_amount, fail_num, mch_id: account.mchId, update_time }
-    tell({ url: batch.notify_url, type: `MCHTRANSFER.BATCH.${batch.status}`, originalType: 'mch_payment', summary: closeReason ? '商家转账批次关闭通知' : '商家转账批次完成通知', content })
+    sendEvent({ url: batch.notify_url, type: `MCHTRANSFER.BATCH.${batch.status}`, originalType: 'mch_payment', summary: closeReason ? '商家转账批次关闭通知' : '商家转账批次完成通知', content })
     return true
   }
 
   route('POST', '/v3/transfer/batches', ({ body }) => {
     const details = list(body.transfer_detail_list)
     if (body.appid !== account.appId) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
-    if (!/^[0-9A-Za-z]{5,32}$/.test(text(body.out_batch_no))) return bad('out_batch_no')
+    if (!/^[0-9A-Za-z]{5,32}$/.test(text(body.out_batch_no))) return invalid('out_batch_no')
     if (details.length === 0 || details.length > 1000 || details.length !== body.total_num) return refuse(400, 'PARAM_ERROR', '转账总笔数与转账明细笔数不一致')
     const total = details.reduce((sum, { transfer_amount: amount }) => sum + (amount as number), 0)
     if (total !== body.total_amount) return refuse(400, 'PARAM_ERROR', '转账总金额与转账明细金额之和不一致')
-    if (details.some(({ transfer_amount: amount }) => (amount as number) < 1)) return bad('transfer_detail_list/transfer_amount')
+    if (details.some(({ transfer_amount: amount }) => (amount as number) < 1)) return invalid('transfer_detail_list/transfer_amount')
     if (details.some(({ openid }) => openidProblem(state, text(openid)))) return refuse(400, 'PARAM_ERROR', 'openid与appid不匹配', 268445527)
-    if (details.some(({ user_name: name }) => name !== undefined && opened(name) === undefined)) return unreadable()
+    if (details.some(({ user_name: name }) => name !== undefined && decrypt(name) === undefined)) return notEncrypted()
     if (new Set(details.map(({ out_detail_no: number }) => number)).size !== details.length) return refuse(400, 'PARAM_ERROR', '商家明细单号重复')
     const before = batches.get(text(body.out_batch_no))
-    if (before) return before.total_amount === total && before.details.map(({ openid, out_detail_no: no }) => no + openid).join() === details.map(({ openid, out_detail_no: no }) => text(no) + text(openid)).join() ? createdJson(before) : repeatedOtherwise('ALREADY_EXISTS')
+    if (before) return before.total_amount === total && before.details.map(({ openid, out_detail_no: no }) => no + openid).join() === details.map(({ openid, out_detail_no: no }) => text(no) + text(openid)).join() ? createdJson(before) : parametersDiffer('ALREADY_EXISTS')
     if (total > state.balance) return refuse(403, 'NOT_ENOUGH', '账户余额不足')
     state.balance -= total
     const at = chinaTime(state.now())
@@ -171,20 +171,20 @@ export function v3Batches ({ route, state, opened, tell, after, keep }: V3Area) 
 
   // ---- Receipts.
   const receipts = state.memory.table<{ signature_no: string, at: string }>('batchReceipts')
-  const asked = (key: string) => {
+  const receiptOf = (key: string) => {
     const made = receipts.get(key) ?? { signature_no: `1050${state.random.digits(24)}`, at: chinaTime(state.now()) }
     receipts.set(key, made)
     return made
   }
   const signedFile = (request: { protocol: string, host: string, server: { prefix: string } }, title: string): Json => {
     const document = pdf(['Transfer receipt (emulator)', title])
-    return { signature_status: 'FINISHED', hash_type: 'SHA256', hash_value: hashOf('sha256', document), download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/transferdownload/signfile?token=${keep(document)}` }
+    return { signature_status: 'FINISHED', hash_type: 'SHA256', hash_value: hashOf('sha256', document), download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/transferdownload/signfile?token=${storeFile(document)}` }
   }
 
   route('POST', '/v3/transfer/bill-receipt', ({ body }) => {
     const batch = batches.get(text(body.out_batch_no))
     if (!batch) return notFound('批次单不存在')
-    const made = asked(batch.out_batch_no)
+    const made = receiptOf(batch.out_batch_no)
     return { out_batch_no: batch.out_batch_no, signature_no: made.signature_no, signature_status: 'ACCEPTED', create_time: rfc3339(made.at), update_time: rfc3339(made.at) }
   }, { body: ['out_batch_no!'] })
   route('GET', '/v3/transfer/bill-receipt/:number', ({ params, request }) => {
@@ -192,21 +192,21 @@ export function v3Batches ({ route, state, opened, tell, after, keep }: V3Area) 
     return made ? { out_batch_no: params.number, signature_no: made.signature_no, ...signedFile(request, `out_batch_no ${params.number}`), create_time: rfc3339(made.at), update_time: rfc3339(made.at) } : notFound('电子回单不存在，请先申请')
   })
 
-  const detailOf = (given: Json): Detail | V3Refusal => {
-    if (!['BATCH_TRANSFER', 'TRANSFER_TO_POCKET', 'TRANSFER_TO_BANK'].includes(text(given.accept_type))) return bad('accept_type')
+  const detailOf = (given: Json): Detail | V3Error => {
+    if (!['BATCH_TRANSFER', 'TRANSFER_TO_POCKET', 'TRANSFER_TO_BANK'].includes(text(given.accept_type))) return invalid('accept_type')
     const all = given.out_batch_no === undefined ? [...batches.values()] : [batches.get(text(given.out_batch_no))]
     return all.flatMap(batch => batch?.details ?? []).find(({ out_detail_no: no }) => no === given.out_detail_no) ?? notFound('明细单不存在')
   }
-  const said = (given: Json, no: string): Json => ({ accept_type: given.accept_type, ...(given.out_batch_no !== undefined && { out_batch_no: given.out_batch_no }), out_detail_no: given.out_detail_no, signature_no: no })
+  const receiptJson = (given: Json, no: string): Json => ({ accept_type: given.accept_type, ...(given.out_batch_no !== undefined && { out_batch_no: given.out_batch_no }), out_detail_no: given.out_detail_no, signature_no: no })
   route('POST', '/v3/transfer-detail/electronic-receipts', ({ body }) => {
     const detail = detailOf(body)
-    return 'detail_id' in detail ? { ...said(body, asked(detail.detail_id).signature_no), signature_status: 'ACCEPTED' } : detail
+    return 'detail_id' in detail ? { ...receiptJson(body, receiptOf(detail.detail_id).signature_no), signature_status: 'ACCEPTED' } : detail
   }, { body: ['accept_type!', 'out_batch_no', 'out_detail_no!'] })
   route('GET', '/v3/transfer-detail/electronic-receipts', ({ query, request }) => {
     const detail = detailOf(query)
     if (!('detail_id' in detail)) return detail
     const made = receipts.get(detail.detail_id)
-    return made ? { ...said(query, made.signature_no), ...signedFile(request, `detail_id ${detail.detail_id}`) } : notFound('电子回单不存在，请先申请')
+    return made ? { ...receiptJson(query, made.signature_no), ...signedFile(request, `detail_id ${detail.detail_id}`) } : notFound('电子回单不存在，请先申请')
   }, { query: ['accept_type', 'out_detail_no'] })
 
   return { list: () => [...batches.values()].reverse(), find: (number: string) => batches.get(number), finish }

@@ -1,4 +1,4 @@
-/** /v3/bill: first where it lies and what it hashes to, then the file, which is not signed. */
+/** /v3/bill: a call returns the download URL and hash; the download itself is not signed. */
 import { createCipheriv, createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { billIsMade, fundFlowText, tradeBillText } from '../v2/bills.ts'
@@ -8,8 +8,8 @@ import type { V3Area } from './area.ts'
 import type { V3Call } from './check-request.ts'
 import { refuse } from './wire.ts'
 
-/** `sealed`: encrypts for the merchant, whose certificate opens it. */
-export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: string) => string): void {
+/** `sealed`: encrypts with the merchant's certificate. */
+export function v3Bills ({ route, state, storeFile, readFile }: V3Area, encrypt: (text: string) => string): void {
   function offer ({ request, query }: V3Call, text: (day: string) => string | undefined) {
     const { bill_date: date = '', tar_type: type } = query
     const day = date.replaceAll('-', '')
@@ -17,10 +17,10 @@ export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: st
     if (!billIsMade(state, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
     const bill = text(day)
     if (bill === undefined) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在', 268435461)
-    const token = keep(type === 'GZIP' ? gzipSync(bill) : bill)
+    const token = storeFile(type === 'GZIP' ? gzipSync(bill) : bill)
     return {
       hash_type: 'SHA1',
-      // Of the text, packed or not.
+      // The hash of the uncompressed text, even for GZIP.
       hash_value: createHash('sha1').update(bill).digest('hex'),
       download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${token}`
     }
@@ -36,7 +36,7 @@ export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: st
     return ['BASIC', 'OPERATION', 'FEES'].includes(account) ? offer(call, day => account === 'BASIC' ? fundFlowText(state, day) : undefined) : refuse(400, 'PARAM_ERROR', '账户类型错误', 268435464)
   })
 
-  // Encrypted, since it is another merchant's: each file with a key of its own, and that for the one who asks.
+  // Another merchant's bill is encrypted: each file has its own key, which is encrypted for the caller.
   route('GET', '/v3/bill/sub-merchant-fundflowbill', ({ query, request }) => {
     const { bill_date: date = '', sub_mchid: sub, tar_type: type, account_type: account, algorithm } = query
     const day = date.replaceAll('-', '')
@@ -51,12 +51,12 @@ export function v3Bills ({ route, state, keep, file }: V3Area, sealed: (text: st
     const bytes = Buffer.concat([cipher.update(type === 'GZIP' ? gzipSync(bill) : bill), cipher.final(), cipher.getAuthTag()])
     return {
       download_bill_count: 1,
-      download_bill_list: [{ bill_sequence: 1, download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${keep(bytes)}`, encrypt_key: sealed(key), hash_type: 'SHA1', hash_value: createHash('sha1').update(bill).digest('hex'), nonce }]
+      download_bill_list: [{ bill_sequence: 1, download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${storeFile(bytes)}`, encrypt_key: encrypt(key), hash_type: 'SHA1', hash_value: createHash('sha1').update(bill).digest('hex'), nonce }]
     }
   }, { query: ['sub_mchid', 'bill_date', 'algorithm', 'account_type'] })
 
   route('GET', '/v3/billdownload/file', ({ query }, reply) => {
-    const found = file(query.token)
+    const found = readFile(query.token)
     return found ? reply.type('application/octet-stream').send(found) : refuse(404, 'NOT_FOUND', '文件不存在', 268435461)
   })
 }

@@ -1,4 +1,4 @@
-/** /v3/certificates: platform certificates, for merchants who have them. */
+/** /v3/certificates: platform certificates, for merchants that use them. */
 import type { State } from '../../state/state.ts'
 import { chinaTime, rfc3339 } from '../../state/state.ts'
 import type { V3Register } from './check-request.ts'

@@ -1,4 +1,4 @@
-/** What every v3 call goes through before its own rules: who signs it, what is signed, when; and how it is answered. */
+/** Checks common to all v3 calls (merchant, signature, timestamp, nonce, body), and signed answers. */
 import { verify } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -11,7 +11,7 @@ import { isMultipart, readUpload } from './multipart.ts'
 import { missingId, shapeProblem } from './shape.ts'
 import type { Json, Shape } from './shape.ts'
 import { answerSigner, refuse, signedHeaders } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 export type { Json } from './shape.ts'
 
@@ -22,37 +22,37 @@ export interface V3Call {
   body: Json
 }
 
-/** Answers a body to be signed and sent (`undefined`: 204), a refusal, or a reply of its own. */
-export type V3Handler = (call: V3Call, reply: FastifyReply) => object | undefined | V3Refusal | FastifyReply | Promise<object | undefined | V3Refusal>
+/** Returns a body to sign and send (`undefined`: 204), an error, or a finished reply. */
+export type V3Handler = (call: V3Call, reply: FastifyReply) => object | undefined | V3Error | FastifyReply | Promise<object | undefined | V3Error>
 
 export interface V3Route {
-  /** What the body may hold, and what it must. */
+  /** Allowed and required members of the body. */
   body?: Shape
-  /** The member that says who asks: where it is missing nothing else is looked at. */
+  /** The member that identifies the caller: if it is missing, nothing else is checked. */
   identity?: string
-  /** What the query must hold. */
+  /** Required query parameters. */
   query?: readonly string[]
-  /** Members whose values are encrypted, so that Wechatpay-Serial is needed where one is there. */
+  /** Members with encrypted values. If one is present, Wechatpay-Serial is required. */
   encrypted?: readonly string[]
 }
 
 export type V3Register = (method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH', path: string, handler: V3Handler, route?: V3Route) => void
 
-/** Seconds that a request's timestamp may be away from now. */
+/** How far a request's timestamp may be from now, in seconds. */
 const WINDOW = 300
-/** Bytes from which on an answer is packed for clients that offer it. */
+/** The size from which answers are compressed for clients that accept gzip, in bytes. */
 const WORTH_PACKING = 1024
 
 export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V3Register {
   const nonces = new Map<string, number>()
 
-  /** What is signed of a body: of an upload only its `meta`. */
+  /** The signed part of a body: for an upload only its `meta`. */
   function signedBody (request: FastifyRequest): string {
     if (isMultipart(request)) return readUpload(request)?.meta ?? ''
     return Buffer.isBuffer(request.body) ? request.body.toString() : ''
   }
 
-  function authorized (request: FastifyRequest): V3Refusal | undefined {
+  function authorized (request: FastifyRequest): V3Error | undefined {
     const match = /^WECHATPAY2-SHA256-RSA2048 (.+)$/.exec(request.headers.authorization ?? '')
     const parts = Object.fromEntries([...(match?.[1] ?? '').matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]))
     const { mchid, nonce_str: nonce, signature, timestamp, serial_no: serial } = parts as Record<string, string | undefined>
@@ -75,8 +75,8 @@ export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V
         sign_information: { method, sign_message_length: message.length, truncated_sign_message: message.slice(0, 100), url }
       })
     }
-    // Stricter than WeChat: a client that sends a signature twice has not understood what a nonce is for.
-    // The oldest come first: the walk ends at the first that still counts.
+    // Stricter than WeChat: sending the same signature twice is a bug in the client.
+    // Insertion order is by age, so the loop stops at the first entry still valid.
     for (const [old, at] of nonces) {
       if (state.wireNow() - at <= 2 * WINDOW * 1000) break
       nonces.delete(old)
@@ -85,7 +85,7 @@ export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V
     nonces.set(nonce, state.wireNow())
   }
 
-  function formProblem (request: FastifyRequest, body: Json | undefined, { body: shape, identity, query = [], encrypted = [] }: V3Route): V3Refusal | undefined {
+  function formProblem (request: FastifyRequest, body: Json | undefined, { body: shape, identity, query = [], encrypted = [] }: V3Route): V3Error | undefined {
     const absent = query.find(name => !(request.query as Record<string, string>)[name])
     if (absent !== undefined) return missingId(absent)
     if (!shape) return undefined
@@ -100,7 +100,7 @@ export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V
 
   function answer (request: FastifyRequest, reply: FastifyReply, outcome: object | undefined): FastifyReply {
     const asked = request.headers['wechatpay-serial']
-    const refusal = outcome && isRefusal(outcome) ? outcome : undefined
+    const refusal = outcome && isV3Error(outcome) ? outcome : undefined
     const said = refusal ? { code: refusal.code, ...(refusal.detail !== undefined && { detail: refusal.detail }), message: refusal.message } : outcome
     const body = said === undefined ? '' : JSON.stringify(said)
     reply.headers({
@@ -116,7 +116,7 @@ export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V
     return reply.type('application/json; charset=utf-8').send(body)
   }
 
-  // Seen of an answer that was not small, to a client that offered it.
+  // Seen for a larger answer to a client that accepts gzip.
   app.addHook('onSend', async (request, reply, payload) => {
     const isOffered = /\bdeflate\b/.test(String(request.headers['accept-encoding'] ?? ''))
     if (!isOffered || typeof payload !== 'string' || payload.length < WORTH_PACKING || !reply.hasHeader('wechatpay-signature')) return payload
@@ -144,7 +144,7 @@ export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V
   }
 }
 
-/** The status and the words of codes that are asked for as faults; others come with 400. */
+/** Status and message of codes configured as faults; other codes get status 400. */
 const FAULTS: Readonly<Record<string, [status: number, words: string]>> = {
   SYSTEM_ERROR: [500, '系统异常，请稍后重试'],
   RATELIMIT_EXCEED: [429, '请求频率超过限制'],
@@ -157,4 +157,4 @@ const FAULTS: Readonly<Record<string, [status: number, words: string]>> = {
   RESOURCE_NOT_EXISTS: [404, '查询的资源不存在']
 }
 
-const isRefusal = (outcome: object): outcome is V3Refusal => 'inner' in outcome && 'status' in outcome
+const isV3Error = (outcome: object): outcome is V3Error => 'inner' in outcome && 'status' in outcome

@@ -1,6 +1,6 @@
 /**
- * /v3/pay/transactions/codepay and …/reverse, and the partner's: the payer shows a code, the merchant scans it. Shapes:
- * wechat-openapi descriptions; 202 with nothing but the state: WxJava 4050. Codes of refusals are v2's in v3's spelling.
+ * /v3/pay/transactions/codepay and …/reverse, and the partner variants: the merchant scans the payer's code. Shapes:
+ * wechat-openapi; status 202 with only trade_state: WxJava 4050. Error codes are v2's in v3's spelling.
  */
 import { chinaTime, userOf } from '../../state/state.ts'
 import type { Order, State } from '../../state/state.ts'
@@ -10,7 +10,7 @@ import type { Json, V3Register } from './check-request.ts'
 import { businessEnd } from './order-end.ts'
 import { orderJson } from './orders.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 const REVERSIBLE = 7 * 86_400_000
 const COMMON = ['description', 'out_trade_no', 'attach', 'goods_tag', 'support_fapiao', 'payer', 'amount', 'scene_info', 'detail', 'settle_info']
@@ -21,14 +21,14 @@ const text = (value: unknown) => typeof value === 'string' ? value : ''
 export function v3Codepay (route: V3Register, state: State, orders: V2Orders, refunds: V2Refunds): void {
   const { account } = state
 
-  function idsProblem (given: Json, isPartner: boolean): V3Refusal | undefined {
+  function idsProblem (given: Json, isPartner: boolean): V3Error | undefined {
     const [mchid, appid] = isPartner ? [given.sp_mchid, given.sp_appid] : [given.mchid, given.appid]
     if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
     if (!state.appIds.includes(text(appid)) && !(isPartner && appid === undefined)) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
     if (isPartner && !state.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
   }
 
-  function bodyProblem (body: Json): V3Refusal | undefined {
+  function bodyProblem (body: Json): V3Error | undefined {
     const bad = (name: string) => refuse(400, 'PARAM_ERROR', `参数错误：${name}`, 268435464, { field: `/body/${name}`, location: 'body' })
     const { total, currency = 'CNY' } = object(body.amount)
     const { id, out_id: outId } = object(object(body.scene_info).store_info)
@@ -41,8 +41,8 @@ export function v3Codepay (route: V3Register, state: State, orders: V2Orders, re
     if (!/^1[0-5]\d{16}$/.test(text(object(body.payer).auth_code))) return refuse(400, 'AUTH_CODE_INVALID', '请扫描微信支付授权码(以10/11/12/13/14/15为前缀的18位数字)')
   }
 
-  /** The order that this scan made, or why it made none. */
-  function scanned (body: Json, isPartner: boolean): Order | V3Refusal {
+  /** The order created by this scan, or an error. */
+  function scanned (body: Json, isPartner: boolean): Order | V3Error {
     const number = text(body.out_trade_no)
     const code = text(object(body.payer).auth_code)
     const sub = isPartner ? text(body.sub_mchid) : ''
@@ -78,7 +78,7 @@ export function v3Codepay (route: V3Register, state: State, orders: V2Orders, re
       const order = idsProblem(body, isPartner) ?? bodyProblem(body) ?? scanned(body, isPartner)
       if ('inner' in order) return order
       if (order.trade_state !== 'USERPAYING') return { ...orderJson(order), promotion_detail: [] }
-      // The order exists and its result is still open.
+      // The order exists, but its result is not known yet.
       reply.code(202)
       return { trade_state: 'USERPAYING' }
     }, { body: [...ids, ...COMMON] })

@@ -1,13 +1,13 @@
-/** /v3/merchant-service: complaints of payers, what the merchant answers, and the notices about them. */
+/** /v3/merchant-service: payers' complaints, the merchant's answers, and complaint notifications. */
 import { chinaTime, rfc3339 } from '../../state/state.ts'
 import type { Order } from '../../state/state.ts'
 import { notFound } from './area.ts'
 import type { V3Area } from './area.ts'
 import { uploaded } from './media.ts'
-import { bad, list, object, text } from './shape.ts'
+import { invalid, list, object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 interface Step { log_id: string, operator: string, at: string, type: string, details: string, images: string[] }
 
@@ -26,7 +26,7 @@ export interface Complaint {
   /** Integer fen. */
   apply_refund_amount: number
   times: number
-  /** Whether the payer waits for an answer. */
+  /** Whether the payer is waiting for an answer. */
   waiting: boolean
   images: string[]
   history: Step[]
@@ -34,12 +34,12 @@ export interface Complaint {
 
 export interface NewComplaint { detail: string, problemType?: Complaint['problem_type'], refundAmount?: number, phone?: string }
 
-/** What a payer does after the first complaint. */
+/** What a payer can do after the first complaint: the type in the history, and the notification's action_type. */
 export const PAYER_ACTIONS = { continue: ['USER_CONTINUE_COMPLAINT', 'CONTINUE_COMPLAINT'], respond: ['USER_RESPONSE', 'USER_RESPONSE'], revoke: ['USER_REVOKE_COMPLAINT', 'USER_REVOKE_COMPLAINT'], confirm: ['USER_COMFIRM_COMPLAINT', 'USER_CONFIRM_COMPLAINT'] } as const
 export type PayerAction = keyof typeof PAYER_ACTIONS
 
-/** `sealed`: encrypts for the merchant, whose certificate opens it. */
-export function v3Complaints ({ route, state, refunds, orders, tell, keep, file }: V3Area, sealed: (text: string) => string) {
+/** `sealed`: encrypts with the merchant's certificate. */
+export function v3Complaints ({ route, state, refunds, orders, sendEvent, storeFile, readFile }: V3Area, encrypt: (text: string) => string) {
   const complaints = state.memory.table<Complaint>('complaints')
   const settings = state.memory.table<string>('complaintUrl')
   const images = state.memory.table<string>('complaintImages')
@@ -48,7 +48,7 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
   // ---- The merchant's notification URL.
   const setting = () => ({ mchid: mchId, url: settings.get('url') as string })
   const noSetting = () => refuse(404, 'NOT_FOUND', '投诉通知回调地址不存在')
-  const urlProblem = (body: Json) => /^https?:\/\/\S+$/.test(text(body.url)) ? undefined : bad('url')
+  const urlProblem = (body: Json) => /^https?:\/\/\S+$/.test(text(body.url)) ? undefined : invalid('url')
   const base = '/v3/merchant-service/complaint-notifications'
   route('POST', base, ({ body }) => {
     if (settings.has('url')) return refuse(400, 'ALREADY_EXISTS', '投诉通知回调地址已存在')
@@ -75,9 +75,9 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
 
   const HANDLED = { PENDING: 'WAIT_MERCHANT_RESPONSE', PROCESSING: 'WAIT_USER_RESPONSE', PROCESSED: 'COMPLAINT_FINISHED' } as const
 
-  /** In the order in which it was seen. */
+  /** Members in the recorded order. */
   function notify (complaint: Complaint, action: string): void {
-    tell({
+    sendEvent({
       url: settings.get('url') ?? '',
       type: action === 'CREATE_COMPLAINT' ? 'COMPLAINT.CREATE' : 'COMPLAINT.STATE_CHANGE',
       originalType: 'complaint',
@@ -87,7 +87,7 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
         out_trade_no: complaint.out_trade_no,
         complaint_time: rfc3339(complaint.at),
         amount: complaint.amount,
-        payer_phone: sealed(complaint.phone),
+        payer_phone: encrypt(complaint.phone),
         complaint_detail: complaint.detail,
         complaint_state: action === 'USER_REVOKE_COMPLAINT' ? 'PAYER_CANCELED' : 'PAYER_COMPLAINTED',
         transaction_id: complaint.transaction_id,
@@ -109,7 +109,7 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
     complaint_detail: it.detail,
     complaint_state: it.state,
     complainted_mchid: it.mchid,
-    payer_phone: sealed(it.phone),
+    payer_phone: encrypt(it.phone),
     ...(it.images.length > 0 && { complaint_media_list: [{ media_type: 'USER_COMPLAINT_IMAGE', media_url: it.images.map(id => `https://api.mch.weixin.qq.com/v3/merchant-service/images/${id}`) }] }),
     complaint_order_info: [{ transaction_id: it.transaction_id, out_trade_no: it.out_trade_no, amount: it.amount }],
     complaint_full_refunded: fullyRefunded(it),
@@ -120,7 +120,7 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
     ...(it.problem_type === 'REFUND' && { apply_refund_amount: it.apply_refund_amount })
   })
 
-  function page (query: Record<string, string>, most: number): { offset: number, limit: number } | V3Refusal {
+  function page (query: Record<string, string>, most: number): { offset: number, limit: number } | V3Error {
     const [offset, limit] = [Number(query.offset ?? 0), Number(query.limit ?? 10)]
     return Number.isInteger(offset) && offset >= 0 && Number.isInteger(limit) && limit >= 1 && limit <= most ? { offset, limit } : refuse(400, 'PARAM_ERROR', '分页参数错误')
   }
@@ -156,8 +156,8 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
     }
   })
 
-  /** A complaint that the merchant acts on, or why it cannot. */
-  function open (id: string | undefined, body: Json): Complaint | V3Refusal {
+  /** The complaint that the merchant wants to act on, or an error. */
+  function open (id: string | undefined, body: Json): Complaint | V3Error {
     const it = named(id)
     if (!it) return missing()
     if (body.complainted_mchid !== undefined && body.complainted_mchid !== it.mchid) return refuse(400, 'PARAM_ERROR', '被诉商户号与投诉单不匹配', 268447843)
@@ -168,9 +168,9 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
     const it = open(params.id, body)
     if ('inner' in it) return it
     const content = text(body.response_content)
-    if (content.length > 200) return bad('response_content')
+    if (content.length > 200) return invalid('response_content')
     const pictures = Array.isArray(body.response_images) ? body.response_images.map(String) : []
-    if (pictures.length > 4 || pictures.some(id => !images.has(id))) return bad('response_images')
+    if (pictures.length > 4 || pictures.some(id => !images.has(id))) return invalid('response_images')
     it.state = 'PROCESSING'
     it.waiting = false
     step(it, '商户', 'MERCHANT_RESPONSE', content, pictures)
@@ -192,8 +192,8 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
     const it = open(params.id, {})
     if ('inner' in it) return it
     if (it.problem_type !== 'REFUND') return refuse(400, 'INVALID_REQUEST', '非申请退款类型的投诉单')
-    if (body.action !== 'APPROVE' && body.action !== 'REJECT') return bad('action')
-    if (body.action === 'REJECT' && !body.reject_reason) return bad('reject_reason')
+    if (body.action !== 'APPROVE' && body.action !== 'REJECT') return invalid('action')
+    if (body.action === 'REJECT' && !body.reject_reason) return invalid('reject_reason')
     it.state = 'PROCESSING'
     it.waiting = false
     step(it, '商户', body.action === 'APPROVE' ? 'MERCHANT_APPROVE_REFUND' : 'MERCHANT_REFUSE_RERUND', text(body.action === 'APPROVE' ? body.remark : body.reject_reason))
@@ -201,18 +201,18 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
     return undefined
   }, { body: ['action!', 'launch_refund_day#', 'reject_reason', 'reject_media_list', 'remark'] })
 
-  const told = state.memory.table<string>('immediateAnswers')
+  const immediateReplies = state.memory.table<string>('immediateAnswers')
   route('POST', `${cases}/:id/response-immediate-service`, ({ params, body }) => {
     const it = open(params.id, body)
     if ('inner' in it) return it
     const key = `${it.complaint_id}/${text(body.idempotent_id)}`
-    const before = told.get(key)
+    const before = immediateReplies.get(key)
     if (before !== undefined) return { log_id: before }
     const words = list(object(body.message).blocks).map(block => text(object(block.text).text)).join('\n')
     const { log_id: id } = step(it, '商户', 'MERCHANT_RESPONSE', words)
     it.state = 'PROCESSING'
     it.waiting = false
-    told.set(key, id)
+    immediateReplies.set(key, id)
     return { log_id: id }
   }, { body: ['complainted_mchid!', 'message/blocks!', 'idempotent_id!'] })
 
@@ -220,12 +220,12 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
     const picture = uploaded(call)
     if (!Buffer.isBuffer(picture)) return picture
     const id = state.random.word(64)
-    images.set(id, keep(picture))
+    images.set(id, storeFile(picture))
     return { media_id: id }
   })
-  // The picture itself, which is not signed.
+  // The image itself; the answer is not signed.
   route('GET', '/v3/merchant-service/images/:id', ({ params }, reply) => {
-    const picture = file(images.get(params.id as string))
+    const picture = readFile(images.get(params.id as string))
     return picture ? reply.type('image/jpeg').send(picture) : notFound('图片不存在')
   })
 
@@ -251,21 +251,21 @@ export function v3Complaints ({ route, state, refunds, orders, tell, keep, file 
         history: []
       }
       complaints.set(it.complaint_id, it)
-      orders.note(order, 'complained about')
+      orders.note(order, 'complaint filed')
       step(it, '用户', 'USER_CREATE_COMPLAINT', detail)
       notify(it, 'CREATE_COMPLAINT')
       return it
     },
-    /** Undefined if there is no such complaint, or it is over. */
+    /** Undefined if there is no such complaint or it is closed. */
     act (id: string, action: PayerAction, detail = ''): Complaint | undefined {
       const it = named(id)
       if (!it || (it.state === 'PROCESSED' && action !== 'continue')) return undefined
-      const [type, told] = PAYER_ACTIONS[action]
+      const [type, actionType] = PAYER_ACTIONS[action]
       const isOver = action === 'revoke' || action === 'confirm'
       it.waiting = !isOver
       it.state = isOver ? 'PROCESSED' : it.state === 'PROCESSED' ? 'PENDING' : it.state
       step(it, '用户', type, detail)
-      notify(it, told)
+      notify(it, actionType)
       return it
     },
     list: () => [...complaints.values()].reverse()

@@ -1,9 +1,9 @@
-/** /v3/merchant/fund: what is on the accounts, and withdrawals to the merchant's bank. */
+/** /v3/merchant/fund: balances, and withdrawals to the merchant's bank account. */
 import { gzipSync } from 'node:zlib'
 import { chinaTime, rfc3339 } from '../../state/state.ts'
-import { hashOf, notFound, repeatedOtherwise } from './area.ts'
+import { hashOf, notFound, parametersDiffer } from './area.ts'
 import type { V3Area } from './area.ts'
-import { bad, text } from './shape.ts'
+import { invalid, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
 
@@ -22,10 +22,10 @@ export interface Withdrawal {
 }
 
 const ACCOUNTS = ['BASIC', 'OPERATION', 'FEES']
-/** Seconds, times `timeScale`, until the bank has it. */
+/** How long a withdrawal takes, in seconds times `timeScale`. */
 const DURATION = 3600
 
-export function v3Funds ({ route, state, after, keep }: V3Area) {
+export function v3Funds ({ route, state, after, storeFile }: V3Area) {
   const withdrawals = state.memory.table<Withdrawal>('withdrawals')
   for (const withdrawal of withdrawals.values()) if (withdrawal.status === 'CREATE_SUCCESS') after(DURATION, () => settle(withdrawal, 'SUCCESS'))
   // All money here is on the basic account.
@@ -37,11 +37,11 @@ export function v3Funds ({ route, state, after, keep }: V3Area) {
 
   route('POST', '/v3/merchant/fund/withdraw', ({ body }) => {
     const number = text(body.out_request_no)
-    if (!/^[0-9A-Za-z]{1,32}$/.test(number)) return bad('out_request_no')
-    if (!ACCOUNTS.includes(text(body.account_type))) return bad('account_type')
-    if ((body.amount as number) < 1) return bad('amount')
+    if (!/^[0-9A-Za-z]{1,32}$/.test(number)) return invalid('out_request_no')
+    if (!ACCOUNTS.includes(text(body.account_type))) return invalid('account_type')
+    if ((body.amount as number) < 1) return invalid('amount')
     const before = withdrawals.get(number)
-    if (before) return before.amount === body.amount && before.account_type === body.account_type ? { withdraw_id: before.withdraw_id, out_request_no: number } : repeatedOtherwise()
+    if (before) return before.amount === body.amount && before.account_type === body.account_type ? { withdraw_id: before.withdraw_id, out_request_no: number } : parametersDiffer()
     if (body.account_type !== 'BASIC' || (body.amount as number) > state.balance) return refuse(403, 'NOT_ENOUGH', '账户可用余额不足')
     state.balance -= body.amount as number
     const at = chinaTime(state.now())
@@ -53,7 +53,7 @@ export function v3Funds ({ route, state, after, keep }: V3Area) {
 
   function settle (withdrawal: Withdrawal, status: 'SUCCESS' | 'FAIL' | 'REFUND' | 'CLOSE', reason = ''): boolean {
     const isOver = withdrawal.status !== 'CREATE_SUCCESS' && withdrawal.status !== 'INIT'
-    // Money that the bank sends back comes after a success.
+    // A bank can return the money after a success.
     if (isOver && !(withdrawal.status === 'SUCCESS' && status === 'REFUND')) return false
     withdrawal.status = status
     withdrawal.reason = reason
@@ -73,7 +73,7 @@ export function v3Funds ({ route, state, after, keep }: V3Area) {
     return found ? json(found) : notFound('提现单不存在')
   })
 
-  // What the bank did not take.
+  // Withdrawals that the bank refused or returned.
   route('GET', '/v3/merchant/fund/withdraw/bill-type/:type', ({ params, query, request }) => {
     if (params.type !== 'NO_SUCC') return refuse(400, 'PARAM_ERROR', '账单类型错误')
     const day = (query.bill_date ?? '').replaceAll('-', '')
@@ -81,11 +81,11 @@ export function v3Funds ({ route, state, after, keep }: V3Area) {
     if (failed.length === 0) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在')
     const rows = failed.map(it => [it.at, state.account.mchId, it.withdraw_id, it.out_request_no, (it.amount / 100).toFixed(2), it.status, it.reason].map(cell => `\`${cell}`).join(','))
     const file = `提现发起时间,商户号,微信支付提现单号,商户提现单号,提现金额,提现状态,失败原因\r\n${rows.join('\r\n')}\r\n`
-    return { hash_type: 'SHA1', hash_value: hashOf('sha1', file), download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${keep(query.tar_type === 'GZIP' ? gzipSync(file) : file)}` }
+    return { hash_type: 'SHA1', hash_value: hashOf('sha1', file), download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${storeFile(query.tar_type === 'GZIP' ? gzipSync(file) : file)}` }
   }, { query: ['bill_date'] })
 
   return {
-    /** Ends a withdrawal. Undefined if there is none that could end so. */
+    /** Settles a withdrawal. Undefined if it does not exist or cannot take this state. */
     settle: (number: string, status: 'SUCCESS' | 'FAIL' | 'REFUND' | 'CLOSE', reason?: string): Json | undefined => {
       const found = withdrawals.get(number)
       return found && settle(found, status, reason) ? json(found) : undefined

@@ -1,4 +1,4 @@
-/** Uploads of pictures and videos. Only `meta` is signed; the file must be what it says. */
+/** Image and video uploads. Only `meta` is signed; the file must match its sha256. */
 import { hashOf } from './area.ts'
 import type { V3Area } from './area.ts'
 import { readUpload } from './multipart.ts'
@@ -6,13 +6,13 @@ import type { V3Call } from './check-request.ts'
 import { text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 const MEGABYTE = 1 << 20
 const PICTURE = { most: 2 * MEGABYTE, name: /\.(?:jpg|jpeg|bmp|png)$/i }
 const VIDEO = { most: 5 * MEGABYTE, name: /\.(?:avi|wmv|mpeg|mp4|mov|mkv|flv|f4v|m4v|rmvb)$/i }
 
-export function uploaded ({ request }: V3Call, { most, name: pattern }: typeof PICTURE = PICTURE): Buffer | V3Refusal {
+export function uploaded ({ request }: V3Call, { most, name: pattern }: typeof PICTURE = PICTURE): Buffer | V3Error {
   const upload = readUpload(request)
   let meta: Json
   try {

@@ -1,11 +1,11 @@
-/** Uploads: a `meta` of JSON, which is what is signed, and a `file`. */
+/** Multipart uploads: `meta` (JSON, the signed part) and `file`. */
 import type { FastifyRequest } from 'fastify'
 
 export interface Upload { meta: string, file: Buffer, filename: string }
 
 export const isMultipart = ({ headers }: FastifyRequest) => /^multipart\/form-data\b/i.test(headers['content-type'] ?? '')
 
-/** Undefined where the Content-Type names no boundary: nothing can be found in the body then. */
+/** Undefined if the Content-Type has no boundary. */
 export function readUpload (request: FastifyRequest): Upload | undefined {
   const boundary = /;\s*boundary="?([^";]+)/i.exec(request.headers['content-type'] ?? '')?.[1]
   if (boundary === undefined || !isMultipart(request)) return undefined

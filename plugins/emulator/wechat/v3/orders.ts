@@ -1,16 +1,16 @@
-/** /v3/pay/transactions, the partner's, and combined orders. */
+/** /v3/pay/transactions, the partner variants, and combined orders. */
 import { businessEnd } from './order-end.ts'
 import { chinaTime, openidProblem, rfc3339 } from '../../state/state.ts'
 import type { Order, State } from '../../state/state.ts'
 import { WECHAT_HOSTS } from '../../keys/pki.ts'
 import type { V2Orders } from '../v2/orders.ts'
-import { STATE_WORDS } from '../v2/orders.ts'
+import { STATE_TEXTS } from '../v2/orders.ts'
 import { isOurs } from './area.ts'
 import type { V3Call, V3Register } from './check-request.ts'
-import { bad, list, missing, missingId, object, text } from './shape.ts'
+import { invalid, list, missing, missingId, object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 const COMMON = ['description', 'out_trade_no', 'time_expire', 'attach', 'notify_url', 'goods_tag', 'limit_pay', 'support_fapiao', 'amount/total#', 'payer', 'detail', 'scene_info', 'settle_info', 'trans_mode', 'subsidy_info']
 const HOSTS = new Set<string>(WECHAT_HOSTS)
@@ -20,8 +20,8 @@ const WAYS = { jsapi: 'JSAPI', app: 'APP', native: 'NATIVE', h5: 'MWEB' } as con
 export function v3Orders (route: V3Register, state: State, orders: V2Orders, origin: () => string, paid: (orders: Order[]) => void) {
   const { account } = state
 
-  /** Who asks, and for whom; direct merchants and providers spell it differently. */
-  function idsProblem (given: Json, isPartner: boolean): V3Refusal | undefined {
+  /** The appids and mchids of a call; direct merchants and providers name them differently. */
+  function idsProblem (given: Json, isPartner: boolean): V3Error | undefined {
     const [mchid, appid] = isPartner ? [given.sp_mchid, given.sp_appid] : [given.mchid, given.appid]
     if (mchid === undefined) return missingId(isPartner ? 'sp_mchid' : 'mchid')
     if (mchid !== account.mchId) return refuse(400, 'PARAM_ERROR', '商户号与签名的商户号不一致', 268447843)
@@ -29,18 +29,18 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
     if (isPartner && !state.subMerchants.some(({ subMchId }) => subMchId === given.sub_mchid)) return refuse(400, 'PARAM_ERROR', '受理机构必须传入sub_mchid', 268443704)
   }
 
-  function orderProblem (body: Json, way: keyof typeof WAYS, isPartner: boolean): V3Refusal | undefined {
+  function orderProblem (body: Json, way: keyof typeof WAYS, isPartner: boolean): V3Error | undefined {
     for (const name of ['description', 'out_trade_no', 'notify_url', 'amount', ...(way === 'jsapi' ? ['payer'] : []), ...(way === 'h5' ? ['scene_info'] : []), ...(isPartner ? ['sp_appid'] : ['appid'])]) {
       if (body[name] === undefined || body[name] === '') return missing(name)
     }
     const { total, currency = 'CNY' } = object(body.amount)
-    if (!/^[0-9A-Za-z_\-|*]{6,32}$/.test(text(body.out_trade_no))) return bad('out_trade_no')
-    if (!Number.isInteger(total) || (total as number) < 1) return bad('amount/total')
-    if (currency !== 'CNY') return bad('amount/currency')
-    if (text(body.description) === '' || Buffer.byteLength(text(body.description)) > 127) return bad('description')
-    if (Buffer.byteLength(text(body.attach)) > 128) return bad('attach')
-    if (!/^https?:\/\/[^?#]+$/.test(text(body.notify_url))) return bad('notify_url')
-    if (body.time_expire !== undefined && !(Date.parse(text(body.time_expire)) > state.now())) return bad('time_expire')
+    if (!/^[0-9A-Za-z_\-|*]{6,32}$/.test(text(body.out_trade_no))) return invalid('out_trade_no')
+    if (!Number.isInteger(total) || (total as number) < 1) return invalid('amount/total')
+    if (currency !== 'CNY') return invalid('amount/currency')
+    if (text(body.description) === '' || Buffer.byteLength(text(body.description)) > 127) return invalid('description')
+    if (Buffer.byteLength(text(body.attach)) > 128) return invalid('attach')
+    if (!/^https?:\/\/[^?#]+$/.test(text(body.notify_url))) return invalid('notify_url')
+    if (body.time_expire !== undefined && !(Date.parse(text(body.time_expire)) > state.now())) return invalid('time_expire')
     const { payer_client_ip: ip, h5_info: h5 } = object(body.scene_info)
     if (body.scene_info !== undefined && !ip) return missing('scene_info/payer_client_ip')
     if (way === 'h5' && !object(h5).type) return missing('scene_info/h5_info')
@@ -52,7 +52,7 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
     if (openidError) return refuse(400, 'PARAM_ERROR', openidError === 'invalid openid' ? '无效的openid' : 'appid和openid不匹配', 268445527)
   }
 
-  function placed (body: Json, way: keyof typeof WAYS, isPartner: boolean, subMchId = isPartner ? text(body.sub_mchid) : ''): Order | V3Refusal {
+  function placed (body: Json, way: keyof typeof WAYS, isPartner: boolean, subMchId = isPartner ? text(body.sub_mchid) : ''): Order | V3Error {
     const problem = idsProblem(body, isPartner) ?? orderProblem(body, way, isPartner)
     if (problem) return problem
     const payer = object(body.payer)
@@ -85,11 +85,11 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
     }, 'placed')
   }
 
-  /** `orders.prepay` gives a NATIVE order its code. */
-  /** Where a browser finds this emulator: WeChat's own names, by which a proxy or a hosts entry led here, are for the server only. */
+  /** `orders.prepay` sets the code of a NATIVE order. */
+  /** The emulator's origin for browsers: WeChat's host names, reached by a proxy or a hosts entry, only work for the server. */
   const placeFor = (request: V3Call['request']) => HOSTS.has(request.hostname) ? origin() : `${request.protocol}://${request.host}${request.server.prefix}`
 
-  function handedOut (order: Order, { request }: V3Call): Json {
+  function prepayAnswer (order: Order, { request }: V3Call): Json {
     const prepayId = orders.prepay(order)
     if (order.trade_type === 'NATIVE') return { code_url: order.code_url }
     if (order.trade_type === 'MWEB') return { h5_url: `${placeFor(request)}/_emulator/h5?prepay_id=${prepayId}&package=${state.random.digits(10)}` }
@@ -104,7 +104,7 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
       if (path === 'miniprogram' && !isPartner) continue
       route('POST', `${base}/${path}`, call => {
         const order = placed(call.body, way, isPartner)
-        return 'inner' in order ? order : handedOut(order, call)
+        return 'inner' in order ? order : prepayAnswer(order, call)
       }, { body: [...ids, ...COMMON] })
     }
 
@@ -121,12 +121,12 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
       const problem = idsProblem(body, isPartner)
       if (problem) return problem
       const order = orders.find(params.number, subOf(body))
-      // Of one that does not exist, too (community/pay/doc/00048a1efdc23011142d839d351800).
+      // Also for an unknown order (community/pay/doc/00048a1efdc23011142d839d351800).
       return order && closed(order)
     }, { body: ids.filter(name => name.endsWith('mchid')), identity: isPartner ? 'sp_mchid' : 'mchid' })
   }
 
-  function closed (order: Order): V3Refusal | undefined {
+  function closed (order: Order): V3Error | undefined {
     if (order.trade_type === 'MICROPAY') return refuse(400, 'INVALID_REQUEST', '当前交易不允许进行普通关单（只能撤销）', 268449641)
     if (order.transaction_id !== '') return refuse(400, 'ORDERPAID', '订单已支付', 268449538)
     if (order.trade_state === 'NOTPAY') {
@@ -136,9 +136,9 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
     return undefined
   }
 
-  // Orders that are paid together: each a part with a number of its own, one prepay_id for all.
+  // Combined orders: each part has its own number; one prepay_id pays all of them.
   const { partsOf } = orders
-  /** The number of a combined order, by WeChat's own. */
+  /** A combined order's out_trade_no by its transaction id. */
   const combines = state.memory.table<string>('combines')
 
   for (const [path, way] of COMBINED) {
@@ -168,7 +168,7 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
         if (part.individual_auth_id !== undefined) order.individual = { individual_auth_id: text(part.individual_auth_id), ...(part.individual_name !== undefined && { individual_name: text(part.individual_name) }) }
         made.push(order)
       }
-      return handedOut(made[0] as Order, call)
+      return prepayAnswer(made[0] as Order, call)
     }, { body: ['combine_appid', 'combine_mchid', 'combine_out_trade_no', 'sub_orders', 'combine_payer_info', 'scene_info', 'notify_url', 'time_start', 'time_expire', 'limit_pay', 'trade_scenario', 'subsidy_info', 'prepay_id', 'contract_info'] })
   }
 
@@ -189,7 +189,7 @@ export function v3Orders (route: V3Register, state: State, orders: V2Orders, ori
   }, { body: ['combine_appid', 'sub_orders'] })
 
   return {
-    /** The visitor pays a combined order: all of it. False if it cannot be paid. */
+    /** The visitor pays all parts of a combined order. False if it cannot be paid. */
     payCombined (number: string, openid?: string): boolean {
       const parts = partsOf(number)
       if (parts.length === 0 || !parts.every(order => orders.pay(order, openid))) return false
@@ -211,7 +211,7 @@ const payerOf = (order: Order): Json => order.sub_mch_id === ''
   ? { openid: order.openid }
   : { ...(order.openid && { sp_openid: order.openid }), ...(order.sub_openid && { sub_openid: order.sub_openid }) }
 
-/** What a query says, in alphabetical order; of an unpaid order not much (seen three times). */
+/** The answer of a query, in alphabetical order; an unpaid order has few members (seen three times). */
 export function orderJson (order: Order): Json {
   const isPaid = order.transaction_id !== ''
   return sorted({
@@ -219,7 +219,7 @@ export function orderJson (order: Order): Json {
     out_trade_no: order.out_trade_no,
     promotion_detail: [],
     trade_state: order.trade_state,
-    trade_state_desc: STATE_WORDS[order.trade_state],
+    trade_state_desc: STATE_TEXTS[order.trade_state],
     ...(isPaid
       ? {
           amount: { currency: order.fee_type, payer_currency: order.fee_type, payer_total: order.total_fee, total: order.total_fee },
@@ -236,7 +236,7 @@ export function orderJson (order: Order): Json {
 
 const sorted = (json: Json): Json => Object.fromEntries(Object.entries(json).sort(([one], [other]) => one < other ? -1 : 1))
 
-/** What the callback says: in another order, and nothing of promotions (seen six times). */
+/** The content of a notification: a different order, and no promotions (seen six times). */
 export function paidJson (order: Order): Json {
   return {
     ...idsOf(order),
@@ -244,7 +244,7 @@ export function paidJson (order: Order): Json {
     transaction_id: order.transaction_id,
     trade_type: order.trade_type,
     trade_state: order.trade_state,
-    trade_state_desc: STATE_WORDS[order.trade_state],
+    trade_state_desc: STATE_TEXTS[order.trade_state],
     bank_type: 'OTHERS',
     attach: order.attach,
     success_time: rfc3339(order.time_end),

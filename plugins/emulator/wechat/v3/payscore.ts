@@ -1,11 +1,11 @@
-/** /v3/payscore/serviceorder: use now, pay later. */
+/** /v3/payscore/serviceorder: pay after use. */
 import { chinaTime, openidProblem, userOf } from '../../state/state.ts'
-import { repeatedOtherwise } from './area.ts'
+import { parametersDiffer } from './area.ts'
 import type { V3Area } from './area.ts'
-import { bad, list, object, text } from './shape.ts'
+import { invalid, list, object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 export interface ServiceOrder {
   out_order_no: string
@@ -14,7 +14,7 @@ export interface ServiceOrder {
   service_introduction: string
   openid: string
   state: 'CREATED' | 'DOING' | 'DONE' | 'REVOKED' | 'EXPIRED'
-  /** '' unless DOING. */
+  /** '' unless `state` is DOING. */
   description: '' | 'USER_CONFIRM' | 'MCH_COMPLETE'
   payments: Json[]
   discounts: Json[]
@@ -32,27 +32,27 @@ export interface ServiceOrder {
   reason: string
 }
 
-/** Seconds, times `timeScale`, until a finished order's money has been taken. */
+/** How long until a completed order is charged, in seconds times `timeScale`. */
 const DURATION = 60
 
-export function v3Payscore ({ route, state, tell, after }: V3Area) {
+export function v3Payscore ({ route, state, sendEvent, after }: V3Area) {
   const services = state.memory.table<ServiceOrder>('serviceOrders')
   const { account } = state
   for (const order of services.values()) if (order.collection === 'USER_PAYING') after(DURATION, () => collect(order))
   const base = '/v3/payscore/serviceorder'
 
-  const idProblem = (given: Json): V3Refusal | undefined => given.appid !== undefined && given.appid !== account.appId ? refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527) : undefined
+  const idProblem = (given: Json): V3Error | undefined => given.appid !== undefined && given.appid !== account.appId ? refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527) : undefined
   const stateProblem = (now: string) => refuse(400, 'INVALID_ORDER_STATE', `单据状态错误：${now}`)
 
-  /** What the payments come to, less the discounts; NaN where one is no amount. */
+  /** The payments minus the discounts; NaN if one of them is not an integer. */
   const sumOf = (payments: Json[], discounts: Json[]) => {
     const total = (items: Json[]) => items.reduce((sum, { amount = 0 }) => sum + (Number.isInteger(amount) && (amount as number) >= 0 ? amount as number : NaN), 0)
     return total(payments) - total(discounts)
   }
-  const amountProblem = (body: Json): V3Refusal | undefined =>
+  const amountProblem = (body: Json): V3Error | undefined =>
     sumOf(list(body.post_payments), list(body.post_discounts)) === body.total_amount ? undefined : refuse(400, 'PARAM_ERROR', '总金额与付费项目、优惠项目的金额不一致')
 
-  function named (number: string | undefined, given: Json): ServiceOrder | V3Refusal {
+  function named (number: string | undefined, given: Json): ServiceOrder | V3Error {
     const order = services.get(number ?? '')
     if (!order || order.service_id !== given.service_id) return refuse(404, 'ORDER_NOT_EXIST', '订单不存在', 268512771)
     return idProblem(given) ?? order
@@ -88,11 +88,11 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
     notify_url: it.notify_url,
     order_id: it.order_id
   })
-  const whole = (it: ServiceOrder): Json => ({ ...json(it), ...(it.state === 'DONE' && { total_amount: it.total_amount, ...collectionOf(it) }), ...(it.openid && { openid: it.openid }) })
+  const fullJson = (it: ServiceOrder): Json => ({ ...json(it), ...(it.state === 'DONE' && { total_amount: it.total_amount, ...collectionOf(it) }), ...(it.openid && { openid: it.openid }) })
   const without = (body: Json, ...names: string[]): Json => Object.fromEntries(Object.entries(body).filter(([name]) => !names.includes(name)))
 
   function notify (it: ServiceOrder, event: 'USER_CONFIRM' | 'USER_PAID'): void {
-    tell({ url: it.notify_url, type: `PAYSCORE.${event}`, originalType: 'payscore', summary: event === 'USER_PAID' ? '支付分订单支付成功' : '用户确认订单', content: without(whole(it), 'notify_url') })
+    sendEvent({ url: it.notify_url, type: `PAYSCORE.${event}`, originalType: 'payscore', summary: event === 'USER_PAID' ? '支付分订单支付成功' : '用户确认订单', content: without(fullJson(it), 'notify_url') })
   }
 
   const make = (body: Json): ServiceOrder => ({
@@ -125,11 +125,11 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
   route('POST', base, ({ body }) => {
     const problem = idProblem(body)
     if (problem) return problem
-    if (!['DEPOSIT', 'ADVANCE', 'CASH_DEPOSIT', 'ESTIMATE_ORDER_COST'].includes(text(object(body.risk_fund).name))) return bad('risk_fund/name')
-    if (!(object(body.risk_fund).amount as number > 0)) return bad('risk_fund/amount')
+    if (!['DEPOSIT', 'ADVANCE', 'CASH_DEPOSIT', 'ESTIMATE_ORDER_COST'].includes(text(object(body.risk_fund).name))) return invalid('risk_fund/name')
+    if (!(object(body.risk_fund).amount as number > 0)) return invalid('risk_fund/amount')
     if (body.openid !== undefined && openidProblem(state, text(body.openid))) return refuse(400, 'PARAM_ERROR', 'appid和openid不匹配', 268445527)
     const before = services.get(text(body.out_order_no))
-    if (before && !isSame(before, body)) return repeatedOtherwise()
+    if (before && !isSame(before, body)) return parametersDiffer()
     const order = before ?? make(body)
     services.set(order.out_order_no, order)
     if (!before && body.need_user_confirm === false) confirm(order)
@@ -138,7 +138,7 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
 
   route('GET', base, ({ query }) => {
     const order = named(query.out_order_no, query)
-    return 'inner' in order ? order : whole(order)
+    return 'inner' in order ? order : fullJson(order)
   }, { query: ['service_id', 'appid'] })
 
   route('POST', `${base}/:number/cancel`, ({ params, body }) => {
@@ -151,7 +151,7 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
     return { appid: account.appId, mchid: account.mchId, out_order_no: order.out_order_no, service_id: order.service_id, order_id: order.order_id }
   }, { body: ['appid!', 'service_id!', 'reason!'] })
 
-  /** The end of the service: from now on its money is owed. */
+  /** Completes the service: the total becomes due. */
   function finish (order: ServiceOrder, body: Json): void {
     order.state = 'DONE'
     order.description = ''
@@ -204,7 +204,7 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
     const problem = idProblem(body) ?? (body.total_amount === undefined ? undefined : amountProblem(body))
     if (problem) return problem
     const before = services.get(text(body.out_order_no))
-    if (before && !(before.service_id === body.service_id && before.total_amount === body.total_amount)) return repeatedOtherwise()
+    if (before && !(before.service_id === body.service_id && before.total_amount === body.total_amount)) return parametersDiffer()
     const order = before ?? make(body)
     if (!before) {
       services.set(order.out_order_no, order)
@@ -225,10 +225,10 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
     order.total_amount = body.total_amount as number
     order.reason = text(body.reason)
     if (order.total_amount === 0) order.collection = 'none'
-    return without(whole(order), 'openid')
+    return without(fullJson(order), 'openid')
   }, { body: ['appid!', 'service_id!', 'post_payments!', ...LINES, 'total_amount!#', 'reason!', 'device'] })
 
-  // The merchant asks for the money once more.
+  // The merchant requests payment again.
   route('POST', `${base}/:number/pay`, ({ params, body }) => {
     const order = named(params.number, body)
     if ('inner' in order) return order
@@ -236,16 +236,16 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
     return { appid: account.appId, mchid: account.mchId, out_order_no: order.out_order_no, service_id: order.service_id, order_id: order.order_id }
   }, { body: ['appid', 'service_id'] })
 
-  // The money came another way.
+  // The order was paid another way.
   route('POST', `${base}/:number/sync`, ({ params, body }) => {
     const order = named(params.number, body)
     if ('inner' in order) return order
-    if (body.type !== 'Order_Paid') return bad('type')
+    if (body.type !== 'Order_Paid') return invalid('type')
     const at = text(object(body.detail).paid_time)
-    if (!/^\d{14}$/.test(at)) return bad('detail/paid_time')
+    if (!/^\d{14}$/.test(at)) return invalid('detail/paid_time')
     if (order.collection !== 'USER_PAYING') return stateProblem(order.state)
     collect(order, 'MCH', at)
-    return whole(order)
+    return fullJson(order)
   }, { body: ['appid!', 'service_id!', 'type!', 'detail!', 'detail/paid_time!'] })
 
   for (const what of ['send-pendingmessage', 'send-prepaidmessage']) {
@@ -262,7 +262,7 @@ export function v3Payscore ({ route, state, tell, after }: V3Area) {
     find: (number: string) => services.get(number),
     confirm,
     collect: (order: ServiceOrder) => collect(order),
-    json: whole
+    json: fullJson
   }
 }
 

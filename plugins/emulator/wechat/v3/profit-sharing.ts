@@ -3,15 +3,15 @@ import { gzipSync } from 'node:zlib'
 import { MAX_RATIO, NOT_YET } from '../sharing.ts'
 import type { Share, ShareProblem, ShareReturn, Sharing } from '../sharing.ts'
 import { rfc3339 } from '../../state/state.ts'
-import { hashOf, isOurs, unreadable } from './area.ts'
+import { hashOf, isOurs, notEncrypted } from './area.ts'
 import type { V3Area } from './area.ts'
-import { bad, list, object, text } from './shape.ts'
+import { invalid, list, object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
-/** Seen: the words; with PARAM_ERROR, RULE_LIMIT and NO_AUTH their codes, too. */
-export function sharingRefusal (problem: ShareProblem): V3Refusal {
+/** The messages were seen; of the codes, only PARAM_ERROR, RULE_LIMIT and NO_AUTH. */
+export function sharingError (problem: ShareProblem): V3Error {
   switch (problem) {
     case 'no-order': return refuse(404, 'RESOURCE_NOT_EXISTS', '订单不存在', 268512771)
     case 'not-shared': return refuse(400, 'INVALID_REQUEST', '非分账订单不支持分账')
@@ -23,13 +23,13 @@ export function sharingRefusal (problem: ShareProblem): V3Refusal {
   }
 }
 
-export function v3ProfitSharing ({ route, state, orders, opened, keep }: V3Area, sharing: Sharing): void {
+export function v3ProfitSharing ({ route, state, orders, decrypt, storeFile }: V3Area, sharing: Sharing): void {
   const subProblem = (sub: unknown) => sub === undefined || isOurs(state, sub) ? undefined : refuse(403, 'NO_AUTH', '无分账权限')
   const subOf = (sub: unknown): Json => sub === undefined ? {} : { sub_mchid: sub }
 
   route('POST', '/v3/profitsharing/receivers/add', ({ body }) => {
-    if (body.name !== undefined && opened(body.name) === undefined) return unreadable()
-    if (body.relation_type === 'CUSTOM' && !body.custom_relation) return bad('custom_relation')
+    if (body.name !== undefined && decrypt(body.name) === undefined) return notEncrypted()
+    if (body.relation_type === 'CUSTOM' && !body.custom_relation) return invalid('custom_relation')
     sharing.receivers.set(text(body.account), true)
     return { ...subOf(body.sub_mchid), type: body.type, account: body.account, ...(body.name !== undefined && { name: body.name }), relation_type: body.relation_type, ...(body.custom_relation !== undefined && { custom_relation: body.custom_relation }) }
   }, { body: ['sub_mchid', 'appid!', 'sub_appid', 'type!', 'account!', 'name', 'relation_type!', 'custom_relation'], encrypted: ['name'] })
@@ -39,11 +39,11 @@ export function v3ProfitSharing ({ route, state, orders, opened, keep }: V3Area,
     return { ...subOf(body.sub_mchid), type: body.type, account: body.account }
   }, { body: ['sub_mchid', 'appid!', 'sub_appid', 'type!', 'account!'] })
 
-  function shared (body: Json, unfreeze: boolean, receivers: Json[]): Json | V3Refusal {
+  function shared (body: Json, unfreeze: boolean, receivers: Json[]): Json | V3Error {
     const problem = subProblem(body.sub_mchid)
     if (problem) return problem
-    if (receivers.some(({ amount }) => (amount as number) < 1)) return bad('receivers/amount')
-    if (receivers.some(({ name }) => name !== undefined && opened(name) === undefined)) return unreadable()
+    if (receivers.some(({ amount }) => (amount as number) < 1)) return invalid('receivers/amount')
+    if (receivers.some(({ name }) => name !== undefined && decrypt(name) === undefined)) return notEncrypted()
     const made = sharing.share({
       out_order_no: text(body.out_order_no),
       sub_mch_id: text(body.sub_mchid),
@@ -53,13 +53,13 @@ export function v3ProfitSharing ({ route, state, orders, opened, keep }: V3Area,
       description: text(body.description),
       notify_url: text(body.notify_url)
     })
-    return typeof made === 'string' ? sharingRefusal(made) : shareJson(made)
+    return typeof made === 'string' ? sharingError(made) : shareJson(made)
   }
 
   route('POST', '/v3/profitsharing/orders', ({ body }) => {
     const receivers = list(body.receivers)
-    if (typeof body.unfreeze_unsplit !== 'boolean') return bad('unfreeze_unsplit')
-    if (receivers.length > 50 || (receivers.length === 0 && !body.unfreeze_unsplit)) return bad('receivers')
+    if (typeof body.unfreeze_unsplit !== 'boolean') return invalid('unfreeze_unsplit')
+    if (receivers.length > 50 || (receivers.length === 0 && !body.unfreeze_unsplit)) return invalid('receivers')
     return shared(body, body.unfreeze_unsplit, receivers)
   }, { body: ['sub_mchid', 'appid', 'sub_appid', 'transaction_id!', 'out_order_no!', 'receivers', 'receivers[]/type!', 'receivers[]/account!', 'receivers[]/amount!#', 'receivers[]/description!', 'unfreeze_unsplit!', 'notify_url'] })
 
@@ -72,7 +72,7 @@ export function v3ProfitSharing ({ route, state, orders, opened, keep }: V3Area,
 
   route('POST', '/v3/profitsharing/return-orders', ({ body }) => {
     const back = sharing.takeBack({ out_return_no: text(body.out_return_no), sub_mch_id: text(body.sub_mchid), account: text(body.return_mchid), amount: body.amount as number, description: text(body.description), ...(body.out_order_no !== undefined && { out_order_no: text(body.out_order_no) }), ...(body.order_id !== undefined && { order_id: text(body.order_id) }) })
-    return typeof back === 'string' ? sharingRefusal(back) : returnJson(back)
+    return typeof back === 'string' ? sharingError(back) : returnJson(back)
   }, { body: ['sub_mchid', 'order_id', 'out_order_no', 'out_return_no!', 'return_mchid!', 'amount!#', 'description!'] })
 
   route('GET', '/v3/profitsharing/return-orders/:number', ({ params, query }) => {
@@ -92,7 +92,7 @@ export function v3ProfitSharing ({ route, state, orders, opened, keep }: V3Area,
     if (shares.length === 0) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在')
     const rows = shares.flatMap(share => share.receivers.map(({ account, amount, detail_id: id }) => [share.created, share.transaction_id, share.order_id, id, share.out_order_no, account, (amount / 100).toFixed(2), share.state].map(cell => `\`${cell}`).join(',')))
     const file = `分账时间,微信订单号,微信分账单号,分账明细单号,商户分账单号,分账接收方,分账金额,处理结果\r\n${rows.join('\r\n')}\r\n`
-    return { download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${keep(query.tar_type === 'GZIP' ? gzipSync(file) : file)}`, hash_type: 'SHA1', hash_value: hashOf('sha1', file) }
+    return { download_url: `${request.protocol}://${request.host}${request.server.prefix}/v3/billdownload/file?token=${storeFile(query.tar_type === 'GZIP' ? gzipSync(file) : file)}`, hash_type: 'SHA1', hash_value: hashOf('sha1', file) }
   }, { query: ['bill_date'] })
 }
 
@@ -125,7 +125,7 @@ function returnJson (back: ShareReturn): Json {
   }
 }
 
-/** The notice of January 2025: the envelope of a payment, told apart by its summary alone. */
+/** The notification of January 2025: a payment's envelope, distinguished only by its summary. */
 export const shareNotice = (mchid: string, share: Share, { type, account, amount, description }: Share['receivers'][number]): Json => ({
   ...(share.sub_mch_id ? { sp_mchid: mchid, sub_mchid: share.sub_mch_id } : { mchid }),
   transaction_id: share.transaction_id,

@@ -7,14 +7,14 @@ import type { V3Register } from './check-request.ts'
 import { object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 const YEAR = 365 * 86_400_000
 const MOST = 50
 const STATES = { PROCESSING: 'PROCESSING', SUCCESS: 'SUCCESS', REFUNDCLOSE: 'CLOSED', CHANGE: 'ABNORMAL' } as const
 
-/** A refund that was asked for before, or the order that a new one is for, or why there is none. */
-export function refundProblem (state: State, orders: V2Orders, refunds: V2Refunds, body: Json, sub: string): V3Refusal | { refund: Refund } | { order: Order, fee: number } {
+/** The existing refund with this number, or the order to refund, or an error. */
+export function refundProblem (state: State, orders: V2Orders, refunds: V2Refunds, body: Json, sub: string): V3Error | { refund: Refund } | { order: Order, fee: number } {
   const number = text(body.out_refund_no)
   const { refund: fee, total } = object(body.amount) as { refund?: number, total?: number }
   if (!/^[0-9A-Za-z_\-|*@]{1,64}$/.test(number)) return refuse(400, 'PARAM_ERROR', '参数错误：out_refund_no', 268435464)
@@ -60,7 +60,7 @@ export function v3Refunds (route: V3Register, state: State, orders: V2Orders, re
   }, { body: ['sub_mchid', 'out_refund_no!', 'type!', 'bank_type', 'bank_account', 'real_name'], encrypted: ['bank_account', 'real_name'] })
 }
 
-/** In alphabetical order, as it was seen six times. */
+/** Members in alphabetical order (seen six times). */
 export function refundJson (refund: Refund): Json {
   return {
     amount: { currency: 'CNY', discount_refund: 0, from: [], payer_refund: refund.refund_fee, payer_total: refund.total_fee, refund: refund.refund_fee, refund_fee: 0, settlement_refund: refund.refund_fee, settlement_total: refund.total_fee, total: refund.total_fee },
@@ -78,7 +78,7 @@ export function refundJson (refund: Refund): Json {
   }
 }
 
-/** A notification spells the state otherwise, leaves some out, and has another order (seen three times). */
+/** A notification calls the state refund_status, has fewer members, and a different order (seen three times). */
 export function refundMessage (refund: Refund, mchid: string, subMchId: string): Json {
   return {
     ...(subMchId === '' ? { mchid } : { sp_mchid: mchid, sub_mchid: subMchId }),

@@ -1,12 +1,12 @@
-/** /v3/fund-app/mch-transfer: transfers that the receiver confirms, or has allowed for good; a provider's, and to a QQ wallet; receipts. */
+/** /v3/fund-app/mch-transfer: transfers confirmed or pre-authorized by the receiver, a provider's transfers, transfers to a QQ wallet, receipts. */
 import { getHashes } from 'node:crypto'
 import { chinaTime, openidProblem, orderKey, rfc3339 } from '../../state/state.ts'
-import { hashOf, isOurs, notFound, unreadable } from './area.ts'
+import { hashOf, isOurs, notFound, notEncrypted } from './area.ts'
 import type { V3Area } from './area.ts'
-import { bad, list, object, text } from './shape.ts'
+import { invalid, list, object, text } from './shape.ts'
 import type { Json } from './shape.ts'
 import { refuse } from './wire.ts'
-import type { V3Refusal } from './wire.ts'
+import type { V3Error } from './wire.ts'
 
 export const TRANSFER_STATES = ['ACCEPTED', 'PROCESSING', 'WAIT_USER_CONFIRM', 'TRANSFERING', 'SUCCESS', 'FAIL', 'CANCELING', 'CANCELLED'] as const
 export type TransferState = typeof TRANSFER_STATES[number]
@@ -14,12 +14,12 @@ export type TransferState = typeof TRANSFER_STATES[number]
 export interface TransferBill {
   out_bill_no: string
   transfer_bill_no: string
-  /** A provider's merchant; '' as a rule. */
+  /** The sub-merchant of a provider's transfer; otherwise ''. */
   sub_mch_id: string
   kind: 'balance' | 'qq'
   appid: string
   openid: string
-  /** As it came: encrypted. */
+  /** As received: encrypted. */
   user_name: string
   user_qq: string
   amount: number
@@ -51,16 +51,16 @@ interface Authorization {
   close_reason: string
 }
 
-/** What two scenes were seen to want; of the others it is only known that they want something. */
+/** The report fields of two scenes, as seen; for other scenes any non-empty list is accepted. */
 const REPORTS: Readonly<Record<string, readonly string[]>> = { 1000: ['活动名称', '奖励说明'], 1005: ['岗位类型', '报酬说明'] }
 const FINAL = new Set<TransferState>(['SUCCESS', 'FAIL', 'CANCELLED'])
-/** Fen from which on, and up to which, the receiver's name must and must not be given. */
+/** The receiver's name is required from NAMED_FROM fen on, and forbidden below NAMELESS_BELOW fen. */
 const NAMED_FROM = 200_000
 const NAMELESS_BELOW = 30
 
 const BILL = ['appid!', 'out_bill_no!', 'transfer_scene_id!', 'user_name', 'transfer_amount!#', 'transfer_remark!', 'notify_url', 'user_recv_perception', 'transfer_scene_report_infos', 'user_recv_style']
 
-export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area) {
+export function v3Transfers ({ route, state, decrypt, sendEvent, storeFile, readFile }: V3Area) {
   const bills = state.memory.table<TransferBill>('transfers')
   const authorizations = state.memory.table<Authorization>('authorizations')
   const receipts = state.memory.table<{ at: string, updated: string, token: string, hash: string }>('receipts')
@@ -68,28 +68,28 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
   for (const bill of bills.values()) byWechatNumber.set(bill.transfer_bill_no, bill)
   const { account } = state
 
-  /** Why a new bill is refused, for every kind of payer. */
-  function problem (body: Json, openid: string, known?: TransferBill): V3Refusal | undefined {
+  /** Why a new transfer is refused; for all kinds of transfers. */
+  function problem (body: Json, openid: string, known?: TransferBill): V3Error | undefined {
     const { out_bill_no: number, transfer_amount: amount, transfer_scene_id: scene } = body
-    // A sub-merchant's receivers may be known under its own account.
+    // A sub-merchant's receivers may have openids of its own appid.
     const own = state.subMerchants.find(({ subMchId }) => subMchId === body.sub_mchid)?.subAppId
     if (body.appid !== account.appId && (own === undefined || body.appid !== own)) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
-    if (!/^[0-9A-Za-z]{1,32}$/.test(text(number))) return bad('out_bill_no')
-    if ((amount as number) < 1) return bad('transfer_amount')
-    if (text(body.transfer_remark).length > 32) return bad('transfer_remark')
+    if (!/^[0-9A-Za-z]{1,32}$/.test(text(number))) return invalid('out_bill_no')
+    if ((amount as number) < 1) return invalid('transfer_amount')
+    if (text(body.transfer_remark).length > 32) return invalid('transfer_remark')
     const infos = list(body.transfer_scene_report_infos)
     const types = infos.map(({ info_type: type }) => text(type))
     const isWhole = infos.length > 0 && infos.every(info => text(info.info_type) !== '' && text(info.info_content) !== '') && (REPORTS[text(scene)] ?? []).every(type => types.includes(type))
     if (!isWhole) return refuse(400, 'PARAM_ERROR', '未传入完整且对应的转账场景报备信息，请根据接口文档检查', 268435461)
     if (openidProblem(state, openid)) return refuse(400, 'PARAM_ERROR', 'openid与appid不匹配', 268445527)
-    if (body.user_name !== undefined && opened(body.user_name) === undefined) return unreadable()
+    if (body.user_name !== undefined && decrypt(body.user_name) === undefined) return notEncrypted()
     if ((amount as number) >= NAMED_FROM && body.user_name === undefined) return refuse(400, 'PARAM_ERROR', '转账金额达到2000元，必须填写收款用户姓名', 268435461)
     if ((amount as number) < NAMELESS_BELOW && body.user_name !== undefined) return refuse(400, 'PARAM_ERROR', '转账金额低于0.3元，不支持填写收款用户姓名', 268435461)
     if (known) return known.amount === amount && known.openid === openid && known.remark === body.transfer_remark ? undefined : refuse(400, 'ALREADY_EXISTS', '商户单号已存在，且参数与首次请求时不一致', 268498688)
     if ((amount as number) > state.balance) return refuse(403, 'NOT_ENOUGH', '账户余额不足', 268435461)
   }
 
-  function make (body: Json, openid: string, more: Partial<TransferBill> = {}): TransferBill | V3Refusal {
+  function make (body: Json, openid: string, more: Partial<TransferBill> = {}): TransferBill | V3Error {
     const key = orderKey(text(body.out_bill_no), more.sub_mch_id)
     const before = bills.get(key)
     const wrong = problem(body, openid, before)
@@ -124,18 +124,18 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
 
   const packageInfo = () => `affffddafdfafddffda==${state.random.hex(16)}`
 
-  /** Moves a bill on; at its end the merchant is told, and what was not paid out comes back. */
+  /** Sets a transfer's state. Final states notify the merchant, and return money that was not paid out to the balance. */
   function move (bill: TransferBill, to: TransferState, reason = ''): boolean {
     if (FINAL.has(bill.state)) return false
     bill.state = to
     bill.updated = chinaTime(state.now())
     bill.fail_reason = to === 'FAIL' ? reason || 'PAYEE_ACCOUNT_ABNORMAL' : ''
     if (to === 'FAIL' || to === 'CANCELLED') state.balance += bill.amount
-    if (FINAL.has(to)) tell({ url: bill.notify_url, type: 'MCHTRANSFER.BILL.FINISHED', originalType: 'mch_payment', summary: '商家转账单据终态通知', content: notice(bill) })
+    if (FINAL.has(to)) sendEvent({ url: bill.notify_url, type: 'MCHTRANSFER.BILL.FINISHED', originalType: 'mch_payment', summary: '商家转账单据终态通知', content: notice(bill) })
     return true
   }
 
-  /** As it was seen, the merchant at both ends. */
+  /** As recorded: the merchant's id twice, as mch_id and mchid. */
   const notice = (bill: TransferBill): Json => ({
     mch_id: account.mchId,
     out_bill_no: bill.out_bill_no,
@@ -158,7 +158,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     ...(bill.state === 'WAIT_USER_CONFIRM' && { package_info: bill.package_info })
   })
 
-  const whole = (bill: TransferBill, idName: 'mch_id' | 'mchid' = 'mch_id'): Json => ({
+  const fullJson = (bill: TransferBill, idName: 'mch_id' | 'mchid' = 'mch_id'): Json => ({
     ...(bill.sub_mch_id && { sub_mchid: bill.sub_mch_id }),
     [idName]: account.mchId,
     out_bill_no: bill.out_bill_no,
@@ -175,14 +175,14 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     update_time: rfc3339(bill.updated)
   })
 
-  const cancelled = (bill: TransferBill | undefined): V3Refusal | undefined => {
+  const cancelled = (bill: TransferBill | undefined): V3Error | undefined => {
     if (!bill) return notFound('单据不存在')
     if (bill.state === 'CANCELLED' || bill.state === 'CANCELING') return undefined
     if (bill.state !== 'WAIT_USER_CONFIRM' && bill.state !== 'ACCEPTED') return refuse(400, 'INVALID_REQUEST', '单据状态不允许撤销', 268435461)
     move(bill, 'CANCELLED')
   }
   const cancelJson = (bill: TransferBill): Json => ({ out_bill_no: bill.out_bill_no, transfer_bill_no: bill.transfer_bill_no, state: bill.state, update_time: rfc3339(bill.updated) })
-  const isBill = (made: TransferBill | V3Refusal): made is TransferBill => 'out_bill_no' in made
+  const isBill = (made: TransferBill | V3Error): made is TransferBill => 'out_bill_no' in made
 
   const base = '/v3/fund-app/mch-transfer'
   const own = `${base}/transfer-bills`
@@ -194,11 +194,11 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
 
   route('GET', `${own}/out-bill-no/:number`, ({ params }) => {
     const bill = bills.get(params.number as string)
-    return bill ? whole(bill) : notFound('单据不存在')
+    return bill ? fullJson(bill) : notFound('单据不存在')
   })
   route('GET', `${own}/transfer-bill-no/:number`, ({ params }) => {
     const bill = byWechatNumber.get(params.number as string)
-    return bill?.sub_mch_id === '' ? whole(bill) : notFound('单据不存在')
+    return bill?.sub_mch_id === '' ? fullJson(bill) : notFound('单据不存在')
   })
   // A POST without a body.
   route('POST', `${own}/out-bill-no/:number/cancel`, ({ params }) => {
@@ -206,10 +206,10 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     return cancelled(bill) ?? cancelJson(bill as TransferBill)
   })
 
-  // ---- A receiver's leave, given once: then money comes without being confirmed.
-  function authorize (given: Json): Authorization | V3Refusal {
+  // ---- Authorizations: after one, the receiver's transfers need no confirmation.
+  function authorize (given: Json): Authorization | V3Error {
     const number = text(given.out_authorization_no)
-    if (!/^[0-9A-Za-z]{1,32}$/.test(number)) return bad('out_authorization_no')
+    if (!/^[0-9A-Za-z]{1,32}$/.test(number)) return invalid('out_authorization_no')
     if (given.appid !== account.appId) return refuse(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配', 268445527)
     if (openidProblem(state, text(given.openid))) return refuse(400, 'PARAM_ERROR', 'openid与appid不匹配', 268445527)
     const before = authorizations.get(number)
@@ -233,7 +233,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     authorizations.set(number, made)
     return made
   }
-  const isAuthorization = (made: Authorization | V3Refusal): made is Authorization => 'out_authorization_no' in made
+  const isAuthorization = (made: Authorization | V3Error): made is Authorization => 'out_authorization_no' in made
 
   const authorizationJson = (it: Authorization): Json => ({
     out_authorization_no: it.out_authorization_no,
@@ -249,7 +249,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     create_time: rfc3339(it.at)
   })
 
-  /** The receiver agrees, or the leave ends. */
+  /** The receiver authorizes transfers, or the authorization ends. */
   function moveAuthorization (it: Authorization, to: 'TAKING_EFFECT' | 'CLOSED', reason = 'USER_CLOSE'): boolean {
     if (it.state === 'CLOSED' || it.state === to) return false
     it.state = to
@@ -261,8 +261,8 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
       it.close_reason = reason
     }
     const { create_time: _at, ...content } = authorizationJson(it)
-    // Event names as Senparc's WeiXinMPSDK has them.
-    tell({ url: it.notify_url, type: `MCHTRANSFER.AUTHORIZATION.${to === 'CLOSED' ? 'CLOSED' : 'CONFIRMED'}`, originalType: 'mch_payment', summary: '用户授权免确认收款通知', content: { mchid: account.mchId, ...content } })
+    // Event names from Senparc's WeiXinMPSDK.
+    sendEvent({ url: it.notify_url, type: `MCHTRANSFER.AUTHORIZATION.${to === 'CLOSED' ? 'CLOSED' : 'CONFIRMED'}`, originalType: 'mch_payment', summary: '用户授权免确认收款通知', content: { mchid: account.mchId, ...content } })
     return true
   }
 
@@ -283,8 +283,8 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     })
   }
 
-  /** Paid at once, to who has agreed to it. */
-  function paidByLeave (body: Json, more: Partial<TransferBill> = {}): TransferBill | V3Refusal {
+  /** Pays an authorized receiver immediately. */
+  function paidByAuthorization (body: Json, more: Partial<TransferBill> = {}): TransferBill | V3Error {
     const leave = body.out_authorization_no !== undefined
       ? authorizations.get(text(body.out_authorization_no))
       : [...authorizations.values()].find(({ authorization_id: id }) => id !== '' && id === body.authorization_id)
@@ -295,27 +295,27 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     return bill
   }
 
-  /** A transfer to be confirmed, and with it the leave for the next ones. */
-  function withLeave (body: Json, more: Partial<TransferBill> = {}): TransferBill | V3Refusal {
+  /** A transfer to confirm that also asks for an authorization of later ones. */
+  function withAuthorization (body: Json, more: Partial<TransferBill> = {}): TransferBill | V3Error {
     const asked = object(body.authorization_info)
     const leave = body.authorization_info === undefined ? undefined : authorize({ ...asked, appid: body.appid, openid: body.openid, transfer_scene_id: body.transfer_scene_id })
     if (leave && !isAuthorization(leave)) return leave
     return make(body, text(body.openid), { ...more, authorization: text(asked.out_authorization_no) })
   }
-  const WITH_LEAVE = [...BILL, 'openid!', 'authorization_info/user_display_name!', 'authorization_info/out_authorization_no!', 'authorization_info/authorization_notify_url!', 'sponsor_mchid']
+  const WITH_AUTHORIZATION = [...BILL, 'openid!', 'authorization_info/user_display_name!', 'authorization_info/out_authorization_no!', 'authorization_info/authorization_notify_url!', 'sponsor_mchid']
 
   route('POST', `${own}/pre-transfer-with-authorization`, ({ body }) => {
-    const bill = withLeave(body)
+    const bill = withAuthorization(body)
     if (!isBill(bill)) return bill
     return { ...created(bill), ...(bill.authorization && { user_display_name: object(body.authorization_info).user_display_name, out_authorization_no: bill.authorization }) }
-  }, { body: WITH_LEAVE, encrypted: ['user_name'] })
+  }, { body: WITH_AUTHORIZATION, encrypted: ['user_name'] })
 
   route('POST', `${own}/transfer`, ({ body }) => {
-    const bill = paidByLeave(body)
-    return isBill(bill) ? whole(bill) : bill
+    const bill = paidByAuthorization(body)
+    return isBill(bill) ? fullJson(bill) : bill
   }, { body: [...BILL, 'authorization_id', 'sponsor_mchid', 'out_authorization_no'], encrypted: ['user_name'] })
 
-  // ---- The same for a provider's merchants.
+  // ---- The same for a provider's sub-merchants.
   const partner = `${base}/partner`
   const notAuthorized = (sub: unknown) => isOurs(state, sub) ? undefined : refuse(403, 'NO_AUTH', '服务商与特约商户没有授权关系', 268435461)
   const ofSub = (sub: unknown) => ({ sub_mch_id: text(sub) })
@@ -326,23 +326,23 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
     return isBill(bill) ? partnerCreated(bill) : bill
   }, { body: ['sub_mchid!', ...BILL, 'openid!'], encrypted: ['user_name'] })
   route('POST', `${partner}/transfer-bills/pre-transfer-with-authorization`, ({ body }) => {
-    const bill = notAuthorized(body.sub_mchid) ?? withLeave(body, ofSub(body.sub_mchid))
+    const bill = notAuthorized(body.sub_mchid) ?? withAuthorization(body, ofSub(body.sub_mchid))
     return isBill(bill) ? partnerCreated(bill) : bill
-  }, { body: ['sub_mchid!', ...WITH_LEAVE], encrypted: ['user_name'] })
+  }, { body: ['sub_mchid!', ...WITH_AUTHORIZATION], encrypted: ['user_name'] })
   route('POST', `${partner}/transfer-bills/transfer`, ({ body }) => {
-    const bill = notAuthorized(body.sub_mchid) ?? paidByLeave(body, ofSub(body.sub_mchid))
-    return isBill(bill) ? whole(bill, 'mchid') : bill
+    const bill = notAuthorized(body.sub_mchid) ?? paidByAuthorization(body, ofSub(body.sub_mchid))
+    return isBill(bill) ? fullJson(bill, 'mchid') : bill
   }, { body: ['sub_mchid!', ...BILL, 'authorization_id!'], encrypted: ['user_name'] })
   route('GET', `${partner}/transfer-bills/out-bill-no/:number`, ({ params, query }) => {
     const bill = bills.get(orderKey(params.number as string, query.sub_mchid))
-    return bill ? whole(bill, 'mchid') : notFound('单据不存在')
+    return bill ? fullJson(bill, 'mchid') : notFound('单据不存在')
   }, { query: ['sub_mchid'] })
   route('POST', `${partner}/transfer-bills/out-bill-no/:number/cancel`, ({ params, body }) => {
     const bill = bills.get(orderKey(params.number as string, text(body.sub_mchid)))
     return cancelled(bill) ?? { sub_mchid: body.sub_mchid, ...cancelJson(bill as TransferBill) }
   }, { body: ['sub_mchid!'] })
 
-  // A merchant lets its provider transfer for it; here it says yes at once.
+  // A sub-merchant authorizes its provider; the emulator approves immediately.
   const applications = state.memory.table<{ out_apply_no: string, at: string }>('transferApplications')
   const applicationJson = (sub: string, { out_apply_no: number, at }: { out_apply_no: string, at: string }): Json => ({ sub_mchid: sub, out_apply_no: number, state: 'PASSED', accept_time: rfc3339(at), update_time: rfc3339(at) })
   route('POST', `${partner}/sub-mch-authorizations`, ({ body }) => {
@@ -363,45 +363,45 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
   const qq = `${base}/transfer-to-qq-wallet-bills`
   const qqBill = (number: string | undefined) => bills.get(`qq:${number}`)
   route('POST', qq, ({ body }) => {
-    if (body.transfer_scene_id !== '1401') return bad('transfer_scene_id')
+    if (body.transfer_scene_id !== '1401') return invalid('transfer_scene_id')
     const known = qqBill(text(body.out_bill_no))
     const wrong = problem(body, text(body.openid), known)
     if (wrong) return wrong
-    if (known) return whole(known, 'mchid')
+    if (known) return fullJson(known, 'mchid')
     const bill = make({ ...body, out_bill_no: body.out_bill_no }, text(body.openid), { kind: 'qq' })
     if (!isBill(bill)) return bill
     bills.delete(bill.out_bill_no)
     bills.set(`qq:${bill.out_bill_no}`, bill)
-    return whole(bill, 'mchid')
+    return fullJson(bill, 'mchid')
   }, { body: [...BILL, 'openid!', 'user_qq'], encrypted: ['user_name'] })
   route('GET', `${qq}/:number`, ({ params }) => {
     const bill = qqBill(params.number)
-    return bill ? whole(bill, 'mchid') : notFound('单据不存在')
+    return bill ? fullJson(bill, 'mchid') : notFound('单据不存在')
   })
   route('POST', `${qq}/:number/cancel`, ({ params }) => {
     const bill = qqBill(params.number)
-    return cancelled(bill) ?? whole(bill as TransferBill, 'mchid')
+    return cancelled(bill) ?? fullJson(bill as TransferBill, 'mchid')
   })
 
-  // ---- Receipts: asked for, then fetched; a real file whose hash is told.
+  // ---- Receipts: requested, then downloaded; a real file with its hash.
   function receiptFor (bill: TransferBill): { at: string, updated: string, token: string, hash: string } {
     const key = bill.transfer_bill_no
     const before = receipts.get(key)
-    if (before && file(before.token)) return before
+    if (before && readFile(before.token)) return before
     const document = pdf(['Transfer receipt (emulator)', `out_bill_no ${bill.out_bill_no}`, `transfer_bill_no ${bill.transfer_bill_no}`, `amount ${(bill.amount / 100).toFixed(2)} CNY`, `state ${bill.state}`])
     const at = chinaTime(state.now())
-    const made = { at: before?.at ?? at, updated: at, token: keep(document), hash: hashOf('sha256', document) }
+    const made = { at: before?.at ?? at, updated: at, token: storeFile(document), hash: hashOf('sha256', document) }
     receipts.set(key, made)
     return made
   }
-  const askable = (bill: TransferBill | undefined): V3Refusal | undefined => !bill ? notFound('单据不存在') : bill.state === 'SUCCESS' ? undefined : refuse(400, 'INVALID_REQUEST', '转账单据未成功，不能申请电子回单', 268435461)
+  const receiptProblem = (bill: TransferBill | undefined): V3Error | undefined => !bill ? notFound('单据不存在') : bill.state === 'SUCCESS' ? undefined : refuse(400, 'INVALID_REQUEST', '转账单据未成功，不能申请电子回单', 268435461)
   const download = (request: { protocol: string, host: string, server: { prefix: string } }, token: string) => `${request.protocol}://${request.host}${request.server.prefix}/v3/transferdownload/signfile?token=${token}`
 
   for (const [path, find] of [[`${base}/elecsign/out-bill-no`, (number: string) => bills.get(number)], [`${base}/elecsign/transfer-bill-no`, (number: string) => byWechatNumber.get(number)]] as const) {
     const name = path.endsWith('out-bill-no') ? 'out_bill_no' : 'transfer_bill_no'
     route('POST', path, ({ body }) => {
       const bill = find(text(body[name]))
-      const wrong = askable(bill)
+      const wrong = receiptProblem(bill)
       return wrong ?? { state: 'GENERATING', create_time: rfc3339(receiptFor(bill as TransferBill).at) }
     }, { body: [`${name}!`] })
     route('GET', `${path}/:number`, ({ params, request }) => {
@@ -416,33 +416,33 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
   const subReceipt = (bill: TransferBill): Json => ({ sub_mchid: bill.sub_mch_id, out_bill_no: bill.out_bill_no, create_time: rfc3339(receiptFor(bill).at) })
   route('POST', `${partner}/electronic-receipts`, ({ body }) => {
     const bill = bills.get(orderKey(text(body.out_bill_no), text(body.sub_mchid)))
-    const wrong = askable(bill)
+    const wrong = receiptProblem(bill)
     return wrong ?? { ...subReceipt(bill as TransferBill), state: 'GENERATING' }
   }, { body: ['sub_mchid!', 'out_bill_no!'] })
-  // The description knows SM3 alone here; Node has it where its OpenSSL does.
+  // wechat-openapi only lists SM3 here; Node.js has it if its OpenSSL does.
   const sm3Of = (document: Buffer | undefined): Json => document && getHashes().includes('sm3') ? { hash_type: 'SM3', hash_value: hashOf('sm3', document) } : {}
   route('GET', `${partner}/electronic-receipts/:number`, ({ params, query, request }) => {
     const bill = bills.get(orderKey(params.number as string, query.sub_mchid))
     if (!bill || !receipts.has(bill.transfer_bill_no)) return notFound('电子回单不存在，请先申请')
     const made = receiptFor(bill)
-    return { ...subReceipt(bill), state: 'FINISHED', update_time: rfc3339(made.updated), ...sm3Of(file(made.token)), download_url: download(request, made.token) }
+    return { ...subReceipt(bill), state: 'FINISHED', update_time: rfc3339(made.updated), ...sm3Of(readFile(made.token)), download_url: download(request, made.token) }
   }, { query: ['sub_mchid'] })
 
   for (const path of ['/v3/transferdownload/signfile', '/v3/transferdownload/elecvoucherfile']) {
     route('GET', path, ({ query }, reply) => {
-      const found = file(query.token)
+      const found = readFile(query.token)
       return found ? reply.type('application/octet-stream').send(found) : notFound('文件不存在')
     }, { query: ['token'] })
   }
 
   return {
-    /** The newest first. */
+    /** Newest first. */
     list: () => [...bills.values()].reverse(),
     find: (number: string, subMchId = '') => bills.get(orderKey(number, subMchId)) ?? qqBill(number),
     byWechatNumber: (id: string) => byWechatNumber.get(id),
     findByPackage: (info: string) => [...bills.values()].find(bill => bill.package_info === info),
     move,
-    /** The receiver confirms, and so gives the leave that was asked for with it. Undefined if there is nothing to confirm. */
+    /** The receiver confirms, which also grants an authorization requested with the transfer. Undefined if there is nothing to confirm. */
     confirm (number: string, subMchId = ''): TransferBill | undefined {
       const bill = bills.get(orderKey(number, subMchId)) ?? qqBill(number)
       if (bill?.state !== 'WAIT_USER_CONFIRM') return undefined
@@ -451,7 +451,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
       move(bill, 'SUCCESS')
       return bill
     },
-    /** The receiver agrees to a leave, or ends it. */
+    /** The receiver grants or ends an authorization. */
     authorize (number: string, to: 'TAKING_EFFECT' | 'CLOSED'): Json | undefined {
       const it = authorizations.get(number)
       return it && moveAuthorization(it, to) ? authorizationJson(it) : undefined
@@ -462,7 +462,7 @@ export function v3Transfers ({ route, state, opened, tell, keep, file }: V3Area)
 
 export type Transfers = ReturnType<typeof v3Transfers>
 
-/** The smallest PDF that shows some lines. */
+/** A minimal PDF with some lines of text. */
 export function pdf (lines: string[]): Buffer {
   const content = `BT /F1 12 Tf 50 780 Td ${lines.map(line => `(${line.replace(/[\\()]/g, '\\$&')}) Tj 0 -18 Td`).join(' ')} ET`
   const objects = ['<</Type/Catalog/Pages 2 0 R>>', '<</Type/Pages/Kids[3 0 R]/Count 1>>', '<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>', `<</Length ${content.length}>>stream\n${content}\nendstream`, '<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>']

@@ -1,4 +1,4 @@
-/** api.mch.weixin.qq.com, APIv3: all of its calls. */
+/** All APIv3 calls of api.mch.weixin.qq.com. */
 import { constants, publicEncrypt } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { V3Keys } from '../../keys/v3-keys.ts'
@@ -23,22 +23,22 @@ import { v3Refunds } from './refunds.ts'
 import { v3Transfers } from './transfers.ts'
 
 export interface V3Parts {
-  /** Where this emulator is reached, for the addresses it hands out. */
+  /** The emulator's origin, for the URLs it returns. */
   origin (): string
-  /** Is told of orders that were paid together. */
+  /** Called when a combined order was paid. */
   combinedPaid (orders: Order[]): void
-  tell (event: V3Event): void
+  sendEvent (event: V3Event): void
   after: Timers['after']
 }
 
-export function payV3 (app: FastifyInstance, state: State, keys: V3Keys, { orders, refunds, sharing }: PayV2, { origin, combinedPaid, tell, after }: V3Parts) {
+export function payV3 (app: FastifyInstance, state: State, keys: V3Keys, { orders, refunds, sharing }: PayV2, { origin, combinedPaid, sendEvent, after }: V3Parts) {
   const route = v3Register(app, state, keys)
-  const area: V3Area = { route, state, orders, refunds, after, tell, opened: sensitiveReader(state, keys), ...createFiles(state) }
-  const sealed = (text: string) => publicEncrypt({ key: keys.merchant.cert, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, Buffer.from(text)).toString('base64')
+  const area: V3Area = { route, state, orders, refunds, after, sendEvent, decrypt: sensitiveReader(state, keys), ...createFiles(state) }
+  const encrypt = (text: string) => publicEncrypt({ key: keys.merchant.cert, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, Buffer.from(text)).toString('base64')
   const combined = v3Orders(route, state, orders, origin, combinedPaid)
   v3Codepay(route, state, orders, refunds)
   v3Refunds(route, state, orders, refunds)
-  v3Bills(area, sealed)
+  v3Bills(area, encrypt)
   v3Certificates(route, state, keys)
   v3ProfitSharing(area, sharing)
   v3Ecommerce(area, sharing)
@@ -47,7 +47,7 @@ export function payV3 (app: FastifyInstance, state: State, keys: V3Keys, { order
     combined,
     transfers: v3Transfers(area),
     batches: v3Batches(area),
-    complaints: v3Complaints(area, sealed),
+    complaints: v3Complaints(area, encrypt),
     funds: v3Funds(area),
     payscore: v3Payscore(area)
   }

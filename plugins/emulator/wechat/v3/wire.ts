@@ -1,4 +1,4 @@
-/** How WeChat words, signs and encrypts what it sends in APIv3. */
+/** APIv3's errors, signatures and encryption, as WeChat sends them. */
 import { createCipheriv, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { createRandom } from '../../state/random.ts'
@@ -6,13 +6,13 @@ import type { Random } from '../../state/random.ts'
 import type { State } from '../../state/state.ts'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 
-/** A refusal: HTTP status, code, WeChat's words, and the inner code that ends its Request-ID. */
-export interface V3Refusal { status: number, code: string, message: string, inner: number, detail?: unknown }
+/** An APIv3 error: HTTP status, code, WeChat's message, and the inner code at the end of its Request-ID. */
+export interface V3Error { status: number, code: string, message: string, inner: number, detail?: unknown }
 
-export const refuse = (status: number, code: string, message: string, inner = 268435461, detail?: unknown): V3Refusal =>
+export const refuse = (status: number, code: string, message: string, inner = 268435461, detail?: unknown): V3Error =>
   ({ status, code, message, inner, ...(detail !== undefined && { detail }) })
 
-/** The signature headers of a body, for any receiver. */
+/** The signature headers for a body, of answers and notifications. */
 export function signedHeaders (state: Pick<State, 'wireNow' | 'random'>, body: string, { serial, key }: Signer, nonce = state.random.hex(16)): Record<string, string> {
   const timestamp = String(Math.floor(state.wireNow() / 1000))
   return {
@@ -25,14 +25,14 @@ export function signedHeaders (state: Pick<State, 'wireNow' | 'random'>, body: s
 
 export interface Signer { serial: string, key: KeyObject }
 
-/** WeChat's public key, under the id that it has in Wechatpay-Serial. */
+/** Signs with WeChat's public key; Wechatpay-Serial is its id. */
 export const byPublicKey = ({ wechat: { id, key } }: V3Keys): Signer => ({ serial: id, key })
 const byCertificate = (keys: V3Keys): Signer => keys.platform().at(-1) as Signer
 
 /**
- * Who signs an answer. `asked`: the request's Wechatpay-Serial. A merchant without certificates knows no other key than
- * the public one, asked for or not (wechatpay-php's README, wechatpay-axios-plugin 61, wechatpay-java 306); one that has
- * both is answered by the certificate until it asks for the public key (WxJava 3548), and only while the switch is on.
+ * The key that signs an answer. `asked`: the request's Wechatpay-Serial. For a merchant without certificates it is always
+ * the public key (wechatpay-php's README, wechatpay-axios-plugin 61, wechatpay-java 306). For a merchant with both it is
+ * the certificate, unless the request names the public key (WxJava 3548) while the switch is under way.
  */
 export function answerSigner (state: State, keys: V3Keys, asked: string | undefined): Signer {
   const { keyMode, keySwitch: { stage } } = state
@@ -40,14 +40,14 @@ export function answerSigner (state: State, keys: V3Keys, asked: string | undefi
   return keyMode === 'both' && stage === 'under-way' && asked === keys.wechat.id ? byPublicKey(keys) : byCertificate(keys)
 }
 
-/** Who signs callbacks: during the switch the public key for its share of them, evenly spread. */
+/** The key that signs callbacks: during the switch, the public key signs its share of them, evenly spread. */
 export function callbackSigner (state: State, keys: V3Keys): () => Signer {
   let due = 0
   return () => {
     const { keyMode, keySwitch: { stage, callbacks } } = state
     if (keyMode !== 'both' || stage !== 'under-way') return answerSigner(state, keys, undefined)
     due += callbacks
-    // Ten tenths do not quite make one in floating point.
+    // Ten times 0.1 is slightly less than 1 in floating point.
     if (due < 1 - 1e-9) return byCertificate(keys)
     due -= 1
     return byPublicKey(keys)

@@ -1,4 +1,4 @@
-/** What each call of APIv3 sends and believes; by descriptions of WeChat Pay's interface that others wrote (TheNorthMemory/wechatpay-openapi). */
+/** Requests and accepted answers of each APIv3 call, checked against TheNorthMemory/wechatpay-openapi. */
 import { constants, createCipheriv, createHash, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
@@ -28,7 +28,7 @@ async function shop (t: Test, answer: Answer = answering(200, { prepay_id: 'wx1'
 const DETAIL = { costPrice: 200, receiptId: 'R-1', goods: [{ id: 'G1', wechatId: '1001', name: '咖啡', quantity: 1, price: 100 }] }
 const STORE = { id: 'S1', name: '一店', areaCode: '440305', address: '深圳' }
 
-t.test('an order takes goods, a shop, refused ways to pay, and WeChat\'s own further fields', async t => {
+t.test('order fields: goods, store, excluded payment methods, and extra fields', async t => {
   const { server, pay, last } = await shop(t)
   await pay.jsapi({ ...ORDER, clientIp: '203.0.113.7', detail: DETAIL, storeInfo: STORE, limitPay: ['no_debit', 'no_balance'], profitSharing: true, extra: { settle_info: { subsidy_amount: 10 }, trade_scene: 'x' } })
   t.match(last().body, {
@@ -42,7 +42,7 @@ t.test('an order takes goods, a shop, refused ways to pay, and WeChat\'s own fur
   for (const [name, value] of Object.entries({ amount: { total: 1 }, appid: 'wx9', mchid: '1', sp_mchid: '1', sub_mchid: '1', out_trade_no: 'X', notify_url: 'https://evil.test', payer: { openid: 'o' }, description: 'x' })) {
     await t.rejects(pay.jsapi({ ...ORDER, extra: { [name]: value } }), { code: 'WECHAT_INPUT', field: `extra.${name}` }, name)
   }
-  await t.rejects(pay.jsapi({ ...ORDER, profitSharing: true, extra: { settle_info: { profit_sharing: false } } }), { code: 'WECHAT_INPUT', field: 'extra.settle_info.profit_sharing' }, 'nor what stands deeper')
+  await t.rejects(pay.jsapi({ ...ORDER, profitSharing: true, extra: { settle_info: { profit_sharing: false } } }), { code: 'WECHAT_INPUT', field: 'extra.settle_info.profit_sharing' }, 'nor nested members')
   await t.rejects(pay.jsapi({ ...ORDER, storeInfo: STORE }), { code: 'WECHAT_INPUT', field: 'clientIp' })
   for (const [field, wrong] of [
     ['limitPay', { limitPay: ['all'] }], ['limitPay', { limitPay: 'no_debit' }], ['limitPay', { limitPay: [] }], ['detail.goods', { detail: { goods: [] } }], ['detail.goods.0.price', { detail: { goods: [{ ...DETAIL.goods[0], price: 0.5 }] } }], ['detail.goods.0.quantity', { detail: { goods: [{ ...DETAIL.goods[0], quantity: 0 }] } }],
@@ -55,26 +55,26 @@ t.test('an order takes goods, a shop, refused ways to pay, and WeChat\'s own fur
   t.equal(server.seen.length, calls, 'refused before any call')
 })
 
-t.test('two orders at once that differ only in a further field are two calls; the same order is one', async t => {
+t.test('concurrent orders that differ in an extra field are two calls; equal ones are one', async t => {
   const { server, pay } = await shop(t)
   const order = { ...ORDER, extra: { a: { b: 1 } } }
   await Promise.all([pay.jsapi(order), pay.jsapi({ ...order }), pay.jsapi({ ...order, extra: { a: { b: 2 } } }), pay.jsapi({ ...order, detail: DETAIL })])
   t.equal(server.seen.length, 3)
 })
 
-t.test('closing a closed order resolves, if WeChat itself says that it is closed', async t => {
+t.test('closing a closed order resolves if WeChat confirms that it is closed', async t => {
   for (const code of ['ORDER_CLOSED', 'ORDERCLOSED']) {
     const { pay, server } = await shop(t, answering(400, { code, message: '订单已关闭' }))
     await pay.close(ORDER.outTradeNo)
     await pay.v3.combine.close('CB00001', [{ outTradeNo: 'CP00001' }, { outTradeNo: 'CP00002' }])
     server.become(answering(400, { code, message: '订单已关闭' }, { change: headers => { headers['wechatpay-signature'] = '' } }))
-    await t.rejects(pay.close(ORDER.outTradeNo), { code: 'WECHAT_API', signed: false }, 'a gateway knows nothing of orders')
+    await t.rejects(pay.close(ORDER.outTradeNo), { code: 'WECHAT_API', signed: false }, 'a gateway\'s error does not count')
     server.become(answering(400, { code: 'ORDERPAID', message: '订单已支付' }))
     await t.rejects(pay.close(ORDER.outTradeNo), { code: 'WECHAT_API', wechatCode: 'ORDERPAID', statusCode: 409 })
   }
 })
 
-t.test('a state that is not known here is named', async t => {
+t.test('an unknown state is named', async t => {
   const { appId } = ACCOUNT
   const state = (trade_state: string, more: object = {}) => answering(200, { appid: appId, mchid: mchId, out_trade_no: ORDER.outTradeNo, trade_state, ...more })
   const { pay, server } = await shop(t, state('ACCEPT'))
@@ -89,7 +89,7 @@ t.test('a state that is not known here is named', async t => {
   await t.rejects(pay.query({ outTradeNo: ORDER.outTradeNo }), { code: 'WECHAT_REPLY', message: /about another order/ })
 })
 
-t.test('profit sharing: numbers of 64 characters, receivers of the sub-merchant, what was taken back, and what is left', async t => {
+t.test('profit sharing: 64-character numbers, the sub-merchant\'s receivers, returns, and the remaining amount', async t => {
   const long = 'S'.repeat(64)
   const { pay, last, server } = await shop(t, answering(200, { transaction_id: '42', unsplit_amount: 70, state: 'PROCESSING', result: 'SUCCESS' }), { ...SUB, subAppId: 'wxsub0000000000001' })
   const { profitSharing } = pay.v3
@@ -116,7 +116,7 @@ t.test('profit sharing: numbers of 64 characters, receivers of the sub-merchant,
   t.equal(server.seen.length, calls)
 })
 
-t.test('transfers: 32 characters of remark, by either number, and their receipts', async t => {
+t.test('transfers: remarks of 32 characters, queries by either number, receipts', async t => {
   const { pay, last, server } = await shop(t, answering(200, { transfer_bill_no: '133', state: 'ACCEPTED' }))
   const { transfers } = pay.v3
   const bill = { outBillNo: 'T', sceneId: '1000', openid: OPENID, amount: 100, remark: '奖'.repeat(32), reports: [{ info_type: '活动名称', info_content: '活动' }] }
@@ -157,7 +157,7 @@ t.test('transfers: 32 characters of remark, by either number, and their receipts
   t.same(await transfers.receipt('T'), { state: 'FAILED', failReason: '转账单未成功' })
 })
 
-t.test('combined orders: 2 to 10 of a direct merchant, 50 where the parts are sub-merchants\'', async t => {
+t.test('combined orders: 2 to 10 for a direct merchant, up to 50 with sub-merchants', async t => {
   const { pay, server } = await shop(t, answering(200, { code_url: 'weixin://x' }))
   const parts = (count: number, more: object = {}) => Array.from({ length: count }, (_none, at) => ({ outTradeNo: `P-${at}`, description: 'd', amount: 1, attach: 'a', ...more }))
   await pay.v3.combine.native({ combineOutTradeNo: 'CB1', parts: parts(10) })
@@ -167,7 +167,7 @@ t.test('combined orders: 2 to 10 of a direct merchant, 50 where the parts are su
   t.equal(server.seen.length, calls)
 })
 
-t.test('a provider names the sub-merchant where a refund is settled by hand', async t => {
+t.test('a provider sends the sub-merchant for abnormal refunds', async t => {
   const refund = { out_refund_no: 'R1', refund_id: '50', out_trade_no: 'A1', transaction_id: '42', status: 'PROCESSING', amount: { refund: 1, total: 1 } }
   const request = { refundId: '50', outRefundNo: 'R1', type: 'MERCHANT_BANK_CARD' } as const
   const { pay, last } = await shop(t, answering(200, refund), SUB)
@@ -186,7 +186,7 @@ const rowsOf = async <T>(bill: AsyncIterable<T>) => {
 const DAY = 86_400_000
 
 t.test('a sub-merchant\'s fund flow bill, at the emulator: its own call, decrypted', async t => {
-  // The order is two days old when the bill is asked for; signatures are as old as the clock says.
+  // The order is two days old when the bill is requested; signatures use the real time.
   const real = Date.now
   let ago = 2 * DAY
   Date.now = () => real() - ago
@@ -204,12 +204,12 @@ t.test('a sub-merchant\'s fund flow bill, at the emulator: its own call, decrypt
   await t.rejects(rowsOf(pay.forSubMerchant({ subMchId: '1900000999' }).fundFlowBill({ date })), { code: 'WECHAT_API', wechatCode: 'NO_AUTH' })
 })
 
-t.test('a sub-merchant\'s fund flow bill: nothing of it is handed out before all of it is WeChat\'s', async t => {
+t.test('a sub-merchant\'s fund flow bill: nothing is returned before it is verified', async t => {
   const names = '记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号'
   const row = (at: number) => `\`2026-11-20 00:00:0${at},\`42,\`${at},\`交易,\`交易,\`收入,\`0.29,\`1.00,\`system,\`,\`A`
   const text = [names, row(1), row(2), '资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额', '`2,`2,`0.58,`0,`0.00'].join('\n')
   interface Change { key?: Buffer, sealed?: string, cut?: number, flip?: number, hash?: string, item?: object, answer?: object, gzip?: boolean }
-  /** Written from the description, not with our own cipher; in two pieces, the second announced first. */
+  /** Written from the documentation, without our own cipher; two files, in reverse order. */
   const offer = ({ key = Buffer.from(randomBytes(16).toString('hex')), sealed, cut = 0, flip, hash, item = {}, answer = {}, gzip = true }: Change, origin: () => string): Answer => {
     const half = text.indexOf(row(2)) - 7
     const pieces = [text.slice(0, half), text.slice(half)].map((piece, at) => {
@@ -240,7 +240,7 @@ t.test('a sub-merchant\'s fund flow bill: nothing of it is handed out before all
     }
     return { rows, error: undefined }
   }
-  t.same(await read(), { rows: ['1', '2'], error: undefined }, 'put together in their order')
+  t.same(await read(), { rows: ['1', '2'], error: undefined }, 'concatenated in order')
   t.match(server.seen.find(({ url }) => url.startsWith('/v3/bill/sub'))!.url, /sub_mchid=1900000110.*bill_date=2026-11-20.*account_type=BASIC.*tar_type=GZIP.*algorithm=AEAD_AES_256_GCM/)
   const bad: Array<[string, Change, RegExp]> = [
     ['a bit of the text', { flip: 3 }, /truncated or altered/], ['a bit of the tag', { flip: -1 }, /truncated or altered/], ['cut', { cut: 1 }, /truncated or altered/], ['nothing but a part of a tag', { cut: 100_000 }, /truncated or altered/], ['another hash', { hash: '0'.repeat(40) }, /hash/], ['not packed', { gzip: false }, /gzip/],
@@ -250,6 +250,6 @@ t.test('a sub-merchant\'s fund flow bill: nothing of it is handed out before all
   for (const [name, change, message] of bad) {
     const { rows, error } = await read(change)
     t.match(error, { code: 'WECHAT_REPLY', message }, name)
-    t.same(rows, [], `${name}: no row was handed out`)
+    t.same(rows, [], `${name}: no row was returned`)
   }
 })

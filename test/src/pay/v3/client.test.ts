@@ -1,4 +1,4 @@
-/** Calls of v3: what is believed, what is repeated, what is encrypted, and where nothing goes. */
+/** v3 calls: verification, retries, encryption, and forbidden URLs. */
 import { createHash, createPublicKey } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
@@ -13,7 +13,7 @@ import { patience } from '../../../helpers/patience.ts'
 
 const order = { outTradeNo: 'C1234567890', description: '咖啡', amount: 100, openid: OPENID }
 
-t.test('P10 an answer is believed only if WeChat signed it, just now, over these bytes', async t => {
+t.test('P10 an answer must have WeChat\'s signature, recent and over these bytes', async t => {
   const server = await fakeServer(answering(200, { prepay_id: 'wx1' }))
   t.teardown(server.close)
   const pay = createPay({ ...options, endpoints: server.endpoints, http: { retries: 0 } })
@@ -55,7 +55,7 @@ t.test('P10 an answer is believed only if WeChat signed it, just now, over these
   await t.rejects(pay.queryRefund({ outRefundNo: 'R2' }), { code: 'WECHAT_REPLY' }, 'another refund')
 })
 
-t.test('P11 faults of every kind: unknown outcome, and no secret in the error', async t => {
+t.test('P11 all kinds of faults: unknown outcome, no secrets in errors', async t => {
   const server = await fakeServer(answering(200, {}))
   t.teardown(server.close)
   const pay = createPay({ ...options, endpoints: server.endpoints, http: { retries: 0, timeout: patience(200) } })
@@ -67,7 +67,7 @@ t.test('P11 faults of every kind: unknown outcome, and no secret in the error', 
   }
 })
 
-t.test('refusals: signed or not, with request id, advice and whether a repeat is safe', async t => {
+t.test('WeChat\'s errors, signed or not: request id, advice and retryable', async t => {
   const server = await fakeServer(answering(200, {}))
   t.teardown(server.close)
   const pay = createPay({ ...options, endpoints: server.endpoints, http: { retries: 0 } })
@@ -93,7 +93,7 @@ t.test('refusals: signed or not, with request id, advice and whether a repeat is
   t.equal(meaningOfV3('NEW', '08-1'), undefined)
 })
 
-t.test('what passes is tried again with the same numbers and a new signature; what may act twice is not', async t => {
+t.test('transient errors are retried with the same numbers and a new signature, unless the call may act twice', async t => {
   let calls = 0
   const busy: Answer = (seen, reply, request) => (++calls <= 2 ? answering(calls === 1 ? 429 : 500, { code: calls === 1 ? 'RATELIMIT_EXCEED' : 'SYSTEM_ERROR', message: 'x' }) : answering(200, { prepay_id: 'wx1' }))(seen, reply, request)
   const server = await fakeServer(busy)
@@ -109,7 +109,7 @@ t.test('what passes is tried again with the same numbers and a new signature; wh
   t.teardown(standBy.close)
   server.become((_seen, reply) => { reply.destroy() })
   const two = createPay({ ...options, endpoints: { ...server.endpoints, payBackup: standBy.origin } })
-  t.match(await two.jsapi(order), { package: 'prepay_id=wx2' }, 'the stand-by host')
+  t.match(await two.jsapi(order), { package: 'prepay_id=wx2' }, 'the backup host')
 })
 
 t.test('paths and bases', async t => {
@@ -126,7 +126,7 @@ t.test('paths and bases', async t => {
   t.equal(server.seen.length, 1)
 })
 
-t.test('P15 a bill is fetched from WeChat only, and its hash compared', async t => {
+t.test('P15 a bill is only downloaded from WeChat, and its hash is checked', async t => {
   const row = '`2026-11-20 12:00:00,`42,`A1,`SUCCESS,`0.29'
   const text = ['交易时间,微信订单号,商户订单号,交易状态,应结订单金额', row, '总交易单数,应结订单总金额', '`1,`0.29'].join('\n')
   const sha1 = createHash('sha1').update(text).digest('hex')
@@ -155,7 +155,7 @@ t.test('P15 a bill is fetched from WeChat only, and its hash compared', async t 
   await t.rejects(read(), { code: 'WECHAT_API', wechatCode: 'NOT_FOUND', signed: false })
 })
 
-t.test('sensitive fields, uploads, and calls beside payments, at the emulator', async t => {
+t.test('sensitive fields, uploads and other calls, at the emulator', async t => {
   for (const keyMode of ['public-key', 'certificate'] as const) {
     const emulator = await testEmulator(t, { keyMode, refundDelay: 3600, balance: 1_000_000 })
     const pay = createPay({ ...emulator.v3Config, merchant: { ...emulator.v3Config.merchant, notifyUrl: 'http://127.0.0.1:1/n' } })
@@ -231,7 +231,7 @@ t.test('sensitive fields, uploads, and calls beside payments, at the emulator', 
   t.throws(() => createPay({ ...emulator.config, version: 'v4' as 'v3', merchant: { ...emulator.config.merchant, notifyUrl: 'http://127.0.0.1:1/n' } }), { code: 'WECHAT_CONFIG', option: 'version' })
 })
 
-t.test('P6 quotes and line breaks in what goes into headers: refused before any call', async t => {
+t.test('P6 quotes and line breaks in header values are refused before any call', async t => {
   const emulator = await testEmulator(t)
   const { merchant } = emulator.v3Config
   const pay = (change: object) => createPay({ ...emulator.v3Config, merchant: { ...merchant, notifyUrl: 'http://127.0.0.1:1/n', ...change } })

@@ -1,4 +1,4 @@
-/** Keys and certificates: told apart, fetched once, renewed, rotated, and never fetched for a stranger's sake. */
+/** Keys and certificates: recognized, fetched once, renewed, rotated, and not fetched for unknown serial numbers. */
 import { generateKeyPairSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import t from 'tap'
@@ -19,7 +19,7 @@ const v3: MerchantV3 = { serialNo: keys.merchant.serial, privateKey: pem(keys.me
 const publicKey = pem(keys.wechat.publicKey, 'spki')
 const check = (change: Partial<MerchantV3>) => checkMerchant({ mchId: ACCOUNT.merchant.mchId, v3: { ...v3, ...change } }, 'https://api.mch.weixin.qq.com').v3!
 
-t.test('P17 each key in its place, or an error that says what it is', { skip }, async t => {
+t.test('P17 a key in the wrong option is an error that says what it is', { skip }, async t => {
   t.equal(check({ privateKey: pem(keys.merchant.key, 'pkcs1') }).serialNo, keys.merchant.serial, 'PKCS#1 and PKCS#8')
   t.equal(check({ serialNo: undefined, certificate: keys.merchant.cert } as never).serialNo, keys.merchant.serial, 'the serial is read from the certificate')
   t.equal(check({ serialNo: keys.merchant.serial.toLowerCase() }).serialNo, keys.merchant.serial)
@@ -64,44 +64,44 @@ async function stage (t: Test, keyMode: KeyMode, { store, change = {} }: { store
   return { emulator, clock, make, client: make() }
 }
 
-t.test('platform certificates: fetched when first needed, kept, shared, renewed, rotated', async t => {
+t.test('platform certificates: fetched on first use, cached, shared, renewed, rotated', async t => {
   const { emulator, clock, make, client } = await stage(t, 'certificate')
   const query = (who = client) => who.request('GET', '/v3/pay/transactions/out-trade-no/none123', { query: { mchid: emulator.account.mchId } })
   const known = { code: 'WECHAT_API', wechatCode: 'ORDER_NOT_EXIST', signed: true } as const
   await t.rejects(query(), known)
-  // From here on, whoever asked again would meet a fault.
+  // From here on, another download would fail.
   await emulator.fault({ path: '/v3/certificates', kind: '502', times: 99 })
   await Promise.all(Array.from({ length: 10 }, async () => { await t.rejects(query(), known) }))
-  await t.rejects(query(make()), known, 'another process takes them from the store')
+  await t.rejects(query(make()), known, 'another process reads them from the store')
 
   const serial = await emulator.rotateCertificate()
   await emulator.clearFaults()
   clock.pass(61_000)
-  await t.rejects(query(), known, 'a new serial number: asked for once more')
+  await t.rejects(query(), known, 'a new serial number: fetched once more')
   t.ok(await client.keys.keyFor(serial))
   t.equal((await client.keys.current()).serial, serial, 'the newest encrypts')
 
   clock.pass(13 * 3600_000)
   const third = await emulator.rotateCertificate()
-  t.ok(await client.keys.keyFor(serial), 'nobody waits')
+  t.ok(await client.keys.keyFor(serial), 'no waiting')
   await new Promise(resolve => setTimeout(resolve, 500))
   await emulator.fault({ path: '/v3/certificates', kind: '502', times: 99 })
-  t.ok(await client.keys.keyFor(third), 'renewed behind the scenes twice a day')
+  t.ok(await client.keys.keyFor(third), 'renewed in the background twice a day')
 })
 
-t.test('a flood of serial numbers that nobody knows costs one download', async t => {
+t.test('a flood of unknown serial numbers causes one download', async t => {
   const { emulator, client, clock } = await stage(t, 'certificate')
   t.ok((await client.keys.current()).serial)
   clock.pass(61_000)
   await emulator.fault({ path: '/v3/certificates', kind: 'html', times: 1 })
   const strange = Array.from({ length: 200 }, (_none, at) => `ABCDEF${String(at).padStart(34, '0')}`)
   const outcomes = await Promise.allSettled(strange.map(serial => client.keys.keyFor(serial)))
-  t.equal(outcomes.filter(({ status }) => status === 'rejected').length, 200, 'all waited for the same failing one')
+  t.equal(outcomes.filter(({ status }) => status === 'rejected').length, 200, 'all waited for the same failing download')
   await emulator.fault({ path: '/v3/certificates', kind: '502', times: 99 })
   for (const serial of strange) t.equal(await client.keys.keyFor(serial), undefined)
 })
 
-t.test('the public key alone: no certificate is ever asked for', async t => {
+t.test('with only the public key, certificates are never fetched', async t => {
   const { emulator, client } = await stage(t, 'public-key')
   await emulator.fault({ path: '/v3/certificates', kind: '502', times: 99 })
   await t.rejects(client.request('GET', '/v3/refund/domestic/refunds/none'), { code: 'WECHAT_API', signed: true })
@@ -110,24 +110,24 @@ t.test('the public key alone: no certificate is ever asked for', async t => {
   t.equal(await client.keys.keyFor('PUB_KEY_ID_0other'), undefined)
 })
 
-t.test('N17 during a switch both kinds are understood, and the old one refused after it', async t => {
+t.test('N17 during a switch both kinds are accepted, and afterwards the old one is refused', async t => {
   const { emulator, client } = await stage(t, 'both')
   const ask = () => client.request('GET', '/v3/refund/domestic/refunds/none')
   await t.rejects(ask(), { code: 'WECHAT_API', signed: true })
   await emulator.setKeyMode('certificate')
   await t.rejects(ask(), { code: 'WECHAT_API', signed: true }, 'certificates beside the public key')
   const without = await stage(t, 'public-key', { change: { publicKeyId: 'PUB_KEY_ID_0OLD' } })
-  await t.rejects(without.client.request('GET', '/v3/refund/domestic/refunds/none'), { code: /WECHAT/ } as never, 'an id that WeChat has given up')
+  await t.rejects(without.client.request('GET', '/v3/refund/domestic/refunds/none'), { code: /WECHAT/ } as never, 'an id that WeChat no longer uses')
   await t.rejects(emulator.setKeyMode('other' as KeyMode), { message: /mode must be/ })
 })
 
-t.test('a merchant without public key, to whom WeChat offers no certificates', async t => {
+t.test('a merchant without a public key or certificates', async t => {
   const { client } = await stage(t, 'public-key', { change: { publicKeyId: undefined, publicKey: undefined, publicKeys: new Map() } })
   await t.rejects(client.keys.current(), { code: 'WECHAT_API', wechatCode: 'RESOURCE_NOT_EXISTS', message: /微信支付公钥/ })
-  await t.rejects(client.keys.current(), { code: 'WECHAT_CONFIG', option: 'merchant.v3.publicKey' }, 'and is not asked again at once')
+  await t.rejects(client.keys.current(), { code: 'WECHAT_CONFIG', option: 'merchant.v3.publicKey' }, 'and not fetched again immediately')
 })
 
-t.test('another APIv3 key, rubbish in the store, a store that is away', async t => {
+t.test('a wrong APIv3 key, invalid data in the store, an unavailable store', async t => {
   const other = await stage(t, 'certificate', { change: { apiV3Keys: ['a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6'] } })
   await t.rejects(other.client.keys.current(), { code: 'WECHAT_REPLY', message: /apiV3Key/ })
   for (const rubbish of ['{', '"text"', '[5]']) {
@@ -143,5 +143,5 @@ t.test('another APIv3 key, rubbish in the store, a store that is away', async t 
   const busy = createMemoryStore()
   const shared = await stage(t, 'certificate', { store: busy })
   await busy.acquire(`wechat:{${shared.emulator.account.mchId}}:v3:certificates`, 'another', 200)
-  t.ok((await shared.client.keys.current()).serial, 'waits for the other process, and follows when it dies')
+  t.ok((await shared.client.keys.current()).serial, 'waits for the other process, and takes over when it crashes')
 })

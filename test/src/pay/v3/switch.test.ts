@@ -1,9 +1,9 @@
 /**
- * K1: the switch from platform certificate to public key, in all its states. What WeChat does in each is taken from its page
- * doc/v3/merchant/4012154180 and from threads of those who did it: before the switch is begun, and after it was stopped, all
- * is signed with the certificate, whatever a request's Wechatpay-Serial says (WxJava 3454, 3528); while it runs, answers follow that header
- * and notifications are by either (WxJava 3595); after it there is only the public key, and no certificate to be had
- * (WxJava 3412, wechatpay-java 306, 400).
+ * K1: the switch from platform certificates to the public key, in all its states. WeChat's behaviour is taken from its page
+ * doc/v3/merchant/4012154180 and from public threads: before the switch is started, and after it was stopped, everything
+ * is signed with the certificate, whatever a request's Wechatpay-Serial says (WxJava 3454, 3528). During the switch, answers
+ * follow that header, and notifications are signed with either (WxJava 3595). Afterwards there is only the public key, and
+ * no certificate (WxJava 3412, wechatpay-java 306, 400).
  */
 import { createCipheriv, createPublicKey, randomBytes, sign, X509Certificate } from 'node:crypto'
 import t from 'tap'
@@ -27,7 +27,7 @@ const CERTIFICATES = '/v3/certificates'
 interface Pair { serial: string, key: string, cert: string }
 
 type State = 'not begun' | 'under way' | 'stopped' | 'over'
-/** How WeChat answers for certificates where there are none. */
+/** WeChat's answers if there are no certificates. */
 type None = '404' | '403' | 'empty'
 
 interface WechatState { state: State, none?: None, down?: boolean, apiKey?: string, signer?: Pair }
@@ -43,7 +43,7 @@ t.test('K1 the switch', { skip }, async t => {
   const ours: Pair = { ...certificate('public key'), serial: 'PUB_KEY_ID_0119000001092024112600000000000001' }
   const publicKey = createPublicKey(ours.key).export({ type: 'spki', format: 'pem' }) as string
 
-  /** As its documentation says, not by our own code. */
+  /** Written from WeChat's documentation, without our own code. */
   function signedBy ({ serial, key }: Pair, body: string): Record<string, string> {
     const [timestamp, nonce] = [String(Math.floor(Date.now() / 1000)), randomBytes(16).toString('hex')]
     return {
@@ -94,8 +94,8 @@ t.test('K1 the switch', { skip }, async t => {
   }
 
   const forged = async (t: Test, notified: (by: Pair) => Promise<string>) => {
-    t.equal(await notified({ ...stranger, serial: ours.serial }), 'false', 'another\'s signature under the public key\'s id')
-    t.equal(await notified({ ...stranger, serial: platform.serial }), 'false', 'another\'s signature under the certificate\'s serial')
+    t.equal(await notified({ ...stranger, serial: ours.serial }), 'false', 'a foreign signature with the public key\'s id')
+    t.equal(await notified({ ...stranger, serial: platform.serial }), 'false', 'a foreign signature with the certificate\'s serial')
     t.equal(await notified(stranger), 'unknown key')
     t.equal(await notified({ ...ours, serial: 'PUB_KEY_ID_0other' }), 'unknown key')
   }
@@ -113,11 +113,11 @@ t.test('K1 the switch', { skip }, async t => {
         for (const check of Object.values(all)) await check()
         await forged(t, notified)
         const other = make()
-        t.equal(await other.notified(platform), 'genuine', 'another process has them from the store')
+        t.equal(await other.notified(platform), 'genuine', 'another process reads them from the store')
         t.equal(await other.notified(ours), 'genuine')
         t.match(await other.query(), { trade_state: 'NOTPAY' })
         t.equal(fetched(), 1)
-        t.equal((await other.keys.current()).serial, ours.serial, 'what is encrypted is encrypted with the public key')
+        t.equal((await other.keys.current()).serial, ours.serial, 'sensitive fields are encrypted with the public key')
       })
     }
   }
@@ -125,30 +125,30 @@ t.test('K1 the switch', { skip }, async t => {
   t.test('certificates only, while WeChat switches', async t => {
     for (const state of ['not begun', 'under way', 'stopped'] as const) {
       const { query, notified } = await stage(t, { state }, { withPublicKey: false })
-      t.match(await query(), { trade_state: 'NOTPAY' }, 'without the header answers are by certificate')
+      t.match(await query(), { trade_state: 'NOTPAY' }, 'without the header, answers are signed with the certificate')
       t.equal(await notified(platform), 'genuine')
-      t.equal(await notified(ours), 'unknown key', 'the public key has to be configured: nothing else can vouch for it')
+      t.equal(await notified(ours), 'unknown key', 'the public key must be configured')
       t.equal(await notified({ ...stranger, serial: platform.serial }), 'false')
     }
   })
 
   for (const none of ['404', '403', 'empty'] as const) {
-    t.test(`over, no certificate to be had (${none})`, async t => {
+    t.test(`after the switch, no certificates (${none})`, async t => {
       const { query, notified, fetched, clock } = await stage(t, { state: 'over', none })
       t.match(await query(), { trade_state: 'NOTPAY' })
       t.equal(await notified(ours), 'genuine')
-      t.equal(fetched(), 0, 'nobody asks for certificates')
-      t.equal(await notified(platform), 'unknown key', 'refused, and not as a fault of ours')
+      t.equal(fetched(), 0, 'certificates are not fetched')
+      t.equal(await notified(platform), 'unknown key', 'refused as not genuine')
       t.equal(await notified({ ...stranger, serial: ours.serial }), 'false')
       for (let at = 0; at < 20; at++) t.equal(await notified(stranger), 'unknown key')
-      t.equal(fetched(), 1, 'a flood costs one look')
+      t.equal(fetched(), 1, 'a flood causes one download')
       clock.pass(61_000)
       t.equal(await notified(stranger), 'unknown key')
       t.equal(fetched(), 2)
     })
   }
 
-  t.test('from beginning to end and back, in one process', async t => {
+  t.test('the complete switch and back, in one process', async t => {
     const { query, notified, become, clock } = await stage(t, { state: 'not begun' })
     const fine = async (...by: Pair[]) => {
       t.match(await query(), { trade_state: 'NOTPAY' })
@@ -166,22 +166,22 @@ t.test('K1 the switch', { skip }, async t => {
     clock.pass(13 * 3600_000)
     await notified(platform)
     await new Promise(resolve => setTimeout(resolve, 200))
-    t.equal(await notified(platform), 'unknown key', 'N17 what WeChat has given up is refused once its list was renewed')
+    t.equal(await notified(platform), 'unknown key', 'N17 certificates no longer listed are refused after the next renewal')
   })
 
-  t.test('WeChat out of reach just then: a fault, tried again in seconds, not in a minute', async t => {
+  t.test('WeChat unreachable: retried within seconds, not after a minute', async t => {
     const { query, notified, become, clock, fetched } = await stage(t, { state: 'under way', down: true })
     t.match(await query(), { trade_state: 'NOTPAY' }, 'the public key needs no list')
     t.equal(await notified(ours), 'genuine')
-    await t.rejects(notified(platform), { code: 'WECHAT_NETWORK' }, 'so that WeChat sends it again')
+    await t.rejects(notified(platform), { code: 'WECHAT_NETWORK' }, 'so that WeChat repeats it')
     become({ state: 'under way' })
     t.equal(await notified(platform), 'unknown key')
-    t.equal(fetched(), 1, 'not asked again at once')
+    t.equal(fetched(), 1, 'not fetched again immediately')
     clock.pass(5001)
     t.equal(await notified(platform), 'genuine')
   })
 
-  t.test('a list that somebody else made is not believed', async t => {
+  t.test('a forged certificate list is refused', async t => {
     const other = await stage(t, { state: 'under way', signer: stranger, apiKey: 'another0another0another0another0' })
     await t.rejects(other.notified(stranger), { code: 'WECHAT_REPLY' })
     const falsely = await stage(t, { state: 'under way', signer: { ...stranger, serial: ours.serial } })
@@ -193,7 +193,7 @@ t.test('K1 the switch', { skip }, async t => {
     t.equal(await plain.notified(platform), 'unknown key')
   })
 
-  t.test('an unsigned "there are none" drops nothing that is held', async t => {
+  t.test('an unsigned "no certificates" answer does not remove known ones', async t => {
     const { notified, server, clock } = await stage(t, { state: 'under way' })
     t.equal(await notified(platform), 'genuine')
     server.become((_seen, reply) => { reply.writeHead(404).end('{"code":"RESOURCE_NOT_EXISTS","message":"x"}') })
@@ -203,7 +203,7 @@ t.test('K1 the switch', { skip }, async t => {
     t.equal(await notified(platform), 'genuine')
   })
 
-  t.test('K2, T16 what cannot be read at the certificates\' key is no list', async t => {
+  t.test('K2, T16 an unreadable cached list is ignored', async t => {
     const below = createMemoryStore()
     const key = `wechat:{${MCH_ID}}:v3:certificates`
     const stores = [createEncryptedStore(below, Buffer.alloc(32, 1)), createEncryptedStore(below, Buffer.alloc(32, 2))]

@@ -1,4 +1,4 @@
-/** Second witnesses of v3: two published clients against our emulator, and openssl against our signatures. */
+/** Independent v3 implementations: two published clients against our emulator, and openssl against our signatures. */
 import { execFileSync } from 'node:child_process'
 import { createPublicKey } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
@@ -37,7 +37,7 @@ const { Wechatpay, Rsa, Formatter, Aes } = require('wechatpay-axios-plugin') as 
 
 const ORDER = { description: '咖啡', out_trade_no: 'V3W123456', amount: { total: 100, currency: 'CNY' } }
 
-t.test('wechatpay-node-v3, a merchant with platform certificates', async t => {
+t.test('wechatpay-node-v3 with platform certificates', async t => {
   const shop = await fakeServer((_seen, reply) => { reply.writeHead(204).end() })
   t.teardown(shop.close)
   const emulator = await testEmulator(t, { keyMode: 'certificate' })
@@ -50,7 +50,7 @@ t.test('wechatpay-node-v3, a merchant with platform certificates', async t => {
 
   const page = await theirs.transactions_jsapi({ ...order, payer: { openid: OPENID } })
   t.match(page, { status: 200, data: { package: /^prepay_id=wx/, signType: 'RSA', paySign: /./ } })
-  t.match((await emulator.app.inject({ method: 'POST', url: '/_emulator/bridge/getBrandWCPayRequest', payload: page.data! })).json(), { cashier: /./ }, 'the cashier takes their signature')
+  t.match((await emulator.app.inject({ method: 'POST', url: '/_emulator/bridge/getBrandWCPayRequest', payload: page.data! })).json(), { cashier: /./ }, 'the cashier accepts their signature')
   const app = await theirs.transactions_app({ ...order, out_trade_no: 'V3W-app' })
   t.match((await emulator.app.inject({ method: 'POST', url: '/_emulator/bridge/sendPayReq', payload: app.data! })).json(), { errCode: 0 })
   t.match(await theirs.transactions_native({ ...order, out_trade_no: 'V3W-native' }), { status: 200, data: { code_url: /^weixin:/ } })
@@ -69,7 +69,7 @@ t.test('wechatpay-node-v3, a merchant with platform certificates', async t => {
   t.match(theirs.decipher_gcm(ciphertext, associated, nonce, v3.apiV3Key), { out_trade_no: order.out_trade_no, trade_state: 'SUCCESS' })
 })
 
-t.test('wechatpay-axios-plugin, a merchant with WeChat Pay\'s public key', async t => {
+t.test('wechatpay-axios-plugin with WeChat Pay\'s public key', async t => {
   const shop = await fakeServer((_seen, reply) => { reply.writeHead(204).end() })
   t.teardown(shop.close)
   const emulator = await testEmulator(t)
@@ -77,7 +77,7 @@ t.test('wechatpay-axios-plugin, a merchant with WeChat Pay\'s public key', async
   const publicKey = createPublicKey(v3.publicKey!)
   const theirs = new Wechatpay({ mchid: mchId, serial: v3.serialNo, privateKey: v3.privateKey, certs: { [v3.publicKeyId!]: publicKey }, baseURL: `${emulator.origin}/` })
   const order = { ...ORDER, appid: emulator.account.appId, mchid: mchId, notify_url: `${shop.origin}/notify` }
-  // As its README sets it up: it names no key in its requests, and verifies the signature of each answer by itself.
+  // Set up as in its README: it sends no Wechatpay-Serial, and verifies each answer itself.
   t.match(await theirs.chain('v3/pay/transactions/jsapi').post({ ...order, payer: { openid: OPENID } }), { data: { prepay_id: /^wx/ } })
   t.match(await theirs.chain('v3/pay/transactions/out-trade-no/{out_trade_no}').get({ params: { mchid: mchId }, out_trade_no: order.out_trade_no }), { data: { trade_state: 'NOTPAY' } })
   await emulator.pay(order.out_trade_no)
@@ -91,7 +91,7 @@ t.test('wechatpay-axios-plugin, a merchant with WeChat Pay\'s public key', async
   t.match(JSON.parse(Aes.AesGcm.decrypt(ciphertext, v3.apiV3Key, nonce, associated)), { out_trade_no: order.out_trade_no })
 })
 
-t.test('openssl verifies what we sign: the request and the page\'s parameters', { skip }, async t => {
+t.test('openssl verifies our signatures of requests and page parameters', { skip }, async t => {
   const emulator = await testEmulator(t)
   const { merchant: { mchId, v3 } } = emulator.v3Config
   const folder = t.testdir()

@@ -13,17 +13,17 @@ import type { V3Client } from './client.ts'
 import { decryptSensitiveBytes } from './sensitive.ts'
 import { isRemote } from './sign.ts'
 
-export const SEALED_BILL = '/v3/bill/sub-merchant-fundflowbill'
+export const ENCRYPTED_BILL = '/v3/bill/sub-merchant-fundflowbill'
 
 /** Maximum compressed size of one file: the whole file is held in memory, because nothing in it may be used before its tag, the last 16 bytes, is verified. */
 const MAX_FILE = 256 * 1024 ** 2
 const TAG_LENGTH = 16
 
-interface SealedFile { sequence: number, url: string, key: Buffer, nonce: string, sha1: string }
+interface EncryptedFile { sequence: number, url: string, key: Buffer, nonce: string, sha1: string }
 
 /** The bill's gzip bytes. Each file is decrypted and verified before its first byte is yielded. */
-export async function openSealedBill ({ request, download }: Pick<V3Client, 'request' | 'download'>, merchant: CheckedV3, which: Record<string, string>): Promise<AsyncIterable<Buffer>> {
-  const answer = await request('GET', SEALED_BILL, { query: { ...which, tar_type: 'GZIP', algorithm: 'AEAD_AES_256_GCM' } })
+export async function decryptBill ({ request, download }: Pick<V3Client, 'request' | 'download'>, merchant: CheckedV3, which: Record<string, string>): Promise<AsyncIterable<Buffer>> {
+  const answer = await request('GET', ENCRYPTED_BILL, { query: { ...which, tar_type: 'GZIP', algorithm: 'AEAD_AES_256_GCM' } })
   const list = Array.isArray(answer.download_bill_list) ? answer.download_bill_list as Array<Record<string, unknown> | null> : []
   const files = list.map(file => fileOf(file ?? {}, merchant)).sort((a, b) => a.sequence - b.sequence)
   // Numbered from 1: a gap would mean that a part of the day is missing.
@@ -32,16 +32,16 @@ export async function openSealedBill ({ request, download }: Pick<V3Client, 'req
   // The files are parts of one text; concatenated gzip files decompress to the whole text.
   return (async function * () {
     for (const file of files) {
-      const packed = await opened(await download(file.url), file)
+      const packed = await decrypted(await download(file.url), file)
       await checkHash(packed, file.sha1)
       yield * packed
     }
   })()
 }
 
-const broken = (why: string) => new WechatReplyError(SEALED_BILL, `the bill ${why}`)
+const broken = (why: string) => new WechatReplyError(ENCRYPTED_BILL, `the bill ${why}`)
 
-function fileOf ({ bill_sequence: sequence, download_url: url, encrypt_key: sealed, nonce, hash_type: type, hash_value: sha1 }: Record<string, unknown>, { privateKey }: CheckedV3): SealedFile {
+function fileOf ({ bill_sequence: sequence, download_url: url, encrypt_key: sealed, nonce, hash_type: type, hash_value: sha1 }: Record<string, unknown>, { privateKey }: CheckedV3): EncryptedFile {
   if (typeof sequence !== 'number' || typeof url !== 'string' || typeof sealed !== 'string' || typeof nonce !== 'string' || nonce === '' || type !== 'SHA1' || typeof sha1 !== 'string' || !/^[0-9a-f]{40}$/i.test(sha1)) {
     throw broken('has no download_url, encryption key or hash in the answer')
   }
@@ -53,22 +53,22 @@ function fileOf ({ bill_sequence: sequence, download_url: url, encrypt_key: seal
 }
 
 /** @throws WechatReplyError if any byte was altered */
-async function opened (body: AsyncIterable<Buffer>, { key, nonce }: SealedFile): Promise<Buffer[]> {
+async function decrypted (body: AsyncIterable<Buffer>, { key, nonce }: EncryptedFile): Promise<Buffer[]> {
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_LENGTH })
   const plain: Buffer[] = []
   let size = 0
   // Only the end shows which bytes are the tag.
-  let held: Buffer = Buffer.alloc(0)
+  let pendingTag: Buffer = Buffer.alloc(0)
   for await (const chunk of body) {
     size += chunk.length
     if (size > MAX_FILE) throw broken('has a file that is larger than allowed')
-    held = Buffer.concat([held, chunk])
-    if (held.length <= TAG_LENGTH) continue
-    plain.push(decipher.update(held.subarray(0, -TAG_LENGTH)))
-    held = held.subarray(-TAG_LENGTH)
+    pendingTag = Buffer.concat([pendingTag, chunk])
+    if (pendingTag.length <= TAG_LENGTH) continue
+    plain.push(decipher.update(pendingTag.subarray(0, -TAG_LENGTH)))
+    pendingTag = pendingTag.subarray(-TAG_LENGTH)
   }
   try {
-    decipher.setAuthTag(held)
+    decipher.setAuthTag(pendingTag)
     plain.push(decipher.final())
   } catch {
     throw broken('was truncated or altered')

@@ -1,10 +1,10 @@
-/** What is answered where this WeChat has no answer: always in a shape that WeChat's hosts have. */
+/** Answers for unknown paths and failures, in the format of the WeChat host that was called. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { refuse, sendV2, withRid } from './wire.ts'
 import type { State } from '../state/state.ts'
 
-/** `isAlone`: the server has no other routes, so the emulator answers unknown paths. */
-export function answerTheUnknown (app: FastifyInstance, state: State, isAlone: boolean): void {
+/** `isAlone`: the server has no routes but the emulator's, so the emulator answers unknown paths. */
+export function answerUnknownPaths (app: FastifyInstance, state: State, isAlone: boolean): void {
   if (isAlone) {
     app.setNotFoundHandler(async (request, reply) => {
       const [path = ''] = request.url.slice(app.prefix.length).split('?')
@@ -25,5 +25,5 @@ export function answerTheUnknown (app: FastifyInstance, state: State, isAlone: b
   }
 }
 
-/** api.weixin.qq.com, by its own name or by the beginnings of its paths. */
+/** api.weixin.qq.com, recognized by host name or path prefix. */
 const isOfficialAccount = (path: string, host: string) => host === 'api.weixin.qq.com' || /^\/(?:cgi-bin|sns|wxa|wxaapi|datacube|customservice|card|merchant|shakearound|semantic|bizwifi|cv)\//.test(path)

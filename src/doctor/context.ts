@@ -55,7 +55,7 @@ export interface DiagnoseSettings {
   onProgress?: (progress: { done: number, total: number, id: string }) => void
 }
 
-export interface Patient {
+export interface CheckContext {
   options: DiagnoseOptions
   settings: DiagnoseSettings
   env: Readonly<Record<string, string | undefined>>
@@ -67,13 +67,13 @@ export interface Patient {
   /** The same, with the merchant's client certificate. */
   httpWith (certificate: ClientCertificate): Http
   /** Created once, shared by all checks. */
-  fact<T> (name: string, learn: () => Promise<T>): Promise<T>
+  fact<T> (name: string, load: () => Promise<T>): Promise<T>
   /** Redacts a value from all output. */
   hide (secret: unknown): void
   secrets: ReadonlySet<string>
 }
 
-export function createPatient (options: DiagnoseOptions, settings: DiagnoseSettings): Patient {
+export function createContext (options: DiagnoseOptions, settings: DiagnoseSettings): CheckContext {
   const secrets = new Set<string>()
   const facts = new Map<string, Promise<unknown>>()
   let endpointsProblem: unknown
@@ -103,9 +103,9 @@ export function createPatient (options: DiagnoseOptions, settings: DiagnoseSetti
     endpointsProblem,
     http: createHttp(options.http),
     httpWith: certificate => createHttp(options.http, certificate),
-    fact<T> (name: string, learn: () => Promise<T>) {
+    fact<T> (name: string, load: () => Promise<T>) {
       let known = facts.get(name)
-      if (!known) facts.set(name, known = learn())
+      if (!known) facts.set(name, known = load())
       return known as Promise<T>
     },
     hide,

@@ -8,11 +8,11 @@ export const outcome = ({ reply, error, accepted }: Pick<Delivery, 'reply' | 'er
 
 export const yuan = (amount: number): string => `¥${Math.floor(amount / 100)}.${String(amount % 100).padStart(2, '0')}`
 
-/** The text to sign beside the text that was signed, and the mistake: what a bug report needs. No secret is in it. */
+/** The expected text, the signed text, and the mistake, for a bug report. Contains no secrets. */
 export const explained = ({ about, algorithm, expected, implied, signature, mistakes }: Explanation): string => [
   `${about}, ${algorithm}`,
   `signature received: ${signature}`,
   `text to sign:\n${expected}`,
   ...(implied === undefined ? [] : [`text that gives the signature received:\n${implied}`]),
-  ...(mistakes.length === 0 ? ['mistake: none of the usual ones'] : mistakes.map(({ en, zh }) => `mistake: ${en}\n${zh}`))
+  ...(mistakes.length === 0 ? ['mistake: not a common one'] : mistakes.map(({ en, zh }) => `mistake: ${en}\n${zh}`))
 ].join('\n\n')

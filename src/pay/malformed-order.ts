@@ -5,7 +5,7 @@ import { WechatReplyError } from '../errors.ts'
 const KNOWN = new Set(['SUCCESS', 'REFUND', 'NOTPAY', 'CLOSED', 'REVOKED', 'USERPAYING', 'PAYERROR'])
 
 /** @throws WechatReplyError always, naming the state if it is unknown */
-export function oddOrder (path: string, state: unknown): never {
+export function throwMalformedOrder (path: string, state: unknown): never {
   const named = typeof state === 'string' && /^[A-Z_]{1,32}$/.test(state) && !KNOWN.has(state)
   throw new WechatReplyError(path, named ? `the order is in the state ${state}, which is unknown to this library: treat it as neither paid nor closed, and query again later` : 'fields of the order are missing or malformed')
 }

@@ -1,4 +1,4 @@
-/** Finds the known word that a misspelt one probably meant. */
+/** Suggests the known word closest to a misspelt one. */
 export function nearest (word: string, known: readonly string[]): string | undefined {
   const [best] = known.map(candidate => ({ candidate, away: distance(word.toLowerCase(), candidate.toLowerCase()) })).sort((one, other) => one.away - other.away)
   return best && best.away <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined
@@ -9,7 +9,7 @@ export function didYouMean (word: string, known: readonly string[], as = (word: 
   return meant === undefined ? '' : `: did you mean ${as(meant)}?`
 }
 
-/** Edit distance: letters inserted, removed, replaced, or swapped with their neighbour. */
+/** Edit distance: insertions, deletions, replacements, and swaps of neighbouring letters. */
 function distance (one: string, other: string): number {
   const rows = [[...Array(other.length + 1).keys()]]
   const at = (row: number, column: number) => rows[row]?.[column] ?? Infinity

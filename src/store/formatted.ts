@@ -12,25 +12,25 @@ export interface Format {
 }
 
 /** Prefix of an encrypted value: see encrypted.ts. */
-export const SEALED = 'v1.'
+export const ENCRYPTED_PREFIX = 'v1.'
 /** Nonce and tag alone are 38 characters. */
-const LOOKS_SEALED = /^v1\.[\w-]{38,}$/
+const ENCRYPTED = /^v1\.[\w-]{38,}$/
 /** Prefix of a plain value that looks encrypted. */
 const QUOTE = 'plain:'
-const LOOKS_QUOTED = /^(?:plain:)+v1\.[\w-]{38,}$/
+const QUOTED = /^(?:plain:)+v1\.[\w-]{38,}$/
 
-export const looksSealed = (stored: string): boolean => LOOKS_SEALED.test(stored)
+export const looksEncrypted = (stored: string): boolean => ENCRYPTED.test(stored)
 
 /** Stores values unchanged. A provider's token may look encrypted by chance; it must still be readable. */
 export const plain: Format = {
-  write: (_key, value) => looksSealed(value) || LOOKS_QUOTED.test(value) ? QUOTE + value : value,
+  write: (_key, value) => looksEncrypted(value) || QUOTED.test(value) ? QUOTE + value : value,
   read (_key, stored) {
-    if (looksSealed(stored)) return undefined
-    return LOOKS_QUOTED.test(stored) ? stored.slice(QUOTE.length) : stored
+    if (looksEncrypted(stored)) return undefined
+    return QUOTED.test(stored) ? stored.slice(QUOTE.length) : stored
   }
 }
 
-export function createReadableStore (store: Store, { write, read }: Format): Store {
+export function createFormattedStore (store: Store, { write, read }: Format): Store {
   // A layer with its own format must see values that this store's format would hide.
   const bare = store.bare ?? store
   return {
