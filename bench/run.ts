@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 const ALL = ['accounts', 'jssdk', 'startup', 'token', 'v2', 'v3', 'bills', 'hostile', 'notify', 'pool', 'sale']
 /** Take minutes: only run by name. */
-const LONG = ['notify-soak', 'compare', 'reconcile', 'emulator']
+const LONG = ['notify-soak', 'compare', 'reconcile', 'emulator', 'emulator-many', 'emulator-v3']
 
 if (!existsSync(`${HERE}node_modules`)) run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`)

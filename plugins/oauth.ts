@@ -1,17 +1,15 @@
 /** Who the visitor is: decorates `app.wechatOAuth`; `GET /oauth/authorize` and `GET /oauth/callback`. */
 import { hkdfSync } from 'node:crypto'
-import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
-import { WechatConfigError, WechatError, WechatLoginError } from '../src/errors.ts'
-import { nonce } from '../src/nonce.ts'
+import { WechatError, WechatLoginError } from '../src/errors.ts'
 import { isCode } from '../src/official-account/oauth.ts'
 import type { AccountComponent, OAuthScope, OAuthUserinfo, WechatOAuth } from '../src/official-account/oauth.ts'
 import { createRedeemOnce } from '../src/redeem-once.ts'
 import { accountKey } from '../src/store/key.ts'
 import { accountsOf, findAccounts, perAccount } from './accounts.ts'
 import type { WechatAccount } from './accounts.ts'
-import { baseOf, sameSitePath, withoutQuery } from './browsers.ts'
+import { baseOf, createRoundTrips, originOf, withoutQuery } from './browsers.ts'
 import { answered, checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
 import type { CommonOptions, Namespaced, WithAccounts, WithComponent } from './common.ts'
 import { origin as checkOrigin } from './option-shapes.ts'
@@ -69,8 +67,6 @@ declare module 'fastify' {
 /** Seconds from the redirect to WeChat until the callback. */
 const LOGIN_TIME = 600
 
-interface Login { state: string, returnTo: string, until: number }
-
 export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccounts<OAuthOptions>>(async (app, options) => {
   const { onLogin, onSnapshotUser, onRefuse, namespace, scope: defaultScope = 'snsapi_base', defaultReturnTo = '/' } = options
   checkPluginOptions(app, 'oauth', options)
@@ -82,7 +78,7 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
   const { default: cookie } = await import('@fastify/cookie')
 
   const redeemOnce = createRedeemOnce(store, LOGIN_TIME * 1000)
-  if (only) originOf(only)
+  if (only) ownOrigin(only)
 
   // Derived from the appSecret (or the platform's), because every process of the fleet must be able to read the cookie. Two ids may share an appId.
   const signerOf = perAccount(({ id, appId, options: { appSecret, component } }) => {
@@ -91,42 +87,29 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
     return new cookie.Signer(Buffer.from(key).toString('hex'), 'sha256')
   })
 
-  function originOf (account: WechatAccount): string {
-    const origin = account.options.origin ?? options.origin
-    if (!origin && process.env.NODE_ENV === 'production') {
-      throw new WechatConfigError('origin', 'is required if NODE_ENV is production: WeChat redirects visitors back there')
-    }
+  function ownOrigin (account: WechatAccount): string {
     if (account.options.origin) checkOrigin(account.options.origin, 'origin')
-    return (origin ?? (app.addresses().length > 0 ? app.listeningOrigin : 'http://localhost')).replace(/\/+$/, '')
+    return originOf(app, account.options.origin ?? options.origin)
   }
 
-  const cookieName = (state: string) => `wechat_login_${state.slice(0, 8)}`
-  const cookieOptions = (request: FastifyRequest): CookieSerializeOptions => ({
-    path: baseOf(request, 'oauth'),
-    httpOnly: true,
-    sameSite: 'lax',
-    secure: options.secureCookie ?? (process.env.NODE_ENV === 'production' || request.protocol === 'https')
+  const trips = createRoundTrips({
+    routes: 'oauth',
+    cookiePrefix: 'wechat_login_',
+    lifetime: LOGIN_TIME,
+    defaultReturnTo,
+    secureCookie: options.secureCookie,
+    signerOf: request => signerOf(request.wechatAccount),
+    unknown: 'this login was not started in this browser, has expired, or was already used: start again'
   })
 
   function authorize (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
     const { returnTo, scope = defaultScope } = request.query
-    const login: Login = { state: nonce(), returnTo: sameSitePath(returnTo) ?? defaultReturnTo, until: Date.now() + LOGIN_TIME * 1000 }
+    const trip = trips.begin(returnTo)
     const account = request.wechatAccount
-    const redirectUri = `${originOf(account)}${baseOf(request, 'oauth')}/callback`
-    const url = account.oauth.authorizeUrl({ redirectUri, scope: scope as OAuthScope, state: login.state })
-    return reply
-      .setCookie(cookieName(login.state), signerOf(account).sign(JSON.stringify(login)), { ...cookieOptions(request), maxAge: LOGIN_TIME })
-      .redirect(url)
-  }
-
-  /** The login that this browser started with this state. */
-  function pendingLogin (request: FastifyRequest, state: unknown): Login {
-    if (typeof state === 'string' && /^[0-9a-f]{32}$/.test(state)) {
-      const { valid, value } = signerOf(request.wechatAccount).unsign(request.cookies[cookieName(state)] ?? '')
-      const login = valid && value ? JSON.parse(value) as Login : undefined
-      if (login?.state === state && login.until > Date.now()) return login
-    }
-    throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this login was not started in this browser, has expired, or was already used: start again')
+    const redirectUri = `${ownOrigin(account)}${baseOf(request, 'oauth')}/callback`
+    const url = account.oauth.authorizeUrl({ redirectUri, scope: scope as OAuthScope, state: trip.state })
+    trips.remember(trip, request, reply)
+    return reply.redirect(url)
   }
 
   async function visitor ({ oauth }: WechatAccount, code: string): Promise<string> {
@@ -144,18 +127,18 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
 
   async function callback (request: FastifyRequest<{ Querystring: Record<string, unknown> }>, reply: FastifyReply) {
     const { state, code, appid } = request.query
-    const login = pendingLogin(request, state)
+    const trip = trips.find(state, request)
     const { appId, options: { component } } = request.wechatAccount
     // Logins on behalf of an account come back with its id: another's code must not be redeemed as this one's.
     if (component && appid !== appId) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'that is the login of another account', { statusCode: 400 })
     if (code !== undefined && !isCode(code)) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'this is not a WeChat code', { statusCode: 400 })
-    reply.clearCookie(cookieName(login.state), cookieOptions(request))
+    trips.forget(trip, request, reply)
     if (code === undefined) {
       const answer = await onRefuse?.(request, reply)
       if (answered(answer, reply)) return answer ?? reply
       throw new WechatLoginError('WECHAT_LOGIN_REFUSED', 'the visitor did not allow the login')
     }
-    const { user, ...tokens } = JSON.parse(await exchangeOnce(request.wechatAccount, login.state, code, request.log)) as { user: WechatUser, accessToken: string, refreshToken: string }
+    const { user, ...tokens } = JSON.parse(await exchangeOnce(request.wechatAccount, trip.state, code, request.log)) as { user: WechatUser, accessToken: string, refreshToken: string }
     for (const [name, value] of Object.entries(tokens)) Object.defineProperty(user, name, { value, enumerable: false })
     const handler = user.isSnapshotUser ? onSnapshotUser : onLogin
     if (!handler) {
@@ -164,7 +147,7 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
       })
     }
     const answer = await handler(user, request, reply)
-    return answered(answer, reply) ? answer ?? reply : reply.redirect(login.returnTo)
+    return answered(answer, reply) ? answer ?? reply : reply.redirect(trip.returnTo)
   }
 
   app.register(async scope => {

@@ -1,10 +1,8 @@
 /** A third-party platform (第三方平台): decorates `app.wechatOpenPlatform`, and adds routes for WeChat's pushes and for authorizations. */
 import { randomUUID } from 'node:crypto'
-import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { WechatConfigError, WechatError, WechatLoginError, WechatNotificationError } from '../src/errors.ts'
-import { nonce } from '../src/nonce.ts'
+import { WechatError, WechatLoginError, WechatNotificationError } from '../src/errors.ts'
 import { createOnce } from '../src/once.ts'
 import type { PlatformOptions, WechatOpenPlatform } from '../src/open-platform/open-platform.ts'
 import type { Authorization, Redeemed } from '../src/open-platform/authorizations.ts'
@@ -12,7 +10,7 @@ import type { Authorizer } from '../src/open-platform/authorizer.ts'
 import { digestOf, isAuthCode } from '../src/open-platform/push.ts'
 import { checkOptions } from '../src/shapes.ts'
 import { accountKey } from '../src/store/key.ts'
-import { baseOf, sameSitePath, withoutQuery } from './browsers.ts'
+import { baseOf, createRoundTrips, originOf, withoutQuery } from './browsers.ts'
 import { answered, noStore, routeOf, scopeOf, storeOf, warnOfPlainHttp } from './common.ts'
 import type { CommonOptions } from './common.ts'
 import type { WechatAccounts } from './accounts.ts'
@@ -52,7 +50,6 @@ const EVENT_TIMEOUT = 4500
 /** How long WeChat may repeat an event, in milliseconds. */
 const EVENT_TTL = 86_400_000
 
-interface PendingAuthorization { state: string, returnTo: string, until: number }
 type Querystring = Record<string, unknown>
 
 export const openPlatform = fp<OpenPlatformOptions>(async (app, options) => {
@@ -65,7 +62,7 @@ export const openPlatform = fp<OpenPlatformOptions>(async (app, options) => {
   const { default: cookie } = await import('@fastify/cookie')
   const signer = new cookie.Signer(Buffer.from(platform.key('authorization cookie')).toString('hex'), 'sha256')
   const once = createOnce(store, { timeout: EVENT_TIMEOUT, remember: EVENT_TTL, log: app.log })
-  originOf()
+  originOf(app, options.origin)
 
   const { read, handle, handOverAll, key: _key, disconnect, ...decorator } = platform
   app.decorate('wechatOpenPlatform', decorator)
@@ -87,49 +84,35 @@ export const openPlatform = fp<OpenPlatformOptions>(async (app, options) => {
     }
   }
 
-  function originOf (): string {
-    if (!options.origin && process.env.NODE_ENV === 'production') throw new WechatConfigError('origin', 'is required if NODE_ENV is production: WeChat redirects owners there')
-    return (options.origin ?? (app.addresses().length > 0 ? app.listeningOrigin : 'http://localhost')).replace(/\/+$/, '')
-  }
-
-  const cookieName = (state: string) => `wechat_authorize_${state.slice(0, 8)}`
-  const cookieOptions = (request: FastifyRequest): CookieSerializeOptions => ({
-    path: baseOf(request, 'open-platform'),
-    httpOnly: true,
-    sameSite: 'lax',
-    secure: options.secureCookie ?? (process.env.NODE_ENV === 'production' || request.protocol === 'https')
+  const trips = createRoundTrips({
+    routes: 'open-platform',
+    cookiePrefix: 'wechat_authorize_',
+    lifetime: AUTHORIZE_TIME,
+    defaultReturnTo,
+    secureCookie: options.secureCookie,
+    signerOf: () => signer,
+    unknown: 'this authorization was not started in this browser, has expired, or was already used: start again'
   })
 
   async function authorize (request: FastifyRequest<{ Querystring: Querystring }>, reply: FastifyReply) {
     const { returnTo, device } = request.query
-    const pending: PendingAuthorization = { state: nonce(), returnTo: sameSitePath(returnTo) ?? defaultReturnTo, until: Date.now() + AUTHORIZE_TIME * 1000 }
+    const trip = trips.begin(returnTo)
     // WeChat has no state parameter here, but redirect_uri keeps its query.
-    const redirectUri = `${originOf()}${baseOf(request, 'open-platform')}/callback?state=${pending.state}`
+    const redirectUri = `${originOf(app, options.origin)}${baseOf(request, 'open-platform')}/callback?state=${trip.state}`
     const url = await platform.authorizeUrl({ redirectUri, device: deviceOf(device, request), authType })
-    return reply
-      .setCookie(cookieName(pending.state), signer.sign(JSON.stringify(pending)), { ...cookieOptions(request), maxAge: AUTHORIZE_TIME })
-      .redirect(url)
-  }
-
-  /** The pending authorization that this browser started with this state. */
-  function pendingAuthorization (request: FastifyRequest, state: unknown): PendingAuthorization {
-    if (typeof state === 'string' && /^[0-9a-f]{32}$/.test(state)) {
-      const { valid, value } = signer.unsign(request.cookies[cookieName(state)] ?? '')
-      const pending = valid && value ? JSON.parse(value) as PendingAuthorization : undefined
-      if (pending?.state === state && pending.until > Date.now()) return pending
-    }
-    throw new WechatLoginError('WECHAT_LOGIN_STATE', 'this authorization was not started in this browser, has expired, or was already used: start again')
+    trips.remember(trip, request, reply)
+    return reply.redirect(url)
   }
 
   async function callback (request: FastifyRequest<{ Querystring: Querystring }>, reply: FastifyReply) {
     const { state, auth_code: code } = request.query
-    const pending = pendingAuthorization(request, state)
+    const trip = trips.find(state, request)
     if (!isAuthCode(code)) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'that is not a WeChat code', { statusCode: 400 })
-    await bindCode(pending.state, code)
+    await bindCode(trip.state, code)
     const authorization = await platform.redeem(code)
-    reply.clearCookie(cookieName(pending.state), cookieOptions(request))
+    trips.forget(trip, request, reply)
     const answer = await onReturn?.(authorization, request, reply)
-    return answered(answer, reply) ? answer ?? reply : reply.redirect(pending.returnTo)
+    return answered(answer, reply) ? answer ?? reply : reply.redirect(trip.returnTo)
   }
 
   /** A state accepts one code: repeating the request is allowed, a different code is not. */

@@ -2,7 +2,9 @@
 import { writeFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
-import { emulator } from '../../plugins/emulator/server/emulator.ts'
+import { controlRoutes } from '../../plugins/emulator/control/control.ts'
+import type { ControlParts } from '../../plugins/emulator/control/control.ts'
+import { createState } from '../../plugins/emulator/state/state.ts'
 
 export const FILE = new URL('../../plugins/emulator/control/static/openapi.json', import.meta.url)
 
@@ -14,10 +16,12 @@ export async function controlDocument (): Promise<string> {
       info: { title: 'WeChat emulator: control interface', description: 'Plays the visitor, provokes faults, and shows what WeChat knows. WeChat\'s own paths are not in here: WeChat documents them.', version: '1' },
       servers: [{ url: 'http://127.0.0.1:8788' }]
     },
-    // WeChat's paths have no schemas: WeChat documents them.
+    // The dashboard's files.
     hideUntagged: true
   })
-  await app.register(emulator)
+  // Only described, never called: so what the routes act on may be nothing.
+  const nothing: object = new Proxy({}, { get: () => nothing })
+  await app.register(async scope => controlRoutes(scope, createState(), nothing as ControlParts), { prefix: '/_emulator' })
   await app.ready()
   const document = JSON.stringify(app.swagger(), null, 2)
   await app.close()

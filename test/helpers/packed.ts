@@ -23,8 +23,7 @@ export function pack (dir: string): Packed {
   const stage = join(dir, 'stage')
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Packed['manifest']
   for (const name of ['package.json', 'README.md', 'LICENSE', ...manifest.files.filter(name => name !== 'dist')]) cpSync(join(root, name), join(stage, name), { recursive: true })
-  run(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json', '--outDir', join(stage, 'dist')], root)
-  for (const room of ['cli', 'control']) cpSync(join(root, `plugins/emulator/${room}/static`), join(stage, `dist/plugins/emulator/${room}/static`), { recursive: true })
+  run(join(root, 'node_modules/.bin/tsx'), ['build.ts', join(stage, 'dist')], root)
   const [{ filename, files }] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], stage)) as [{ filename: string, files: Array<{ path: string }> }]
   return { tarball: join(dir, filename), paths: files.map(({ path }) => path), manifest }
 }

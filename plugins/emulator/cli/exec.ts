@@ -69,7 +69,7 @@ export function environmentOf ({ config, origin, host, securePort }: Place, { fo
 }
 
 async function execute (command: string[], env: Record<string, string>): Promise<number> {
-  const redirect = fileURLToPath(new URL('./static/redirect.js', import.meta.url))
+  const redirect = fileURLToPath(new URL('../cli/static/redirect.js', import.meta.url))
   const options = `${process.env.NODE_OPTIONS ?? ''} --import ${JSON.stringify(redirect)}`.trim()
   const child = spawn(command[0] as string, command.slice(1), { stdio: 'inherit', env: { ...process.env, ...env, NODE_OPTIONS: options } })
   // Ctrl+C in a terminal reaches both processes, so do not send SIGINT again: a second one would force the command to quit. Wait for the command to end first.

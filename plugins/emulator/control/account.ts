@@ -1,5 +1,6 @@
 /** Control routes for the account, its tokens, keys and clock. */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
+import type { EmulatorConfig } from './config.ts'
 import type { OfficialAccount } from '../wechat/official-account.ts'
 import type { OpenPlatform } from '../wechat/open-platform/component.ts'
 import type { Pki } from '../keys/pki.ts'
@@ -9,6 +10,7 @@ import type { KeyMode, KeySwitch, State } from '../state/state.ts'
 import { VERSION } from '../state/version.ts'
 import { environment, shellVariables } from './environment.ts'
 import { object, one, optional, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
 export interface AccountParts {
   account: OfficialAccount
@@ -22,34 +24,39 @@ export interface AccountParts {
 
 const CALENDAR = 'The emulator\'s clock, ISO 8601.'
 
-export function accountRoutes (app: FastifyInstance, state: State, { account, pki, secureOrigin, id, platform }: AccountParts): void {
+/** `here`, `pay`: base URLs, the latter behind mutual TLS where there is one. */
+export function configOf ({ state, pki, platform }: { state: State, pki: Pki, platform: OpenPlatform | undefined }, here: string, pay: string): EmulatorConfig {
+  const { appId, appSecret, mchId, apiKey, apiV3Key } = state.account
+  const { merchant, wechat } = pki.v3
+  const privateKey = pem(merchant.key)
+  return {
+    appId,
+    appSecret,
+    merchant: {
+      mchId,
+      v2: { apiKey, key: privateKey, cert: merchant.cert },
+      v3: {
+        serialNo: merchant.serial,
+        privateKey,
+        apiV3Key,
+        // An older merchant has no public key: platform certificates are fetched.
+        ...(state.keyMode !== 'certificate' && { publicKeyId: wechat.id, publicKey: pem(wechat.publicKey) })
+      }
+    },
+    endpoints: { api: here, open: here, mp: here, pay, payBackup: pay },
+    http: { ca: pki.ca },
+    ...(platform && { openPlatform: { componentAppId: platform.account.appId, componentAppSecret: platform.account.appSecret, token: platform.account.token, encodingAesKey: platform.account.encodingAesKey } })
+  }
+}
+
+export function accountRoutes (app: Routes, state: State, { account, pki, secureOrigin, id, platform }: AccountParts): void {
   /** `host`: the host name that the caller uses. */
   function configFor (request: FastifyRequest, host?: string) {
-    const { appId, appSecret, mchId, apiKey, apiV3Key } = state.account
-    const { merchant, wechat } = pki.v3
     const prefix = app.prefix.replace(/\/_emulator$/, '')
     const name = host ?? request.hostname
     const here = `${request.protocol}://${name}${request.port === null || Number.isNaN(request.port) ? '' : `:${request.port}`}${prefix}`
     const secure = secureOrigin(name)
-    const pay = secure === undefined ? here : secure + prefix
-    return {
-      appId,
-      appSecret,
-      merchant: {
-        mchId,
-        v2: { apiKey, ...pki.merchant },
-        v3: {
-          serialNo: merchant.serial,
-          privateKey: pem(merchant.key),
-          apiV3Key,
-          // An older merchant has no public key: platform certificates are fetched.
-          ...(state.keyMode !== 'certificate' && { publicKeyId: wechat.id, publicKey: pem(wechat.publicKey) })
-        }
-      },
-      endpoints: { api: here, open: here, mp: here, pay, payBackup: pay },
-      http: { ca: pki.ca },
-      ...(platform && { openPlatform: { componentAppId: platform.account.appId, componentAppSecret: platform.account.appSecret, token: platform.account.token, encodingAesKey: platform.account.encodingAesKey } })
-    }
+    return configOf({ state, pki, platform }, here, secure === undefined ? here : secure + prefix)
   }
 
   app.get<{ Querystring: { format?: 'json' | 'env', host?: string } }>('/config', {

@@ -5,7 +5,6 @@ import { WECHAT_HOSTS } from '../keys/pki.ts'
 import type { State } from '../state/state.ts'
 import { accountRoutes } from './account.ts'
 import type { AccountParts } from './account.ts'
-import { compileLater } from './compile-later.ts'
 import { merchantRoutes } from './merchant.ts'
 import type { MerchantParts } from './merchant.ts'
 import { messageRoutes } from './messages.ts'
@@ -22,6 +21,9 @@ import { faultRoutes } from './fault-routes.ts'
 import type { FaultRoutesParts } from './fault-routes.ts'
 import { inspectRoutes } from './inspect.ts'
 import type { InspectParts } from './inspect.ts'
+import { createRoutes } from '../wechat/routes.ts'
+import type { Handler, Routes } from '../wechat/routes.ts'
+import { validate } from './validate.ts'
 
 const HOSTS = new Set<string>(WECHAT_HOSTS)
 
@@ -51,6 +53,8 @@ function isOwnPage ({ headers, host }: FastifyRequest): boolean {
 export interface ControlParts extends AccountParts, MerchantParts, MiniProgramParts, OpenPlatformParts, OrderParts, RecordParts, FaultRoutesParts, InspectParts {
   /** Names by which pages may reach it. */
   publicHosts: readonly string[]
+  /** Answers what is not there. */
+  missing: Handler | undefined
 }
 
 export function control (app: FastifyInstance, state: State, parts: ControlParts): void {
@@ -72,24 +76,24 @@ export function control (app: FastifyInstance, state: State, parts: ControlParts
       if (!isHere(request.hostname) && !parts.publicHosts.includes(request.hostname)) return reply.code(403).send({ code: 'FORBIDDEN', message: `the control interface does not accept the host name ${request.hostname}: start the emulator with --public-host ${request.hostname}` })
       if (!isOwnPage(request)) return reply.code(403).send({ code: 'FORBIDDEN', message: 'the control interface refuses pages of other origins: call it from a program, or from the dashboard' })
     })
-    // Fastify would drop unknown members; report misspelt names instead.
-    scope.addHook('preValidation', async request => {
-      const { properties } = (request.routeOptions.schema?.body ?? {}) as { properties?: object }
-      const odd = properties && Object.keys(request.body ?? {}).find(name => !(name in properties))
-      if (odd !== undefined) throw Object.assign(new Error(`unknown member ${odd}`), { statusCode: 400 })
-    })
     // The shortest URL of the dashboard.
     scope.get('/', async (_request, reply) => reply.redirect(`${scope.prefix}/dashboard`))
-    compileLater(scope)
-    accountRoutes(scope, state, parts)
-    orderRoutes(scope, state, parts)
-    triggerRoute(scope, state, parts)
-    merchantRoutes(scope, parts)
-    messageRoutes(scope, state)
-    miniProgramRoutes(scope, parts)
-    openPlatformRoutes(scope, parts, state.account.appId)
-    faultRoutes(scope, state, parts)
-    recordRoutes(scope, state, parts)
-    inspectRoutes(scope, state, parts)
+    const { routes, mount } = createRoutes(scope, { placeOf: () => '', missing: parts.missing, check: validate })
+    controlRoutes(routes, state, parts)
+    mount()
   }, { prefix: '/_emulator' })
+}
+
+/** All of them: for a Fastify that documents them, too. */
+export function controlRoutes (routes: Routes, state: State, parts: ControlParts): void {
+  accountRoutes(routes, state, parts)
+  orderRoutes(routes, state, parts)
+  triggerRoute(routes, state, parts)
+  merchantRoutes(routes, parts)
+  messageRoutes(routes, state)
+  miniProgramRoutes(routes, parts)
+  openPlatformRoutes(routes, parts, state.account.appId)
+  faultRoutes(routes, state, parts)
+  recordRoutes(routes, state, parts)
+  inspectRoutes(routes, state, parts)
 }

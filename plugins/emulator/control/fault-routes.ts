@@ -1,5 +1,4 @@
 /** Control routes for faults, random faults and notifications. */
-import type { FastifyInstance } from 'fastify'
 import { createRandomFaults } from '../faults/random-faults.ts'
 import type { Fault, FaultOdds, Faults } from '../faults/faults.ts'
 import type { NotificationFault, NotificationFaultOdds, NotificationFaults } from '../faults/notification-faults.ts'
@@ -8,6 +7,7 @@ import type { OpenPlatform } from '../wechat/open-platform/component.ts'
 import { orderOf } from './journal.ts'
 import type { State } from '../state/state.ts'
 import { listOf, number, object, one, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
 export interface FaultRoutesParts { notifier: Notifier, faults: Faults, notificationFaults: NotificationFaults, platform: OpenPlatform | undefined }
 
@@ -17,7 +17,7 @@ export interface Chaos { seed: number, calls?: FaultOdds, notifications?: Notifi
 const ODDS = { type: 'object', additionalProperties: { type: 'number', minimum: 0, maximum: 1 }, description: 'Kinds and their probabilities.' }
 const TIMES = { type: 'integer', minimum: 1, description: 'How many calls or notifications. Default 1.' }
 
-export function faultRoutes (app: FastifyInstance, state: State, { notifier, faults, notificationFaults, platform }: FaultRoutesParts): void {
+export function faultRoutes (app: Routes, state: State, { notifier, faults, notificationFaults, platform }: FaultRoutesParts): void {
   const resend = async (id: string) => {
     const push = state.deliveries.find(delivery => delivery.id === id && delivery.about === 'component')
     return push && platform ? await platform.pushes.resend(push) : await notifier.resend(id)

@@ -1,6 +1,5 @@
 /** Control routes to inspect calls with their verdicts, the dashboard, and its live events. */
 import { readdirSync, readFileSync } from 'node:fs'
-import type { FastifyInstance } from 'fastify'
 import type { Faults } from '../faults/faults.ts'
 import type { Journal } from './journal.ts'
 import type { NotificationFaults } from '../faults/notification-faults.ts'
@@ -14,11 +13,12 @@ import type { PayV3 } from '../wechat/v3/v3.ts'
 import type { State } from '../state/state.ts'
 import { countRecords } from './records.ts'
 import { listOf, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
 export interface InspectParts { account: OfficialAccount, pay: PayV2, v3: PayV3, journal: Journal, faults: Faults, notificationFaults: NotificationFaults, names: string[], platform: OpenPlatform | undefined }
 
 /** The dashboard's files; all of them are served. */
-const STATIC = new URL('./static/', import.meta.url)
+const STATIC = new URL('../control/static/', import.meta.url)
 const TYPES: Record<string, string> = { js: 'text/javascript', css: 'text/css', html: 'text/html', json: 'application/json' }
 const CALL = { tag: 'calls', params: { id: text('The call\'s id; or latest: the last call whose signature was refused.') }, refusals: [404] } as const
 const NO_CALL = { code: 'NOT_FOUND', message: 'no such call' }
@@ -29,7 +29,7 @@ const HEARTBEAT = 20_000
 /** How many records of each kind it returns. */
 const SHOWN = 200
 
-export function inspectRoutes (app: FastifyInstance, state: State, { account, pay, v3, journal, faults, notificationFaults, names, platform }: InspectParts): void {
+export function inspectRoutes (app: Routes, state: State, { account, pay, v3, journal, faults, notificationFaults, names, platform }: InspectParts): void {
   app.get<{ Querystring: { after?: string } }>('/calls', { schema: schema({ tag: 'calls', summary: 'The last calls with their verdicts, newest first', query: { after: text('Only calls after this id.') }, answer: listOf('Calls, without their bodies.') }) }, async request => journal.list(request.query.after))
 
   app.get<{ Params: { id: string } }>('/calls/:id', { schema: schema({ ...CALL, summary: 'One call, with its request and answer', answer: 'The call.' }) }, async (request, reply) =>

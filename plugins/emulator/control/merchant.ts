@@ -1,5 +1,5 @@
 /** Control routes for receivers, payers and banks: transfers, complaints, service orders, withdrawals. */
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { PayV3 } from '../wechat/v3/v3.ts'
 import { PAYER_ACTIONS } from '../wechat/v3/complaints.ts'
@@ -7,6 +7,7 @@ import type { NewComplaint, PayerAction } from '../wechat/v3/complaints.ts'
 import { TRANSFER_STATES } from '../wechat/v3/transfers.ts'
 import type { TransferState } from '../wechat/v3/transfers.ts'
 import { listOf, object, one, optional, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
 export interface MerchantParts { pay: PayV2, v3: PayV3 }
 
@@ -14,7 +15,7 @@ type Named<B = null> = { Params: { number: string }, Querystring: { sub_mch_id?:
 
 const SUB = { sub_mch_id: text('A service provider\'s sub-merchant.') }
 
-export function merchantRoutes (app: FastifyInstance, { pay: { orders, sharing }, v3: { transfers, batches, complaints, funds, payscore } }: MerchantParts): void {
+export function merchantRoutes (app: Routes, { pay: { orders, sharing }, v3: { transfers, batches, complaints, funds, payscore } }: MerchantParts): void {
   const missing = (reply: FastifyReply) => reply.code(404).send({ code: 'NOT_FOUND', message: 'no such number' })
   const over = (reply: FastifyReply, state: string) => reply.code(409).send({ code: 'INVALID_STATE', message: `it is ${state}` })
 

@@ -1,10 +1,10 @@
 /** Control routes for messages sent to users, and users who refuse them. */
-import type { FastifyInstance } from 'fastify'
 import type { State } from '../state/state.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
 import { listOf, object, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
-export function messageRoutes (app: FastifyInstance, state: State): void {
+export function messageRoutes (app: Routes, state: State): void {
   const messages = state.memory.list<Message>('messages')
   const refusing = state.memory.table<true>('refusesMessages')
 

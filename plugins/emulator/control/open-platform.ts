@@ -1,8 +1,9 @@
 /** Control routes for the third-party platform: its pushes, and authorizations without a browser. */
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import type { ExpireOptions, OpenPlatform } from '../wechat/open-platform/component.ts'
 import { ALL_PERMISSIONS } from '../wechat/open-platform/permissions.ts'
 import { object, optional, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
 export interface OpenPlatformParts { platform: OpenPlatform | undefined }
 
@@ -10,7 +11,7 @@ const yes = (description: string) => ({ type: 'boolean', description })
 const PERMISSIONS = { type: 'array', items: { type: 'integer', enum: ALL_PERMISSIONS }, description: 'The granted funcscope_category ids. Default: all that the emulator has.' }
 const TAG = { tag: 'platform', refusals: [404] } as const
 
-export function openPlatformRoutes (app: FastifyInstance, { platform: existing }: OpenPlatformParts, ownAppId: string): void {
+export function openPlatformRoutes (app: Routes, { platform: existing }: OpenPlatformParts, ownAppId: string): void {
   const missing = (reply: FastifyReply, message: string) => reply.code(404).send({ code: 'NOT_FOUND', message })
   // Without a platform, each route answers how to enable it.
   const route = <B>(answer: (platform: OpenPlatform, body: B, reply: FastifyReply) => unknown) => async ({ body }: { body: unknown }, reply: FastifyReply) =>

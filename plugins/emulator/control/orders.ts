@@ -1,5 +1,5 @@
 /** Control routes for orders and refunds. */
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import type { Notifier } from '../notifications/notifier.ts'
 import { scan } from '../wechat/browser/scan.ts'
 import type { PayV2 } from '../wechat/v2/v2.ts'
@@ -7,6 +7,7 @@ import type { PayV3 } from '../wechat/v3/v3.ts'
 import { chinaTime, userOf } from '../state/state.ts'
 import type { AuthCodeBehaviour, Order, Refund, State } from '../state/state.ts'
 import { listOf, object, one, optional, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
 export interface OrderParts { pay: PayV2, v3: PayV3, notifier: Notifier }
 
@@ -21,7 +22,7 @@ const ORDER = { tag: 'orders', params: { number: text('out_trade_no') }, query: 
 const ENDS = { SUCCESS: 'SUCCESS', REFUNDCLOSE: 'REFUNDCLOSE', CHANGE: 'CHANGE', CLOSED: 'REFUNDCLOSE', ABNORMAL: 'CHANGE' } as const satisfies Record<string, Refund['refund_status']>
 export type RefundEnd = keyof typeof ENDS
 
-export function orderRoutes (app: FastifyInstance, state: State, { pay: { orders, refunds }, v3, notifier }: OrderParts): void {
+export function orderRoutes (app: Routes, state: State, { pay: { orders, refunds }, v3, notifier }: OrderParts): void {
   const missing = (reply: FastifyReply, code: string) => reply.code(404).send({ code, message: 'no such number' })
 
   app.get('/orders', { schema: schema({ tag: 'orders', summary: 'All orders', answer: listOf('Orders, oldest first.') }) }, async () =>

@@ -1,10 +1,11 @@
 /** Records by area, newest first: searched and paged on the server, so that it works with a hundred thousand records. */
-import type { FastifyInstance } from 'fastify'
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { Notifier, Upcoming } from '../notifications/notifier.ts'
 import type { Delivery, Order, Refund, State } from '../state/state.ts'
+import { createOrderSearch } from './order-search.ts'
 import type { Journal } from './journal.ts'
 import { object, one, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
 export interface RecordParts { pay: PayV2, journal: Journal, notifier: Notifier }
 
@@ -54,7 +55,13 @@ export interface Shown { key: string, table: string, number: string, name: strin
 
 const PAGE = 50
 
-export function recordRoutes (app: FastifyInstance, state: State, { pay, journal, notifier }: RecordParts): void {
+export function recordRoutes (app: Routes, state: State, { pay, journal, notifier }: RecordParts): void {
+  /** An order that was refunded in part is in a state of its own. */
+  const stateOfOrder = (order: Order) => order.trade_state === 'REFUND' && pay.refunds.left(order) > 0 ? 'PARTLY_REFUNDED' : order.trade_state
+  const ordersSearch = createOrderSearch(stateOfOrder)
+  for (const order of state.orders.values()) ordersSearch.changed(order)
+  pay.orders.onChanged(ordersSearch.changed)
+
   app.get<{ Params: { area: string }, Querystring: { search?: string, state?: string, page?: number } }>('/records/:area', {
     schema: schema({
       tag: 'calls',
@@ -65,12 +72,7 @@ export function recordRoutes (app: FastifyInstance, state: State, { pay, journal
     })
   }, async ({ params: { area }, query: { search = '', state: wanted, page = 1 } }) => {
     const words = search.toLowerCase().split(/\s+/).filter(Boolean)
-    const all = rowsOf(area)
-    const matching = words.length === 0 ? all : all.filter(row => words.every(word => occurs(word, row)))
-    const stateOf = stateReader(area)
-    const states: Record<string, number> = {}
-    for (const row of matching) states[stateOf(row)] = (states[stateOf(row)] ?? 0) + 1
-    const found = wanted === undefined || wanted === '' ? matching : matching.filter(row => stateOf(row) === wanted)
+    const { found, states } = area === 'orders' ? findOrders(words, wanted) : findRows(area, words, wanted)
     const pages = Math.max(1, Math.ceil(found.length / PAGE))
     const at = Math.min(page, pages)
     // Oldest first in memory.
@@ -78,9 +80,22 @@ export function recordRoutes (app: FastifyInstance, state: State, { pay, journal
     return { total: found.length, page: at, pages, states, items: shownOf(area, cut) }
   })
 
+  function findOrders (words: string[], wanted = ''): Found {
+    const { orders, states } = ordersSearch.find(words, wanted)
+    return { found: orders as readonly unknown[] as readonly Row[], states }
+  }
+
+  function findRows (area: string, words: string[], wanted = ''): Found {
+    const all = rowsOf(area)
+    const matching = words.length === 0 ? all : all.filter(row => words.every(word => occurs(word, row)))
+    const stateOf = stateReader(area)
+    const states: Record<string, number> = {}
+    for (const row of matching) states[stateOf(row)] = (states[stateOf(row)] ?? 0) + 1
+    return { found: wanted === '' ? matching : matching.filter(row => stateOf(row) === wanted), states }
+  }
+
   /** Oldest first. */
   function rowsOf (area: string): Row[] {
-    if (area === 'orders') return [...state.orders.values()] as unknown as Row[]
     if (area === 'notifications') return state.deliveries as unknown as Row[]
     if (area === 'calls') return journal.list().reverse() as unknown as Row[]
     const shown = [
@@ -90,15 +105,11 @@ export function recordRoutes (app: FastifyInstance, state: State, { pay, journal
     return shown.sort((row, other) => row.at < other.at ? -1 : row.at > other.at ? 1 : 0) as unknown as Row[]
   }
 
-  /** The state by which an area's rows are filtered. A partly refunded order has its own state. */
+  /** The state by which an area's rows are filtered. */
   function stateReader (area: string): (row: Row) => string {
     if (area === 'calls') return row => String(row.verdict)
     if (area === 'notifications') return row => deliveryState(row as unknown as Delivery)
-    if (area !== 'orders') return row => String(row.state)
-    return row => {
-      const order = row as unknown as Order
-      return order.trade_state === 'REFUND' && pay.refunds.left(order) > 0 ? 'PARTLY_REFUNDED' : order.trade_state
-    }
+    return row => String(row.state)
   }
 
   function shownOf (area: string, rows: Row[]): object[] {
@@ -113,10 +124,9 @@ export function recordRoutes (app: FastifyInstance, state: State, { pay, journal
     const payments = new Set(orders.map(order => order.transaction_id).filter(Boolean))
     const deliveries = grouped(state.deliveries.filter(delivery => numbers.has(delivery.out_trade_no)), delivery => delivery.out_trade_no)
     const refunds = grouped([...state.refunds.values()].filter(refund => payments.has(refund.transaction_id)), refund => refund.transaction_id)
-    const stateOf = stateReader(area)
     return orders.map(order => ({
       ...order,
-      state: stateOf(order as unknown as Row),
+      state: stateOfOrder(order),
       left: order.transaction_id === '' ? 0 : pay.refunds.left(order),
       next: upcoming.filter(next => next.out_trade_no === order.out_trade_no).map(({ at, attempt, about }) => ({ at, attempt, about })),
       deliveries: (deliveries.get(order.out_trade_no) ?? []).map((delivery: Delivery) => ({ at: delivery.sent_at, state: deliveryState(delivery), about: delivery.about })),
@@ -124,6 +134,8 @@ export function recordRoutes (app: FastifyInstance, state: State, { pay, journal
     }))
   }
 }
+
+interface Found { found: readonly Row[], states: Record<string, number> }
 
 const deliveryState = ({ accepted, reply, error }: Delivery) => accepted ? 'accepted' : reply === null && error === null ? 'underWay' : 'failed'
 

@@ -1,10 +1,10 @@
 /** Sends an event on demand, with a paid order or a settled refund created for it. For apps that have no order yet. */
-import type { FastifyInstance } from 'fastify'
 import { awaitDelivery } from '../notifications/await-delivery.ts'
 import { chinaTime } from '../state/state.ts'
 import type { Delivery, Refund, State } from '../state/state.ts'
 import type { OrderParts } from './orders.ts'
 import { object, schema, text } from './schemas.ts'
+import type { Routes } from '../wechat/routes.ts'
 
 interface Wanted { event: string, url: string, out_trade_no?: string, amount?: number, v2?: boolean, content?: object }
 
@@ -15,7 +15,7 @@ const PAYMENTS = ['payment', 'TRANSACTION.SUCCESS']
 /** How long to wait for a notification that a fault may have stopped, in milliseconds. */
 const TIMEOUT = 7000
 
-export function triggerRoute (app: FastifyInstance, state: State, { pay: { orders, refunds }, notifier }: OrderParts): void {
+export function triggerRoute (app: Routes, state: State, { pay: { orders, refunds }, notifier }: OrderParts): void {
   app.post<{ Body: Wanted }>('/trigger', {
     schema: schema({
       tag: 'notifications',

@@ -18,14 +18,15 @@ export interface Authority {
   issuer: Issuer
   /** PEM: the CA certificate that clients must trust. */
   ca: string
-  server: KeyAndCertificate
+  /** Issued when it is first needed. */
+  readonly server: KeyAndCertificate
   /** Recreates the same authority. */
-  saved: SavedAuthority
+  readonly saved: SavedAuthority
 }
 
 export interface SavedAuthority { root: KeyAndCertificate, server: KeyAndCertificate }
 
-export interface Pki extends Pick<Authority, 'ca' | 'server'> {
+export interface Pki extends Pick<Authority, 'ca'> {
   /** The merchant's apiclient_cert and apiclient_key, for APIv3 signatures and v2's mutual TLS. */
   readonly merchant: KeyAndCertificate
   /** APIv3's RSA keys. */
@@ -43,8 +44,16 @@ export function createAuthority (saved?: SavedAuthority, publicHosts: readonly s
   const issuer: Issuer = { name, key: saved ? createPrivateKey(saved.root.key) : newKey() }
   const hosts = [...HOSTS, ...publicHosts]
   const root = saved?.root ?? newRoot(issuer)
-  const server = saved && covers(saved.server.cert, hosts) ? saved.server : newServer(issuer, hosts)
-  return { issuer, ca: root.cert, server, saved: { root, server } }
+  let server: KeyAndCertificate | undefined
+  return {
+    issuer,
+    ca: root.cert,
+    get server () {
+      server ??= saved && covers(saved.server.cert, hosts) ? saved.server : newServer(issuer, hosts)
+      return server
+    },
+    get saved () { return { root, server: this.server } }
+  }
 }
 
 function newRoot (issuer: Issuer): KeyAndCertificate {
@@ -65,7 +74,7 @@ function covers (cert: string, hosts: readonly string[]): boolean {
     hosts.every(host => (isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined)
 }
 
-export function createPki (mchId: string, { issuer, ca, server } = createAuthority(), random?: Random, saved?: SavedV3Keys): Pki {
+export function createPki (mchId: string, { issuer, ca } = createAuthority(), random?: Random, saved?: SavedV3Keys): Pki {
   const v3 = createV3Keys(mchId, { issuer, ...(random && { random }), ...(saved && { saved }) })
-  return { ca, server, get merchant () { return { key: pem(v3.merchant.key), cert: v3.merchant.cert } }, v3 }
+  return { ca, get merchant () { return { key: pem(v3.merchant.key), cert: v3.merchant.cert } }, v3 }
 }

@@ -1,8 +1,8 @@
 /** Notifies the merchant of payments and refunds, on WeChat's schedule, until a notification is accepted. */
 import type { FastifyBaseLogger } from 'fastify'
-import { request } from 'undici'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
 import { paidFields } from '../wechat/v2/orders.ts'
+import { post } from './post.ts'
 import { refundXml } from './refund-message.ts'
 import type { V3Keys } from '../keys/v3-keys.ts'
 import type { Contract } from '../wechat/v2/contracts.ts'
@@ -90,7 +90,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     }
     state.deliveries.push(delivery)
     try {
-      const reply = await request(delivery.url, { method: 'POST', headers: headersInWechatsCase(delivery.request.headers), body, signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ended.signal]) })
+      const reply = await post(delivery.url, { headers: headersInWechatsCase(delivery.request.headers), body, signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ended.signal]) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
       delivery.accepted = v3
         ? reply.statusCode === 200 || reply.statusCode === 204

@@ -95,7 +95,7 @@ export interface EmulatorControls {
   resetClock (): void
 }
 
-export async function createControls (app: FastifyInstance, state: State, origin: string): Promise<EmulatorControls> {
+export function createControls (app: FastifyInstance, state: State, origin: string, config: EmulatorConfig): EmulatorControls {
   const { host, pathname } = new URL(origin)
   const prefix = pathname === '/' ? '' : pathname
 
@@ -108,7 +108,7 @@ export async function createControls (app: FastifyInstance, state: State, origin
 
   return {
     origin,
-    config: await ask('GET', '/config'),
+    config,
     account: state.account,
     order: number => state.orders.get(number),
     pay: (number, { openid, subMchId } = {}) => ask('POST', orderPath(number, 'pay', subMchId), { openid }),

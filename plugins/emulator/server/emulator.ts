@@ -8,7 +8,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
-import { NO_COMPILERS } from '../control/compile-later.ts'
+import { NO_COMPILERS } from '../control/validate.ts'
+import { configOf } from '../control/account.ts'
 import { checkSides, createFront } from './accounts.ts'
 import { createControls } from './controls.ts'
 import type { EmulatorControls } from './controls.ts'
@@ -122,7 +123,11 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   await keys
   platform?.start()
   const controls = new Map<string, EmulatorControls>()
-  for (const { name, state } of sides) controls.set(name, await createControls(app, state, origin + (name && `/${name}`)))
+  for (const { name, state, pki } of sides) {
+    const prefix = name && `/${name}`
+    const config = configOf({ state, pki, platform }, origin + prefix, `${secureOrigin(new URL(origin).hostname)}${prefix}`)
+    controls.set(name, createControls(app, state, origin + prefix, config))
+  }
   return {
     ...controls.get('') as EmulatorControls,
     app,

@@ -1,7 +1,6 @@
 /** Allows one emulator per `--data` folder: two would overwrite each other's state. A dead process's lock is released. */
 import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { request } from 'undici'
 
 /** The contents of `emulator.lock`. */
 export interface Running {
@@ -103,6 +102,8 @@ function exists (pid: number): boolean {
 
 /** The id of the emulator at `origin`; `silent`: something listens but does not answer; undefined: no emulator. */
 export async function askHealth (origin: string): Promise<string | undefined> {
+  // Loaded where a lock is found, or a port is taken.
+  const { request } = await import('undici')
   try {
     const { body } = await request(`${origin}/_emulator/health`, { signal: AbortSignal.timeout(TIMEOUT) })
     const health = await body.json() as { id?: unknown }

@@ -29,6 +29,7 @@ import { returnNotice, shareNotice } from '../wechat/v3/profit-sharing.ts'
 import { createTimers } from '../state/timers.ts'
 import { createState } from '../state/state.ts'
 import type { State, StateOptions } from '../state/state.ts'
+import { createRoutes } from '../wechat/routes.ts'
 import { checkPluginOptions } from './options.ts'
 
 export interface EmulatorOptions extends StateOptions {
@@ -54,17 +55,19 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
   answerInWechatsCase(app)
   // The clock of signatures, not the machine's, because clients compare it with theirs.
   app.addHook('onSend', async (_request, reply) => { reply.header('date', new Date(state.wireNow()).toUTCString()) })
+  const missing = answerUnknownPaths(app, state, options.parts !== undefined)
+  const { routes, mount } = createRoutes(app, { missing, placeOf: path => /^(?:\/_emulator)?\/[^/]+/.exec(path)?.[0] ?? '' })
   const callFaults = faults(app)
   const calls = journal(app, state)
-  const account = officialAccount(app, state)
+  const account = officialAccount(routes, state)
   const platform = options.parts ? options.parts.platform : ownPlatform(app, options.component, state)
-  const oauth = authorize(app, state, platform)
+  const oauth = authorize(routes, state, platform)
   apiFaults(app, state)
   const notificationFaults = createNotificationFaults()
   const notifier = createNotifier(state, pki.v3, notificationFaults, app.log)
   const timers = createTimers(state)
   const origin = () => app.listeningOrigin + app.prefix
-  const pay: PayV2 = payV2(app, state, {
+  const pay: PayV2 = payV2(routes, state, {
     origin,
     verifyRsa: (text, signature) => verify('sha256', Buffer.from(text), pki.v3.merchant.publicKey, Buffer.from(signature, 'base64')),
     after: timers.after,
@@ -80,18 +83,18 @@ export async function emulator (app: FastifyInstance, options: EmulatorOptions):
       state.events.emit('change')
     }
   })
-  const v3 = payV3(app, state, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, sendEvent: notifier.event, after: timers.after })
-  officialAccountCalls(app, state, account)
-  const mini = miniProgram(app, state, account, pay)
+  const v3 = payV3(routes, state, pki.v3, pay, { origin, combinedPaid: notifier.combinedPaid, sendEvent: notifier.event, after: timers.after })
+  officialAccountCalls(routes, state, account)
+  const mini = miniProgram(routes, state, account, pay)
   if (platform) {
-    componentCalls(app, state, platform)
-    authorizationPages(app, platform)
-    onBehalf(app, state, { platform, oauth, mini })
+    componentCalls(routes, state, platform)
+    authorizationPages(routes, platform)
+    onBehalf(routes, state, { platform, oauth, mini })
   }
-  bridge(app, state, account, pay, v3, mini, pki.v3)
+  bridge(routes, state, account, pay, v3, mini, pki.v3)
+  mount()
   const { secureOrigin = () => undefined, names = [], id = randomUUID(), publicHosts = [] } = options.parts ?? {}
-  control(app, state, { account, mini, pay, v3, notifier, faults: callFaults, notificationFaults, journal: calls, pki, secureOrigin, names, id, publicHosts, platform })
-  answerUnknownPaths(app, state, options.parts !== undefined)
+  control(app, state, { account, mini, pay, v3, notifier, faults: callFaults, notificationFaults, journal: calls, pki, secureOrigin, names, id, publicHosts, platform, missing })
   app.addHook('onClose', async () => {
     pay.refunds.close()
     timers.close()

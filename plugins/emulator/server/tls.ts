@@ -19,9 +19,11 @@ export interface SecureOptions {
 }
 
 /** Returns the port. Closes with the app. */
-export async function listenSecurely (app: FastifyInstance, { ca, server: { key, cert } }: Authority, { port, host, handle }: SecureOptions): Promise<number> {
+export async function listenSecurely (app: FastifyInstance, authority: Authority, { port, host, handle }: SecureOptions): Promise<number> {
   // Requested, not required: most calls have no certificate, and calls that need one check it themselves.
-  const server = createServer({ key, cert, ca, requestCert: true, rejectUnauthorized: false, keepAliveTimeout: KEEP_ALIVE }, handle)
+  const server = createServer({ requestCert: true, rejectUnauthorized: false, keepAliveTimeout: KEEP_ALIVE }, handle)
+  // Before the server's own listener. Many emulators never see one.
+  server.prependOnceListener('connection', () => server.setSecureContext({ ...authority.server, ca: authority.ca }))
   server.listen(port, host)
   await once(server, 'listening')
   // No hooks can be added to a listening app, so listen for its server's close event.

@@ -1,9 +1,10 @@
 /** api.weixin.qq.com: users, messages, menus and QR codes. All of these calls need a token. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { openidProblem } from '../state/state.ts'
 import type { State } from '../state/state.ts'
 import type { OfficialAccount } from './official-account.ts'
 import { bodyJson, refuse, withRid } from './wire.ts'
+import type { Routes } from './routes.ts'
 
 export interface Message {
   /** WeChat's msgid for template messages. */
@@ -42,7 +43,7 @@ const FIELDS: Readonly<Record<string, RegExp>> = {
 /** Registers a call that needs a token. A POST body must be JSON. */
 export type AccountCall = (method: 'GET' | 'POST', path: string, answer: (given: Given, query: Record<string, string>) => Answer) => void
 
-export function accountCalls (app: FastifyInstance, state: State, account: OfficialAccount): AccountCall {
+export function accountCalls (app: Routes, state: State, account: OfficialAccount): AccountCall {
   const send = (reply: FastifyReply, answer: Answer) => {
     if (Buffer.isBuffer(answer)) return reply.type('image/png').send(answer)
     return reply.type('application/json; charset=utf-8').send(typeof answer === 'string' ? answer : JSON.stringify(withRid(answer, state)))
@@ -61,7 +62,7 @@ export function accountCalls (app: FastifyInstance, state: State, account: Offic
   }
 }
 
-export function officialAccountCalls (app: FastifyInstance, state: State, account: OfficialAccount): void {
+export function officialAccountCalls (app: Routes, state: State, account: OfficialAccount): void {
   const messages = state.memory.list<Message>('messages')
   const refusing = state.memory.table<true>('refusesMessages')
   const menu = state.memory.table<Given>('menu')

@@ -1,7 +1,7 @@
 /** api.weixin.qq.com: access_token, stable_token, tickets, and a few calls that need a token. */
-import type { FastifyInstance } from 'fastify'
 import type { Timed, State } from '../state/state.ts'
 import { bodyJson, refuse, withRid } from './wire.ts'
+import type { Routes } from './routes.ts'
 
 /** `authorizer`: a platform's token for this account, issued by `open-platform/`. */
 interface Token extends Timed { kind: 'plain' | 'stable' | 'authorizer' }
@@ -14,7 +14,7 @@ const DAY = 86_400_000
 /** Calls per day, as reported by `quota/get`. */
 const QUOTA = 100_000
 
-export function officialAccount (app: FastifyInstance, state: State) {
+export function officialAccount (app: Routes, state: State) {
   const { hex } = state.random
   const tokens = state.memory.table<Token>('tokens')
   const tickets = state.memory.table<Timed & { type: string }>('tickets')

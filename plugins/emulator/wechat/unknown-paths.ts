@@ -2,21 +2,22 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { refuse, sendV2, withRid } from './wire.ts'
 import type { State } from '../state/state.ts'
+import type { Handler } from './routes.ts'
 
-/** `isAlone`: the server has no routes but the emulator's, so the emulator answers unknown paths. */
-export function answerUnknownPaths (app: FastifyInstance, state: State, isAlone: boolean): void {
-  if (isAlone) {
-    app.setNotFoundHandler(async (request, reply) => {
-      const [path = ''] = request.url.slice(app.prefix.length).split('?')
-      return answer(path, request, reply, { status: 404, code: 'NOT_FOUND', text: `the emulator has no ${request.method} ${path}`, errcode: 40066, errmsg: 'invalid url' })
-    })
+/** `isAlone`: the server has no other routes, so the emulator answers unknown paths; then what answers them. */
+export function answerUnknownPaths (app: FastifyInstance, state: State, isAlone: boolean): Handler | undefined {
+  const missing = async (request: FastifyRequest, reply: FastifyReply) => {
+    const [path = ''] = request.url.slice(app.prefix.length).split('?')
+    return answer(path, request, reply, { status: 404, code: 'NOT_FOUND', text: `the emulator has no ${request.method} ${path}`, errcode: 40066, errmsg: 'invalid url' })
   }
+  if (isAlone) app.setNotFoundHandler(missing)
   app.setErrorHandler<Error & { statusCode?: number }>((error, request, reply) => {
     const [path = ''] = request.url.slice(app.prefix.length).split('?')
     const status = error.statusCode ?? 500
     if (status === 500) request.log.error({ err: error }, 'the emulator failed')
     return answer(path, request, reply, { status, code: status === 500 ? 'SYSTEM_ERROR' : 'PARAM_ERROR', text: error.message, errcode: -1, errmsg: 'system error' })
   })
+  return isAlone ? missing : undefined
 
   function answer (path: string, request: FastifyRequest, reply: FastifyReply, { status, code, text, errcode, errmsg }: { status: number, code: string, text: string, errcode: number, errmsg: string }) {
     if (isOfficialAccount(path, request.hostname)) return reply.code(200).type('application/json; charset=utf-8').send(JSON.stringify(withRid(refuse(errcode, errmsg), state, path.startsWith('/sns/') ? ',' : '')))

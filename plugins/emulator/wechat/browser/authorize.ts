@@ -1,10 +1,10 @@
 /** open.weixin.qq.com's authorize page, and the /sns calls that redeem its codes. */
-import type { FastifyInstance } from 'fastify'
 import { authorizePage, errorPage, languageOf } from './pages.ts'
 import type { OpenPlatform } from '../open-platform/component.ts'
 import { WEB_PAGES } from '../open-platform/permissions.ts'
 import { refuse, withRid } from '../wire.ts'
 import type { Timed, User, State } from '../../state/state.ts'
+import type { Routes } from '../routes.ts'
 
 type Query = Record<string, string | undefined>
 
@@ -19,7 +19,7 @@ const CODE_LIFE = 300_000
 const ACCESS_LIFE = 7200_000
 const REFRESH_LIFE = 30 * 86_400_000
 
-export function authorize (app: FastifyInstance, state: State, platform?: OpenPlatform) {
+export function authorize (app: Routes, state: State, platform?: OpenPlatform) {
   const { hex } = state.random
   const codes = state.memory.table<Grant & { used: boolean }>('codes')
   const accesses = state.memory.table<Grant>('visitorTokens')

@@ -1,5 +1,5 @@
 /** WeChat's browser for a page: a script that provides WeixinJSBridge. The checks run here, not in the page. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { signJssdk } from '../../../../src/official-account/jssdk.ts'
 import { explainJssdk } from '../../explain/jssdk.ts'
 import { explainPaySign } from '../../explain/pay-sign.ts'
@@ -13,13 +13,14 @@ import type { PayV2 } from '../v2/v2.ts'
 import type { PayV3 } from '../v3/v3.ts'
 import { bodyJson } from '../wire.ts'
 import type { Order, State } from '../../state/state.ts'
+import type { Routes } from '../routes.ts'
 
 type Params = Record<string, unknown>
 
 /** Pages that called wx.config, to recognize a signature made for an earlier page. */
 const PAGES_KEPT = 20
 
-export function bridge (app: FastifyInstance, state: State, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, mini: MiniProgram, keys: Pick<V3Keys, 'merchant'>): void {
+export function bridge (app: Routes, state: State, account: OfficialAccount, pay: PayV2, { transfers }: Pick<PayV3, 'transfers'>, mini: MiniProgram, keys: Pick<V3Keys, 'merchant'>): void {
   const pages: string[] = []
 
   app.get('/_emulator/bridge.js', async (_request, reply) =>

@@ -1,10 +1,10 @@
 /** A scanned QR code: a NATIVE order of mode 2, or of mode 1, for which WeChat asks the merchant for the order. */
-import { request } from 'undici'
 import { signV2, verifyV2 } from '../../../../src/pay/v2/sign.ts'
 import type { Fields } from '../../../../src/pay/v2/xml.ts'
 import type { V2Orders } from '../v2/orders.ts'
 import { readRequestXml } from '../v2/request-xml.ts'
 import { v2Xml } from '../wire.ts'
+import { post } from '../../notifications/post.ts'
 import { userOf } from '../../state/state.ts'
 import type { Order, State } from '../../state/state.ts'
 
@@ -23,8 +23,8 @@ export async function scan (text: string, state: State, orders: V2Orders, openid
   const asked = { appid: account.appId, mch_id: account.mchId, openid: userOf(state, openid).openid, is_subscribe: 'Y', nonce_str: state.random.hex(16), product_id: String(code.product_id) }
   let answer: Fields
   try {
-    const reply = await request(state.nativeUrl, { method: 'POST', headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...asked, sign: signV2(asked, account.apiKey, signType) }), signal: AbortSignal.timeout(5000) })
-    answer = readRequestXml(Buffer.from(await reply.body.arrayBuffer())).fields
+    const reply = await post(state.nativeUrl, { headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...asked, sign: signV2(asked, account.apiKey, signType) }), signal: AbortSignal.timeout(5000) })
+    answer = (await readRequestXml(Buffer.from(await reply.body.arrayBuffer()))).fields
   } catch {
     return '商户应答异常'
   }

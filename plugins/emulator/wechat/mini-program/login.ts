@@ -1,10 +1,10 @@
 /** Mini program logins: the codes of `wx.login`, jscode2session, and session keys. */
 import { createHmac } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
 import { userOf } from '../../state/state.ts'
 import type { Timed, State } from '../../state/state.ts'
 import type { OfficialAccount } from '../official-account.ts'
 import { refuse, withRid } from '../wire.ts'
+import type { Routes } from '../routes.ts'
 
 type Query = Record<string, string | undefined>
 
@@ -23,7 +23,7 @@ export const CODE_LIFE = 300_000
 /** Maximum logins of one user per minute. WeChat's documentation of code2Session. */
 const MOST_LOGINS = 100
 
-export function logins (app: FastifyInstance, state: State, account: OfficialAccount) {
+export function logins (app: Routes, state: State, account: OfficialAccount) {
   const codes = state.memory.table<LoginCode>('jsCodes')
   const sessions = state.memory.table<string>('sessionKeys')
   const times = state.memory.table<number[]>('loginTimes')

@@ -1,5 +1,4 @@
 /** WeChat's mini program APIs: logins, phone numbers, codes and shipping. */
-import type { FastifyInstance } from 'fastify'
 import type { State } from '../../state/state.ts'
 import { accountCalls } from '../official-account-calls.ts'
 import type { OfficialAccount } from '../official-account.ts'
@@ -8,8 +7,9 @@ import { pictures } from './codes.ts'
 import { logins } from './login.ts'
 import { phoneNumbers } from './phone.ts'
 import { shipping } from './shipping.ts'
+import type { Routes } from '../routes.ts'
 
-export function miniProgram (app: FastifyInstance, state: State, account: OfficialAccount, pay: PayV2) {
+export function miniProgram (app: Routes, state: State, account: OfficialAccount, pay: PayV2) {
   const call = accountCalls(app, state, account)
   pictures(call, state)
   shipping(call, state, pay)

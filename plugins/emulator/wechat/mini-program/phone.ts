@@ -1,13 +1,13 @@
 /** Phone numbers: the code from the phone number button, and the call that redeems it. */
-import type { FastifyInstance } from 'fastify'
 import type { Timed, State } from '../../state/state.ts'
 import type { OfficialAccount } from '../official-account.ts'
 import { bodyJson, refuse, withRid } from '../wire.ts'
 import { CODE_LIFE } from './login.ts'
+import type { Routes } from '../routes.ts'
 
 interface PhoneCode extends Timed { phone: string, used: boolean }
 
-export function phoneNumbers (app: FastifyInstance, state: State, account: OfficialAccount) {
+export function phoneNumbers (app: Routes, state: State, account: OfficialAccount) {
   const codes = state.memory.table<PhoneCode>('phoneCodes')
 
   app.post<{ Querystring: { access_token?: string } }>('/wxa/business/getuserphonenumber', async request => {

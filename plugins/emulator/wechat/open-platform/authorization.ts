@@ -1,16 +1,17 @@
 /** The authorization pages of mp.weixin.qq.com (PC) and open.weixin.qq.com (phone). */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { languageOf } from '../browser/pages.ts'
 import type { OpenPlatform } from './component.ts'
 import { authorizationPage, declinedPage, refusedPage } from './pages.ts'
 import { ALL_PERMISSIONS } from './permissions.ts'
+import type { Routes } from '../routes.ts'
 
 type Query = Record<string, string | undefined>
 interface Problem { zh: string, en: string }
 
 const HTML = 'text/html; charset=utf-8'
 
-export function authorizationPages (app: FastifyInstance, platform: OpenPlatform): void {
+export function authorizationPages (app: Routes, platform: OpenPlatform): void {
   const { account, shops } = platform
 
   /** Checks before the page is shown. WeChat's own error pages say less. */

@@ -1,8 +1,8 @@
 /** api.weixin.qq.com/cgi-bin/component: a platform's calls, and checks of its calls with an account's token. */
-import type { FastifyInstance } from 'fastify'
 import type { State } from '../../state/state.ts'
 import { bodyJson, refuse, withRid } from '../wire.ts'
 import type { OpenPlatform, Shop } from './component.ts'
+import type { Routes } from '../routes.ts'
 
 type Given = Record<string, unknown>
 type Query = Record<string, string | undefined>
@@ -20,7 +20,7 @@ const OPTIONS: Readonly<Record<string, { values: readonly string[], first: strin
   customer_service: { values: ['0', '1'], first: '0' }
 }
 
-export function componentCalls (app: FastifyInstance, state: State, platform: OpenPlatform): void {
+export function componentCalls (app: Routes, state: State, platform: OpenPlatform): void {
   const { account, pushes, active, shopOf } = platform
 
   // Before any account call: does the platform's token allow it?

@@ -1,15 +1,15 @@
 /** Calls of a platform on behalf of an account: logins in WeChat and in mini programs. */
-import type { FastifyInstance } from 'fastify'
 import type { State } from '../../state/state.ts'
 import type { Authorize } from '../browser/authorize.ts'
 import type { MiniProgram } from '../mini-program/mini-program.ts'
 import { refuse, withRid } from '../wire.ts'
 import type { OpenPlatform } from './component.ts'
 import { MINI_PROGRAM, WEB_PAGES } from './permissions.ts'
+import type { Routes } from '../routes.ts'
 
 type Query = Record<string, string | undefined>
 
-export function onBehalf (app: FastifyInstance, state: State, { platform, oauth, mini }: { platform: OpenPlatform, oauth: Authorize, mini: MiniProgram }): void {
+export function onBehalf (app: Routes, state: State, { platform, oauth, mini }: { platform: OpenPlatform, oauth: Authorize, mini: MiniProgram }): void {
   const { account } = platform
 
   /** `permission`: the permission set that the account must have granted. */

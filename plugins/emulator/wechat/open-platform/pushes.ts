@@ -1,6 +1,6 @@
 /** WeChat's pushes to a platform: encrypted XML to its URL for authorization events. */
 import type { FastifyBaseLogger } from 'fastify'
-import { request } from 'undici'
+import { post } from '../../notifications/post.ts'
 import { createScheduler } from '../../state/scheduler.ts'
 import type { Delivery, State } from '../../state/state.ts'
 import { v2Xml } from '../wire.ts'
@@ -83,7 +83,7 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
   async function deliver (delivery: Delivery): Promise<void> {
     const { url, request: { headers, body } } = delivery
     try {
-      const reply = await request(url, { method: 'POST', headers, body, signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ended.signal]) })
+      const reply = await post(url, { headers, body, signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ended.signal]) })
       delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
       // The plain word; that surrounding whitespace is accepted is a guess.
       delivery.accepted = reply.statusCode === 200 && delivery.reply.body.trim() === 'success'

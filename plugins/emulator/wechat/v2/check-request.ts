@@ -1,6 +1,6 @@
 /** Checks common to all v2 calls: XML, merchant, certificate, signature. */
 import { TLSSocket } from 'node:tls'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Endpoint } from '../../../../src/pay/v2/endpoints.ts'
 import { verifyV2 } from '../../../../src/pay/v2/sign.ts'
 import type { SignType } from '../../../../src/pay/v2/sign.ts'
@@ -11,6 +11,7 @@ import { NotXml, readRequestXml } from './request-xml.ts'
 import { businessFailed, callFailed, sendV2, signed, v2Xml } from '../wire.ts'
 import type { Values } from '../wire.ts'
 import type { State } from '../../state/state.ts'
+import type { Routes } from '../routes.ts'
 
 /** The type is the client's, but each call's values are written here again, so that client and emulator check each other. */
 export interface V2Route extends Pick<Endpoint, 'cert' | 'appid' | 'mchId' | 'signType' | 'signedReply'> {
@@ -37,7 +38,7 @@ const NO_CERTIFICATE = '<html>\r\n<head><title>400 No required SSL certificate w
 
 export type V2Register = (path: string, handler: V2Handler, route?: V2Route) => void
 
-export function v2Register (app: FastifyInstance, state: State): V2Register {
+export function v2Register (app: Routes, state: State): V2Register {
   const { account } = state
 
   function showsCertificate ({ raw: { socket } }: FastifyRequest): boolean {
@@ -55,7 +56,7 @@ export function v2Register (app: FastifyInstance, state: State): V2Register {
       if (cert && !showsCertificate(request)) return reply.code(400).type('text/html').send(NO_CERTIFICATE)
       let fields: Fields
       try {
-        const { root, fields: found } = readRequestXml(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0))
+        const { root, fields: found } = await readRequestXml(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0))
         fields = found
         if (root !== 'xml' && root !== 'root') request.wechatExplanation = () => explainXml('xml-root', root)
       } catch (error) {

@@ -167,6 +167,13 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
 
   function note (order: Order, what: string) {
     order.history.push({ at: new Date(state.now()).toISOString(), what })
+    changed(order)
+  }
+
+  const changedListeners: Array<(order: Order) => void> = []
+  /** Something of it may be different at the end of this call. */
+  function changed (order: Order) {
+    for (const listener of changedListeners) listener(order)
   }
 
   const isAlive = (prepayId: string) => (state.prepays.get(prepayId)?.until ?? 0) > state.now()
@@ -183,6 +190,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
       order.code_url = `weixin://wxpay/bizpayurl?pr=${state.random.hex(4)}zz`
       byCode.set(order.code_url, order)
     }
+    changed(order)
     return order.prepay_id
   }
 
@@ -195,6 +203,9 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
   return {
     query,
     unified,
+    /** Told of each order that is placed or changed; to be looked at later, since the change may not be complete. */
+    onChanged: (listener: (order: Order) => void) => { changedListeners.push(listener) },
+    changed,
     onPaid: (listener: (order: Order) => void) => { paidListeners.push(listener) },
     add,
     prepay,
@@ -210,6 +221,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
     combine (order: Order, number: string): void {
       order.combine_out_trade_no = number
       join(order)
+      changed(order)
     },
     partsOf: (number: string): Order[] => combined.get(number) ?? [],
     /** Checks the parameters from a page: returns the order, or why it cannot be paid with them. `refused` is called for a wrong signature. */

@@ -93,6 +93,8 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
     if ((status === 'REFUNDCLOSE') !== (refund.refund_status === 'REFUNDCLOSE')) state.balance += status === 'REFUNDCLOSE' ? refund.refund_fee : -refund.refund_fee
     refund.refund_status = status
     if (status === 'SUCCESS') refund.success_time = spaced(chinaTime(state.now()))
+    const order = orders.byTransaction(refund.transaction_id)
+    if (order) orders.changed(order)
     settled(refund)
   }
 

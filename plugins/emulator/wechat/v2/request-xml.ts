@@ -2,7 +2,7 @@
  * Reads the XML of v2 requests as leniently as WeChat does: any well-formed document with the
  * fields directly below its root. The strict reader in `src/` is for documents from WeChat.
  */
-import { XMLParser, XMLValidator } from 'fast-xml-parser'
+import type { XMLParser, XMLValidator } from 'fast-xml-parser'
 import type { Fields } from '../../../../src/pay/v2/xml.ts'
 
 export interface RequestDocument {
@@ -27,14 +27,23 @@ const MAX_FIELDS = 300
 type Node = Record<string, unknown>
 
 // Exact text: numbers stay text, and whitespace in a value was signed.
-const parser = new XMLParser({ preserveOrder: true, parseTagValue: false, ignoreAttributes: true, trimValues: false, processEntities: true, htmlEntities: true, cdataPropName: '#cdata', commentPropName: '#comment' })
+const OPTIONS = { preserveOrder: true, parseTagValue: false, ignoreAttributes: true, trimValues: false, processEntities: true, htmlEntities: true, cdataPropName: '#cdata', commentPropName: '#comment' }
+
+let loaded: Promise<{ parser: XMLParser, validator: typeof XMLValidator }> | undefined
+
+/** By the first document. */
+async function load () {
+  const { XMLParser, XMLValidator } = await import('fast-xml-parser')
+  return { parser: new XMLParser(OPTIONS), validator: XMLValidator }
+}
 
 /** @throws NotXml */
-export function readRequestXml (bytes: Uint8Array): RequestDocument {
+export async function readRequestXml (bytes: Uint8Array): Promise<RequestDocument> {
+  const { parser, validator } = await (loaded ??= load())
   const text = Buffer.from(bytes).toString().replace(/^\ufeff/, '').trim()
   if (/<!DOCTYPE/i.test(text.replace(/<!\[CDATA\[[^]*?\]\]>|<!--[^]*?-->/g, ''))) throw new NotXml('it has a DOCTYPE', true)
   // Without validation the parser accepts truncated documents.
-  if (!text.startsWith('<') || XMLValidator.validate(text, { allowBooleanAttributes: true }) !== true) throw new NotXml('it is not well-formed')
+  if (!text.startsWith('<') || validator.validate(text, { allowBooleanAttributes: true }) !== true) throw new NotXml('it is not well-formed')
   let roots: Node[]
   try {
     roots = elements(parser.parse(text))

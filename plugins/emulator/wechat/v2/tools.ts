@@ -1,12 +1,12 @@
 /** The smaller calls: short URLs, openid of a payment code, reports, comments, and the official sandbox. */
-import type { FastifyInstance } from 'fastify'
 import { businessFailed, v2Xml } from '../wire.ts'
 import { userOf } from '../../state/state.ts'
 import type { State } from '../../state/state.ts'
 import type { V2Register, V2Handler } from './check-request.ts'
 import { spaced } from './refunds.ts'
+import type { Routes } from '../routes.ts'
 
-export function v2Tools (app: FastifyInstance, route: V2Register, state: State, { micropay, reverse, query }: Record<'micropay' | 'reverse' | 'query', V2Handler>): void {
+export function v2Tools (app: Routes, route: V2Register, state: State, { micropay, reverse, query }: Record<'micropay' | 'reverse' | 'query', V2Handler>): void {
   route('/tools/shorturl', ({ fields }) => fields.long_url?.startsWith('weixin://')
     ? { result_code: 'SUCCESS', short_url: `weixin://wxpay/s/${state.random.hex(4)}` }
     : businessFailed('PARAM_ERROR', '参数错误:long_url'))

@@ -1,5 +1,4 @@
 /** All v2 calls of api.mch.weixin.qq.com. */
-import type { FastifyInstance } from 'fastify'
 import type { Timers } from '../../state/timers.ts'
 import type { Refund, State } from '../../state/state.ts'
 import { createSharing } from '../sharing.ts'
@@ -16,6 +15,7 @@ import { v2Payouts } from './payouts.ts'
 import { v2ProfitSharing } from './profit-sharing.ts'
 import { v2Refunds } from './refunds.ts'
 import { v2Tools } from './tools.ts'
+import type { Routes } from '../routes.ts'
 
 export interface V2Parts {
   origin (): string
@@ -29,7 +29,7 @@ export interface V2Parts {
   notices: Pick<SharingParts, 'shared' | 'takenBack'>
 }
 
-export function payV2 (app: FastifyInstance, state: State, { origin, refundSettled, verifyRsa, after, notices, contracts, bank }: V2Parts) {
+export function payV2 (app: Routes, state: State, { origin, refundSettled, verifyRsa, after, notices, contracts, bank }: V2Parts) {
   const route = v2Register(app, state)
   const orders = v2Orders(route, state, origin, verifyRsa)
   const refunds = v2Refunds(route, state, orders, refundSettled)

@@ -1,7 +1,7 @@
 /** Checks common to all v3 calls (merchant, signature, timestamp, nonce, body), and signed answers. */
 import { verify } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { mistake } from '../../explain/mistakes.ts'
 import { explainV3 } from '../../explain/v3.ts'
 import { bodyJson } from '../wire.ts'
@@ -12,6 +12,7 @@ import { missingId, shapeProblem } from './shape.ts'
 import type { Json, Shape } from './shape.ts'
 import { answerSigner, refuse, signedHeaders } from './wire.ts'
 import type { V3Error } from './wire.ts'
+import type { Routes } from '../routes.ts'
 
 export type { Json } from './shape.ts'
 
@@ -43,7 +44,7 @@ const WINDOW = 300
 /** The size from which answers are compressed for clients that accept gzip, in bytes. */
 const WORTH_PACKING = 1024
 
-export function v3Register (app: FastifyInstance, state: State, keys: V3Keys): V3Register {
+export function v3Register (app: Routes, state: State, keys: V3Keys): V3Register {
   const nonces = new Map<string, number>()
 
   /** The signed part of a body: for an upload only its `meta`. */

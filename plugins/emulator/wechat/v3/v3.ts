@@ -1,6 +1,5 @@
 /** All APIv3 calls of api.mch.weixin.qq.com. */
 import { constants, publicEncrypt } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
 import type { V3Keys } from '../../keys/v3-keys.ts'
 import type { Timers } from '../../state/timers.ts'
 import type { Order, State } from '../../state/state.ts'
@@ -21,6 +20,7 @@ import { v3Payscore } from './payscore.ts'
 import { v3ProfitSharing } from './profit-sharing.ts'
 import { v3Refunds } from './refunds.ts'
 import { v3Transfers } from './transfers.ts'
+import type { Routes } from '../routes.ts'
 
 export interface V3Parts {
   /** The emulator's origin, for the URLs it returns. */
@@ -31,7 +31,7 @@ export interface V3Parts {
   after: Timers['after']
 }
 
-export function payV3 (app: FastifyInstance, state: State, keys: V3Keys, { orders, refunds, sharing }: PayV2, { origin, combinedPaid, sendEvent, after }: V3Parts) {
+export function payV3 (app: Routes, state: State, keys: V3Keys, { orders, refunds, sharing }: PayV2, { origin, combinedPaid, sendEvent, after }: V3Parts) {
   const route = v3Register(app, state, keys)
   const area: V3Area = { route, state, orders, refunds, after, sendEvent, decrypt: sensitiveReader(state, keys), ...createFiles(state) }
   const encrypt = (text: string) => publicEncrypt({ key: keys.merchant.cert, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, Buffer.from(text)).toString('base64')
