@@ -32,5 +32,7 @@ export function answerQuestions (port: number, paid: ReadonlySet<string>): void 
     const { user, system } = process.cpuUsage()
     process.send?.({ question, paid: paid.size, cpu: (user + system) / 1e6 })
   })
+  // The driver is gone: it failed, perhaps.
+  process.on('disconnect', () => process.exit())
   process.send?.({ port })
 }

@@ -30,6 +30,11 @@ const emulatorFile = fileURLToPath(new URL('../dist/plugins/emulator/cli/cli.js'
 if (!existsSync(emulatorFile)) throw new Error('build the package first: npm run build')
 const redis = await startRedis()
 const emulator = spawn(process.execPath, [emulatorFile, '--port', '0', '--time-scale', '0.01'], { stdio: ['ignore', 'pipe', 'inherit'] })
+// Nothing of it outlives a failure; the shops see that the driver is gone.
+process.on('exit', () => {
+  emulator.kill()
+  redis.signal('SIGKILL')
+})
 const [line] = await once(emulator.stdout, 'data')
 const origin = /http:\/\/[\d.:]+/.exec(String(line))![0]
 const config = await (await fetch(`${origin}/_emulator/config`)).json() as EmulatorConfig

@@ -120,7 +120,14 @@ const byParameter = ({ params }: FastifyRequest) => (params as { account?: strin
  * Sets `request.wechatAccount` on the routes of this scope before a body is read: a request for an unknown account costs no more than
  * the look-up. Not earlier, so that the application's rate limits run first, including per-route ones.
  */
-export function findAccounts (scope: FastifyInstance, { of }: AccountSource, { optional = false } = {}): void {
+export function findAccounts (scope: FastifyInstance, { only, of }: AccountSource, { optional = false } = {}): void {
+  if (only) {
+    scope.addHook('preParsing', (request, _reply, payload, done) => {
+      setAccount(request, only)
+      done(null, payload)
+    })
+    return
+  }
   scope.addHook('preParsing', (request, _reply, payload, done) => {
     function found (account: WechatAccount | undefined): void {
       if (!account && !optional) return done(new WechatError('WECHAT_ACCOUNT', 'there is no such account', { statusCode: 404 }))

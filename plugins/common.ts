@@ -141,8 +141,9 @@ export function routeOf ({ preHandler, routeConfig, accounts }: Pick<AnyAccounts
 }
 
 /** An onSend hook: answers must not be cached or shared. */
-export async function noStore (_request: FastifyRequest, reply: FastifyReply): Promise<void> {
+export function noStore (_request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null, payload: unknown) => void): void {
   reply.header('cache-control', 'no-store')
+  done(null, payload)
 }
 
 type Decorator = 'wechatAccounts' | 'wechatToken' | 'wechatOAuth' | 'wechatJssdk' | 'wechatMiniProgram' | 'wechatPay' | 'wechatNotify' | 'wechatReconcile'

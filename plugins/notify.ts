@@ -169,7 +169,10 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
         const { account, notification: verified } = await verify(request.headers, request.body, accountIn(request), request)
         setAccount(request, account)
         request.wechatNotification = verified
-        Object.assign(trace, { version: verified.version, kind: verified.kind, ...numberOf(verified) })
+        trace.version = verified.version
+        trace.kind = verified.kind
+        const outTradeNo = numberOf(verified)
+        if (outTradeNo !== undefined) trace.outTradeNo = outTradeNo
         await handle(verified, account, request)
         return verified
       })
@@ -182,11 +185,10 @@ const XML = 'text/xml; charset=utf-8'
 /** Seconds. */
 const DAY = 86_400
 
-function numberOf (notification: Notification): { outTradeNo?: string } {
+function numberOf (notification: Notification): string | undefined {
   switch (notification.kind) {
-    case 'payment': return { outTradeNo: notification.payment.outTradeNo }
-    case 'refund': return { outTradeNo: notification.refund.outTradeNo }
-    default: return {}
+    case 'payment': return notification.payment.outTradeNo
+    case 'refund': return notification.refund.outTradeNo
   }
 }
 

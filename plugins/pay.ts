@@ -56,11 +56,13 @@ export const pay = fp<PayPluginOptions | WithAccounts<PayPluginOptions>>(async (
       findAccounts(scope, accounts)
       scope.addHook('onSend', noStore)
       scope.post('/pay', routeOf(options, PAY), async (request, reply) => {
-        const { way = 'jsapi', ...order } = await orderOf(request, reply) ?? {}
+        const order = { ...await orderOf(request, reply) } as JsapiOrder & H5Order & { way?: typeof WAYS[number] }
+        const { way = 'jsapi' } = order
         if (!WAYS.includes(way)) throw new WechatConfigError('order', `must return an order whose way is one of ${WAYS.join(', ')}`)
         // WeChat requires the payer's IP address; Fastify's trustProxy determines it.
         const clientIp = order.clientIp ?? payerIp(request)
-        return await request.wechatAccount.pay[way]({ ...order, ...(clientIp !== undefined && { clientIp }) } as JsapiOrder & H5Order)
+        if (clientIp !== undefined) order.clientIp = clientIp
+        return await request.wechatAccount.pay[way](order)
       })
     }, place)
   }
@@ -73,8 +75,9 @@ export const pay = fp<PayPluginOptions | WithAccounts<PayPluginOptions>>(async (
 }, { fastify: '5.x', name: 'fastify-wechat-pay/pay' })
 
 /** Proxies write ports, brackets, `unknown` and so on into X-Forwarded-For: returns the farthest valid address, if any. */
-function payerIp ({ ip, ips = [ip] }: FastifyRequest): string | undefined {
-  return ips.toReversed().map(bareIp).find(address => isIP(address) !== 0)
+function payerIp ({ ip, ips }: FastifyRequest): string | undefined {
+  if (ips === undefined && isIP(ip) === 4) return ip
+  return (ips ?? [ip]).toReversed().map(bareIp).find(address => isIP(address) !== 0)
 }
 
 const bareIp = (address: string): string => {

@@ -36,7 +36,7 @@ export function createVerifier ({ kept, get, ofNotification }: AccountSource, pa
   }
 
   async function tried (candidate: WechatAccount | Promise<WechatAccount>, headers: Headers, body: Uint8Array): Promise<Proven> {
-    const account = await candidate
+    const account = candidate instanceof Promise ? await candidate : candidate
     try {
       return { account, notification: await account.notifications.read(headers, body) }
     } catch (err) {
@@ -49,8 +49,10 @@ export function createVerifier ({ kept, get, ofNotification }: AccountSource, pa
    * `account`: the account it must belong to, if the request says so.
    * @throws WechatNotificationError if it verifies for no account, or for more than one; WechatError (503) if a possible account could not be tried
    */
-  return async (headers: Headers, body: Uint8Array, account: WechatAccount | null | undefined, request: FastifyRequest | undefined): Promise<Proven> => {
-    if (account) return await tried(account, headers, body)
+  return (headers: Headers, body: Uint8Array, account: WechatAccount | null | undefined, request: FastifyRequest | undefined): Promise<Proven> =>
+    account ? tried(account, headers, body) : searched(headers, body, request)
+
+  async function searched (headers: Headers, body: Uint8Array, request: FastifyRequest | undefined): Promise<Proven> {
     const attempts = (await withTimeout(patience, async () => await candidates(claimsOf(headers, body), body, request), notInTime)).map(candidate => withTimeout(patience, async () => await tried(candidate, headers, body), notInTime))
     // It contains the account's ids, so at most one account can verify it.
     const first = await Promise.any(attempts).catch((error: AggregateError) => { throw refusalOf(error.errors) })

@@ -33,9 +33,16 @@ export const xml = fp<XmlOptions>(async (app, options) => {
   // Removes the application's parsers in this scope only.
   if (parse) app.removeContentTypeParser(types.filter(type => app.hasContentTypeParser(type)))
   else app.removeAllContentTypeParsers()
-  app.addContentTypeParser(types, { parseAs: 'buffer', bodyLimit }, async (request: FastifyRequest, body: Buffer) => {
+  app.addContentTypeParser(types, { parseAs: 'buffer', bodyLimit }, (request: FastifyRequest, body: Buffer, done) => {
     request.wechatRawBody = body
-    return parse ? fieldsOf(body) : body
+    if (!parse) return done(null, body)
+    let fields
+    try {
+      fields = fieldsOf(body)
+    } catch (error) {
+      return done(error as Error)
+    }
+    done(null, fields)
   })
 }, { fastify: '5.x', name: 'fastify-wechat-pay/xml' })
 

@@ -59,9 +59,13 @@ export const notificationChannel = channel<NotificationTrace>('notification')
  * Runs `work` between `start` and `asyncEnd` of the channel. `context` is the same object throughout; the work
  * adds to it. Not `tracePromise`, which would publish the result, and with it a token.
  */
-export async function traced<T extends { error?: unknown }, R> (channel: Tracing<T>, context: T, work: () => Promise<R>): Promise<R> {
+export function traced<T extends { error?: unknown }, R> (channel: Tracing<T>, context: T, work: () => Promise<R>): Promise<R> {
   const { start, end, asyncStart, asyncEnd, error: failed } = channel
-  if (![start, end, asyncStart, asyncEnd, failed].some(({ hasSubscribers }) => hasSubscribers)) return await work()
+  const hasSubscribers = start.hasSubscribers || end.hasSubscribers || asyncStart.hasSubscribers || asyncEnd.hasSubscribers || failed.hasSubscribers
+  return hasSubscribers ? published(channel, context, work) : work()
+}
+
+async function published<T extends { error?: unknown }, R> ({ start, end, asyncStart, asyncEnd, error: failed }: Tracing<T>, context: T, work: () => Promise<R>): Promise<R> {
   const running = start.runStores(context, work)
   end.publish(context)
   try {

@@ -16,8 +16,8 @@ export function parseJson (text: string): unknown {
   return marked === undefined ? value : JSON.parse(marked)
 }
 
-/** 2^53 has 16 digits. */
-const LONG = /\d{16}/
+/** A number, or a part of a text that looks like one, with at least as many digits as 2^53. Long ids in quotation marks are common, and are none. */
+const LONG = /(?:^|[[:,])\s*-?\d{16}/
 /** Any letter of a name may be written as an escape. */
 const SUSPECT = /__proto__|\\u/
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y

@@ -46,6 +46,9 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
     if (!(typeof value === 'number' && value >= 1 && value <= most)) throw new WechatConfigError(option, `must be 1 to ${most} milliseconds`)
   }
   const successes = createOutbox(store, log, 'handled notifications')
+  // A lease belongs to one run of one process.
+  const self = randomUUID()
+  let runs = 0
   // Running in this process for a key: acquiring the lease, then the work. Resolves with true on success.
   const going = new Map<string, Promise<boolean>>()
 
@@ -97,8 +100,14 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
 
   function begin (key: string, work: () => Promise<void>, deadline: number): Promise<void> {
     const leave = () => { if (going.get(key) === outcome) going.delete(key) }
-    const running = attempt(key, randomUUID(), work, deadline, leave)
-    const outcome = running.then(() => true, () => false).finally(leave)
+    const running = attempt(key, `${self}:${++runs}`, work, deadline, leave)
+    const outcome = running.then(() => {
+      leave()
+      return true
+    }, () => {
+      leave()
+      return false
+    })
     going.set(key, outcome)
     return running
   }
@@ -130,6 +139,6 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
 const tooLate = () => new WechatError('WECHAT_TIMEOUT', 'the handler did not finish in time', { statusCode: 503, retryable: true })
 
 /** @throws WechatError `WECHAT_TIMEOUT` at the deadline */
-async function before<T> (deadline: number, running: Promise<T>): Promise<T> {
-  return await withTimeout(deadline - performance.now(), () => running, tooLate)
+function before<T> (deadline: number, running: Promise<T>): Promise<T> {
+  return withTimeout(deadline - performance.now(), () => running, tooLate)
 }

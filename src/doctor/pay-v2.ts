@@ -7,7 +7,7 @@ import type { CheckedV2 } from '../pay/merchant.ts'
 import { meaningOf } from '../pay/v2/error-codes.ts'
 import { signV2, verifyV2 } from '../pay/v2/sign.ts'
 import type { SignType } from '../pay/v2/sign.ts'
-import { xmlWriter } from '../pay/v2/xml-writer.ts'
+import { writeXml } from '../pay/v2/write-xml.ts'
 import { readXml } from '../pay/v2/xml.ts'
 import type { Fields } from '../pay/v2/xml.ts'
 import { check, fails, passes, skips, UNUSED, warns } from './check.ts'
@@ -43,7 +43,7 @@ async function ask (context: CheckContext, path: string, params: Fields, signTyp
     path,
     repeatable: true,
     headers: { 'content-type': 'text/xml; charset=utf-8' },
-    body: (await xmlWriter())(fields)
+    body: writeXml(fields)
   })
   let answer: Fields | undefined
   try {

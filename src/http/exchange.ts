@@ -16,7 +16,7 @@ export interface Asked {
   path: string
   body: string | Uint8Array | null
   /** Called when it is this call's turn, so that a signature's timestamp is fresh. */
-  headers (): Promise<Record<string, string>>
+  headers (): Record<string, string> | Promise<Record<string, string>>
 }
 
 /** Receives the answer; `done` is called once. */
@@ -34,11 +34,11 @@ export interface Whole extends Head {
 }
 
 /** The whole answer, within `timeout` milliseconds. @throws WechatNetworkError */
-export async function exchangeWhole (outlet: Outlet, asked: Asked, timeout: number, maxBytes: number): Promise<Whole> {
+export function exchangeWhole (outlet: Outlet, asked: Asked, timeout: number, maxBytes: number): Promise<Whole> {
   const chunks: Buffer[] = []
   let size = 0
   let head: Head
-  return await exchange<Whole>(outlet, asked, timeout, 0, {
+  return exchange<Whole>(outlet, asked, timeout, 0, {
     head (given) { head = given },
     data (chunk, controller, done) {
       size += chunk.length
@@ -47,7 +47,7 @@ export async function exchangeWhole (outlet: Outlet, asked: Asked, timeout: numb
       done({ ...head, body: undefined })
       controller.abort(new Error('too large'))
     },
-    end (done) { done({ ...head, body: chunks.length === 1 ? chunks[0] as Buffer : Buffer.concat(chunks) }) },
+    end (done) { done({ status: head.status, headers: head.headers, body: chunks.length === 1 ? chunks[0] as Buffer : Buffer.concat(chunks) }) },
     failed () { /* the caller already has its result */ }
   })
 }
@@ -58,10 +58,10 @@ export interface Flowing extends Head {
 }
 
 /** Resolves with the answer's head within `timeout` milliseconds; each chunk of the body may take as long again. @throws WechatNetworkError */
-export async function exchangeFlowing (outlet: Outlet, asked: Asked, timeout: number): Promise<Flowing> {
+export function exchangeFlowing (outlet: Outlet, asked: Asked, timeout: number): Promise<Flowing> {
   let body: Readable
   let ended = false
-  return await exchange<Flowing>(outlet, asked, timeout, timeout, {
+  return exchange<Flowing>(outlet, asked, timeout, timeout, {
     head (head, controller, done) {
       body = new Readable({
         read () { controller.resume() },
@@ -133,7 +133,9 @@ function exchange<T> ({ dispatcher, foreign, lineTo }: Outlet, asked: Asked, tim
       },
       onResponseStart (current, status, headers) {
         if (status < 200 || over) return
-        receiver.head({ status, headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)])) }, current, done)
+        const texts: Record<string, string> = {}
+        for (const name in headers) texts[name] = String(headers[name])
+        receiver.head({ status, headers: texts }, current, done)
       },
       onResponseData (current, chunk) { receiver.data(chunk, current, done) },
       onResponseEnd () {
@@ -147,29 +149,44 @@ function exchange<T> ({ dispatcher, foreign, lineTo }: Outlet, asked: Asked, tim
       }
     }
 
-    async function go (): Promise<void> {
-      const headers = await asked.headers()
+    function hand (headers: Record<string, string>): void {
       if (over) return
       handed = true
       const { method, origin, path, body } = asked
       dispatcher.dispatch({ method, origin, path, headers, body, headersTimeout: 0, bodyTimeout }, handler)
     }
 
-    // The turn may come while another call is ending. Through a promise, undici finishes that call first, and this call keeps its own async context.
-    let take!: () => void
-    const turn = new Promise<void>(resolve => { take = resolve })
-    const leave = lineTo(asked.origin).enter(() => { take() })
-    turn.then(async () => {
-      if (over) return
-      // Too late to get the answer in time: not sending is better than an unknown outcome.
-      if (performance.now() > lastTurn) throw TIMED_OUT
-      await go()
-    }).catch((error: unknown) => {
+    function notHanded (error: unknown): void {
       leave()
       if (!(error instanceof WechatError)) return fail(error)
       if (over) return
       settle()
       reject(error)
+    }
+
+    function go (): void {
+      try {
+        const headers = asked.headers()
+        if (headers instanceof Promise) headers.then(hand).catch(notHanded)
+        else hand(headers)
+      } catch (error) {
+        notHanded(error)
+      }
+    }
+
+    let come: (() => void) | undefined
+    let isTurn = false
+    const leave = lineTo(asked.origin).enter(() => {
+      isTurn = true
+      come?.()
+    })
+    if (isTurn) return go()
+    // A later turn may come while another call is ending. Through a promise, undici finishes that call first, and this call keeps its own async context.
+    new Promise<void>(resolve => { come = resolve }).then(() => {
+      if (over) return
+      // Too late to get the answer in time: not sending is better than an unknown outcome.
+      if (performance.now() > lastTurn) return notHanded(TIMED_OUT)
+      go()
     })
   })
 }

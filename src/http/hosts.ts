@@ -9,7 +9,7 @@ export function createHosts () {
 
   return {
     /** Keeps the given order, but moves recently failed hosts to the end. */
-    healthyFirst: (bases: readonly string[]) => [...bases.filter(base => !avoided(base)), ...bases.filter(avoided)],
+    healthyFirst: (bases: readonly string[]) => failedAt.size === 0 ? bases : [...bases.filter(base => !avoided(base)), ...bases.filter(avoided)],
     failed: (base: string) => { failedAt.set(base, performance.now()) },
     answered: (base: string) => { failedAt.delete(base) }
   }

@@ -87,14 +87,14 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
   }
 
   /** Tries one host after the other, healthy ones first. */
-  async function anyHost<T extends { status: number }> (call: HttpRequest, attempt: (base: string) => Promise<T>): Promise<T> {
+  function anyHost<T extends { status: number }> (call: HttpRequest, attempt: (call: HttpRequest, base: string) => Promise<T>): Promise<T> {
     const bases = hosts.healthyFirst(call.bases)
     const trace: CallTrace = { name: call.name, method: call.method, host: partsOf(bases[0] as string).host, attempts: 0 }
-    return await traced(callChannel, trace, () => retry(async count => {
+    return traced(callChannel, trace, () => retry(async count => {
       const base = bases[count % bases.length] as string
       trace.attempts++
       try {
-        const answer = await attempt(base)
+        const answer = await attempt(call, base)
         hosts.answered(base)
         trace.status = answer.status
         return answer
@@ -110,10 +110,10 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
   }
 
   async function whole (call: HttpRequest, base: string): Promise<HttpReply> {
-    const { body, ...head } = await through(outlet => exchangeWhole(outlet, asked(call, base), timeout, call.maxBytes ?? 1 << 20))
-    refuseForeign(call, head)
-    if (!body) throw new WechatReplyError(call.name, 'the answer is too large')
-    return { ...head, body }
+    const reply = await through(outlet => exchangeWhole(outlet, asked(call, base), timeout, call.maxBytes ?? 1 << 20))
+    refuseForeign(call, reply)
+    if (!reply.body) throw new WechatReplyError(call.name, 'the answer is too large')
+    return reply as HttpReply
   }
 
   async function flowing (call: HttpRequest, base: string): Promise<HttpStreamReply> {
@@ -128,9 +128,9 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
   }
 
   return Object.assign(
-    async (call: HttpRequest) => await anyHost(call, base => whole(call, base)),
+    async (call: HttpRequest) => await anyHost(call, whole),
     {
-      stream: async (call: HttpRequest) => await anyHost(call, base => flowing(call, base)),
+      stream: async (call: HttpRequest) => await anyHost(call, flowing),
       disconnect
     }
   )
@@ -154,13 +154,15 @@ function partsOf (base: string): BaseParts {
 
 function asked (call: HttpRequest, base: string): Asked {
   const { origin, pathname } = partsOf(base)
+  const { freshHeaders } = call
+  const headers = { 'user-agent': 'fastify-wechat-pay', 'accept-encoding': 'identity', ...call.headers }
   return {
     name: call.name,
     method: call.method,
     origin,
     path: pathname + pathOf(call),
     body: call.body ?? null,
-    headers: async () => ({ 'user-agent': 'fastify-wechat-pay', 'accept-encoding': 'identity', ...call.headers, ...await call.freshHeaders?.(base) })
+    headers: freshHeaders ? async () => ({ ...headers, ...await freshHeaders(base) }) : () => headers
   }
 }
 

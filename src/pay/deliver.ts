@@ -68,8 +68,9 @@ export interface Delivery<C extends HandlingContext> {
 }
 
 export function createDelivery<C extends HandlingContext> (appId: string, mchId: string, once: Once, { onPayment, onRefund, expected, onMismatch, events = new Map() }: DeliveryHandlers<C>): Delivery<C> {
-  const handled = async (idempotencyKey: string, source: Source<C>, work: (context: C) => Promise<void>) =>
-    await once(accountKey(appId, `handled:${mchId}:${idempotencyKey}`), async () => { await work({ ...source, idempotencyKey } as C) })
+  const prefix = accountKey(appId, `handled:${mchId}:`)
+  const handled = (idempotencyKey: string, source: Source<C>, work: (context: C) => Promise<void>) =>
+    once(prefix + idempotencyKey, () => work({ ...source, idempotencyKey } as C))
 
   async function refuseUnexpected (payment: Payment, source: Source<C>, log: Log): Promise<void> {
     if (!expected) return

@@ -161,7 +161,8 @@ export function checkText (field: string, value: unknown, maxBytes: number): str
   if (typeof value !== 'string' || value === '') throw new WechatInputError(field, 'must be a string')
   // Lone surrogates would become question marks; control characters are invalid in XML.
   if (!value.isWellFormed() || /[\0-\x1f\x7f\ufffe\uffff]/.test(value)) throw new WechatInputError(field, 'contains a character that cannot be sent')
-  if (Buffer.byteLength(value) > maxBytes) throw new WechatInputError(field, `is longer than ${maxBytes} bytes`)
+  // A UTF-16 unit has at most three bytes.
+  if (value.length * 3 > maxBytes && Buffer.byteLength(value) > maxBytes) throw new WechatInputError(field, `is longer than ${maxBytes} bytes`)
   return value
 }
 
@@ -173,7 +174,8 @@ export function checkOrder<T extends Order> (order: T): T {
   checkText('description', order.description, 127)
   if (order.attach !== undefined && order.attach !== '') checkText('attach', order.attach, 127)
   if (order.clientIp !== undefined && !isIP(order.clientIp)) throw new WechatInputError('clientIp', 'must be an IP address')
-  for (const field of ['deviceInfo', 'goodsTag'] as const) if (order[field] !== undefined) checkText(field, order[field], 32)
+  if (order.deviceInfo !== undefined) checkText('deviceInfo', order.deviceInfo, 32)
+  if (order.goodsTag !== undefined) checkText('goodsTag', order.goodsTag, 32)
   if (order.expiresAt !== undefined && !(order.expiresAt instanceof Date && order.expiresAt.getTime() > Date.now())) {
     throw new WechatInputError('expiresAt', 'must be a Date in the future')
   }

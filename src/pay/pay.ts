@@ -317,9 +317,15 @@ function placingVersion (wanted: unknown, { v2, v3 }: CheckedMerchant): 'v2' | '
 const ORDER_FIELDS = ['appId', 'outTradeNo', 'description', 'amount', 'attach', 'expiresAt', 'clientIp', 'deviceInfo', 'goodsTag', 'noCredit', 'limitPay', 'detail', 'storeInfo', 'profitSharing', 'supportFapiao', 'extra', 'openid', 'productId', 'authCode', 'scene']
 const REFUND_FIELDS = ['outRefundNo', 'outTradeNo', 'transactionId', 'amount', 'total', 'reason', 'notifyUrl', 'fromBalance']
 
-/** All contents of these fields, at any depth. */
+/** All contents of these fields, at any depth. Two records have the same key only if they are the same. */
 function keyOf (what: string, record: object, fields: readonly string[]): string {
-  return JSON.stringify([what, ...fields.map(name => (record as Record<string, unknown>)[name])])
+  let key = what
+  for (const name of fields) {
+    const value = (record as Record<string, unknown>)[name]
+    // A text says how long it is, and so where the next field begins.
+    if (value !== undefined) key += ` ${name}=${typeof value === 'string' ? `${value.length}:${value}` : JSON.stringify(value)}`
+  }
+  return key
 }
 
 /** Concurrent callers with the same key share one result. */
@@ -330,8 +336,10 @@ function createCoalesce (): Coalesce {
   return <T>(key: string, work: () => Promise<T>): Promise<T> => {
     let running = underWay.get(key) as Promise<T> | undefined
     if (!running) {
-      running = work().finally(() => underWay.delete(key))
+      const ended = () => { underWay.delete(key) }
+      running = work()
       underWay.set(key, running)
+      running.then(ended, ended)
     }
     return running
   }

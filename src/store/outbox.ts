@@ -66,6 +66,14 @@ export function createOutbox (store: Pick<Store, 'set'>, log: Log, what: string)
     if (failing) await (flushing ??= writeAll().catch(failed).finally(() => { flushing = undefined }))
   }
 
+  function dropOldest (): void {
+    for (const [oldest] of first(kept.size - MOST, kept)) {
+      kept.delete(oldest)
+      if (!overflowing) log.error({ kept: MOST }, `fastify-wechat-pay: too many ${what} to keep: the oldest are dropped`)
+      overflowing = true
+    }
+  }
+
   return {
     has (key) {
       const entry = kept.get(key)
@@ -74,11 +82,7 @@ export function createOutbox (store: Pick<Store, 'set'>, log: Log, what: string)
     async put (key, value, ttl, write = () => store.set(key, value, ttl)) {
       const entry = { value, until: performance.now() + ttl }
       kept.set(key, entry)
-      for (const [oldest] of first(kept.size - MOST, kept)) {
-        kept.delete(oldest)
-        if (!overflowing) log.error({ kept: MOST }, `fastify-wechat-pay: too many ${what} to keep: the oldest are dropped`)
-        overflowing = true
-      }
+      if (kept.size > MOST) dropOldest()
       // The store is known to be unavailable: the next flush writes it; do not wait.
       if (failing && !closed) return
       try {

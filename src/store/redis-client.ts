@@ -8,6 +8,9 @@ export interface IoredisClient {
   eval (script: string, keyCount: number, ...args: string[]): Promise<unknown>
 }
 
+/** A client's socket, as far as it is used here. */
+interface Corkable { cork (): void, uncork (): void }
+
 interface ScriptArguments { keys: string[], arguments: string[] }
 
 /** The methods used of a connected client, cluster, pool or sentinel of the package `redis` (node-redis 4 or later). */
@@ -42,6 +45,26 @@ export function scriptRunner (redis: RedisClient): RunScript {
 
 type Call = (script: string, keys: string[], args: string[]) => Promise<unknown>
 
+/** Sockets that will write what they hold at the end of this turn of the event loop. */
+const corked = new WeakSet<Corkable>()
+
+/**
+ * ioredis writes each command on its own. Commands of one turn of the event loop, each for another request, leave the
+ * process together: a system call costs more than all else that we do for a command. node-redis does so itself. A cluster
+ * has no socket of its own, and writes as ever.
+ */
+function writeTogether (redis: IoredisClient): void {
+  const { stream } = redis as { stream?: Partial<Corkable> | null }
+  if (typeof stream?.cork !== 'function' || typeof stream.uncork !== 'function' || corked.has(stream as Corkable)) return
+  const socket = stream as Corkable
+  corked.add(socket)
+  socket.cork()
+  setImmediate(() => {
+    corked.delete(socket)
+    socket.uncork()
+  })
+}
+
 function callsOf (redis: unknown): { byDigest: Call, bySource: Call } {
   if (isNodeRedis(redis)) {
     return {
@@ -51,7 +74,10 @@ function callsOf (redis: unknown): { byDigest: Call, bySource: Call } {
   }
   if (isIoredis(redis)) {
     return {
-      byDigest: (sha1, keys, args) => redis.evalsha(sha1, keys.length, ...keys, ...args),
+      byDigest (sha1, keys, args) {
+        writeTogether(redis)
+        return redis.evalsha(sha1, keys.length, ...keys, ...args)
+      },
       bySource: (source, keys, args) => redis.eval(source, keys.length, ...keys, ...args)
     }
   }

@@ -62,7 +62,7 @@ function storeError (error: unknown): WechatError {
 /** One promise and one timer per call: Promise.race and finally would cost ten times as much. */
 function inTime<T> (answer: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => { reject(storeError(new Error('no answer in time'))) }, ms)
+    const timer = setTimeout(refuseLate, ms, reject)
     answer.then(
       value => {
         clearTimeout(timer)
@@ -76,6 +76,8 @@ function inTime<T> (answer: Promise<T>, ms: number): Promise<T> {
   })
 }
 
+const refuseLate = (reject: (error: Error) => void) => { reject(storeError(new Error('no answer in time'))) }
+
 /**
  * Shared by any number of processes and machines, with the application's own client. Only Redis measures lifetimes.
  * Every method throws WechatError `WECHAT_STORE` when Redis does not answer in time or refuses.
@@ -83,13 +85,13 @@ function inTime<T> (answer: Promise<T>, ms: number): Promise<T> {
  */
 export function createRedisStore (redis: RedisClient, timeout = TIMEOUT): Store {
   const runScript = scriptRunner(redis)
-  const runOn = (script: Script, keys: string[], ...args: Array<string | number>) => inTime(runScript(script, keys, args.map(String)), timeout)
-  const run = (script: Script, key: string, ...args: Array<string | number>) => runOn(script, [key, `${key}:lock`], ...args)
+  const runOn = (script: Script, keys: string[], args: string[]) => inTime(runScript(script, keys, args), timeout)
+  const run = (script: Script, key: string, ...args: string[]) => runOn(script, [key, `${key}:lock`], args)
   // Some clients are configured to return numbers as strings, or strings as bytes.
   const found = ([value, ttl]: unknown[]) => ({ value: String(value), ttl: Number(ttl) })
   const isYes = (reply: unknown) => Number(reply) === 1
   // PX takes whole milliseconds, at least one.
-  const whole = (ms: number) => Math.max(1, Math.floor(ms))
+  const whole = (ms: number) => String(Math.max(1, Math.floor(ms)))
 
   return createFormattedStore({
     async read (key) {
@@ -97,7 +99,7 @@ export function createRedisStore (redis: RedisClient, timeout = TIMEOUT): Store 
       return Array.isArray(reply) ? found(reply) : undefined
     },
     async acquire (key, owner, lease, minTtl = 0) {
-      const reply = await run(TAKE, key, owner, whole(lease), Math.floor(minTtl))
+      const reply = await run(TAKE, key, owner, whole(lease), String(Math.floor(minTtl)))
       if (Array.isArray(reply)) return { state: 'done', ...found(reply) }
       return { state: isYes(reply) ? 'acquired' : 'locked' }
     },
@@ -105,7 +107,7 @@ export function createRedisStore (redis: RedisClient, timeout = TIMEOUT): Store 
     complete: async (key, owner, value, ttl) => isYes(await run(FINISH, key, owner, value, whole(ttl))),
     release: async (key, owner) => { await run(RELEASE, key, owner) },
     delete: async (key, value, tombstone) => isYes(await (tombstone
-      ? runOn(DROP, [key, `${key}:lock`, tombstone.key], value, tombstone.value, whole(tombstone.ttl))
+      ? runOn(DROP, [key, `${key}:lock`, tombstone.key], [value, tombstone.value, whole(tombstone.ttl)])
       : run(DROP, key, value))),
     set: async (key, value, ttl) => { await run(NOTE, key, value, whole(ttl)) },
     increment: async (key, window) => Number(await run(COUNT, key, whole(window)))

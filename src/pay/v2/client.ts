@@ -13,9 +13,9 @@ import { meaningOf } from './error-codes.ts'
 import { signV2, verifyV2 } from './sign.ts'
 import { createV2Wire } from './wire.ts'
 import type { V2Wire } from './wire.ts'
-import { readXml, XmlShapeError } from './xml.ts'
-import type { Fields } from './xml.ts'
-import { xmlWriter } from './xml-writer.ts'
+import { writeXml } from './write-xml.ts'
+import { createShape, readXml, sortedNames, XmlShapeError } from './xml.ts'
+import type { Fields, Shape } from './xml.ts'
 
 export interface V2PostOptions {
   /** Whether the call requires the merchant's client certificate. Default: as WeChat documents this path. */
@@ -50,7 +50,7 @@ export interface V2ClientParts {
 /** The client, plus the key for signing the front end's parameters. */
 export interface V2Caller extends V2Client {
   /** The key that signs: the merchant's, or the sandbox's. */
-  apiKey (): Promise<string>
+  apiKey (): string | Promise<string>
   /** The merchant's own certificate, if it has one. */
   certificate (): X509Certificate | undefined
   /** The same for another sub-merchant, over the same connections. */
@@ -63,7 +63,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
   const { mchId, subMchId, subAppId } = merchant
   const { httpFor, sandbox, apiKey } = wire
 
-  async function signedCall (path: string, params: V2Params, endpoint: Endpoint, repeatable: boolean): Promise<HttpRequest> {
+  function signedCall (path: string, params: V2Params, endpoint: Endpoint, repeatable: boolean, key: string): HttpRequest {
     const { appid = 'appid', mchId: mchIdName = 'mch_id', namesSignType = true } = endpoint
     const signType = endpoint.signType ?? merchant.signType
     const fields: Fields = {}
@@ -81,7 +81,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
     }
     fields.nonce_str = nonce()
     if (namesSignType) fields.sign_type = signType
-    fields.sign = signV2(fields, await apiKey(), signType)
+    fields.sign = signV2(fields, key, signType)
     return {
       name: path,
       method: 'POST',
@@ -89,17 +89,17 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
       path: sandbox ? sandbox.path(path) : path,
       repeatable,
       headers: { 'content-type': 'text/xml; charset=utf-8' },
-      body: (await xmlWriter())(fields)
+      body: writeXml(fields)
     }
   }
 
-  async function verifyAnswer (path: string, endpoint: Endpoint, answer: Fields): Promise<Fields> {
+  function verifyAnswer (path: string, endpoint: Endpoint, answer: Fields, names: readonly string[] | undefined, keys: string | readonly string[]): Fields {
     const { appid = 'appid', mchId: mchIdName = 'mch_id', signedReply = true, resultCode = true } = endpoint
     if (answer.return_code !== 'SUCCESS') {
       if (answer.return_code !== 'FAIL') throw new WechatReplyError(path, 'the answer has no return_code')
       throw apiError(path, answer.error_code ?? '', answer.return_msg ?? answer.retmsg ?? '')
     }
-    if (signedReply && !verifyV2(answer, sandbox ? await sandbox.key() : merchant.apiKeys, endpoint.signType ?? merchant.signType)) throw new WechatReplyError(path, 'the answer\'s signature is missing or wrong')
+    if (signedReply && !verifyV2(answer, keys, endpoint.signType ?? merchant.signType, names)) throw new WechatReplyError(path, 'the answer\'s signature is missing or wrong')
     const isNamed = (name: string) => signedReply || answer[name] !== undefined
     const foreign = (appid && isNamed(appid) && !isOwnAppId(answer[appid], appId, merchant)) || (isNamed(mchIdName) && answer[mchIdName] !== mchId)
     if (foreign || (subMchId && answer.sub_mch_id && answer.sub_mch_id !== subMchId)) throw new WechatReplyError(path, 'the answer belongs to another account or merchant')
@@ -126,9 +126,13 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
       const endpoint = endpointOf(path)
       const { cert = endpoint.cert ?? false, repeatable = endpoint.repeatable ?? false } = given
       return await retry(async () => {
-        const reply = await httpFor(cert)(await signedCall(path, params, endpoint, repeatable))
+        const http = httpFor(cert)
+        const key = sandbox ? await sandbox.key() : merchant.apiKey
+        const reply = await http(signedCall(path, params, endpoint, repeatable, key))
         if (reply.status !== 200) throw new WechatReplyError(path, `answered with HTTP ${reply.status}`)
-        return await verifyAnswer(path, endpoint, parse(path, reply.body, endpoint.list))
+        const shape = endpoint.list === undefined ? shapeOf(endpoint) : undefined
+        const answer = parse(path, reply.body, endpoint.list, shape)
+        return verifyAnswer(path, endpoint, answer, shape && sortedNames(shape), sandbox ? key : merchant.apiKeys)
       }, {
         // Retry a SYSTEMERROR with the same call; retrying while blocked only prolongs the block.
         retries: 1,
@@ -140,7 +144,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
     async download (path, params, given = {}) {
       const endpoint = endpointOf(path)
       const { cert = endpoint.cert ?? false } = given
-      const { status, body } = await httpFor(cert).stream(await signedCall(path, params, endpoint, true))
+      const { status, body } = await httpFor(cert).stream(signedCall(path, params, endpoint, true, await apiKey()))
       if (status === 200 && !(await beginningOf(body)).trimStart().startsWith('<')) return body
       // An error document instead of the file.
       const chunks: Buffer[] = []
@@ -161,11 +165,21 @@ async function beginningOf (body: Readable): Promise<string> {
   return done ? '' : value.toString('latin1', 0, 64)
 }
 
-function parse (path: string, body: Buffer, list?: string): Fields {
+/** What the last answers of each call looked like. */
+const shapes = new WeakMap<Endpoint, Shape>()
+
+function shapeOf (endpoint: Endpoint): Shape {
+  let shape = shapes.get(endpoint)
+  if (!shape) shapes.set(endpoint, shape = createShape())
+  return shape
+}
+
+function parse (path: string, body: Buffer, list?: string, shape?: Shape): Fields {
   try {
+    if (list === undefined) return readXml(body, 'xml', shape)
     const text = body.toString()
-    const [from, to] = list === undefined ? [-1, -1] : [text.indexOf(`<${list}>`), text.lastIndexOf(`</${list}>`)]
-    if (list === undefined || from === -1 || to < from) return readXml(body)
+    const [from, to] = [text.indexOf(`<${list}>`), text.lastIndexOf(`</${list}>`)]
+    if (from === -1 || to < from) return readXml(body)
     const fields = readXml(Buffer.from(text.slice(0, from) + text.slice(to + list.length + 3)))
     fields[list] = text.slice(from + list.length + 2, to)
     return fields

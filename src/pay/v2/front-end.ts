@@ -7,7 +7,7 @@ import type { SignType } from './sign.ts'
 export function jsapiParams (appId: string, prepayId: string, apiKey: string, signType: SignType): JsapiParams {
   const timeStamp = now()
   const signed = { appId, timeStamp, nonceStr: nonce(), package: `prepay_id=${prepayId}`, signType }
-  return { ...signed, timestamp: timeStamp, paySign: signV2(signed, apiKey, signType) }
+  return { appId, timeStamp, timestamp: timeStamp, nonceStr: signed.nonceStr, package: signed.package, signType, paySign: signV2(signed, apiKey, signType) }
 }
 
 export function appParams (appid: string, partnerid: string, prepayid: string, apiKey: string, signType: SignType): AppParams {

@@ -8,8 +8,8 @@ import { asPayment, oddField } from './payment.ts'
 import { asRefund } from './refund.ts'
 import { decryptRefund, refundCipherKey } from './refund-cipher.ts'
 import { verifyV2 } from './sign.ts'
-import { readXml } from './xml.ts'
-import type { Fields } from './xml.ts'
+import { createShape, readXml, sortedNames } from './xml.ts'
+import type { Fields, Shape } from './xml.ts'
 
 /** A genuine message: a payment, a failed attempt to pay, or the result of a refund. */
 export type V2Notification =
@@ -17,18 +17,21 @@ export type V2Notification =
   | { kind: 'failure', raw: Fields }
   | { kind: 'refund', refund: Refund, raw: Fields }
 
+const shape = createShape()
+
 /**
  * @param body the bytes as received
  * @throws WechatNotificationError saying why it is refused, without quoting it
  */
 export function readV2Notification (body: Uint8Array, appId: string, merchant: CheckedV2): V2Notification {
-  const fields = read(body)
+  const fields = read(body, 'xml', shape)
   return fields.req_info ? refundIn(fields, appId, merchant) : paymentIn(fields, appId, merchant)
 }
 
 function paymentIn (fields: Fields, appId: string, merchant: CheckedV2): V2Notification {
-  if (!verifyV2(fields, merchant.apiKeys, merchant.signType)) throw new WechatNotificationError('the signature is missing or wrong', 401)
-  const odd = oddField(fields) ?? cutField(fields)
+  const names = sortedNames(shape)
+  if (!verifyV2(fields, merchant.apiKeys, merchant.signType, names)) throw new WechatNotificationError('the signature is missing or wrong', 401)
+  const odd = oddField(fields, shape.names) ?? cutField(fields, names)
   if (odd) throw new WechatNotificationError(`the field ${odd} is malformed`)
   refuseForeign(fields, appId, merchant)
   if (fields.result_code === 'FAIL') return { kind: 'failure', raw: fields }
@@ -83,20 +86,24 @@ function refuseForeign ({ return_code: code, appid, mch_id: mchId, sub_mch_id: s
  * attach itself could still be split differently: its end would become a field that sorts right after it, or the
  * field after it, bank_type, would become part of it. WeChat sends neither.
  */
-function cutField (fields: Fields): string | undefined {
+function cutField (fields: Fields, names: readonly string[]): string | undefined {
   if (fields.attach?.includes('&') && !fields.bank_type) return 'bank_type'
-  for (const name in fields) if (name > 'attach' && name < 'bank_type') return name
+  for (const name of names) {
+    if (name >= 'bank_type') return undefined
+    if (name > 'attach') return name
+  }
 }
 
-function read (body: Uint8Array, root?: string): Fields {
+function read (body: Uint8Array, root?: string, shape?: Shape): Fields {
   try {
-    return readXml(body, root)
+    return readXml(body, root, shape)
   } catch (error) {
     throw new WechatNotificationError(`the document ${(error as Error).message}`)
   }
 }
 
 /** The answers that WeChat reads as "handled" and "send again". */
-export function v2Answer (code: 'SUCCESS' | 'FAIL'): string {
-  return `<xml><return_code><![CDATA[${code}]]></return_code><return_msg><![CDATA[${code === 'SUCCESS' ? 'OK' : 'FAIL'}]]></return_msg></xml>`
-}
+export const v2Answer = (code: 'SUCCESS' | 'FAIL'): string => ANSWERS[code]
+
+const answer = (code: string, message: string) => `<xml><return_code><![CDATA[${code}]]></return_code><return_msg><![CDATA[${message}]]></return_msg></xml>`
+const ANSWERS = { SUCCESS: answer('SUCCESS', 'OK'), FAIL: answer('FAIL', 'FAIL') } as const

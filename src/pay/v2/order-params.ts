@@ -1,7 +1,7 @@
 /** An order as v2 parameters: WeChat Pay v2 documentation, "Unified order" and "Submit a micropay payment". */
 import { WechatInputError } from '../../errors.ts'
 import { toCompactChinaTime } from '../china-time.ts'
-import type { Order, OrderDetail } from '../order.ts'
+import type { Order, OrderDetail, StoreInfo } from '../order.ts'
 import type { V2Params } from './client.ts'
 
 /** Fields set by the account, the order and the signature: `extra` must not change them. */
@@ -11,17 +11,12 @@ const OWN = new Set([
   'limit_pay', 'profit_sharing', 'receipt', 'detail', 'scene_info'
 ])
 
-/** The parameters of an order, the same for every way to pay. `h5`: the page of an H5 order. */
-export function orderParams (order: Order, h5?: Record<string, string>): V2Params {
-  const { outTradeNo, description, amount, attach, expiresAt, clientIp, deviceInfo, goodsTag, noCredit, limitPay = [], profitSharing, supportFapiao, detail, storeInfo: store, extra = {} } = order
-  if (limitPay.some(way => way !== 'no_credit')) throw new WechatInputError('limitPay', 'can only be no_credit in v2')
-  const scene = {
-    ...(h5 && { h5_info: h5 }),
-    ...(store && { store_info: { id: store.id, name: store.name, area_code: store.areaCode, address: store.address } })
-  }
+/** The parameters of an order, the same for every way to pay: a new object. `h5`: the page of an H5 order. */
+export function orderParams (order: Order, h5?: Record<string, string>): Record<string, string | number | undefined> {
+  const { outTradeNo, description, amount, attach, expiresAt, clientIp, deviceInfo, goodsTag, noCredit, limitPay, profitSharing, supportFapiao, detail, storeInfo: store, extra } = order
+  if (limitPay?.some(way => way !== 'no_credit')) throw new WechatInputError('limitPay', 'can only be no_credit in v2')
   // No time_start: a repeat must have the same parameters, or WeChat treats it as a different order.
-  return {
-    ...further(extra),
+  const params = {
     out_trade_no: outTradeNo,
     body: description,
     total_fee: amount,
@@ -30,14 +25,20 @@ export function orderParams (order: Order, h5?: Record<string, string>): V2Param
     spbill_create_ip: clientIp ?? '127.0.0.1',
     device_info: deviceInfo,
     goods_tag: goodsTag,
-    limit_pay: noCredit ? 'no_credit' : limitPay[0],
+    limit_pay: noCredit ? 'no_credit' : limitPay?.[0],
     profit_sharing: profitSharing ? 'Y' : undefined,
     receipt: supportFapiao ? 'Y' : undefined,
     detail: detail && detailOf(detail),
     // v2 expects JSON in a field.
-    scene_info: Object.keys(scene).length > 0 ? JSON.stringify(scene) : undefined
+    scene_info: h5 || store ? JSON.stringify(sceneOf(h5, store)) : undefined
   }
+  return extra ? Object.assign(params, further(extra)) : params
 }
+
+const sceneOf = (h5: Record<string, string> | undefined, store: StoreInfo | undefined) => ({
+  ...(h5 && { h5_info: h5 }),
+  ...(store && { store_info: { id: store.id, name: store.name, area_code: store.areaCode, address: store.address } })
+})
 
 function further (extra: Readonly<Record<string, unknown>>): V2Params {
   for (const [name, value] of Object.entries(extra)) {

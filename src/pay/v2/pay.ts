@@ -20,16 +20,19 @@ const ANSWER = {
   H5: ['mweb_url', /^https?:\/\/[\x21-\x7e]{1,512}$/]
 } as const
 
+const TRADE_TYPE = { JSAPI: 'JSAPI', APP: 'APP', NATIVE: 'NATIVE', H5: 'MWEB' } as const
+
 export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, notifyUrl: string): PayVersion {
   const { mchId, subMchId, subAppId, signType } = merchant
   // The page belongs to the account whose openid the payer has.
   const pageAppId = subAppId ?? appId
 
-  function wayParams (placing: Placing): V2Params {
-    if (placing.way === 'JSAPI') return { trade_type: 'JSAPI', [subAppId === undefined ? 'openid' : 'sub_openid']: placing.order.openid }
-    if (placing.way === 'NATIVE') return { trade_type: 'NATIVE', product_id: placing.order.productId ?? placing.order.outTradeNo }
-    if (placing.way === 'APP') return { trade_type: 'APP' }
-    return { trade_type: 'MWEB' }
+  function paramsOf (placing: Placing): V2Params & { trade_type: string } {
+    const params = orderParams(placing.order, placing.way === 'H5' ? h5Info(placing.order, 'wap_url', 'wap_name') : undefined)
+    if (placing.way === 'JSAPI') params[subAppId === undefined ? 'openid' : 'sub_openid'] = placing.order.openid
+    else if (placing.way === 'NATIVE') params.product_id = placing.order.productId ?? placing.order.outTradeNo
+    params.notify_url = notifyUrl
+    return Object.assign(params, { trade_type: TRADE_TYPE[placing.way] })
   }
 
   function verifiedRefund (path: string, fields: Fields, state: string, raw: Fields, outRefundNo: string): Refund {
@@ -42,9 +45,8 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
     outTradeNo: { pattern: /^[0-9A-Za-z_\-|*@]{1,32}$/, words: '1 to 32 of 0-9 A-Z a-z _ - | * @' },
 
     async place (placing) {
-      const params = wayParams(placing)
-      const h5 = placing.way === 'H5' ? h5Info(placing.order, 'wap_url', 'wap_name') : undefined
-      const answer = await v2.post('/pay/unifiedorder', { ...orderParams(placing.order, h5), ...params, notify_url: notifyUrl })
+      const params = paramsOf(placing)
+      const answer = await v2.post('/pay/unifiedorder', params)
       const [name, form] = ANSWER[placing.way]
       const value = answer[name]
       if (!value || !form.test(value) || answer.trade_type !== params.trade_type) throw new WechatReplyError('/pay/unifiedorder', `the answer has no usable ${name}`)

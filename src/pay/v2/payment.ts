@@ -37,8 +37,8 @@ const FREE_TEXT = new Set(['attach'])
  * The signed text joins fields with an unescaped `&`, so a value that may contain one can be split into other fields with the
  * signature still valid. Here only `attach` may contain one; any other split leaves an `&` where none is allowed.
  */
-export function oddField (fields: Fields): string | undefined {
-  for (const name in fields) {
+export function oddField (fields: Fields, names: readonly string[] = Object.keys(fields)): string | undefined {
+  for (const name of names) {
     const value = fields[name] as string
     if (value === '' || FREE_TEXT.has(name)) continue
     // No other known field's format allows an ampersand.

@@ -6,7 +6,7 @@ import type { CheckedV2 } from '../merchant.ts'
 import { signV2 } from './sign.ts'
 import { readXml } from './xml.ts'
 import type { Fields } from './xml.ts'
-import { xmlWriter } from './xml-writer.ts'
+import { writeXml } from './write-xml.ts'
 
 const KEY_PATH = '/xdc/apiv2getsignkey/sign/getsignkey'
 
@@ -23,7 +23,7 @@ export function createSandbox (http: Http, bases: readonly string[], { mchId, ap
   async function ask (): Promise<string> {
     const fields: Fields = { mch_id: mchId, nonce_str: nonce(), sign_type: signType }
     fields.sign = signV2(fields, apiKey, signType)
-    const reply = await http({ name: KEY_PATH, method: 'POST', bases, path: KEY_PATH, repeatable: true, headers: { 'content-type': 'text/xml; charset=utf-8' }, body: (await xmlWriter())(fields) })
+    const reply = await http({ name: KEY_PATH, method: 'POST', bases, path: KEY_PATH, repeatable: true, headers: { 'content-type': 'text/xml; charset=utf-8' }, body: writeXml(fields) })
     let answer: Fields = {}
     try { answer = readXml(reply.body) } catch { /* not XML: reported below */ }
     if (!answer.sandbox_signkey || !/^[\x21-\x7e]{32}$/.test(answer.sandbox_signkey)) {

@@ -14,7 +14,7 @@ export interface V2Wire {
   certificate (): X509Certificate | undefined
   sandbox: Sandbox | undefined
   /** The key that signs: the merchant's, or the sandbox's. */
-  apiKey (): Promise<string>
+  apiKey (): string | Promise<string>
   disconnect (): Promise<void>
 }
 
@@ -34,7 +34,7 @@ export function createV2Wire (options: HttpOptions | undefined, bases: readonly 
     },
     certificate: () => certificate && opened(certificate),
     sandbox,
-    apiKey: async () => sandbox ? await sandbox.key() : merchant.apiKey,
+    apiKey: () => sandbox ? sandbox.key() : merchant.apiKey,
     async disconnect () { await Promise.all([plain.disconnect(), certified?.disconnect()]) }
   }
 }

@@ -1,10 +1,21 @@
-/** Writes v2 documents. Separate from reading them, so that code that only reads does not load fast-xml-parser. */
-import { XMLBuilder } from 'fast-xml-parser'
+/** Writes v2 documents. */
 import type { Fields } from './xml.ts'
 
-const builder = new XMLBuilder({ processEntities: true })
+const SPECIAL = /[&<>"']/
+const ENTITIES: ReadonlyArray<readonly [RegExp, string]> = [[/&/g, '&amp;'], [/>/g, '&gt;'], [/</g, '&lt;'], [/'/g, '&apos;'], [/"/g, '&quot;']]
 
 /** Writes a request. Text is escaped, so that no value can close its element and start another. */
 export function writeXml (fields: Readonly<Fields>): string {
-  return builder.build({ xml: fields })
+  let text = '<xml>'
+  for (const name of Object.keys(fields)) {
+    const value = fields[name] as string
+    text += `<${name}>${SPECIAL.test(value) ? escaped(value) : value}</${name}>`
+  }
+  return `${text}</xml>`
+}
+
+function escaped (value: string): string {
+  let text = value
+  for (const [char, entity] of ENTITIES) text = text.replace(char, entity)
+  return text
 }

@@ -2,7 +2,7 @@
  * Reads WeChat's v2 documents: one root, flat, text only. A full XML parser accepts much more than that
  * (duplicates, nesting, entities, comments, a second root), and such a document could seem signed without being so.
  * So this parser accepts only the small grammar that WeChat uses, in one pass, and refuses everything else.
- * fast-xml-parser writes our documents (write-xml.ts), and tests compare its results with this parser's.
+ * Tests compare its results with fast-xml-parser's.
  */
 import { isUtf8 } from 'node:buffer'
 
@@ -17,22 +17,53 @@ const MAX_NAME = 64
 const PROTOTYPE: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype))
 
 /**
+ * The names of a document's fields. WeChat's messages of one kind have the same ones in the same order, so that those of
+ * the last message are tried first. A guess that is wrong costs nothing but time: each name is compared with the document.
+ */
+export interface Shape {
+  /** In the document's order: never changed, but replaced by the next document that has others. */
+  names: readonly string[]
+  /** The same in byte order, once somebody needs it. */
+  sorted: readonly string[] | undefined
+}
+
+export const createShape = (): Shape => ({ names: [], sorted: undefined })
+
+/** The same names in byte order, as signatures need them. */
+export const sortedNames = (shape: Shape): readonly string[] => (shape.sorted ??= [...shape.names].sort())
+
+/**
  * Reads a document of WeChat's shape.
  * @param root `xml`, or `root` inside a refund notification
+ * @param shape names to expect; afterwards, this document's
  * @throws XmlShapeError saying what is wrong, without quoting the document
  */
-export function readXml (bytes: Uint8Array, root = 'xml'): Fields {
+export function readXml (bytes: Uint8Array, root = 'xml', shape: Shape = createShape()): Fields {
   if (bytes.length > MAX_BYTES) throw new XmlShapeError('larger than 64 kB')
   const text = decode(bytes)
   const fields: Fields = Object.create(null)
+  const expected = shape.names
+  // Set once this document differs from what was expected.
+  let names: string[] | undefined
   let count = 0
   let at = skipBlanks(text, opening(text, root))
-  for (let nameEnd = endOfName(text, at); nameEnd !== -1; nameEnd = endOfName(text, at)) {
-    const name = text.slice(at + 1, nameEnd)
-    if (fields[name] !== undefined) throw new XmlShapeError('has a duplicate field')
-    // Fields have no prototype, but a caller's copy may.
-    if (PROTOTYPE.has(name)) throw new XmlShapeError('has a field with a reserved name')
-    if (++count > MAX_FIELDS) throw new XmlShapeError('has too many fields')
+  for (;;) {
+    let name = names === undefined && count < expected.length ? expected[count] : undefined
+    let nameEnd: number
+    if (name !== undefined && text.startsWith(name, at + 1) && text.charCodeAt(at + 1 + name.length) === GREATER && text.charCodeAt(at) === LESS) {
+      nameEnd = at + 1 + name.length
+    } else {
+      nameEnd = endOfName(text, at)
+      if (nameEnd === -1) break
+      name = text.slice(at + 1, nameEnd)
+      if (fields[name] !== undefined) throw new XmlShapeError('has a duplicate field')
+      // Fields have no prototype, but a caller's copy may.
+      if (PROTOTYPE.has(name)) throw new XmlShapeError('has a field with a reserved name')
+      if (count === MAX_FIELDS) throw new XmlShapeError('has too many fields')
+      names ??= expected.slice(0, count)
+      names.push(name)
+    }
+    count++
     if (text.charCodeAt(nameEnd) === SLASH) {
       fields[name] = ''
       at = skipBlanks(text, nameEnd + 2)
@@ -52,6 +83,10 @@ export function readXml (bytes: Uint8Array, root = 'xml'): Fields {
   }
   if (!text.startsWith(`</${root}>`, at) || skipBlanks(text, at + root.length + 3) !== text.length) {
     throw new XmlShapeError(`is not a single <${root}> that contains only fields`)
+  }
+  if (names || count !== expected.length) {
+    shape.names = names ?? expected.slice(0, count)
+    shape.sorted = undefined
   }
   return fields
 }

@@ -29,7 +29,7 @@ export class SignatureProbe extends WechatNotificationError {
   }
 }
 
-interface Envelope { id: string, event_type: string, resource_type: string, summary: string, resource: { algorithm: string, ciphertext: string, nonce: string, associated_data?: string, original_type?: string } }
+interface Envelope { id: string, event_type: string, summary: string, resource: { algorithm: string, ciphertext: string, nonce: string, associated_data?: string, original_type?: string } }
 
 /**
  * @param body the bytes as received
@@ -71,16 +71,18 @@ const WORDS = { unsigned: 'the signature is missing', false: 'the signature is w
 
 const foreign = () => new WechatNotificationError('it belongs to another account or merchant', 403)
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
+
 /** A notification's envelope. An answer to a call is signed with the same key, but has a different format. */
 function envelope (body: Uint8Array): Envelope {
   let json: unknown
-  try { json = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body)) } catch { /* reported below */ }
-  const { id, event_type: type, resource_type: kind, summary, resource } = (json ?? {}) as Partial<Envelope>
+  try { json = parseJson(UTF8.decode(body)) } catch { /* reported below */ }
+  const { id, event_type: type, resource_type: kind, summary, resource } = (json ?? {}) as Partial<Envelope & { resource_type: string }>
   const texts = [id, type, resource?.ciphertext, resource?.nonce]
   if (kind !== 'encrypt-resource' || resource?.algorithm !== 'AEAD_AES_256_GCM' || !texts.every(text => typeof text === 'string' && text !== '')) {
     throw new WechatNotificationError('it is not in a notification\'s format')
   }
-  return { ...json as Envelope, summary: typeof summary === 'string' ? summary : '' }
+  return { id: id as string, event_type: type as string, resource: resource as Envelope['resource'], summary: typeof summary === 'string' ? summary : '' }
 }
 
 function opened (resource: Envelope['resource'], { apiV3Keys }: CheckedV3): Json {

@@ -12,7 +12,12 @@ const object = (value: unknown): Json => value !== null && typeof value === 'obj
 
 /** WeChat's own fields, each as text: strings unchanged, everything else as JSON. */
 export function rawOf (json: Json): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(json).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]))
+  const raw: Record<string, string> = {}
+  for (const name of Object.keys(json)) {
+    const value = json[name]
+    raw[name] = typeof value === 'string' ? value : JSON.stringify(value)
+  }
+  return raw
 }
 
 /** Parses RFC 3339 with an offset; undefined for anything else. */

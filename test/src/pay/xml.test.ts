@@ -1,8 +1,8 @@
 import fc from 'fast-check'
-import { XMLParser, XMLValidator } from 'fast-xml-parser'
+import { XMLBuilder, XMLParser, XMLValidator } from 'fast-xml-parser'
 import t from 'tap'
 import { writeXml } from '../../../src/pay/v2/write-xml.ts'
-import { readXml } from '../../../src/pay/v2/xml.ts'
+import { createShape, readXml, sortedNames } from '../../../src/pay/v2/xml.ts'
 
 const read = (text: string, root?: string) => ({ ...readXml(Buffer.from(text), root) })
 
@@ -96,6 +96,38 @@ t.test('P3 written documents are read back unchanged', async t => {
     t.same(read(writeXml(fields)), { ...fields })
   }), { numRuns: 200 })
 })
+
+t.test('a second writer: fast-xml-parser writes the same', async t => {
+  const builder = new XMLBuilder({ processEntities: true })
+  const name = fc.stringMatching(/^[a-z][a-z0-9_]{0,20}$/).filter(name => !(name in {}))
+  fc.assert(fc.property(fc.dictionary(name, fc.oneof(fc.string({ unit: 'grapheme' }), fc.stringMatching(/^[<>&"' a]{0,12}$/)), { minKeys: 1 }), fields => {
+    t.equal(writeXml(fields), builder.build({ xml: { ...fields } }))
+  }), { numRuns: 200 })
+})
+
+t.test('whatever names the last message had, this one is read as if it were the first', async t => {
+  const name = fc.constantFrom('appid', 'attach', 'a', 'ab', 'a_b', 'bank_type', 'sign', 'toString', '__proto__')
+  const field = fc.tuple(name, fc.constantFrom('', '1', '<![CDATA[x]]>', '<b>1</b>')).map(([name, value]) => value === '' ? `<${name}/>` : `<${name}>${value}</${name}>`)
+  const document = fc.tuple(fc.array(field, { maxLength: 6 }), fc.constantFrom('</xml>', '', '</xml>x')).map(([fields, end]) => Buffer.from(`<xml>${fields.join('\n')}${end}`))
+  fc.assert(fc.property(fc.array(document, { minLength: 2, maxLength: 6 }), documents => {
+    const shape = createShape()
+    for (const bytes of documents) {
+      const alone = outcome(() => readXml(bytes))
+      t.same(outcome(() => readXml(bytes, 'xml', shape)), alone)
+      if (alone instanceof Error) continue
+      t.same(shape.names, Object.keys(alone))
+      t.same(sortedNames(shape), Object.keys(alone).sort())
+    }
+  }), { numRuns: 300 })
+})
+
+function outcome (read: () => Record<string, string>): Record<string, string> | Error {
+  try {
+    return { ...read() }
+  } catch (error) {
+    return error as Error
+  }
+}
 
 t.test('fast-xml-parser reads accepted documents the same way', async t => {
   const parser = new XMLParser({ parseTagValue: false, trimValues: false, ignoreDeclaration: true })
