@@ -8,6 +8,21 @@ import { program } from '../helpers/program.ts'
 
 const root = new URL('../../', import.meta.url)
 
+t.test('demo --once --v3: a line per step, signed with RSA', async t => {
+  const { said, ended } = program('examples/shop/demo.ts', ['--once', '--v3'])
+  t.equal(await ended, 0, said.err)
+  t.match(said.out, /^1 token:[^]*^2 login:[^]*^3 jssdk:[^]*^4 order:.*signed with RSA\n5 payment:.*\npaid out_trade_no=\S+ transaction_id=\d{28} total_fee=6800 notified=1\n$/m)
+})
+
+t.test('demo: a failure names its step and exits 1', async t => {
+  const taken = createServer().listen(0, 'localhost')
+  t.teardown(() => taken.close())
+  await once(taken, 'listening')
+  const { said, ended } = program('examples/shop/demo.ts', ['--once', '--port', String((taken.address() as AddressInfo).port)])
+  t.equal(await ended, 1)
+  t.match(said.err, /^demo failed at opening the shop: port \d+ is in use: .*--port N/)
+})
+
 t.test('no deprecation warning of ours or of what we use', async t => {
   const { said, ended } = program('--throw-deprecation', ['--import', 'tsx', 'examples/shop/demo.ts', '--once', '--v3'])
   t.equal(await ended, 0, said.err)

@@ -4,10 +4,8 @@ import t from 'tap'
 import type { Redis } from 'ioredis'
 import type { DiagnoseOptions } from '../../../src/index.ts'
 import { diagnose } from '../../../src/index.ts'
-import { accountKey } from '../../../src/store/key.ts'
 import { healthy, names1, troubles } from '../../helpers/doctor.ts'
-import { freePort, skip, startRedis } from '../../helpers/redis.ts'
-import { startCluster } from '../../helpers/redis-cluster.ts'
+import { skip, startRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/until.ts'
 
 interface Test { teardown (end: () => unknown): unknown, testdir (): string }
@@ -79,21 +77,4 @@ t.test('unavailable, or not a Redis', { skip }, async t => {
   await names1(t, 'a server that is gone', { id: 'redis.reachable' }, { ...options, redis }, settings)
   await names1(t, 'several processes on their own', { id: 'redis.processes' }, options, { ...settings, processes: 4 })
   await names1(t, 'several processes, as the platform says', { id: 'redis.processes' }, options, { ...settings, env: { WEB_CONCURRENCY: '3' } })
-})
-
-t.test('a cluster', { skip }, async t => {
-  const { options, settings } = await healthy(t)
-  const key = accountKey(options.appId as string, 'doctor')
-  const whole = await startCluster(t, key)
-  const { checks } = await diagnose({ ...options, redis: whole.client() }, settings)
-  t.match(checks.find(({ id }) => id === 'redis.cluster'), { status: 'passed', message: /16384/ })
-  t.match(checks.filter(({ status }) => status === 'failed'), [])
-
-  const bus = await freePort()
-  const torn = await redisFor(t, '--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-require-full-coverage', 'no')
-  await names1(t, 'no slots at all', { id: 'redis.reachable', says: /CLUSTERDOWN/ }, { ...options, redis: torn.redis }, settings)
-  const slot = await torn.redis.cluster('KEYSLOT', key)
-  await torn.redis.call('CLUSTER', 'ADDSLOTS', String(slot))
-  await until(async () => String(await torn.redis.call('CLUSTER', 'INFO')).includes('cluster_state:ok'))
-  await names1(t, 'slots that nobody serves', { id: 'redis.cluster', says: /1 of 16384/ }, { ...options, redis: torn.redis }, settings)
 })

@@ -1,0 +1,33 @@
+/** The doctor and Redis clusters: a whole one, and some that are not. */
+import t from 'tap'
+import { diagnose } from '../../src/index.ts'
+import { accountKey } from '../../src/store/key.ts'
+import { healthy, names1 } from '../helpers/doctor.ts'
+import { freePort, skip, startRedis } from '../helpers/redis.ts'
+import { startCluster } from '../helpers/redis-cluster.ts'
+import { until } from '../helpers/until.ts'
+
+interface Test { teardown (end: () => unknown): unknown, testdir (): string }
+
+async function redisFor (t: Test, ...args: string[]) {
+  const server = await startRedis(['--appendonly', 'yes', '--dir', t.testdir(), ...args])
+  t.teardown(server.stop)
+  return { server, redis: server.client({ maxRetriesPerRequest: 1 }) }
+}
+
+t.test('a cluster', { skip }, async t => {
+  const { options, settings } = await healthy(t)
+  const key = accountKey(options.appId as string, 'doctor')
+  const whole = await startCluster(t, key)
+  const { checks } = await diagnose({ ...options, redis: whole.client() }, settings)
+  t.match(checks.find(({ id }) => id === 'redis.cluster'), { status: 'passed', message: /16384/ })
+  t.match(checks.filter(({ status }) => status === 'failed'), [])
+
+  const bus = await freePort()
+  const torn = await redisFor(t, '--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-require-full-coverage', 'no')
+  await names1(t, 'no slots at all', { id: 'redis.reachable', says: /CLUSTERDOWN/ }, { ...options, redis: torn.redis }, settings)
+  const slot = await torn.redis.cluster('KEYSLOT', key)
+  await torn.redis.call('CLUSTER', 'ADDSLOTS', String(slot))
+  await until(async () => String(await torn.redis.call('CLUSTER', 'INFO')).includes('cluster_state:ok'))
+  await names1(t, 'slots that nobody serves', { id: 'redis.cluster', says: /1 of 16384/ }, { ...options, redis: torn.redis }, settings)
+})
