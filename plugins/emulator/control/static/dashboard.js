@@ -114,7 +114,7 @@ function showLive () {
   byId('lost').hidden = lost === undefined
   byId('lost').textContent = lost === undefined ? '' : `${say('lost')} ${clock(lost)}`
   // Actions would fail, and the content may be out of date.
-  byId('panels').inert = lost !== undefined
+  for (const name of ['tabs', 'panels']) byId(name).inert = lost !== undefined
   document.body.classList.toggle('lost', lost !== undefined)
 }
 
