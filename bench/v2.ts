@@ -22,9 +22,7 @@ interface Express { (): { use (handler: unknown): void, post (path: string, ...h
 
 // The built package, as it is installed: what runs the sources here wraps each closure.
 const built = async <T>(file: string): Promise<T> => await import(new URL(`../dist/${file}`, import.meta.url).href) as T
-const { signV2 } = await built<typeof import('../src/pay/v2/sign.ts')>('src/pay/v2/sign.js')
-const { readV2Notification } = await built<typeof import('../src/pay/v2/notification.ts')>('src/pay/v2/notification.js')
-const { checkMerchant } = await built<typeof import('../src/pay/merchant.ts')>('src/pay/merchant.js')
+const { checkMerchant, readV2Notification, signV2 } = await built<typeof import('../src/index.ts')>('src/index.js')
 const { notify } = await built<typeof import('../plugins/notify.ts')>('plugins/notify.js')
 
 const require = createRequire(import.meta.url)

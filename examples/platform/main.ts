@@ -9,13 +9,13 @@ const origin = `http://localhost:${port}`
 const adminKey = process.env.ADMIN_KEY ?? randomBytes(24).toString('hex')
 const emulator = await createEmulator({ accounts: [{ name: 'tea' }, { name: 'coffee' }], component: true })
 const records = await createRecords()
-const { openPlatform, endpoints } = emulator.config
-const app = await createPlatform({ records, origin, adminKey, ...(openPlatform && { component: { ...openPlatform, endpoints } }), sessionSecret: randomBytes(32).toString('hex'), bridge: shop => `${emulator.origin}/${shop}/_emulator/bridge.js` })
+const { openPlatformConfig: component } = emulator
+const app = await createPlatform({ records, origin, adminKey, ...(component && { component }), sessionSecret: randomBytes(32).toString('hex'), bridge: shop => `${emulator.origin}/${shop}/_emulator/bridge.js` })
 await app.listen({ port, host: 'localhost' })
 await emulator.setComponentUrl(`${origin}/wechat/open-platform/events`)
 
 for (const [id, name, price] of [['tea', 'Tea House', 3200], ['coffee', 'Mountain Coffee', 6800]] as const) {
-  const { config: { openPlatform: _platform, appSecret, ...rest } } = emulator.named(id)
+  const { config: { appSecret, ...rest } } = emulator.named(id)
   // The second shop does not share its appSecret.
   const config = { ...rest, ...(id === 'tea' && { appSecret }) }
   await fetch(`${origin}/admin/shops/${id}`, { method: 'PUT', headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' }, body: JSON.stringify({ name, price, wechat: config }) })

@@ -59,7 +59,7 @@ const element = (xml: string, name: string) => new RegExp(`<${name}>(?:<!\\[CDAT
 async function stage (t: Test, options: CreateEmulatorOptions = {}, answer?: (event: Event) => string) {
   const platform = await listener(t, answer)
   const emulator = await testEmulator(t, { timeScale: 1, component: true, ...options })
-  const component = emulator.bothConfig.openPlatform as NonNullable<typeof emulator.bothConfig.openPlatform>
+  const component = emulator.openPlatformConfig as NonNullable<typeof emulator.openPlatformConfig>
   platform.reads(component.encodingAesKey)
   const { componentAppId: id, componentAppSecret: secret } = component
   const { appId } = emulator.account
@@ -329,7 +329,7 @@ t.test('--data saves all of it; --seed makes it reproducible', async t => {
   const platform = await listener(t)
   const data = join(t.testdir({}), 'kept')
   const first = await createEmulator({ data, component: true })
-  platform.reads(first.config.openPlatform?.encodingAesKey ?? '')
+  platform.reads(first.openPlatformConfig?.encodingAesKey ?? '')
   await first.setComponentUrl(platform.url)
   await first.waitForNotification(({ accepted }) => accepted)
   const ticket = element(platform.events[0]?.xml ?? '', 'ComponentVerifyTicket')
@@ -338,18 +338,19 @@ t.test('--data saves all of it; --seed makes it reproducible', async t => {
   await first.close()
   const second = await createEmulator({ data, component: true })
   t.teardown(second.close)
-  t.same(second.config.openPlatform, first.config.openPlatform)
-  const { componentAppId: id, componentAppSecret: secret } = second.config.openPlatform ?? {}
+  const { endpoints: _moved, ...keys } = first.openPlatformConfig as object & { endpoints: object }
+  t.match(second.openPlatformConfig, keys)
+  const { componentAppId: id, componentAppSecret: secret } = second.openPlatformConfig ?? {}
   const post = async (path: string, payload: object) => (await second.app.inject({ method: 'POST', url: `/cgi-bin/component/${path}`, payload: { component_appid: id, ...payload } })).json<Json>()
   const { component_access_token: token } = await post('api_component_token', { component_appsecret: secret, component_verify_ticket: ticket })
   t.match(await post(`api_query_auth?component_access_token=${token}`, { authorization_code: code }), { authorization_info: { authorizer_appid: second.account.appId } })
 
   const seeded = async () => {
     const emulator = await createEmulator({ seed: 'one', component: true })
-    const { openPlatform } = emulator.config
+    const { componentAppId, componentAppSecret, token, encodingAesKey } = emulator.openPlatformConfig ?? {}
     const code = await emulator.authorizeComponent()
     await emulator.close()
-    return { openPlatform, code }
+    return { componentAppId, componentAppSecret, token, encodingAesKey, code }
   }
   t.same(await seeded(), await seeded())
 })
@@ -357,7 +358,7 @@ t.test('--data saves all of it; --seed makes it reproducible', async t => {
 t.test('the platform\'s keys can be configured; the journal has no secrets; without a platform the routes say so', async t => {
   const component = { appId: 'wx00000000000000cc', appSecret: 'emulatorGIVEN', token: 'emulatorTOKEN', encodingAesKey: 'emulatorGIVENabcdefghijklmnopqrstuvwxyz0123' }
   const { emulator, post } = await stage(t, { component })
-  t.same(emulator.bothConfig.openPlatform, { componentAppId: component.appId, componentAppSecret: component.appSecret, token: component.token, encodingAesKey: component.encodingAesKey })
+  t.match(emulator.openPlatformConfig, { endpoints: emulator.bothConfig.endpoints, http: emulator.bothConfig.http, componentAppId: component.appId, componentAppSecret: component.appSecret, token: component.token, encodingAesKey: component.encodingAesKey })
   t.equal(emulator.bothConfig.endpoints.mp, emulator.origin)
   await post('api_component_token', { component_appsecret: component.appSecret, component_verify_ticket: 'x' })
   const [{ id = '' } = {}] = await emulator.calls()
@@ -369,7 +370,8 @@ t.test('the platform\'s keys can be configured; the journal has no secrets; with
     [{ component: { encodingAesKey: 'short' } }, /component\.encodingAesKey must be 43/], [{ component: { url: 'x' } }, /component\.url must be an absolute/]
   ] as const) await t.rejects(createEmulator(given as never), { message })
   const without = await testEmulator(t)
-  t.notOk('openPlatform' in without.bothConfig)
+  t.equal(without.openPlatformConfig, undefined)
+  t.notOk('openPlatform' in emulator.bothConfig, 'config is spread into the options of plugins that know no such option')
   await t.rejects(without.authorizeComponent(), { message: /start it with --component/ })
   t.match((await without.app.inject({ method: 'POST', url: '/cgi-bin/component/api_component_token' })).json(), { errcode: 40066 })
 })

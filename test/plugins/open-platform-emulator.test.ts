@@ -7,15 +7,14 @@ import { OPENID, testEmulator } from '../helpers/account.ts'
 t.test('ticket, authorization by the owner, a login and a signed page on behalf of the account, withdrawal', async t => {
   // Slow enough that nothing is pushed or expires by itself.
   const emulator = await testEmulator(t, { timeScale: 1, component: true })
-  const { openPlatform: keys, endpoints, appId } = emulator.bothConfig
+  const { openPlatformConfig, account: { appId } } = emulator
   const tokens = new Map<string, string>()
   const reasons: string[] = []
   const lines: string[] = []
   const app = Fastify({ logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } } })
   t.teardown(() => app.close())
   await app.register(openPlatform, {
-    ...keys as NonNullable<typeof keys>,
-    endpoints,
+    ...openPlatformConfig as NonNullable<typeof openPlatformConfig>,
     onAuthorized ({ appId, refreshToken, reason }) {
       tokens.set(appId, refreshToken)
       reasons.push(reason)
@@ -73,7 +72,7 @@ t.test('ticket, authorization by the owner, a login and a signed page on behalf 
   await app.wechatOpenPlatform.authorizer(appId).token.invalidate(used)
   t.not(await app.wechatOpenPlatform.authorizer(appId).token.get(), used, 'refreshed')
   await emulator.expireComponent({ component_access_token: true } as never).catch(() => {})
-  t.match(await app.wechatOpenPlatform.request('/cgi-bin/component/api_get_authorizer_info', { json: { component_appid: keys?.componentAppId, authorizer_appid: appId } }), { authorization_info: { authorizer_appid: appId } })
+  t.match(await app.wechatOpenPlatform.request('/cgi-bin/component/api_get_authorizer_info', { json: { component_appid: openPlatformConfig?.componentAppId, authorizer_appid: appId } }), { authorization_info: { authorizer_appid: appId } })
   for await (const listed of app.wechatOpenPlatform.authorizers()) t.match({ appId: listed.appId, refreshToken: listed.refreshToken }, { appId, refreshToken: tokens.get(appId) })
 
   await emulator.unauthorize(appId)
@@ -81,6 +80,6 @@ t.test('ticket, authorization by the owner, a login and a signed page on behalf 
   t.equal(tokens.size, 0)
   t.equal((await app.inject(`/s/${appId}/jssdk?url=http://localhost/`)).statusCode, 404)
   await t.rejects(app.wechatOpenPlatform.authorizer(appId).token.get(), { code: 'WECHAT_UNAUTHORIZED' })
-  const secrets = [keys?.componentAppSecret, keys?.token, keys?.encodingAesKey, used, 'refreshtoken@@@', 'ticket@@@', 'queryauthcode@@@', 'queryauthcode%40']
+  const secrets = [openPlatformConfig?.componentAppSecret, openPlatformConfig?.token, openPlatformConfig?.encodingAesKey, used, 'refreshtoken@@@', 'ticket@@@', 'queryauthcode@@@', 'queryauthcode%40']
   for (const secret of secrets) t.notOk(lines.join('').includes(String(secret)), `the log holds no ${String(secret).slice(0, 16)}`)
 })

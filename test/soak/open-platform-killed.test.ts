@@ -35,8 +35,8 @@ for (const at of ['before', 'after', 'the call'] as const) {
     t.teardown(records.stop)
     // Slow enough that nothing is pushed or ends that was not asked for.
     const emulator = await testEmulator(t, { timeScale: 1, component: true })
-    const { openPlatform, endpoints, appId } = emulator.bothConfig
-    const options = { redisPort: redis.port, recordsPort: records.port, options: { ...openPlatform as NonNullable<typeof openPlatform>, endpoints } }
+    const { openPlatformConfig, account: { appId } } = emulator
+    const options = { redisPort: redis.port, recordsPort: records.port, options: openPlatformConfig as NonNullable<typeof openPlatformConfig> }
     const told = (type: string) => emulator.waitForNotification(({ info_type: sent, accepted }) => sent === type && accepted, { timeout: 60_000 })
 
     const first = await start(t, { ...options, ...(at !== 'the call' && { dies: at }) })

@@ -57,11 +57,10 @@ t.test('a shop authorizes the platform, a visitor logs in by it and buys; then t
   const port = await freePort()
   const origin = `http://localhost:${port}`
   const records = await createRecords()
-  const { openPlatform, endpoints } = emulator.bothConfig
-  const app = await createPlatform({ records, origin, adminKey: KEY, sessionSecret: 's'.repeat(32), bridge: shop => `${emulator.origin}/${shop}/_emulator/bridge.js`, component: { ...openPlatform as NonNullable<typeof openPlatform>, endpoints } })
+  const app = await createPlatform({ records, origin, adminKey: KEY, sessionSecret: 's'.repeat(32), bridge: shop => `${emulator.origin}/${shop}/_emulator/bridge.js`, ...(emulator.openPlatformConfig && { component: emulator.openPlatformConfig }) })
   await app.listen({ port, host: 'localhost' })
   t.teardown(() => app.close())
-  const { openPlatform: _platform, appSecret: _kept, ...wechat } = emulator.named('coffee').config
+  const { appSecret: _kept, ...wechat } = emulator.named('coffee').config
   const { appId } = wechat
   t.equal((await app.inject({ method: 'PUT', url: '/admin/shops/coffee', headers: { authorization: `Bearer ${KEY}` }, payload: { name: 'coffee', price: 6800, wechat } })).statusCode, 204)
   // With a life that is fifty times as fast, the ticket is a new one every twelve seconds.

@@ -77,8 +77,8 @@ async function run (settings: Settings, command: string[]): Promise<number> {
   }
 }
 
-function greeting ({ origin, config, securePort }: Emulator, { data, accounts = [] }: Options): string {
-  const { appId, appSecret, merchant: { mchId, v2, v3 }, openPlatform } = config
+function greeting ({ origin, config, openPlatformConfig: openPlatform, securePort }: Emulator, { data, accounts = [] }: Options): string {
+  const { appId, appSecret, merchant: { mchId, v2, v3 } } = config
   const platform = openPlatform && `  platform       component_appid ${openPlatform.componentAppId}   secret ${openPlatform.componentAppSecret}
                  token ${openPlatform.token}   EncodingAESKey ${openPlatform.encodingAesKey}\n`
   return `WeChat emulator on ${origin}

@@ -13,5 +13,10 @@ export interface EmulatorConfig {
   /** The CA that clients must trust, because the emulator's payments are behind mutual TLS like WeChat's. */
   http: { ca: string }
   /** Only with a third-party platform (option `component`). */
-  openPlatform?: { componentAppId: string, componentAppSecret: string, token: string, encodingAesKey: string }
+  openPlatform?: PlatformKeys
 }
+
+interface PlatformKeys { componentAppId: string, componentAppSecret: string, token: string, encodingAesKey: string }
+
+/** Ready to spread into the options of `openPlatform`. */
+export type OpenPlatformConfig = PlatformKeys & Pick<EmulatorConfig, 'endpoints' | 'http'>

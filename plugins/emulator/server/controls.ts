@@ -1,6 +1,6 @@
 /** The typed control interface: actions on WeChat's side. */
 import type { FastifyInstance } from 'fastify'
-import type { EmulatorConfig } from '../control/config.ts'
+import type { EmulatorConfig, OpenPlatformConfig } from '../control/config.ts'
 import type { Chaos } from '../control/fault-routes.ts'
 import type { Explanation } from '../explain/explanation.ts'
 import type { Fault } from '../faults/faults.ts'
@@ -14,12 +14,15 @@ import type { TransferState } from '../wechat/v3/transfers.ts'
 import type { AuthorizeOptions, ComponentSummary, ExpireOptions } from '../wechat/open-platform/component.ts'
 import type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, State } from '../state/state.ts'
 
-export type { EmulatorConfig } from '../control/config.ts'
+export type { EmulatorConfig, OpenPlatformConfig } from '../control/config.ts'
 
 export interface EmulatorControls {
   /** Its base URL; payments are also at `config.endpoints.pay`, behind TLS. */
   readonly origin: string
-  readonly config: EmulatorConfig
+  /** Ready to spread into a plugin's options. */
+  readonly config: Omit<EmulatorConfig, 'openPlatform'>
+  /** With `component`: ready to spread into the options of `openPlatform`. */
+  readonly openPlatformConfig: OpenPlatformConfig | undefined
   readonly account: Account
   order (outTradeNo: string): Order | undefined
   /** The visitor pays; the notification is sent. Throws if the order cannot be paid. */
@@ -95,7 +98,7 @@ export interface EmulatorControls {
   resetClock (): void
 }
 
-export function createControls (app: FastifyInstance, state: State, origin: string, config: EmulatorConfig): EmulatorControls {
+export function createControls (app: FastifyInstance, state: State, origin: string, { openPlatform, ...config }: EmulatorConfig): EmulatorControls {
   const { host, pathname } = new URL(origin)
   const prefix = pathname === '/' ? '' : pathname
 
@@ -109,6 +112,7 @@ export function createControls (app: FastifyInstance, state: State, origin: stri
   return {
     origin,
     config,
+    openPlatformConfig: openPlatform && { ...openPlatform, endpoints: config.endpoints, http: config.http },
     account: state.account,
     order: number => state.orders.get(number),
     pay: (number, { openid, subMchId } = {}) => ask('POST', orderPath(number, 'pay', subMchId), { openid }),

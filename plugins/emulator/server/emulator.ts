@@ -150,7 +150,7 @@ const isHostName = (name: string) => isIP(name) !== 0 || /^(?=.{1,253}$)[a-z\d](
 
 export default emulator
 export { emulator, testNotifications }
-export type { EmulatorConfig, EmulatorControls } from './controls.ts'
+export type { EmulatorConfig, EmulatorControls, OpenPlatformConfig } from './controls.ts'
 export type { Chaos } from '../control/fault-routes.ts'
 export type { Difference, Explanation } from '../explain/explanation.ts'
 export type { Mistake } from '../explain/mistakes.ts'
