@@ -61,6 +61,9 @@ export function recordRoutes (app: Routes, state: State, { pay, journal, notifie
   const ordersSearch = createOrderSearch(stateOfOrder)
   for (const order of state.orders.values()) ordersSearch.changed(order)
   pay.orders.onChanged(ordersSearch.changed)
+  /** By order: the list of deliveries only grows, and may be very long. */
+  const deliveriesOf = new Map<string, Delivery[]>()
+  let indexed = 0
 
   app.get<{ Params: { area: string }, Querystring: { search?: string, state?: string, page?: number } }>('/records/:area', {
     schema: schema({
@@ -112,6 +115,15 @@ export function recordRoutes (app: Routes, state: State, { pay, journal, notifie
     return row => String(row.state)
   }
 
+  function indexDeliveries (): void {
+    for (; indexed < state.deliveries.length; indexed++) {
+      const delivery = state.deliveries[indexed] as Delivery
+      const known = deliveriesOf.get(delivery.out_trade_no)
+      if (known) known.push(delivery)
+      else deliveriesOf.set(delivery.out_trade_no, [delivery])
+    }
+  }
+
   function shownOf (area: string, rows: Row[]): object[] {
     if (area === 'notifications') {
       const upcoming = notifier.upcoming()
@@ -120,16 +132,15 @@ export function recordRoutes (app: Routes, state: State, { pay, journal, notifie
     if (area !== 'orders') return rows
     const upcoming = notifier.upcoming()
     const orders = (rows as unknown as Order[]).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id) ?? order)
-    const numbers = new Set(orders.map(order => order.out_trade_no))
     const payments = new Set(orders.map(order => order.transaction_id).filter(Boolean))
-    const deliveries = grouped(state.deliveries.filter(delivery => numbers.has(delivery.out_trade_no)), delivery => delivery.out_trade_no)
+    indexDeliveries()
     const refunds = grouped([...state.refunds.values()].filter(refund => payments.has(refund.transaction_id)), refund => refund.transaction_id)
     return orders.map(order => ({
       ...order,
       state: stateOfOrder(order),
       left: order.transaction_id === '' ? 0 : pay.refunds.left(order),
       next: upcoming.filter(next => next.out_trade_no === order.out_trade_no).map(({ at, attempt, about }) => ({ at, attempt, about })),
-      deliveries: (deliveries.get(order.out_trade_no) ?? []).map((delivery: Delivery) => ({ at: delivery.sent_at, state: deliveryState(delivery), about: delivery.about })),
+      deliveries: (deliveriesOf.get(order.out_trade_no) ?? []).map((delivery: Delivery) => ({ at: delivery.sent_at, state: deliveryState(delivery), about: delivery.about })),
       refunds: (refunds.get(order.transaction_id) ?? []).map(({ out_refund_no: number, refund_fee: fee, refund_status: status, created_at: at }: Refund) => ({ out_refund_no: number, refund_fee: fee, refund_status: status, at: new Date(at).toISOString() }))
     }))
   }
