@@ -1,8 +1,8 @@
 /**
- * `npm run build`: the package's code as some fifty files in place of three hundred, since opening files was most of an import.
- * `tsx build.ts DIR` builds elsewhere. A file is named for the topmost of its modules, code that several entry points share
- * is in files of its own, what was loaded on demand still is, and nothing is minified or renamed without need. Rollup, since
- * it leaves code and comments as they stand; esbuild and Rolldown drop most comments.
+ * `npm run build`: bundles the package into about fifty files instead of three hundred, because most of an import's time was
+ * opening files. `tsx build.ts DIR` builds into another folder. A file is named for the topmost of its modules, entry points
+ * share common files, lazy imports stay lazy, and nothing is minified. Built with Rollup because it keeps code and comments;
+ * esbuild and Rolldown drop most comments.
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -33,11 +33,11 @@ async function bundle (from: string): Promise<void> {
   const bundle = await rollup({
     input: Object.fromEntries(entries.map(entry => [entry, join(from, `${entry}.js`)])),
     external: id => !/^[./]/.test(id) && !id.startsWith(from),
-    // All of it is used by something; and who reads it should find all of it.
+    // All code is used, and readers should find all of it.
     treeshake: false,
     plugins: [{ name: 'headings', transform: (code, id) => ({ code: withHeading(code, nameOf(id)), map: null }) }],
     onwarn ({ code, message }) {
-      // TypeScript's helper for `import(name)` begins with `this &&`; plugins/accounts.ts and plugins/common.ts need each other.
+      // TypeScript's helper for `import(name)` begins with `this &&`; plugins/accounts.ts and plugins/common.ts import each other.
       if (code !== 'THIS_IS_UNDEFINED' && code !== 'CIRCULAR_DEPENDENCY') throw new Error(message)
     }
   })
@@ -52,7 +52,7 @@ async function bundle (from: string): Promise<void> {
   await bundle.close()
 }
 
-/** Says where a module begins. */
+/** Marks where a module begins. */
 function withHeading (code: string, name: string): string {
   const start = /^(?:#!.*\n)?/.exec(code)?.[0] ?? ''
   return `${start}// ─── ${name}.ts ───\n${code.slice(start.length)}`

@@ -1,45 +1,45 @@
-/** Leaves the event loop to others in between: of two hundred messages that are there at once, some are read in each turn. */
+/** Spreads work over turns of the event loop, so that two hundred messages at once do not block it. */
 
-/** Milliseconds that such work may take in one turn of the event loop. */
+/** Maximum milliseconds of such work per turn of the event loop. */
 const SLICE = 1
 
 const waiting: Array<() => void> = []
-/** When this turn's share is used up. */
+/** When the current turn's share is used up. */
 let end = 0
-/** Some of it has begun in this turn. */
-let begun = false
-let lettingGo = false
+/** Whether some work has started in this turn. */
+let isStarted = false
+let isReleasing = false
 
 /**
- * Undefined for the first in a turn of the event loop; for the others a promise: the next goes when the one before it has
- * begun, or in a later turn if this one's share is used up. First come, first served. Call it before work that takes a while.
+ * Call it before CPU work. Returns undefined for the first caller in a turn of the event loop, and a promise for the others,
+ * which resolves in order: after the previous work has run, or in a later turn if this turn's share is used up.
  */
 export function fairTurn (): Promise<void> | undefined {
-  if (!begun) return begin()
+  if (!isStarted) return start()
   return new Promise(resolve => {
     waiting.push(resolve)
-    if (lettingGo) return
-    lettingGo = true
-    queueMicrotask(letGo)
+    if (isReleasing) return
+    isReleasing = true
+    queueMicrotask(release)
   })
 }
 
-function begin (): undefined {
-  begun = true
+function start (): undefined {
+  isStarted = true
   end = performance.now() + SLICE
   setImmediate(() => {
-    begun = false
+    isStarted = false
     if (waiting.length === 0) return
-    begin()
-    lettingGo = true
-    letGo()
+    start()
+    isReleasing = true
+    release()
   })
 }
 
-function letGo (): void {
-  lettingGo = waiting.length > 0 && performance.now() < end
-  if (!lettingGo) return
+function release (): void {
+  isReleasing = waiting.length > 0 && performance.now() < end
+  if (!isReleasing) return
   waiting.shift()?.()
-  // As a microtask, it comes after the work that was just let go has begun.
-  queueMicrotask(letGo)
+  // As a microtask, so that it runs after the work that was just released.
+  queueMicrotask(release)
 }

@@ -1,4 +1,4 @@
-/** Links lead somewhere; both languages have the same pages with the same code. (Samples are compiled in test/soak/samples.test.ts.) */
+/** Links, and the same pages and code in both languages. test/soak/samples.test.ts compiles the samples. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
@@ -6,12 +6,12 @@ import { root } from './helpers/packed.ts'
 import { pages, samplesOf } from './helpers/samples.ts'
 import type { Sample } from './helpers/samples.ts'
 
-/** Links of the READMEs are whole, since npm shows them too: these lead into this repository. */
+/** READMEs have absolute links, because npm shows them too; these point to this repository. */
 const { repository, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { repository: { url: string }, scripts: Record<string, string> }
 const slug = repository.url.replace(/^git\+https:\/\/github\.com\/|\.git$/g, '')
 const inRepository = new RegExp(`^https://(?:github\\.com/${slug}/blob/main|raw\\.githubusercontent\\.com/${slug}/main)/`)
 
-t.test('links lead to files and headings that are there', t => {
+t.test('links point to existing files and headings', t => {
   const anchors = (text: string) => [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) => title.toLowerCase().replace(/[^\p{L}\p{N}\- ]/gu, '').replaceAll(' ', '-'))
   for (const page of pages) {
     const text = readFileSync(join(root, page), 'utf8')
@@ -28,7 +28,7 @@ t.test('links lead to files and headings that are there', t => {
   t.end()
 })
 
-t.test('the READMEs work on npm: installing comes first, links and pictures are whole', t => {
+t.test('the READMEs work on npm: installation first, absolute links and pictures', t => {
   for (const page of ['README.md', 'README.zh-CN.md']) {
     const text = readFileSync(join(root, page), 'utf8')
     t.match(text.slice(0, 1200), /^npm install fastify-wechat-pay$/m, page)
@@ -38,7 +38,7 @@ t.test('the READMEs work on npm: installing comes first, links and pictures are 
   t.end()
 })
 
-t.test('the glossary has twenty terms, the same in both languages', t => {
+t.test('the glossary has the same twenty terms in both languages', t => {
   const terms = (page: string) => [...readFileSync(join(root, page), 'utf8').matchAll(/^\| ([^|]+) \| ([^|]+) \| (`[^|]+`) \| [^|]+ \|$/gm)].map(([, first = '', second = '', field = '']) => ({ names: [first, second].sort(), field }))
   const english = terms('docs/README.md')
   t.equal(english.length, 20)
@@ -58,7 +58,7 @@ t.test('every page is in the sidebar of the site, and in the list of pages', t =
   t.end()
 })
 
-t.test('workflows run scripts that are there, with actions pinned and few permissions', t => {
+t.test('workflows run existing scripts, with pinned actions and minimal permissions', t => {
   for (const name of readdirSync(join(root, '.github/workflows'))) {
     const text = readFileSync(join(root, '.github/workflows', name), 'utf8')
     for (const [, script = ''] of text.matchAll(/npm run ([\w:-]+)/g)) t.ok(script in scripts, `${name}: npm run ${script}`)
@@ -69,8 +69,8 @@ t.test('workflows run scripts that are there, with actions pinned and few permis
   t.end()
 })
 
-t.test('every page is there in both languages, with the same code', t => {
-  // Comments may be translated, and so may texts.
+t.test('every page exists in both languages, with the same code', t => {
+  // Comments and strings may be translated.
   const bones = ({ code }: Sample) => code.replace(/\/\/.*|#.*|'[^']*'|"[^"]*"|\/\*[\s\S]*?\*\/|`[^`]*`/g, '').replace(/\s+/g, ' ').trim()
   const inside = (folder: string) => readdirSync(join(root, 'docs', folder)).filter(name => name.endsWith('.md')).map(name => join(folder, name))
   for (const page of [...inside(''), ...inside('languages')]) {

@@ -1,8 +1,8 @@
 /**
- * `npm test`, `npm run test:soak`: the files of tests, a few processes at a time, the long ones first. What has processes
- * or browsers of its own gets a process for each file; the others share some.
- * `npm test test/src test/plugins/notify.test.ts`: only those. `--jobs 4`: so many processes at a time. `--import file`:
- * loaded by each before its tests. `--coverage`: adds to what `npm run coverage` reports.
+ * `npm test`, `npm run test:soak`: runs the test files in a few processes at a time, the longest first. Files that start
+ * processes or browsers get a process each; the others share processes.
+ * `npm test test/src test/plugins/notify.test.ts`: only these. `--jobs 4`: number of concurrent processes. `--import file`:
+ * loaded by each process before its tests. `--coverage`: collects coverage for `npm run coverage`.
  */
 import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -26,13 +26,13 @@ const { values: options, positionals } = parseArgs({
   }
 })
 
-/** Seconds. They end only what hangs for ever: a busy machine may take many times what a quiet one does. */
+/** Seconds. Only for tests that hang: a busy machine may be many times slower than a quiet one. */
 const TIMEOUT = { test: 600, process: 1200 }
-/** Seconds between two lines that say what runs. */
+/** Seconds between two progress lines. */
 const PROGRESS = 10
 const DURATIONS = '.tap/durations.json'
-/** Their files share processes. */
-const SHARED = /^test\/(?:src|plugins)\//
+/** Files that share processes. connections.test.ts looks at all connections of its process. */
+const SHARED = /^test\/(?:src|plugins)\/(?!.*connections)/
 
 type Outcome = Report & { seconds: number }
 
@@ -47,7 +47,7 @@ const jobs = Math.max(1, Number(options.jobs))
 const waiting = batches()
 
 const start = performance.now()
-/** The file that each process runs, and since when. */
+/** The current file of each process, and its start. */
 const running = new Map<number, { file: string, since: number }>()
 const outcomes: Outcome[] = []
 const timer = setInterval(showProgress, process.stdout.isTTY ? 1000 : PROGRESS * 1000)
@@ -63,7 +63,7 @@ const sum = (what: 'passed' | 'failed' | 'skipped') => outcomes.reduce((all, out
 print(`${sum('passed')} passed, ${sum('failed')} failed${sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''} (${files.length} files, ${seconds(start)} s)`)
 process.exitCode = bad.length > 0 ? 1 : 0
 
-/** Two for each process that runs at a time, so that the last ones end together; each file goes into the emptiest. */
+/** Two batches per concurrent process, so that the last ones end at about the same time; each file goes into the shortest. */
 function batches (): string[][] {
   const longFirst = files.toSorted((one, other) => expected(other) - expected(one))
   const alone = longFirst.filter(file => !SHARED.test(file)).map(file => [file])
@@ -75,7 +75,7 @@ function batches (): string[][] {
 async function run (batch: string[], job: number): Promise<void> {
   running.set(job, { file: batch[0] as string, since: performance.now() })
   const took: Record<string, number> = {}
-  // Node 20 knows no cache for what it has compiled; where it is used, coverage is not exact.
+  // Node.js 20 has no compile cache; on newer versions it makes coverage inexact.
   const child = spawn(process.execPath, ['--import', 'tsx', ...options.import.flatMap(module => ['--import', module]), 'test/helpers/batch.ts'], {
     env: { ...process.env, TEST_FILES: batch.join('\n'), TAP_TIMEOUT: String(TIMEOUT.test * batch.length), ...(options.coverage ? { NODE_V8_COVERAGE: resolve('.tap/coverage') } : { NODE_COMPILE_CACHE: resolve('.tap/compiled') }) },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -147,9 +147,9 @@ function readDurations (): Record<string, number> {
   }
 }
 
-/** Seconds, as the last run was; at first, what has processes or browsers of its own counts as long. */
+/** Seconds, as in the last run. Before the first run, files with processes or browsers count as long. */
 function expected (file: string): number {
-  return durations[file] ?? (SHARED.test(file) ? statSync(file).size / 10_000 : 60)
+  return durations[file] ?? (SHARED.test(file) ? statSync(file).size / 10_000 : file.startsWith('test/src/') ? 15 : 60)
 }
 
 function total (batch: string[]): number {

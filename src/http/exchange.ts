@@ -181,7 +181,7 @@ function exchange<T> ({ dispatcher, foreign, lineTo }: Outlet, asked: Asked, tim
       come?.()
     })
     if (isTurn) return go()
-    // A later turn may come while another call is ending. Through a promise, undici finishes that call first, and this call keeps its own async context.
+    // A later turn may come while another call ends. With a promise, undici finishes that call first, and this call keeps its own async context.
     new Promise<void>(resolve => { come = resolve }).then(() => {
       if (over) return
       // Too late to get the answer in time: not sending is better than an unknown outcome.

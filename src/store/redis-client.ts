@@ -8,7 +8,7 @@ export interface IoredisClient {
   eval (script: string, keyCount: number, ...args: string[]): Promise<unknown>
 }
 
-/** A client's socket, as far as it is used here. */
+/** The part of a client's socket that is used here. */
 interface Corkable { cork (): void, uncork (): void }
 
 interface ScriptArguments { keys: string[], arguments: string[] }
@@ -45,13 +45,13 @@ export function scriptRunner (redis: RedisClient): RunScript {
 
 type Call = (script: string, keys: string[], args: string[]) => Promise<unknown>
 
-/** Sockets that will write what they hold at the end of this turn of the event loop. */
+/** Sockets that write at the end of this turn of the event loop. */
 const corked = new WeakSet<Corkable>()
 
 /**
- * ioredis writes each command on its own. Commands of one turn of the event loop, each for another request, leave the
- * process together: a system call costs more than all else that we do for a command. node-redis does so itself. A cluster
- * has no socket of its own, and writes as ever.
+ * ioredis writes each command separately. This sends all commands of one turn of the event loop in one write, because the
+ * system call costs more than the rest of a command. node-redis does that itself. A cluster client has no socket of its own
+ * and is not changed.
  */
 function writeTogether (redis: IoredisClient): void {
   const { stream } = redis as { stream?: Partial<Corkable> | null }

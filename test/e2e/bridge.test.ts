@@ -1,4 +1,4 @@
-/** What a page asks of WeChat beside paying: README's own page, WeChat's official script, a real browser. */
+/** JS-SDK calls other than payments, with WeChat's official script in a real browser. */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import Fastify from 'fastify'
@@ -24,7 +24,7 @@ const ready = fetch('/wechat/jssdk?url=' + encodeURIComponent(location.href.spli
 const ask = (name, params = {}) => ready.then(() => new Promise(resolve => wx[name]({ ...params, success: resolve, fail: resolve, cancel: resolve })))
 </script></body>`
 
-t.test('sharing, scanning, a place, a transfer', { skip }, async t => {
+t.test('sharing, scanning, opening a location, receiving a transfer', { skip }, async t => {
   const emulator = await testEmulator(t)
   const app = Fastify()
   t.teardown(() => app.close())

@@ -1,4 +1,4 @@
-/** The purchase as a visitor makes it: Chromium, WeChat's official script, the shop and the emulator. */
+/** A purchase in Chromium, with WeChat's official script, the shop and the emulator. */
 import t from 'tap'
 import type { Page } from 'playwright-core'
 import { wordFor } from '../../examples/shop/errors.ts'
@@ -47,7 +47,7 @@ async function logIn (t: Tap, page: Page, origin: string, language = 'zh') {
 t.test('in a browser', { skip }, async t => {
   const { visitor } = await startBrowser(t)
 
-  t.test('config accepted, paid, and the order page turns to paid by the notification', async t => {
+  t.test('the order page shows paid when the notification has arrived', async t => {
     for (const [language, signing] of [['zh', 'MD5'], ['en', 'RSA']] as const) {
       const { origin, orders, emulator } = await openShop(t, signing)
       const page = await visitor()
@@ -69,7 +69,7 @@ t.test('in a browser', { skip }, async t => {
     }
   })
 
-  t.test('the page\'s ok proves nothing: without a notification the order page waits', async t => {
+  t.test('the page\'s ok is not trusted: without a notification, the order page waits', async t => {
     const { origin, emulator, app } = await openShop(t)
     const page = await visitor()
     let open = false
@@ -86,7 +86,7 @@ t.test('in a browser', { skip }, async t => {
     await page.waitForSelector('#outcome[data-state=paid]')
   })
 
-  t.test('cancelled at the cashier', async t => {
+  t.test('a cancelled payment can be tried again', async t => {
     const { origin, emulator } = await openShop(t)
     const page = await visitor()
     await logIn(t, page, origin)
@@ -105,7 +105,7 @@ t.test('in a browser', { skip }, async t => {
     t.equal(all.length, 1)
   })
 
-  t.test('waiting has an end: the buyer checks again, and WeChat is asked', async t => {
+  t.test('after a while, the buyer can check again, which queries WeChat', async t => {
     const { origin, app, orders, emulator } = await openShop(t)
     const page = await visitor('en-GB')
     app.server.prependListener('request', request => { if (request.url === '/wechat/notify') request.destroy() })
@@ -124,7 +124,7 @@ t.test('in a browser', { skip }, async t => {
     t.match(await orders.find(number), { handled: 1 })
   })
 
-  t.test('pages for what is not there, in the language that was chosen', async t => {
+  t.test('error pages are in the chosen language', async t => {
     const { origin } = await openShop(t)
     const page = await visitor('zh-CN')
     await page.goto(`${origin}/?lang=en`)
@@ -145,7 +145,7 @@ t.test('in a browser', { skip }, async t => {
     await look(t, page, '11-snapshot')
   })
 
-  t.test('config refused for a wrong signature', async t => {
+  t.test('wx.config with a wrong signature is refused', async t => {
     const { origin } = await openShop(t)
     const page = await visitor()
     const said = consoleOf(page)
@@ -160,7 +160,7 @@ t.test('in a browser', { skip }, async t => {
     await look(t, page, '8-config-refused')
   })
 
-  t.test('payment refused for a wrong paySign', async t => {
+  t.test('a payment with a wrong paySign is refused', async t => {
     const { origin, emulator } = await openShop(t)
     const page = await visitor()
     const said = consoleOf(page)
@@ -179,7 +179,7 @@ t.test('in a browser', { skip }, async t => {
     t.match((await emulator.app.inject('/_emulator/orders')).json(), [{ trade_state: 'NOTPAY' }])
   })
 
-  t.test('login refused', async t => {
+  t.test('the visitor declines the login', async t => {
     const { origin } = await openShop(t)
     const page = await visitor('en-US')
     await page.goto(origin)
@@ -193,7 +193,7 @@ t.test('in a browser', { skip }, async t => {
   })
 })
 
-t.test('the shop without a browser: what it refuses', async t => {
+t.test('requests that the shop refuses', async t => {
   const { app } = await openShop(t)
   t.match(await app.inject({ method: 'POST', url: '/orders' }), { statusCode: 401 })
   t.match(await app.inject('/orders/S0000000000'), { statusCode: 404 })

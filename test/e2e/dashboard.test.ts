@@ -1,4 +1,4 @@
-/** The dashboard in Chromium: orders with their life lines, verdicts with explanations, notifications, faults; live. */
+/** The dashboard in Chromium: orders, calls with explanations, notifications, faults, live updates. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Fastify from 'fastify'
@@ -10,7 +10,7 @@ import { OPENID, testEmulator } from '../helpers/account.ts'
 import { look, skip, startBrowser } from '../helpers/browser.ts'
 import { freePort } from '../helpers/redis.ts'
 
-/** The test's own time-out ends what never comes. */
+/** Ends with the test's timeout if the condition is never true. */
 async function until (holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!await holds()) await new Promise(resolve => setTimeout(resolve, 20))
 }
@@ -61,7 +61,7 @@ t.test('in a browser', { skip }, async t => {
   await page.locator('#orders article').first().getByRole('button', { name: 'Cancel' }).click()
   await page.getByText('cancelled at the cashier').waitFor()
 
-  // A signature that is wrong in a usual way.
+  // A wrong signature.
   await emulator.app.inject({ method: 'POST', url: '/pay/orderquery', payload: `<xml><appid>${emulator.account.appId}</appid><mch_id>${emulator.account.mchId}</mch_id><nonce_str>1</nonce_str><out_trade_no>DASH-002</out_trade_no><sign>${'0'.repeat(32)}</sign></xml>` })
   await page.getByRole('tab', { name: /API calls/ }).click()
   const call = page.locator('#calls details').first()
@@ -91,7 +91,7 @@ t.test('in a browser', { skip }, async t => {
   t.match(await emulator.app.inject('/cgi-bin/token'), { statusCode: 502 })
   await page.locator('#active-faults').getByText('calls: 502, always').waitFor()
   await page.getByLabel('Which calls').selectOption('/v3')
-  // The page takes the old fault back before it sets the new one.
+  // The page removes the old fault before it adds the new one.
   await until(async () => (await emulator.app.inject('/_emulator/faults')).json().faults[0]?.path === '/v3')
   await t.resolves(emulator.app.inject('/cgi-bin/token').then(reply => { if (reply.statusCode !== 200) throw new Error('met') }))
   await fault.click()
@@ -104,7 +104,7 @@ t.test('in a browser', { skip }, async t => {
   t.match((await emulator.app.inject('/_emulator/faults')).json(), { chaos: { calls: { reset: 0.025 }, notifications: { drop: 0.05 } } })
   await look(t, page, 'dashboard-faults')
 
-  // From every tab, and moved by arrows.
+  // Shown on every tab; arrow keys change the tab.
   await page.getByRole('tab', { name: /Faults/ }).press('ArrowRight')
   await page.locator('#tools').waitFor()
   t.equal(await page.evaluate('document.activeElement.id'), 'tab-tools')
@@ -120,7 +120,7 @@ t.test('in a browser', { skip }, async t => {
   await until(async () => (await emulator.app.inject('/_emulator/state?brief=true')).json().keyMode === 'both')
   await look(t, page, 'dashboard-tools')
 
-  // Between an order, its calls and its notifications.
+  // Links between an order, its calls and its notifications.
   await page.goto(`${emulator.origin}/_emulator/dashboard#orders/DASH-001`)
   await until(async () => await page.locator('#orders article').count() === 1)
   await page.locator('#orders article').getByRole('link', { name: 'Its notifications' }).click()
@@ -170,17 +170,17 @@ t.test('in a browser', { skip }, async t => {
   await look(t, wide, 'dashboard-lost')
 })
 
-/** Words of an English page that stand in a Chinese one as they are. */
+/** Names that are not translated. */
 const NAMES = /\b(?:API|APIv3|appId|mchId|access_token|ticket|token|notify_url|out_trade_no|out_detail_no|openid|OpenAPI|ID|CA|v2|ca\.pem|go|data|HTTP|SUCCESS|return_code|SYSTEMERROR|HTML|JSAPI|Node|php|python3|run|java|refund|scan|tail|pay)\b/g
 
-t.test('nothing is untranslated', { skip, timeout: 110_000 }, async t => {
+t.test('everything is translated', { skip, timeout: 110_000 }, async t => {
   const { visitor } = await startBrowser(t)
   const emulator = await testEmulator(t)
   const pay = createPay({ ...emulator.bothConfig, merchant: { ...emulator.bothConfig.merchant, notifyUrl: 'http://127.0.0.1:1/notify' } })
   const page = await visitor('zh-CN')
   const problems: string[] = []
   page.on('pageerror', error => problems.push(error.message))
-  /** Text that is neither Chinese nor somebody else's (`translate="no"`). */
+  /** English text outside `translate="no"`. */
   const untranslated = async () => (await page.evaluate(`(() => {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
     const texts = []
@@ -217,7 +217,7 @@ t.test('nothing is untranslated', { skip, timeout: 110_000 }, async t => {
   }
 })
 
-t.test('what the emulator writes into an order\'s history, and each of its controls, is on the dashboard', t => {
+t.test('the dashboard translates every event of an order, and has every control', t => {
   const sources = (dir: string): string => readdirSync(new URL(`../../plugins/emulator/${dir}`, import.meta.url), { recursive: true, encoding: 'utf8' }).filter(name => /\.(?:ts|js)$/.test(name)).map(name => readFileSync(new URL(`../../plugins/emulator/${dir}/${name}`, import.meta.url), 'utf8')).join('\n')
   const words = readFileSync(new URL('../../plugins/emulator/control/static/words.js', import.meta.url), 'utf8')
   const noted = [...sources('wechat').matchAll(/note\(order, (?:[^'`)]* )?'([^']+)'(?: : '([^']+)')?/g)].flatMap(([, one, other]) => [one, other]).filter(text => text !== undefined)
@@ -236,14 +236,14 @@ t.test('what the emulator writes into an order\'s history, and each of its contr
 
 const TRANSFER = { out_bill_no: 'BILL-0001', transfer_bill_no: '1330001', sub_mch_id: '', kind: 'balance', appid: 'wx00000000000000aa', openid: OPENID, user_name: '', user_qq: '', amount: 1234, remark: '新会员奖励', notify_url: '', state: 'WAIT_USER_CONFIRM', fail_reason: '', package_info: 'x', at: '20261127100000', updated: '20261127100000', authorization: '' }
 
-/** What stands in a kept folder, as the calls of each area leave it there. */
+/** Rows of each area, as in a --data folder. */
 const TABLES = {
   profitShares: { out_order_no: 'SHARE-001', order_id: '3000001', sub_mch_id: '', transaction_id: '4200001', receivers: [], description: '分给门店', unfreeze: true, state: 'FINISHED', created: '20261127100000', finished: '20261127100100', notify_url: '' },
   complaints: { complaint_id: '200201820200101080076610001', at: '2026-11-27T02:00:00.000Z', detail: '<b>没有收到货</b>', state: 'PENDING', transaction_id: '4200002', out_trade_no: 'COMPLAINED', mchid: '1900000109', amount: 500, openid: OPENID, phone: '', problem_type: 'OTHERS', apply_refund_amount: 0, times: 1, waiting: true, images: [], history: [{ log_id: '1', operator: '用户', at: '2026-11-27T02:00:00.000Z', type: 'USER_CREATE_COMPLAINT', details: '用户提交投诉', images: [] }] },
   serviceOrders: { out_order_no: 'SERVICE-1', order_id: '15646', service_id: '1', service_introduction: '充电宝', openid: OPENID, state: 'DOING', description: 'USER_CONFIRM', payments: [], discounts: [], total_amount: 300, collection: 'none', paid_type: 'NEWTON', paid_time: '', transaction_id: '', time_range: {}, attach: '', notify_url: '', package: '', reason: '' }
 }
 
-t.test('every area, found by search, page by page, in both languages, on a phone', { skip }, async t => {
+t.test('search and pages in every area, in both languages, on a phone', { skip }, async t => {
   const { visitor } = await startBrowser(t)
   const data = join(t.testdir({}), 'kept')
   const first = await createEmulator({ data })
@@ -312,6 +312,6 @@ t.test('every area, found by search, page by page, in both languages, on a phone
   await page.getByRole('button', { name: '确认收款' }).click()
   await page.locator('#transfers').getByText('成功').waitFor()
   t.same(problems, [])
-  // Before its folder is removed.
+  // Before the test removes its folder.
   await emulator.close()
 })

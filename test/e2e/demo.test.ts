@@ -1,8 +1,8 @@
-/** The demo, as a newcomer runs it. */
+/** `npm run demo -- --once`. */
 import t from 'tap'
 import { program } from '../helpers/program.ts'
 
-t.test('demo --once: a line per step, and the payment as the last', async t => {
+t.test('demo --once prints a line per step, and the payment last', async t => {
   const { said, ended } = program('examples/shop/demo.ts', ['--once'])
   t.equal(await ended, 0, said.err)
   const lines = said.out.trim().split('\n')

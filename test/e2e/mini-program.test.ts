@@ -1,4 +1,4 @@
-/** A mini program's purchase by a test page: wx.login, the order, wx.requestPayment, the payment; in a real browser. */
+/** A mini program's purchase from a test page in a real browser: wx.login, order, wx.requestPayment, payment. */
 import Fastify from 'fastify'
 import t from 'tap'
 import { wechatPay } from '../../plugins/wechat-pay.ts'
@@ -19,7 +19,7 @@ async function buy (number) {
 }
 </script></body>`
 
-t.test('log in, pay, turn back, and a signature that is wrong', { skip, timeout: 110_000 }, async t => {
+t.test('login, payment, cancellation, wrong signature', { skip, timeout: 110_000 }, async t => {
   const emulator = await testEmulator(t)
   const port = await freePort()
   const paid: Payment[] = []

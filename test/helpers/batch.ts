@@ -1,12 +1,12 @@
-/** Runs the files of `TEST_FILES`, one after another, in this process: to start one takes longer than most of them do. */
+/** Runs the files of `TEST_FILES` in this process, one after another: starting a process takes longer than most of them. */
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
-// Before the tests: it measures how long this process took to start.
+// Before the tests, because it measures how long this process took to start.
 import './patience.ts'
 
-// By the environment: tap names its folders after a process's arguments.
+// Not as arguments: tap uses them in folder names.
 for (const file of (process.env.TEST_FILES ?? '').split('\n')) {
-  // Written when the tests of the file before have ended; test/helpers/tap-report.ts reads it.
+  // Printed when the previous file's tests have ended; for test/helpers/tap-report.ts.
   t.comment(`file: ${file}`)
   await import(pathToFileURL(file).href)
 }

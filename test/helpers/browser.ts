@@ -1,4 +1,4 @@
-/** A real Chromium, headless, with a phone's screen. */
+/** Headless Chromium with a phone's screen. */
 import { mkdirSync } from 'node:fs'
 import axe from 'axe-core'
 import { chromium } from 'playwright-core'
@@ -11,7 +11,7 @@ const PHONE = { width: 390, height: 844 }
 const DESKTOP = { width: 1280, height: 900 }
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
-/** Whether pages are looked at: photographed and checked by axe-core. It takes longer than all else that tests do in pages. */
+/** Whether to take screenshots and run axe-core, which takes longer than the tests themselves. */
 const isLooking = process.env.LOOK === 'true'
 
 export async function startBrowser (t: { teardown (end: () => unknown): unknown }) {
@@ -20,9 +20,9 @@ export async function startBrowser (t: { teardown (end: () => unknown): unknown 
   return {
     async visitor (locale = 'zh-CN'): Promise<Page> {
       const context = await browser.newContext({ viewport: PHONE, deviceScaleFactor: isLooking ? 2 : 1, locale, reducedMotion: 'reduce' })
-      // The test's own time-out ends what hangs for ever: a page may take long on a busy machine.
+      // The test's timeout applies: a page may take long on a busy machine.
       context.setDefaultTimeout(0)
-      // WeChat's script reports to its own host now and then: answered here, since nothing may leave this machine.
+      // WeChat's script reports to its own host: answered here, because tests must not use the internet.
       await context.route(url => !/^(?:localhost|127\.0\.0\.1)$/.test(url.hostname), route => route.fulfill({ status: 204 }))
       return await context.newPage()
     }
@@ -30,8 +30,8 @@ export async function startBrowser (t: { teardown (end: () => unknown): unknown 
 }
 
 /**
- * With `LOOK=true`, as test/soak/look-*.test.ts sets it: keeps the page in artifacts/, on a phone and on a desktop, and
- * lets axe-core look for what keeps people out.
+ * With `LOOK=true` (test/soak/look-*.test.ts): saves screenshots for phone and desktop in artifacts/, and asserts that
+ * axe-core finds no accessibility problem.
  */
 export async function look (t: { same (found: unknown, wanted: unknown, name: string): unknown }, page: Page, name: string): Promise<void> {
   if (!isLooking) return
@@ -45,9 +45,9 @@ export async function look (t: { same (found: unknown, wanted: unknown, name: st
   t.same(await accessibility(page), [], `${name}: axe-core`)
 }
 
-/** What axe-core finds wrong with a page, a line each. */
+/** axe-core's findings, one per line. */
 async function accessibility (page: Page): Promise<string[]> {
-  // Evaluated by the debugger: a Content-Security-Policy would keep out a script tag.
+  // With evaluate, because the Content-Security-Policy blocks script tags.
   await page.evaluate(axe.source)
   const { violations } = await page.evaluate('axe.run({ iframes: false })') as axe.AxeResults
   return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary = '' }) => `${id}: ${target.join(' ')}: ${failureSummary.split('\n')[1]?.trim()}`))

@@ -1,6 +1,6 @@
 /**
- * E1 through the whole run: `npm test -- --import ./test/helpers/canaries.mjs`. The tests' secrets are their canaries.
- * In every test file it looks at each reply, each error and each log call, at every level, of each host's application.
+ * E1 for a whole run: `npm test -- --import ./test/helpers/canaries.mjs`. Searches for the tests' secrets
+ * in every reply, error and log call, at every level, of each application in every test file.
  */
 import { subscribe } from 'node:diagnostics_channel'
 import { createRequire } from 'node:module'
@@ -15,23 +15,23 @@ function look (where, what) {
   const text = typeof what === 'string' ? what : Buffer.isBuffer(what) ? String(what) : inspect(what, { depth: 10, showHidden: true })
   const [secret] = SECRETS.exec(text) ?? []
   if (secret === undefined) return
-  // A host's error handler could swallow an exception: the exit code it cannot.
+  // An application's error handler could swallow an exception, but not the exit code.
   process.exitCode = 1
   console.error(`not ok - a secret (${secret.slice(0, 10)}…) in ${where}: ${text.slice(0, 2000)}`)
 }
 
-// Fastify's logger where a host has none: its calls are the lines that a host with a logger would write.
+// Fastify's logger for applications without one: its calls are the lines that a logger would write.
 const levels = Object.getPrototypeOf(require(require.resolve('abstract-logging', { paths: [require.resolve('fastify')] })))
 for (const level of Object.keys(levels)) levels[level] = (/** @type {unknown[]} */ ...line) => look(`a log line (${level})`, line.map(asWritten))
 
-/** As Fastify's serializers write requests and replies; errors whole. @param {any} part */
+/** Requests and replies as Fastify's serializers write them; errors completely. @param {any} part */
 function asWritten (part) {
   if (typeof part !== 'object' || part === null || part instanceof Error) return part
   const { req, res, ...rest } = part
   return { ...rest, req: req && !isWechat(req.url) && [req.method, req.url, req.host, req.ip], res: res?.statusCode }
 }
 
-/** WeChat's own side, which is told the secrets and tells them to whoever tests with it. @param {string} url */
+/** The emulator's own routes, whose requests and answers contain secrets. @param {string} url */
 function isWechat (url) {
   return /^(?:\/[a-z0-9]+)?\/(?:_emulator|cgi-bin|sns|xdc)\//.test(url)
 }

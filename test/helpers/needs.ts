@@ -1,4 +1,4 @@
-/** What a test needs from the machine: found, or skipped with one clear line; with CI=true its absence is a failure. */
+/** Programs that tests need: without one, its tests are skipped with a message; with CI=true, that is an error. */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 

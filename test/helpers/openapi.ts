@@ -19,7 +19,7 @@ export async function controlDocument (): Promise<string> {
     // The dashboard's files.
     hideUntagged: true
   })
-  // Only described, never called: so what the routes act on may be nothing.
+  // The routes are only described, never called, so they need no state.
   const nothing: object = new Proxy(() => nothing, { get: () => nothing })
   await app.register(async scope => controlRoutes(scope, createState(), nothing as ControlParts), { prefix: '/_emulator' })
   await app.ready()

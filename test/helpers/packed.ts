@@ -1,4 +1,4 @@
-/** The package as its users get it: built and packed aside, so that tests beside each other do not share a `dist`. */
+/** Builds and packs the package in a separate folder, so that parallel tests do not share `dist`. */
 import { execFileSync } from 'node:child_process'
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,14 +7,14 @@ import { unwatched } from './unwatched.ts'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** As a user's shell runs it; what it prints. */
+/** Runs a command as in a user's shell; returns its output. */
 export const run = (command: string, args: string[], cwd: string): string =>
   execFileSync('env', unwatched(command, args), { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 
 export interface Packed {
   /** The archive. */
   tarball: string
-  /** What it holds. */
+  /** The paths in it. */
   paths: string[]
   manifest: { scripts: Record<string, string>, files: string[], dependencies: Record<string, string>, exports: Record<string, unknown> }
 }

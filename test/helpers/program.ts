@@ -1,11 +1,11 @@
-/** A program of this repository, run from its sources as a user's shell runs it. */
+/** Runs a program of this repository from source, as in a user's shell. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { unwatched } from './unwatched.ts'
 
 const root = new URL('../../', import.meta.url)
 
-/** `node --import tsx file args` at the repository's top. */
+/** `node --import tsx file args` in the repository's root. */
 export function program (file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const child = spawn('env', unwatched(process.execPath, ['--import', 'tsx', file, ...args]), { cwd: root, env: { ...process.env, ...env } })
   const said = { out: '', err: '' }

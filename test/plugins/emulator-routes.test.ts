@@ -1,4 +1,4 @@
-/** The emulator's calls behind few routes of Fastify are found as Fastify's own router finds them. */
+/** The emulator's own routing finds the same calls as Fastify's router. */
 import Fastify from 'fastify'
 import type { FastifyReply } from 'fastify'
 import t from 'tap'

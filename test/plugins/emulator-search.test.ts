@@ -1,4 +1,4 @@
-/** The dashboard finds orders by anything in them, and by what has become of them since the last search. */
+/** The dashboard's search finds orders by any field, including changes since the last search. */
 import t from 'tap'
 import { createOrderSearch } from '../../plugins/emulator/control/order-search.ts'
 import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
@@ -7,7 +7,7 @@ import { createPay } from '../../src/index.ts'
 
 const OPENID = 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o'
 
-t.test('what an order becomes is found at once', async t => {
+t.test('changes of an order are found immediately', async t => {
   const emulator = await createEmulator({ refundDelay: 1e6 })
   t.teardown(() => emulator.close())
   const { appId, merchant, endpoints, http } = emulator.config
@@ -59,7 +59,7 @@ t.test('what an order becomes is found at once', async t => {
   t.same(await numbers('kiosk', 'PAYERROR'), ['FIND-4'])
 })
 
-t.test('many orders: as if each were read', async t => {
+t.test('many orders: the same result as reading each of them', async t => {
   const orders = Array.from({ length: 1000 }, (_none, at) => ({ out_trade_no: `N${at}`, body: at % 3 ? '咖啡 Coffee' : 'Tee', total_fee: at, trade_state: 'NOTPAY', history: [{ what: 'placed' }] }) as Order)
   const search = createOrderSearch(order => order.trade_state)
   for (const order of orders) search.changed(order)

@@ -1,4 +1,4 @@
-/** The command line beside a running emulator: verbs, exec, and an end at once. */
+/** The commands for a running emulator, exec, and a quick shutdown. */
 import { once } from 'node:events'
 import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -9,7 +9,7 @@ import { OPENID } from '../helpers/account.ts'
 import { command } from '../helpers/command.ts'
 import { xml } from '../helpers/notification.ts'
 
-t.test('verbs and exec find the emulator that holds the folder', async t => {
+t.test('commands and exec find the emulator that uses the folder', async t => {
   const data = join(t.testdir({}), 'kept')
   const emulator = command(['--port', '0', '--data', data])
   t.teardown(emulator.stop)
@@ -70,7 +70,7 @@ t.test('verbs and exec find the emulator that holds the folder', async t => {
   }
   t.equal(await command(['--version']).output(), '0.1.0\n')
 
-  // It ends at once, whoever holds on to it: a tunnel, an open page.
+  // It exits at once, even with an open tunnel.
   const { hostname, port } = new URL(origin)
   const [, tunnel] = await once(httpRequest({ host: hostname, port, method: 'CONNECT', path: 'api.weixin.qq.com:443' }).end(), 'connect')
   tunnel.on('error', () => {}).resume()
@@ -78,7 +78,7 @@ t.test('verbs and exec find the emulator that holds the folder', async t => {
   t.equal(await tail.ended, 1, 'there is nothing to be seen any more')
 })
 
-t.test('exec: a killed command\'s exit code; the next emulator has the folder of one that was killed', async t => {
+t.test('exec returns a killed command\'s exit code; a killed emulator\'s folder can be used again', async t => {
   const data = join(t.testdir({}), 'kept')
   const around = command(['exec', '--port', '0', '--data', data, '--', 'sh', '-c', 'kill -KILL $$'])
   t.equal(await around.ended, 137)

@@ -1,4 +1,4 @@
-/** examples/emulator: the image's steps in a clean folder, its health, and the app of the compose file beside it. */
+/** examples/emulator: the Dockerfile's steps in a clean folder, the health check, and the compose file's app. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -32,7 +32,7 @@ function start (t: { teardown (end: () => unknown): unknown }, words: readonly s
   }
 }
 
-t.test('built in a clean folder: healthy, an app beside it is paid, and it ends at a signal', async t => {
+t.test('built in a clean folder, it is healthy, an app is paid, and it stops at a signal', async t => {
   const dir = t.testdir()
   const { tarball } = pack(dir)
   const [port, securePort, appPort] = [await freePort(), await freePort(), await freePort()].map(String) as [string, string, string]
@@ -49,7 +49,7 @@ t.test('built in a clean folder: healthy, an app beside it is paid, and it ends 
   const [, aliases = ''] = /aliases: \[(.*)\]/.exec(compose) ?? []
   for (const host of WECHAT_HOSTS) t.ok(aliases.split(', ').includes(host), `${host} leads to it`)
   for (const name of ['WECHAT_EMULATOR_ORIGIN: http://wechat:8788', 'WECHAT_EMULATOR_PUBLIC_HOST: wechat', 'NODE_EXTRA_CA_CERTS: /wechat/ca.pem', 'wechat-data:/data']) t.match(compose, name)
-  // Where there is no network of containers, the hosts are led by what `exec` uses.
+  // Without a container network, WeChat's hosts are redirected as by `exec`.
   const redirect = join(root, 'plugins/emulator/cli/static/redirect.js')
   const app = start(t, [process.execPath, '--import', redirect, join(folder, 'app.mjs')], dir, {
     WECHAT_EMULATOR_ORIGIN: `http://127.0.0.1:${port}`,

@@ -10,9 +10,9 @@ import { simulatedTime } from '../helpers/simulated-time.ts'
 
 const HOUR = 3600_000
 const PROCESSES = 200
-/** Each process makes a call about this often. */
+/** Average interval between the calls of a process. */
 const PAUSE = 480_000
-/** WeChat answers a request for a token after this. */
+/** WeChat's response time for a token. */
 const LATENCY = 400
 
 interface Day { mode: 'stable' | 'plain', hours: number, revocations?: number[] }
@@ -70,7 +70,7 @@ async function live ({ mode, hours, revocations = [] }: Day) {
 const DEMANDED = Math.ceil(24 * HOUR / 6_914_000)
 
 for (const mode of ['stable', 'plain'] as const) {
-  t.test(`T2 a day of ${mode} tokens: as many as their life demands, and never a refused one`, async t => {
+  t.test(`T2 a day of ${mode} tokens: no more than their lifetime requires, and none is refused`, async t => {
     const seen = await live({ mode, hours: 24 })
     t.equal(seen.tokens, DEMANDED)
     t.match(seen, { refused: 0, refusedTwice: 0, errors: 0 })
@@ -78,7 +78,7 @@ for (const mode of ['stable', 'plain'] as const) {
   })
 }
 
-t.test('T6 revoked from outside six times: one more token for each, and nobody is refused twice', async t => {
+t.test('T6 six external revocations: one more token for each, and no call is refused twice', async t => {
   const seen = await live({ mode: 'stable', hours: 12, revocations: [1, 3, 4, 5.5, 8, 11] })
   t.match(seen, { refusedTwice: 0, errors: 0 })
   t.ok(seen.refused >= 6)

@@ -1,4 +1,4 @@
-/** The commands of README and guide, as a newcomer runs them: their output, their ends, their refusals. */
+/** The commands of the README and the guide: output, exit codes, errors. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -14,7 +14,7 @@ t.test('demo --once --v3: a line per step, signed with RSA', async t => {
   t.match(said.out, /^1 token:[^]*^2 login:[^]*^3 jssdk:[^]*^4 order:.*signed with RSA\n5 payment:.*\npaid out_trade_no=\S+ transaction_id=\d{28} total_fee=6800 notified=1\n$/m)
 })
 
-t.test('demo: a failure names its step and exits 1', async t => {
+t.test('a failing demo names the step and exits with 1', async t => {
   const taken = createServer().listen(0, 'localhost')
   t.teardown(() => taken.close())
   await once(taken, 'listening')
@@ -23,13 +23,13 @@ t.test('demo: a failure names its step and exits 1', async t => {
   t.match(said.err, /^demo failed at opening the shop: port \d+ is in use: .*--port N/)
 })
 
-t.test('no deprecation warning of ours or of what we use', async t => {
+t.test('no deprecation warnings, ours or of dependencies', async t => {
   const { said, ended } = program('--throw-deprecation', ['--import', 'tsx', 'examples/shop/demo.ts', '--once', '--v3'])
   t.equal(await ended, 0, said.err)
   t.equal(said.err, '')
 })
 
-t.test('demo: prints the URL and what to do; ends at a signal', async t => {
+t.test('demo prints the URL and instructions, and stops at a signal', async t => {
   const demo = program('examples/shop/demo.ts', ['--port', '0'])
   await demo.says(/Stop with Ctrl\+C/)
   const url = /http:\/\/localhost:\d+\/\?lang=en/.exec(demo.said.out)?.[0]
@@ -38,8 +38,8 @@ t.test('demo: prints the URL and what to do; ends at a signal', async t => {
   t.equal(await demo.ended, 0)
 })
 
-// npm passes a signal on to its shell alone, which dies and leaves its child behind.
-t.test('npm run: everything ends with npm', { timeout: 110_000 }, async t => {
+// npm only signals its shell, which exits and leaves its child running.
+t.test('when npm exits, everything exits', { timeout: 110_000 }, async t => {
   for (const [args, isGroup] of [[['--port', '0'], true], [['exec', '--port', '0', '--', 'sh', '-c', 'echo "up: 1 $((1+1))"; exec sleep 1000'], false]] as const) {
     const npm = spawn('npm', ['run', '--silent', 'emulator', '--', ...args], { cwd: root, detached: true, env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
@@ -54,7 +54,7 @@ t.test('npm run: everything ends with npm', { timeout: 110_000 }, async t => {
   }
 })
 
-t.test('the emulator\'s command', async t => {
+t.test('wechat-emulator: start, exec, ports in use, wrong options', async t => {
   const emulator = program('plugins/emulator/cli/cli.ts', ['--port', '0', '--app-id', 'wx00000000000000aa', '--time-scale', '0.1'])
   await emulator.says(/bridge\.js/)
   const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(emulator.said.out)?.[0]

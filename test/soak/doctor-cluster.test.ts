@@ -1,4 +1,4 @@
-/** The doctor and Redis clusters: a whole one, and some that are not. */
+/** The doctor's checks of a Redis Cluster, healthy and broken. */
 import t from 'tap'
 import { diagnose } from '../../src/index.ts'
 import { accountKey } from '../../src/store/key.ts'
@@ -15,7 +15,7 @@ async function redisFor (t: Test, ...args: string[]) {
   return { server, redis: server.client({ maxRetriesPerRequest: 1 }) }
 }
 
-t.test('a cluster', { skip }, async t => {
+t.test('healthy, without slots, with unserved slots', { skip }, async t => {
   const { options, settings } = await healthy(t)
   const key = accountKey(options.appId as string, 'doctor')
   const whole = await startCluster(t, key)

@@ -28,7 +28,7 @@ for (const version of ['v2', 'v3']) {
   const pay = app.wechatPay[version]
   const outTradeNo = 'EXEC-' + version + (isMainThread ? '-main' : '-worker')
   result[version] = (await pay.jsapi({ outTradeNo, description: 'x', amount: 1, openid: 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o' })).package.startsWith('prepay_id=')
-  // The merchant's certificate is shown: a connection of its own, to the emulator, too.
+  // With the merchant's certificate, on a separate connection to the emulator.
   result[version + ' refund'] = await pay.refund({ outTradeNo, outRefundNo: outTradeNo, amount: 1, total: 1 }).catch(error => error.wechatCode)
 }
 console.log(JSON.stringify(result))

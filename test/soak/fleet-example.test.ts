@@ -1,4 +1,4 @@
-/** The cluster example, run as its first line says. */
+/** examples/cluster, run as its first line says. */
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
@@ -11,7 +11,7 @@ const run = async (redisUrl: string) => {
   return { out, errors }
 }
 
-t.test('four processes on one Redis: one token serves all, and after a revocation one more', { skip }, async t => {
+t.test('four processes on one Redis share one token, and one more after a revocation', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   const { out, errors } = await run(`redis://127.0.0.1:${redis.port}`)

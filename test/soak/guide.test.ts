@@ -1,4 +1,4 @@
-/** docs/emulator.md as a newcomer follows it: another SDK in a project of its own, and a paid order. */
+/** docs/emulator.md, step by step: another SDK in a new project, and a paid order. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -59,7 +59,7 @@ t.test('the guide, from an existing project to a paid order, with two unmodified
       const pay = /^curl -X POST (\S+)$/.exec(sample(guide, 'run: pay').trim())?.[1]?.replace('http://127.0.0.1:8788', new URL(dashboard).origin).replace('$OUT_TRADE_NO', number)
       t.match(await fetch(pay as string, { method: 'POST' }), { status: 200 })
       t.equal(await shop.says(/paid: (.+)/), `${number} 6800`, `${guide}: ${name} is paid`)
-      // The app says so before it has answered.
+      // The app logs it before it answers.
       const notifications = async () => await (await fetch(`${new URL(dashboard).origin}/_emulator/notifications`)).json() as Array<{ out_trade_no: string, accepted: boolean }>
       while (!(await notifications()).some(({ accepted, out_trade_no: paid }) => accepted && paid === number)) await setTimeout(50)
       await shop.stop()
@@ -68,7 +68,7 @@ t.test('the guide, from an existing project to a paid order, with two unmodified
   t.notOk(readdirSync(project).includes('wechat'), 'nothing is left behind')
 })
 
-t.test('the guide\'s tests run, with tap, node:test and vitest', async t => {
+t.test('the guide\'s tests pass with tap, node:test and vitest', async t => {
   const dir = t.testdir()
   const { tarball, manifest } = pack(dir)
   const project = join(dir, 'project')

@@ -1,4 +1,4 @@
-/** N19 N20: slow handlers, and a real Redis that fails in the middle of them: one success, known to all. */
+/** N19 N20: slow handlers while a real Redis fails: one success, known to all processes. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import redisPlugin from '@fastify/redis'
 import Fastify from 'fastify'
@@ -28,10 +28,10 @@ const TROUBLES: Trouble[] = [
 
 const never = (why: string) => async () => { throw new Error(`ran ${why}`) }
 
-t.test('Redis in trouble while a handler runs', { skip }, async t => {
+t.test('Redis fails while a handler runs', { skip }, async t => {
   t.jobs = 4
   for (const { name, begin, end } of TROUBLES) {
-    t.test(`N20 ${name} from the middle of a handler until after it`, { buffered: true }, async t => {
+    t.test(`N20 ${name} from during a handler until after it`, { buffered: true }, async t => {
       const server = await startRedis()
       t.teardown(server.stop)
       const admin = server.client()
@@ -57,7 +57,7 @@ t.test('Redis in trouble while a handler runs', { skip }, async t => {
     })
   }
 
-  t.test('N20 Redis comes back empty while the handler still runs: its lease is taken again', { buffered: true }, async t => {
+  t.test('N20 Redis comes back empty while the handler runs: the lease is acquired again', { buffered: true }, async t => {
     const server = await startRedis()
     t.teardown(server.stop)
     const admin = server.client()
@@ -72,7 +72,7 @@ t.test('Redis in trouble while a handler runs', { skip }, async t => {
     await server.start()
     await until(async () => await admin.exists('key:lock') === 1)
     await t.rejects(other!('key', never('beside it')), { code: 'WECHAT_TIMEOUT' })
-    // Longer than a lease: it is renewed as before.
+    // Longer than the lease, which is renewed as usual.
     await sleep(4000)
     await t.rejects(other!('key', never('beside it')), { code: 'WECHAT_TIMEOUT' })
     work.ends()
@@ -81,7 +81,7 @@ t.test('Redis in trouble while a handler runs', { skip }, async t => {
     t.equal(work.runs, 1)
   })
 
-  t.test('N20 another process took over meanwhile: the success is written, the other\'s lease is left alone', { buffered: true }, async t => {
+  t.test('N20 another process took over: the success is written, and its lease stays', { buffered: true }, async t => {
     const server = await startRedis()
     t.teardown(server.stop)
     const admin = server.client()
@@ -90,7 +90,7 @@ t.test('Redis in trouble while a handler runs', { skip }, async t => {
     t.same(await admin.mget('key', 'key:lock'), ['1', 'another'])
   })
 
-  t.test('N20 a server that closes tells Redis first what it could not tell before', { buffered: true }, async t => {
+  t.test('N20 a closing server first writes to Redis what it could not write before', { buffered: true }, async t => {
     const server = await startRedis()
     t.teardown(server.stop)
     const admin = server.client()

@@ -1,4 +1,4 @@
-/** The process that holds the lock is killed while it fetches. */
+/** The process with the lock is killed while it fetches. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { ACCOUNT } from '../helpers/account.ts'
@@ -6,7 +6,7 @@ import { fakeServer } from '../helpers/fake-server.ts'
 import { startWorker } from '../helpers/fleet.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
 
-t.test('T3 kill -9 of the holder in mid-fetch, twenty times: the others get a token, and no two fetch at once', { skip }, async t => {
+t.test('T3 twenty times kill -9 of the lock\'s holder: the others get a token, and never fetch concurrently', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   let open = 0
@@ -14,7 +14,7 @@ t.test('T3 kill -9 of the holder in mid-fetch, twenty times: the others get a to
   let begun: (() => void) | undefined
   const asked = new Map<string, number>()
 
-  // Of each account the first who asks is never answered, and killed meanwhile.
+  // The first process to ask for each account gets no answer, and is killed.
   const wechat = await fakeServer((seen, reply) => {
     if (!seen.url.startsWith('/cgi-bin/stable_token')) return reply.end(JSON.stringify({ errcode: 0, ticket: 'ticket', expires_in: 7200 }))
     const { appid } = JSON.parse(seen.body)

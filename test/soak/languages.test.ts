@@ -1,4 +1,4 @@
-/** docs/languages: the programs of each page, run by `exec` with nothing but what the language brings. */
+/** The programs in docs/languages, run by `exec` with the languages' standard libraries only. */
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -9,7 +9,7 @@ import { sample } from '../helpers/samples.ts'
 
 /** Debian's Python is the one that has Debian's packages. */
 const PYTHON = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'
-// Java is not installed for this test alone: it is large.
+// Java is too large to install for this test.
 const java = ['/usr/bin/java', '/usr/lib/jvm/default-java/bin/java'].find(path => existsSync(path))
 
 const PROGRAMS = [
@@ -22,7 +22,7 @@ const PROGRAMS = [
 
 for (const { page, file, needs, ends } of PROGRAMS) {
   const missing = page === 'java' ? java === undefined && 'java is not installed on this machine' : needs.map(name => need(name).skip).find(Boolean) ?? false
-  t.test(`${page}: an order is placed, paid and seen to be paid`, { skip: missing }, async t => {
+  t.test(`${page}: an order is placed, paid and queried`, { skip: missing }, async t => {
     const dir = t.testdir()
     writeFileSync(join(dir, file), sample(`docs/languages/${page}.md`, `file: ${file}`))
     const [, line = ''] = /^npx wechat-emulator exec -- (.+)$/.exec(sample(`docs/languages/${page}.md`, `run: ${file}`).trim()) ?? []

@@ -1,4 +1,4 @@
-/** The long-work example, run as its first line says: a real Redis, a worker of its own, WeChat emulated. */
+/** examples/long-work, run as its first line says, with a real Redis and a worker process. */
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
@@ -19,12 +19,12 @@ t.test('long work', { skip }, async t => {
     return out
   }
 
-  await t.test('one payment: written down, acknowledged before the work is done, fulfilled once', async t => {
+  await t.test('a payment is recorded, acknowledged before the work is done, and fulfilled once', async t => {
     const out = await run()
     t.match(out, /answered SUCCESS[\s\S]*: fulfilled L\d+\nbegun 1, fulfilled 1\n$/)
   })
 
-  await t.test('the worker is killed in the middle: another does it, once', async t => {
+  await t.test('the worker is killed: another one does the work, once', async t => {
     const out = await run('--kill')
     t.match(out, /answered SUCCESS[\s\S]*killed\n[\s\S]*: fulfilled L\d+\nbegun [23], fulfilled 1\n$/)
     t.equal(out.match(/: fulfilled/g)?.length, 1)

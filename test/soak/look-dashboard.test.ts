@@ -1,3 +1,3 @@
-/** The dashboard's pages once more, each photographed into artifacts/ and checked by axe-core. */
+/** The dashboard test again, with screenshots in artifacts/ and axe-core's checks. */
 process.env.LOOK = 'true'
 await import('../e2e/dashboard.test.ts')

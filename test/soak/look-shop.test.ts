@@ -1,3 +1,3 @@
-/** The shop's and WeChat's pages once more, each photographed into artifacts/ and checked by axe-core. */
+/** The shop's browser test again, with screenshots in artifacts/ and axe-core's checks. */
 process.env.LOOK = 'true'
 await import('../e2e/browser.test.ts')

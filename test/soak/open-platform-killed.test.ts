@@ -1,4 +1,4 @@
-/** A platform's process is killed while an owner authorizes: no step loses the refresh token. */
+/** A platform's process is killed during an authorization: the refresh token is never lost. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
@@ -33,7 +33,7 @@ for (const at of ['before', 'after', 'the call'] as const) {
     const [redis, records] = await Promise.all([startRedis(), startRedis()])
     t.teardown(redis.stop)
     t.teardown(records.stop)
-    // Slow enough that nothing is pushed or ends that was not asked for.
+    // Slow enough that nothing is pushed or expires by itself.
     const emulator = await testEmulator(t, { timeScale: 1, component: true })
     const { openPlatformConfig, account: { appId } } = emulator
     const options = { redisPort: redis.port, recordsPort: records.port, options: openPlatformConfig as NonNullable<typeof openPlatformConfig> }
@@ -43,7 +43,7 @@ for (const at of ['before', 'after', 'the call'] as const) {
     await emulator.setComponentUrl(first.url)
     await told('component_verify_ticket')
     if (at === 'the call') {
-      // WeChat has acted, and its answer does not arrive.
+      // WeChat has acted, but its answer is lost.
       await emulator.fault({ path: '/cgi-bin/component/api_query_auth', kind: 'hang', when: 'after' })
       await emulator.authorizeComponent()
       await until(async () => (await emulator.calls()).some(({ url }) => url.includes('api_query_auth')))
@@ -56,7 +56,7 @@ for (const at of ['before', 'after', 'the call'] as const) {
     await emulator.setComponentUrl(second.url)
     const client = records.client()
     await until(async () => await client.hget('refreshTokens', appId) !== null)
-    // Only the refresh token leads to this one.
+    // Only obtainable with the refresh token.
     await emulator.expireComponent({ authorizerTokens: true })
     t.match(await second.token(appId), { token: /./ })
   })

@@ -1,4 +1,4 @@
-/** Redis is killed under the load of the jssdk route, for a minute, and started again. */
+/** Redis is killed for a minute while the jssdk route is under load. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -6,7 +6,7 @@ import { jssdk } from '../../plugins/jssdk.ts'
 import { testEmulator } from '../helpers/account.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
 
-/** Milliseconds: the promised minute in CI, less at somebody's desk. */
+/** Milliseconds: a minute in CI, less on a developer's machine. */
 const OUTAGE = process.env.CI === 'true' ? 60_000 : 10_000
 
 t.test('T10 no request of the jssdk route fails', { skip }, async t => {

@@ -1,4 +1,4 @@
-/** The packed package's types, checked whole (skipLibCheck: false) with the declarations of each Node.js that its users have. */
+/** The packed package's types compile with skipLibCheck: false and the declarations of each supported Node.js. */
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,4 +1,4 @@
-/** The package as its users get it: packed, installed beside fastify, imported and required. */
+/** The packed package, installed next to fastify, imported and required. */
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
@@ -11,7 +11,7 @@ t.test('packed, imported and required', async t => {
   t.same(paths.filter(path => !allowed.test(path)), [], 'E3 holds only what users need')
   for (const script of ['preinstall', 'install', 'postinstall']) t.notOk(script in manifest.scripts, `E3 no ${script} script`)
 
-  // A package of its own: else our name would mean the repository, and not what was packed.
+  // In a separate package; otherwise the name would resolve to the repository.
   writeFileSync(join(dir, 'package.json'), '{ "private": true }')
   const modules = join(dir, 'node_modules')
   mkdirSync(join(modules, 'fastify-wechat-pay'), { recursive: true })
@@ -46,7 +46,7 @@ t.test('packed, imported and required', async t => {
     console.log(Object.keys(_cache).filter(path => /fast-xml-parser|emulator/.test(path)).length)`)
   t.equal(run(process.execPath, ['loaded.mjs'], dir).trim(), '0', 'jssdk alone loads no XML, payment or emulator code')
 
-  // The doctor as a user runs it: by the name that npm links, and without the emulator, which it does not need.
+  // The doctor by the name that npm links; it does not need the emulator.
   const { bin } = JSON.parse(readFileSync(join(modules, 'fastify-wechat-pay/package.json'), 'utf8')) as { bin: Record<string, string> }
   t.same(Object.keys(bin), ['wechat-doctor', 'wechat-emulator'])
   const doctor = join(modules, 'fastify-wechat-pay', bin['wechat-doctor'] as string)
@@ -60,12 +60,12 @@ t.test('packed, imported and required', async t => {
   }
   const examined = JSON.parse(run('env', ['WECHAT_APP_ID=wx0123456789abcdef', `WECHAT_APP_SECRET=${account.appSecret}`, process.execPath, join(lean, 'plugins/doctor/cli.js'), '--offline', '--json'], dir)) as { ok: boolean, checks: Array<{ id: string, status: string }> }
   t.match(examined, { ok: true, checks: [{ id: 'keys.app-id', status: 'passed' }] })
-  // Who only imports core does not load the doctor.
+  // Importing core does not load the doctor.
   rmSync(join(lean, 'src/doctor'), { recursive: true })
   writeFileSync(join(dir, 'lean/core.mjs'), 'import { diagnose, signV2 } from \'fastify-wechat-pay/core\'; console.log(typeof signV2, await diagnose({}).catch(error => error.code))')
   t.equal(run(process.execPath, ['core.mjs'], join(dir, 'lean')).trim(), 'function ERR_MODULE_NOT_FOUND')
 
-  // Types, as each kind of project resolves them; checked whole, our declarations included.
+  // Types, as each kind of project resolves them, with skipLibCheck: false.
   mkdirSync(join(modules, '@types'), { recursive: true })
   symlinkSync(join(root, 'node_modules/@types/node'), join(modules, '@types/node'))
   const use = `

@@ -1,4 +1,4 @@
-/** A platform whose shops come and go while it runs: a visitor buys in both, in a browser. */
+/** examples/platform in a browser: shops are added and removed while it runs. */
 import t from 'tap'
 import { createPlatform } from '../../examples/platform/platform.ts'
 import { createRecords } from '../../examples/platform/records.ts'
@@ -8,7 +8,7 @@ import { freePort } from '../helpers/redis.ts'
 
 const KEY = 'an-admin-key-for-tests-0123456789'
 
-t.test('two shops are added, bought in, changed and removed', { skip }, async t => {
+t.test('two shops are added, used, changed and removed', { skip }, async t => {
   const emulator = await testEmulator(t, { timeScale: 0.02, accounts: [{ name: 'tea' }, { name: 'coffee' }] })
   const port = await freePort()
   const origin = `http://localhost:${port}`
@@ -30,7 +30,7 @@ t.test('two shops are added, bought in, changed and removed', { skip }, async t 
   const page = await visitor()
   async function buy (id: string): Promise<string> {
     await page.goto(`${origin}/s/${id}`)
-    // The openid alone is given without asking.
+    // snsapi_base does not ask for consent.
     if (await page.locator('#login').count() > 0) await page.click('#login')
     await page.waitForSelector('#status[data-state=ready]', { state: 'attached' })
     await page.click('#buy')
@@ -52,7 +52,7 @@ t.test('two shops are added, bought in, changed and removed', { skip }, async t 
   t.equal(await buy('coffee'), '¥68.00', 'the other goes on')
 })
 
-t.test('a shop authorizes the platform, a visitor logs in by it and buys; then the owner withdraws', { skip, timeout: 110_000 }, async t => {
+t.test('a shop authorizes the platform, a visitor logs in and buys, the owner withdraws', { skip, timeout: 110_000 }, async t => {
   const emulator = await testEmulator(t, { timeScale: 0.02, accounts: [{ name: 'tea' }, { name: 'coffee' }], component: true })
   const port = await freePort()
   const origin = `http://localhost:${port}`
@@ -63,7 +63,7 @@ t.test('a shop authorizes the platform, a visitor logs in by it and buys; then t
   const { appSecret: _kept, ...wechat } = emulator.named('coffee').config
   const { appId } = wechat
   t.equal((await app.inject({ method: 'PUT', url: '/admin/shops/coffee', headers: { authorization: `Bearer ${KEY}` }, payload: { name: 'coffee', price: 6800, wechat } })).statusCode, 204)
-  // With a life that is fifty times as fast, the ticket is a new one every twelve seconds.
+  // At this timeScale, a new ticket arrives every twelve seconds.
   await emulator.setComponentUrl(`${origin}/wechat/open-platform/events`)
   await emulator.waitForNotification(({ info_type: type, accepted }) => type === 'component_verify_ticket' && accepted)
   t.equal((await app.inject('/s/coffee/wechat/jssdk?url=http://localhost/')).statusCode, 403, 'not authorized yet')
@@ -71,7 +71,7 @@ t.test('a shop authorizes the platform, a visitor logs in by it and buys; then t
   const { visitor } = await startBrowser(t)
   const page = await visitor()
   await page.goto(`${origin}/s/coffee`)
-  // By a link: WeChat looks where its page was opened from.
+  // By navigation: WeChat checks the referrer.
   await page.evaluate('location.assign("/wechat/open-platform/authorize?device=phone&returnTo=/s/coffee")')
   await page.waitForSelector('#allow')
   await page.check(`input[value="${appId}"]`)

@@ -1,4 +1,4 @@
-/** The shop as it runs in production, against WeChat's own host names (which `wechat-emulator exec` leads here): a purchase, a restart, an orderly end. */
+/** The shop in production mode with WeChat's own host names (redirected by `wechat-emulator exec`): a purchase, a restart, a graceful shutdown. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { freePort } from '../helpers/redis.ts'
 import { root } from '../helpers/packed.ts'
 import { unwatched } from '../helpers/unwatched.ts'
 
-// Not the emulator's own: those are refused while the endpoints are WeChat's.
+// Not the emulator's default keys, which are refused with WeChat's endpoints.
 const KEYS = ['--app-id', 'wx0123456789abcdef', '--app-secret', 'c0ffee00c0ffee00c0ffee00c0ffee42', '--mch-id', '1900000109', '--api-v3-key', 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6']
 
 async function openShop (t: { teardown (end: () => unknown): unknown }, dir: string, port: number) {
@@ -38,7 +38,7 @@ async function openShop (t: { teardown (end: () => unknown): unknown }, dir: str
   }
 }
 
-t.test('a purchase, then a restart: the order is still paid', async t => {
+t.test('after a restart, the order is still paid', async t => {
   const dir = t.testdir()
   const port = await freePort()
   const shop = await openShop(t, dir, port)
@@ -64,7 +64,7 @@ t.test('a purchase, then a restart: the order is still paid', async t => {
   t.equal(await again.stop(), 0)
 })
 
-t.test('the environment is checked, by name', async t => {
+t.test('environment variables are checked by name', async t => {
   const emulator = await testEmulator(t)
   const { v3 } = emulator.v3Config.merchant
   const keys = t.testdir({ 'apiclient_key.pem': v3.privateKey, 'apiclient_cert.pem': emulator.bothConfig.merchant.v2.cert, 'pub_key.pem': String(v3.publicKey) })

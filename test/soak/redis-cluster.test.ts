@@ -14,7 +14,7 @@ t.test('a cluster of three', { skip }, async t => {
   const key = accountKey(emulator.config.appId, 'access_token')
   const cluster = await startCluster(t, key)
 
-  await t.test('T1 two processes, a thousand callers each: all keys of an account lie in one slot', async t => {
+  await t.test('T1 two processes, a thousand callers each: all keys of an account are in one slot', async t => {
     const workers = await startWorkers(t, 2, emulator.config, cluster.ports)
     const ask = async (kind: 'get' | 'request') => new Set((await Promise.all(workers.map(worker => worker.ask({ callers: 1000, kind })))).flat())
     t.equal((await ask('get')).size, 1)
@@ -24,7 +24,7 @@ t.test('a cluster of three', { skip }, async t => {
     t.match(await emulator.issued(), { tokens: 2, tickets: 1 })
   })
 
-  await t.test('T11 its master dies under load: what is valid is served, and the replica carries on', async t => {
+  await t.test('T11 the master dies under load: valid tokens are served, and the replica takes over', async t => {
     const make = () => createAccessToken({ ...emulator.config, store: createRedisStore(cluster.client()) })
     const [hot, other] = [make(), make()]
     const first = await hot.get()
@@ -41,7 +41,7 @@ t.test('a cluster of three', { skip }, async t => {
       }
       return 'served'
     })()
-    // One who starts now cannot know better than to ask WeChat, which has only one stable token.
+    // A process that starts now can only ask WeChat, which returns the same stable token.
     t.equal(await make().get(), first)
     await cluster.takenOver()
     await sleep(1500)

@@ -1,4 +1,4 @@
-/** T10: a real Redis in every state that it is found in on a bad day. */
+/** T10: a real Redis in every kind of failure. */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,7 @@ interface State {
   name: string
   begin (server: Server, admin: Redis): Promise<unknown>
   end (server: Server, admin: Redis): Promise<unknown>
-  /** How many tokens a process that starts in this state fetches. Default 1: it cannot see what is there. */
+  /** How many tokens a process that starts in this state fetches. Default 1, because it cannot read the shared one. */
   fetches?: number
 }
 
@@ -42,7 +42,7 @@ const STATES: State[] = [
 t.test('T10 Redis', { skip }, async t => {
   t.jobs = 4
   for (const { name, begin, end, fetches = 1 } of STATES) {
-    t.test(`${name}: what is valid is served, a newcomer fetches at most one, and all is shared again after`, { buffered: true }, async t => {
+    t.test(`${name}: valid tokens are served, a new process fetches at most one, and afterwards all is shared again`, { buffered: true }, async t => {
       const emulator = await testEmulator(t)
       const server = await startRedis()
       t.teardown(server.stop)
@@ -100,7 +100,7 @@ t.test('T10 Redis', { skip }, async t => {
     })
   }
 
-  t.test('a client of node-redis that nobody has connected is a store that is away', { buffered: true }, async t => {
+  t.test('an unconnected node-redis client counts as an unavailable store', { buffered: true }, async t => {
     const { createClient } = await import('redis')
     const emulator = await testEmulator(t)
     const { log, lines } = testLog()
@@ -117,14 +117,14 @@ t.test('T10 Redis', { skip }, async t => {
       const admin = server.client()
       const make = () => createAccessToken({ ...emulator.config, store: createRedisStore(server.client({ enableReadyCheck })) })
       const first = await make().get()
-      // A second for each key, and a look at clients after each.
+      // One second per key; clients are handled in between.
       for (const key of ['a', 'b', 'c']) await admin.set(key, randomBytes(2048))
       await admin.save()
       await server.kill()
       await server.start(['--key-load-delay', '1000000', '--loading-process-events-interval-bytes', '1024'], true)
       const newcomer = make()
       t.equal(await newcomer.get(), first)
-      // A client that waits may get its answer just in time.
+      // A waiting client may get its answer just in time.
       t.ok((await emulator.issued()).calls.stable_token! <= 2)
       await t.resolves(until(async () => {
         await newcomer.get()
@@ -134,7 +134,7 @@ t.test('T10 Redis', { skip }, async t => {
     })
   }
 
-  t.test('absent at boot, and a wrong password: each process fetches one, and goes on trying', { buffered: true }, async t => {
+  t.test('absent at start, or a wrong password: each process fetches one, and keeps trying', { buffered: true }, async t => {
     const emulator = await testEmulator(t)
     const server = await startRedis()
     t.teardown(server.stop)

@@ -7,7 +7,7 @@ import { root } from '../helpers/packed.ts'
 import { pages, samplesOf } from '../helpers/samples.ts'
 import type { Sample } from '../helpers/samples.ts'
 
-/** Packages that a sample names and that are not installed here, since only their users have them. */
+/** Declarations of packages that samples import and that are not installed here. */
 const ELSEWHERE = `
 declare module '@nestjs/core' { export const NestFactory: { create (module: unknown, adapter: unknown): Promise<any> } }
 declare module '@nestjs/platform-fastify' { export class FastifyAdapter {} }
@@ -16,12 +16,12 @@ declare const AppModule: unknown, OrderService: unknown
 declare const kms: { sign (algorithm: string, bytes: Uint8Array): Promise<Uint8Array> }`
 
 t.test('samples compile', t => {
-  // Inside the repository, so that what they import is found.
+  // Inside the repository, so that imports resolve.
   const dir = join(root, '.tap/samples')
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir, { recursive: true })
   const samples = pages.flatMap(samplesOf).filter(({ language }) => language === 'js' || language === 'ts')
-  // Those with a mark are run by other tests.
+  // Other tests run the samples with a mark.
   const compiled = samples.filter(({ mark }) => mark === '')
   const byFile = new Map<string, Sample>()
   for (const [at, sample] of compiled.entries()) {

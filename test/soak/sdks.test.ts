@@ -8,7 +8,7 @@ import t from 'tap'
 import { command } from '../helpers/command.ts'
 import { root, run } from '../helpers/packed.ts'
 
-/** Not among our own packages: what it is built on has been given up by its authors. */
+/** Not a devDependency, because its own dependencies are no longer maintained. */
 const INSTALLED: Readonly<Record<string, string>> = { 'weixin-pay': 'weixin-pay@1.1.7' }
 
 function install (dir: string, ...packages: string[]): void {
@@ -39,7 +39,7 @@ for (const [name, mode] of [['tenpay', 'public-key'], ['weixin-pay', 'public-key
 t.test('node-easywechat', { timeout: 120_000 }, async t => {
   const dir = t.testdir()
   cpSync(join(root, 'test/fixtures/sdks'), dir, { recursive: true })
-  // It names a file that later releases of node-socialite have moved.
+  // It imports a file that later releases of node-socialite have moved.
   install(dir, 'node-easywechat@3.6.2', 'node-socialite@1.4.1')
   const platform = command(['exec', '--port', '0', '--component', '--', process.execPath, 'node-easywechat.mjs'], { cwd: dir })
   t.teardown(platform.stop)

@@ -1,14 +1,14 @@
-/** T2 with real processes and real time: tokens that end, and tokens that are renewed before they do. */
+/** T2 with real processes in real time: tokens expire, or are renewed early. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { testEmulator } from '../helpers/account.ts'
 import { startWorkers } from '../helpers/fleet.ts'
 import { skip, startRedis } from '../helpers/redis.ts'
 
-/** Seconds. A process that pauses for a sixth of it has missed the renewal: long enough for a busy machine. */
+/** Seconds. A process that pauses for a sixth of it misses the renewal; long enough for a busy machine. */
 const LIFETIME = 20
 
-t.test('T2 four processes: one token after expiry, and renewed early while nobody waits', { skip }, async t => {
+t.test('T2 four processes: one token after expiry, and early renewal without waiting', { skip }, async t => {
   const redis = await startRedis()
   t.teardown(redis.stop)
   const emulator = await testEmulator(t, { tokenLifetime: LIFETIME, ticketLifetime: LIFETIME })

@@ -7,7 +7,7 @@ function work (): void {
   while (performance.now() < end) { /* busy */ }
 }
 
-/** Runs `count` at once; returns the order in which they ran, with a '-' for each turn of the event loop between. */
+/** Starts `count` at once; returns the order in which they ran, with a '-' for each turn of the event loop in between. */
 async function together (count: number, work: () => void): Promise<string[]> {
   const seen: string[] = []
   let over = false
@@ -27,19 +27,19 @@ async function together (count: number, work: () => void): Promise<string[]> {
   return seen
 }
 
-t.test('much work at once: others get a turn in between, and it is done first come, first served', async t => {
+t.test('much work at once runs in order, with turns for other work in between', async t => {
   const seen = await together(10, work)
   t.same(seen.filter(mark => mark !== '-'), Array.from({ length: 10 }, (_none, at) => String(at)))
   for (let at = 1; at < seen.length; at++) t.ok(seen[at - 1] === '-' || seen[at] === '-', `after ${seen[at - 1]} others have their turn`)
 })
 
-t.test('the first of a turn does not wait', async t => {
+t.test('the first caller in a turn does not wait', async t => {
   await new Promise(resolve => setImmediate(resolve))
   t.equal(fairTurn(), undefined)
   t.ok(fairTurn() instanceof Promise)
 })
 
-t.test('one that fails holds up nobody', async t => {
+t.test('a failure does not block the others', async t => {
   const results = await Promise.allSettled(Array.from({ length: 5 }, async (_none, at) => {
     await fairTurn()
     work()

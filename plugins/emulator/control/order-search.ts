@@ -1,26 +1,26 @@
 /**
- * Searches a hundred thousand orders within ten milliseconds: their texts are kept in lower case, some hundred orders to a
- * string, and written anew only for those that have changed since the last search.
+ * Searches 100,000 orders in some 20 ms: their texts are kept in lower case, 256 orders in a string, and only rewritten for
+ * orders that have changed since the last search.
  */
 import type { Order } from '../state/state.ts'
 
-/** Orders to a string: few enough to write it anew for one of them. */
+/** Orders per string: few enough to rewrite the string for one of them. */
 const TOGETHER = 256
 
 interface Shelf {
   orders: Order[]
-  /** As they were last counted. */
+  /** As last counted. */
   states: string[]
-  /** Undefined: to be written. */
+  /** Undefined: must be rewritten. */
   text: string | undefined
-  /** Where each order's part begins, and where the last one ends. */
+  /** The start of each order's part, and the end of the last one. */
   starts: number[]
 }
 
 export interface FoundOrders {
-  /** Oldest first; not to be changed. */
+  /** Oldest first; do not modify. */
   orders: readonly Order[]
-  /** How many are in each state. */
+  /** The number of orders by state. */
   states: Record<string, number>
 }
 
@@ -55,7 +55,7 @@ export function createOrderSearch (stateOf: (order: Order) => string) {
     return place
   }
 
-  /** Tells the places of those that hold all of these words. */
+  /** Calls `found` with the position of each order that contains all words. */
   function search (shelf: Shelf, [first = '', ...others]: string[], found: (at: number) => void): void {
     shelf.text ??= write(shelf)
     const { text, starts } = shelf
@@ -67,9 +67,9 @@ export function createOrderSearch (stateOf: (order: Order) => string) {
   }
 
   return {
-    /** Once an order is there, and whenever something of it may have changed. */
+    /** Call it for each new order, and whenever an order may have changed. */
     changed: (order: Order): void => { changed.add(order) },
-    /** Those that hold all of these words, in lower case and without blanks, and are in this state; '': in any. */
+    /** The orders that contain all words (lower case, without spaces) and are in this state; '': any state. */
     find (words: string[], state: string): FoundOrders {
       takeChanges()
       if (words.length === 0) return { orders: state === '' ? all : withState(state), states: Object.fromEntries(Object.entries(counts).filter(([, many]) => many > 0)) }
@@ -94,7 +94,7 @@ export function createOrderSearch (stateOf: (order: Order) => string) {
   }
 }
 
-/** UTF-8, a character to a byte: half the size of a string with Chinese in it. */
+/** UTF-8 as a string with one character per byte: half the size of a string that contains Chinese. */
 const bytes = (text: string) => Buffer.from(text).toString('latin1')
 
 function write (shelf: Shelf): string {
@@ -105,7 +105,7 @@ function write (shelf: Shelf): string {
   return parts.join('')
 }
 
-/** All strings and numbers at any depth, each on a line: no word goes over its end. */
+/** All strings and numbers at any depth, one per line, so that no word matches across two of them. */
 function textsIn (value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number') return String(value)

@@ -8,7 +8,7 @@ import type { FastifyRequest, FastifySchema, FastifySchemaCompiler, FastifySchem
 type Compile = FastifySchemaCompiler<unknown>
 type Validate = ((data: unknown) => boolean) & { errors?: FastifySchemaValidationError[] | null }
 
-/** For a Fastify whose routes have no schemas: it need not load compilers of its own. */
+/** For a Fastify whose routes have no schemas: it does not load compilers. */
 export const NO_COMPILERS = {
   compilersFactory: { buildValidator: () => () => () => true, buildSerializer: () => () => JSON.stringify }
 } as unknown as NonNullable<FastifyServerOptions['schemaController']>
@@ -36,7 +36,7 @@ export async function validate (schema: FastifySchema, request: FastifyRequest):
 
 let made: Promise<Compile> | undefined
 
-/** Fastify makes it for the first route that needs it. */
+/** Created for the first route that needs it. */
 async function fastifysCompiler (): Promise<Compile> {
   made ??= (async () => {
     const app = Fastify()

@@ -1,4 +1,4 @@
-/** POST by undici, which is loaded by the first one: importing it takes longer than the emulator's own start. */
+/** POST with undici, which is loaded by the first call, because importing it takes longer than the emulator's start. */
 import type { Dispatcher } from 'undici'
 
 export interface Post { headers: Record<string, string>, body: string, signal: AbortSignal }

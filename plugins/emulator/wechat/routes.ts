@@ -1,10 +1,10 @@
 /**
- * Hundreds of calls behind some twenty routes of Fastify. Each route of its own costs a cold process about a millisecond
- * (the router compiles functions for it, and start-up hooks wait for it), and a test calls five of them.
+ * Serves hundreds of calls with about twenty Fastify routes. In a new process each Fastify route costs about a millisecond
+ * (the router compiles functions for it, and start-up hooks run for it), and a test uses five of them.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 
-/** What the emulator's areas need of a Fastify; one can stand in for it. */
+/** The part of Fastify that the emulator's areas use. */
 export type Routes = Pick<FastifyInstance, 'get' | 'post' | 'route' | 'delete' | 'addHook' | 'prefix' | 'log'>
 
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
@@ -12,28 +12,28 @@ type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 interface Call { names: string[], handler: Handler, schema: FastifySchema | undefined }
 
-/** A part of a path, between two slashes. */
+/** A node of the path tree: one segment between slashes. */
 interface Place {
-  /** By the text of the next part. */
+  /** By the next segment's text. */
   next: Map<string, Place>
-  /** If the next part may be anything: `:name`. */
+  /** For a parameter, `:name`. */
   any: Place | undefined
-  /** By method: of the path that ends here. */
+  /** By method: calls whose path ends here. */
   calls: Map<string, Call>
-  /** Of all paths that go on from here: `/*`. */
+  /** By method: calls for all paths below, `/*`. */
   rest: Map<string, Call>
 }
 
 export interface RoutesOptions {
-  /** The beginning of a path that gets a route of Fastify. Default: its first part. */
+  /** The part of a path that gets a Fastify route. Default: the first segment. */
   placeOf?: (path: string) => string
-  /** Answers what no call is found for. Default: Fastify's own way, which runs the scope's preHandler hooks once more. */
+  /** Answers requests without a matching call. Default: Fastify's own handler, which runs the scope's preHandler hooks again. */
   missing?: Handler | undefined
   /** Checks a request before its handler. */
   check?: (schema: FastifySchema, request: FastifyRequest) => Promise<void>
 }
 
-/** Register calls as with Fastify, then `mount()`. Paths may have `:name` for a whole part, and end with `/*`. */
+/** Register calls as with Fastify, then call `mount()`. Paths may contain `:name` for a whole segment, and end with `/*`. */
 export function createRoutes (app: FastifyInstance, { placeOf = path => /^\/[^/]+/.exec(path)?.[0] ?? '', missing = (_request, reply) => reply.callNotFound(), check }: RoutesOptions = {}) {
   const root = newPlace()
   const methods = new Map<string, Set<Method>>()
@@ -47,7 +47,7 @@ export function createRoutes (app: FastifyInstance, { placeOf = path => /^\/[^/]
     ;(isOpen ? place.rest : place.calls).set(method, { names: parts.filter(part => part.startsWith(':')).map(part => part.slice(1)), handler, schema })
     const start = placeOf(path)
     methods.set(start, (methods.get(start) ?? new Set()).add(method))
-    // A path of one part only.
+    // A path with one segment.
     if (start === path) app.route({ method, url: path, handler: answer })
   }
 
@@ -76,7 +76,7 @@ export function createRoutes (app: FastifyInstance, { placeOf = path => /^\/[^/]
   } as unknown as Routes
   return {
     routes,
-    /** Once all calls are there. */
+    /** Call it after all calls are registered. */
     mount: () => { for (const [start, used] of methods) app.route({ method: [...used], url: `${start}/*`, handler: answer }) }
   }
 }
@@ -93,7 +93,7 @@ function step (place: Place, part: string): Place {
   return next
 }
 
-/** A part that is named goes before one that may be anything. `values`: what stands for the latter. */
+/** Fixed segments take precedence over parameters. `values`: receives the parameters' values. */
 function find (place: Place, parts: string[], method: string, values: string[]): Call | undefined {
   const [part, ...others] = parts
   if (part === undefined) return place.calls.get(method)

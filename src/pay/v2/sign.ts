@@ -33,7 +33,7 @@ function signatureOf (text: string, apiKey: string, signType: SignType): string 
 export function verifyV2 (fields: Signable, apiKey: string | readonly string[], signType: SignType, names: readonly string[] = Object.keys(fields).sort()): boolean {
   const { sign = '', sign_type: named } = fields
   if (named && named !== signType) return false
-  // Whether it has this form is no secret.
+  // The format is not secret, so this need not take constant time.
   if (!SIGNATURE[signType].test(sign)) return false
   const text = textToSign(fields, names)
   const given = Buffer.from(sign, 'latin1')

@@ -17,13 +17,13 @@ const MAX_NAME = 64
 const PROTOTYPE: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype))
 
 /**
- * The names of a document's fields. WeChat's messages of one kind have the same ones in the same order, so that those of
- * the last message are tried first. A guess that is wrong costs nothing but time: each name is compared with the document.
+ * The names of a document's fields. WeChat's messages of one kind have the same fields in the same order, so the last
+ * message's names are tried first. A wrong guess only costs time: each name is compared with the document.
  */
 export interface Shape {
-  /** In the document's order: never changed, but replaced by the next document that has others. */
+  /** In the document's order. Never modified, but replaced if the next document has other names. */
   names: readonly string[]
-  /** The same in byte order, once somebody needs it. */
+  /** The same in byte order, computed when needed. */
   sorted: readonly string[] | undefined
 }
 
@@ -43,7 +43,7 @@ export function readXml (bytes: Uint8Array, root = 'xml', shape: Shape = createS
   const text = decode(bytes)
   const fields: Fields = Object.create(null)
   const expected = shape.names
-  // Set once this document differs from what was expected.
+  // Set when this document differs from the expected names.
   let names: string[] | undefined
   let count = 0
   let at = skipBlanks(text, opening(text, root))
