@@ -29,12 +29,16 @@ export async function startBrowser (t: { teardown (end: () => unknown): unknown 
   }
 }
 
+/** Names of pages that were looked at: once is enough. */
+const seen = new Set<string>()
+
 /**
  * With `LOOK=true` (test/soak/look-*.test.ts): saves screenshots for phone and desktop in artifacts/, and asserts that
  * axe-core finds no accessibility problem.
  */
 export async function look (t: { same (found: unknown, wanted: unknown, name: string): unknown }, page: Page, name: string): Promise<void> {
-  if (!isLooking) return
+  if (!isLooking || seen.has(name)) return
+  seen.add(name)
   mkdirSync('artifacts', { recursive: true })
   const before = page.viewportSize()
   for (const [screen, size] of [['phone', PHONE], ['desktop', DESKTOP]] as const) {
