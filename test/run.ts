@@ -63,13 +63,17 @@ const sum = (what: 'passed' | 'failed' | 'skipped') => outcomes.reduce((all, out
 print(`${sum('passed')} passed, ${sum('failed')} failed${sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''} (${files.length} files, ${seconds(start)} s)`)
 process.exitCode = bad.length > 0 ? 1 : 0
 
-/** Two batches per concurrent process, so that the last ones end at about the same time; each file goes into the shortest. */
+/**
+ * The longest first. Two batches of shared processes per concurrent process, of about the same length. The longest files
+ * mostly wait, so every second batch has them at its end: otherwise all batches would wait at the same time.
+ */
 function batches (): string[][] {
   const longFirst = files.toSorted((one, other) => expected(other) - expected(one))
   const alone = longFirst.filter(file => !SHARED.test(file)).map(file => [file])
   const shared = Array.from({ length: 2 * jobs }, () => [] as string[])
   for (const file of longFirst.filter(file => SHARED.test(file))) shared.toSorted((one, other) => total(one) - total(other))[0]?.push(file)
-  return [...alone, ...shared.filter(batch => batch.length > 0)].sort((one, other) => total(other) - total(one))
+  return [...alone, ...shared.filter(batch => batch.length > 0).map((batch, at) => at % 2 ? batch.reverse() : batch)]
+    .sort((one, other) => total(other) - total(one))
 }
 
 async function run (batch: string[], job: number): Promise<void> {
