@@ -67,7 +67,7 @@ export async function createAgent (connecting: Connecting): Promise<Dispatcher> 
     ...direct,
     // TLS to WeChat inside the tunnel: only here is the merchant's certificate presented.
     requestTls: tls,
-    proxyTls: { secureContext: connecting.certificate ? secureContextOf({ ...connecting, certificate: undefined }) : tls.secureContext, rejectUnauthorized: true, timeout: CONNECT_TIMEOUT },
+    proxyTls: { secureContext: secureContextOf({ ca: connecting.ca }), rejectUnauthorized: true, timeout: CONNECT_TIMEOUT },
     // For a proxy that accepts the connection and never answers.
     clientFactory: (origin: URL, options: object) => new Pool(origin, { ...options, headersTimeout: CONNECT_TIMEOUT })
   }

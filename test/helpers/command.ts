@@ -1,41 +1,8 @@
 /** Runs the emulator's command from source, as in a shell. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { root } from './packed.ts'
-import { unwatched } from './unwatched.ts'
+import { program } from './program.ts'
+import type { Surroundings } from './program.ts'
 
 const CLI = fileURLToPath(new URL('../../plugins/emulator/cli/cli.ts', import.meta.url))
 
-export function command (args: readonly string[], { env = {}, cwd = root }: { env?: NodeJS.ProcessEnv, cwd?: string } = {}) {
-  const tsx = fileURLToPath(import.meta.resolve('tsx'))
-  const child = spawn('env', unwatched(process.execPath, ['--import', tsx, CLI, ...args]), { cwd, env: { ...process.env, ...env } })
-  const said = { out: '', err: '' }
-  child.stdout.on('data', chunk => { said.out += chunk })
-  child.stderr.on('data', chunk => { said.err += chunk })
-  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
-  return {
-    child,
-    said,
-    /** Resolves with the exit code. */
-    ended,
-    /** What it printed. */
-    async output () {
-      const code = await ended
-      if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${said.out}${said.err}`)
-      return said.out
-    },
-    async says (what: RegExp): Promise<string> {
-      for (;;) {
-        const found = what.exec(said.out) ?? what.exec(said.err)
-        if (found) return found[1] ?? found[0]
-        if ((child.exitCode ?? child.signalCode) !== null) throw new Error(`${args.join(' ')} ended with ${child.exitCode ?? child.signalCode}: ${said.out}${said.err}`)
-        await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended])
-      }
-    },
-    async stop () {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
-      return await ended
-    }
-  }
-}
+export const command = (args: readonly string[], surroundings?: Surroundings) => program(CLI, args, surroundings)

@@ -1,22 +1,42 @@
 /** Runs a program of this repository from source, as in a user's shell. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { root } from './packed.ts'
 import { unwatched } from './unwatched.ts'
 
-const root = new URL('../../', import.meta.url)
+export interface Surroundings { env?: NodeJS.ProcessEnv, cwd?: string }
 
-/** `node --import tsx file args` in the repository's root. */
-export function program (file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  const child = spawn('env', unwatched(process.execPath, ['--import', 'tsx', file, ...args]), { cwd: root, env: { ...process.env, ...env } })
+/** `node --import tsx file args`, by default in the repository's root. */
+export function program (file: string, args: readonly string[], { env = {}, cwd = root }: Surroundings = {}) {
+  const tsx = fileURLToPath(import.meta.resolve('tsx'))
+  const child = spawn('env', unwatched(process.execPath, ['--import', tsx, file, ...args]), { cwd, env: { ...process.env, ...env } })
   const said = { out: '', err: '' }
   child.stdout.on('data', chunk => { said.out += chunk })
   child.stderr.on('data', chunk => { said.err += chunk })
+  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
   return {
     child,
     said,
-    ended: once(child, 'close').then(([code]) => code as number),
-    async says (what: RegExp) {
-      while (!what.test(said.out)) await once(child.stdout, 'data')
+    /** Resolves with the exit code. */
+    ended,
+    /** What it printed. */
+    async output () {
+      const code = await ended
+      if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${said.out}${said.err}`)
+      return said.out
+    },
+    async says (what: RegExp): Promise<string> {
+      for (;;) {
+        const found = what.exec(said.out) ?? what.exec(said.err)
+        if (found) return found[1] ?? found[0]
+        if ((child.exitCode ?? child.signalCode) !== null) throw new Error(`${args.join(' ')} ended with ${child.exitCode ?? child.signalCode}: ${said.out}${said.err}`)
+        await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended])
+      }
+    },
+    async stop () {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+      return await ended
     }
   }
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { command } from '../helpers/command.ts'
 import { program } from '../helpers/program.ts'
 
 const root = new URL('../../', import.meta.url)
@@ -55,7 +56,7 @@ t.test('when npm exits, everything exits', { timeout: 110_000 }, async t => {
 })
 
 t.test('wechat-emulator: start, exec, ports in use, wrong options', async t => {
-  const emulator = program('plugins/emulator/cli/cli.ts', ['--port', '0', '--app-id', 'wx00000000000000aa', '--time-scale', '0.1'])
+  const emulator = command(['--port', '0', '--app-id', 'wx00000000000000aa', '--time-scale', '0.1'])
   await emulator.says(/bridge\.js/)
   const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(emulator.said.out)?.[0]
   t.match(await (await fetch(`${origin}/_emulator/config`)).json(), { appId: 'wx00000000000000aa', appSecret: /^emulator[0-9a-f]{24}$/, endpoints: { api: origin } })
@@ -63,10 +64,10 @@ t.test('wechat-emulator: start, exec, ports in use, wrong options', async t => {
   t.equal(await emulator.ended, 0)
 
   const shown = 'console.log(process.env.WECHAT_MCH_ID, Object.keys(process.env).filter(name => name.startsWith("WECHAT_")).length); process.exit(7)'
-  const around = program('plugins/emulator/cli/cli.ts', ['exec', '--port', '0', '--mch-id', '1900000009', '--', process.execPath, '-e', shown])
+  const around = command(['exec', '--port', '0', '--mch-id', '1900000009', '--', process.execPath, '-e', shown])
   t.equal(await around.ended, 7, 'the command\'s exit code')
   t.match(around.said.out, /^1900000009 \d+\n$/)
-  const stopped = program('plugins/emulator/cli/cli.ts', ['exec', '--port', '0', '--', process.execPath, '-e', 'console.log("up"); setInterval(() => {}, 1000)'])
+  const stopped = command(['exec', '--port', '0', '--', process.execPath, '-e', 'console.log("up"); setInterval(() => {}, 1000)'])
   await stopped.says(/up/)
   stopped.child.kill('SIGTERM')
   t.equal(await stopped.ended, 143)
@@ -76,16 +77,16 @@ t.test('wechat-emulator: start, exec, ports in use, wrong options', async t => {
   await once(taken, 'listening')
   const { port } = taken.address() as AddressInfo
   for (const args of [['--port', String(port)], ['--port', '0', '--secure-port', String(port)]]) {
-    const busy = program('plugins/emulator/cli/cli.ts', args)
+    const busy = command(args)
     t.equal(await busy.ended, 1, `ends where ${args[args.length - 2]} is taken`)
     t.match(busy.said.err, new RegExp(`[pP]ort ${port} is in use.*Start this one with ${args[args.length - 2]} N`))
   }
 
-  const help = program('plugins/emulator/cli/cli.ts', ['--help'])
+  const help = command(['--help'])
   t.equal(await help.ended, 0)
   t.match(help.said.out, /--time-scale/)
   for (const [args, env, words] of [[['--port', 'x'], {}, /--port must be a port/], [['exce', '--', 'npm'], {}, /no command exce: did you mean exec\?/], [['exec', '--port', '0', '--', 'no-such-command'], {}, /cannot run no-such-command/], [['--port', '0'], { NODE_ENV: 'production' }, /NODE_ENV=production/]] as Array<[string[], object, RegExp]>) {
-    const wrong = program('plugins/emulator/cli/cli.ts', args, env as NodeJS.ProcessEnv)
+    const wrong = command(args, { env: env as NodeJS.ProcessEnv })
     t.equal(await wrong.ended, 1)
     t.match(wrong.said.err, words)
   }

@@ -1,7 +1,7 @@
 /** Records by area, newest first: searched and paged on the server, so that it works with a hundred thousand records. */
 import type { PayV2 } from '../wechat/v2/v2.ts'
 import type { Notifier, Upcoming } from '../notifications/notifier.ts'
-import type { Delivery, Order, Refund, State } from '../state/state.ts'
+import type { Delivery, Order, State } from '../state/state.ts'
 import { createOrderSearch } from './order-search.ts'
 import type { Journal } from './journal.ts'
 import { object, one, schema, text } from './schemas.ts'
@@ -132,16 +132,14 @@ export function recordRoutes (app: Routes, state: State, { pay, journal, notifie
     if (area !== 'orders') return rows
     const upcoming = notifier.upcoming()
     const orders = (rows as unknown as Order[]).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id) ?? order)
-    const payments = new Set(orders.map(order => order.transaction_id).filter(Boolean))
     indexDeliveries()
-    const refunds = grouped([...state.refunds.values()].filter(refund => payments.has(refund.transaction_id)), refund => refund.transaction_id)
     return orders.map(order => ({
       ...order,
       state: stateOfOrder(order),
       left: order.transaction_id === '' ? 0 : pay.refunds.left(order),
       next: upcoming.filter(next => next.out_trade_no === order.out_trade_no).map(({ at, attempt, about }) => ({ at, attempt, about })),
       deliveries: (deliveriesOf.get(order.out_trade_no) ?? []).map((delivery: Delivery) => ({ at: delivery.sent_at, state: deliveryState(delivery), about: delivery.about })),
-      refunds: (refunds.get(order.transaction_id) ?? []).map(({ out_refund_no: number, refund_fee: fee, refund_status: status, created_at: at }: Refund) => ({ out_refund_no: number, refund_fee: fee, refund_status: status, at: new Date(at).toISOString() }))
+      refunds: pay.refunds.ofOrder(order).map(({ out_refund_no: number, refund_fee: fee, refund_status: status, created_at: at }) => ({ out_refund_no: number, refund_fee: fee, refund_status: status, at: new Date(at).toISOString() }))
     }))
   }
 }
@@ -188,14 +186,4 @@ function occurs (word: string, value: unknown): boolean {
   if (value === null || typeof value !== 'object') return false
   for (const member of Object.values(value)) if (occurs(word, member)) return true
   return false
-}
-
-function grouped<T> (items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>()
-  for (const item of items) {
-    const group = groups.get(keyOf(item))
-    if (group) group.push(item)
-    else groups.set(keyOf(item), [item])
-  }
-  return groups
 }

@@ -157,6 +157,7 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
     byId: (id: string) => byId.get(id),
     left: (order: Order) => order.total_fee - givenBack(order),
     count: (order: Order) => ofOrder(order).length,
+    ofOrder,
     settle,
     /** Reverses the payment: the full amount, immediately. */
     giveBack: (order: Order) => { state.balance -= order.total_fee },
