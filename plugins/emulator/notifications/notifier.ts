@@ -2,7 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { SignType } from '../../../src/pay/v2/sign.ts'
 import { paidFields } from '../wechat/v2/orders.ts'
-import { post } from './post.ts'
+import { createPoster } from './post.ts'
 import { refundXml } from './refund-message.ts'
 import type { V3Keys } from '../keys/v3-keys.ts'
 import type { Contract } from '../wechat/v2/contracts.ts'
@@ -21,8 +21,6 @@ import type { Delivery, Order, Refund, State } from '../state/state.ts'
 const MINUTE = 60
 /** Seconds between attempts. */
 const SCHEDULE = [15, 15, 30, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 180 * MINUTE, 180 * MINUTE, 360 * MINUTE, 360 * MINUTE]
-/** How long the merchant has to answer, in milliseconds. */
-const TIMEOUT = 5000
 /** How long closing waits for running deliveries, in milliseconds. */
 const GRACE = 200
 
@@ -38,8 +36,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
   const pending = state.memory.table<{ message: Message, number: number, since: number }>('pending')
   const signer = callbackSigner(state, keys)
   let closed = false
-  /** A slow merchant does not keep the emulator from stopping. */
-  const ended = new AbortController()
+  const poster = createPoster()
 
   const subOf = ({ sub_mch_id: id, sub_appid: appId }: Order) => id === '' ? {} : { sub: { sub_mch_id: id, sub_appid: appId } }
 
@@ -90,11 +87,11 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     }
     state.deliveries.push(delivery)
     try {
-      const reply = await post(delivery.url, { headers: headersInWechatsCase(delivery.request.headers), body, signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ended.signal]) })
-      delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
+      const reply = await poster.post(delivery.url, { headers: headersInWechatsCase(delivery.request.headers), body })
+      delivery.reply = { status: reply.status, body: reply.body.toString().slice(0, 2000) }
       delivery.accepted = v3
-        ? reply.statusCode === 200 || reply.statusCode === 204
-        : reply.statusCode === 200 && /<return_code>(?:<!\[CDATA\[)?SUCCESS\b/.test(delivery.reply.body)
+        ? reply.status === 200 || reply.status === 204
+        : reply.status === 200 && /<return_code>(?:<!\[CDATA\[)?SUCCESS\b/.test(delivery.reply.body)
     } catch (error) {
       delivery.error = (error as Error).message
     }
@@ -183,7 +180,8 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     async close (): Promise<void> {
       closed = true
       scheduler.close()
-      const grace = setTimeout(() => ended.abort(), GRACE)
+      // A slow merchant does not keep the emulator from stopping.
+      const grace = setTimeout(() => { poster.abort() }, GRACE)
       await Promise.all(underWay)
       clearTimeout(grace)
     }

@@ -4,7 +4,14 @@ import type { FastifyInstance } from 'fastify'
 
 const ODD: Readonly<Record<string, string>> = { 'request-id': 'Request-ID', etag: 'ETag', 'www-authenticate': 'WWW-Authenticate' }
 
-const inWechatsCase = (name: string): string => ODD[name.toLowerCase()] ?? name.toLowerCase().replace(/(^|-)[a-z]/g, char => char.toUpperCase())
+// The emulator's own answers have few different names.
+const known = new Map<string, string>()
+
+function inWechatsCase (name: string): string {
+  let spelt = known.get(name)
+  if (spelt === undefined) known.set(name, spelt = ODD[name.toLowerCase()] ?? name.toLowerCase().replace(/(^|-)[a-z]/g, char => char.toUpperCase()))
+  return spelt
+}
 
 export function headersInWechatsCase<T> (headers: Readonly<Record<string, T>>): Record<string, T> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [inWechatsCase(name), value]))

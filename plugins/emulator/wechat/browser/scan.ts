@@ -4,7 +4,7 @@ import type { Fields } from '../../../../src/pay/v2/xml.ts'
 import type { V2Orders } from '../v2/orders.ts'
 import { readRequestXml } from '../v2/request-xml.ts'
 import { v2Xml } from '../wire.ts'
-import { post } from '../../notifications/post.ts'
+import { createPoster } from '../../notifications/post.ts'
 import { userOf } from '../../state/state.ts'
 import type { Order, State } from '../../state/state.ts'
 
@@ -23,8 +23,8 @@ export async function scan (text: string, state: State, orders: V2Orders, openid
   const asked = { appid: account.appId, mch_id: account.mchId, openid: userOf(state, openid).openid, is_subscribe: 'Y', nonce_str: state.random.hex(16), product_id: String(code.product_id) }
   let answer: Fields
   try {
-    const reply = await post(state.nativeUrl, { headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...asked, sign: signV2(asked, account.apiKey, signType) }), signal: AbortSignal.timeout(5000) })
-    answer = (await readRequestXml(Buffer.from(await reply.body.arrayBuffer()))).fields
+    const reply = await createPoster().post(state.nativeUrl, { headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...asked, sign: signV2(asked, account.apiKey, signType) }) })
+    answer = (await readRequestXml(reply.body)).fields
   } catch {
     return '商户应答异常'
   }

@@ -1,6 +1,6 @@
 /** WeChat's pushes to a platform: encrypted XML to its URL for authorization events. */
 import type { FastifyBaseLogger } from 'fastify'
-import { post } from '../../notifications/post.ts'
+import { createPoster } from '../../notifications/post.ts'
 import { createScheduler } from '../../state/scheduler.ts'
 import type { Delivery, State } from '../../state/state.ts'
 import { v2Xml } from '../wire.ts'
@@ -19,8 +19,6 @@ const SCHEDULE = [5, 5]
 const TICKET_EVERY = 600
 /** Minimum milliseconds between tickets, for any timeScale. */
 const LEAST = 100
-/** How long the platform has to answer, in milliseconds. */
-const TIMEOUT = 5000
 /** How long closing waits for running pushes, in milliseconds. */
 const GRACE = 200
 
@@ -38,7 +36,7 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
   const pending = state.memory.table<Push>('componentPushes')
   const scheduler = createScheduler(state)
   const underWay = new Set<Promise<unknown>>()
-  const ended = new AbortController()
+  const poster = createPoster()
   let closed = false
 
   const url = () => settings.get('url') ?? ''
@@ -83,10 +81,10 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
   async function deliver (delivery: Delivery): Promise<void> {
     const { url, request: { headers, body } } = delivery
     try {
-      const reply = await post(url, { headers, body, signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ended.signal]) })
-      delivery.reply = { status: reply.statusCode, body: (await reply.body.text()).slice(0, 2000) }
+      const reply = await poster.post(url, { headers, body })
+      delivery.reply = { status: reply.status, body: reply.body.toString().slice(0, 2000) }
       // The plain word; that surrounding whitespace is accepted is a guess.
-      delivery.accepted = reply.statusCode === 200 && delivery.reply.body.trim() === 'success'
+      delivery.accepted = reply.status === 200 && delivery.reply.body.trim() === 'success'
     } catch (error) {
       delivery.error = (error as Error).message
     }
@@ -160,7 +158,8 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
     async close (): Promise<void> {
       closed = true
       scheduler.close()
-      const grace = setTimeout(() => ended.abort(), GRACE)
+      // A slow platform does not keep the emulator from stopping.
+      const grace = setTimeout(() => { poster.abort() }, GRACE)
       await Promise.allSettled(underWay)
       clearTimeout(grace)
     }
