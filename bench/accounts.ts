@@ -47,7 +47,7 @@ async function size (what: string, use: (account: Awaited<ReturnType<ReturnType<
   await accounts.close()
 }
 
-console.log(`One of ${MANY} accounts, beside its options (${(JSON.stringify(row('1')).length / 1024).toFixed(1)} kB of text): memory, and processor to make it`)
+console.log(`One of ${MANY} accounts, besides its options (${(JSON.stringify(row('1')).length / 1024).toFixed(1)} kB of JSON): memory, and CPU time to create it`)
 await size('found, and idle', () => {})
 await size('with its token', account => account.token)
 await size('with payments by v2 and v3, keys read', account => account.pay, 1000)
@@ -77,9 +77,9 @@ for (const [processes, callers, max] of [[1, 100, MANY], [4, 25, MANY], [4, 5, 1
     seconds += Math.max(...answers.map(answer => answer.seconds))
   }
   const twice = [...issued.values()].filter(count => count > 1).length
-  console.log(`\n${processes} × ${MANY} accounts, ${callers} callers each in each process${max < MANY ? `, ${max} kept at a time, twice around` : ''}: ${issued.size} accounts got a token, ${twice} of them more than one, ${wrong} callers a wrong one; ${seconds.toFixed(1)} s`)
+  console.log(`\n${processes} × ${MANY} accounts, ${callers} callers each in each process${max < MANY ? `, ${max} kept at a time, two passes` : ''}: ${issued.size} accounts got a token, ${twice} of them more than one, ${wrong} callers a wrong one; ${seconds.toFixed(1)} s`)
   const used = /used_memory:(\d+)/.exec(await redis.client().info('memory'))?.[1]
-  console.log(`  Redis: ${await redis.client().dbsize()} keys, ${(Number(used) / 1024 / MANY).toFixed(2)} kB an account`)
+  console.log(`  Redis: ${await redis.client().dbsize()} keys, ${(Number(used) / 1024 / MANY).toFixed(2)} kB per account`)
   for (const { child } of workers) child.kill()
   await redis.stop()
 }

@@ -20,5 +20,5 @@ for (const gzip of [false, true]) {
   }
   const seconds = (performance.now() - started) / 1000
   if (seen !== rows || fen !== rows * 29) throw new Error('the bill was not read completely')
-  console.log(`${gzip ? 'gzip ' : 'plain'}  ${(size / MB).toFixed(0)} MB, ${seen} rows in ${seconds.toFixed(1)} s (making it included): ${(size / MB / seconds).toFixed(0)} MB/s, at most ${(peak / MB).toFixed(0)} MB of memory for the whole process`)
+  console.log(`${gzip ? 'gzip ' : 'plain'}  ${(size / MB).toFixed(0)} MB, ${seen} rows in ${seconds.toFixed(1)} s (including making it): ${(size / MB / seconds).toFixed(0)} MB/s, at most ${(peak / MB).toFixed(0)} MB of memory for the whole process`)
 }

@@ -22,4 +22,4 @@ const comparison = compareBill(tradeBill({ name: 'bill', open: async () => ({ bo
 for await (const { kind } of comparison) found.push(kind)
 const seconds = (performance.now() - started) / 1000
 if (comparison.matched !== ROWS - 2 || found.sort().join() !== 'missing here,other amount') throw new Error(`compared wrongly: ${comparison.matched}, ${found.join()}`)
-console.log(`${ROWS} rows in ${seconds.toFixed(0)} s (making them included): ${comparison.matched} matched, found ${found.join(' and ')}; at most ${Math.round(peak / 2 ** 20)} MB of memory for the whole process`)
+console.log(`${ROWS} rows in ${seconds.toFixed(0)} s (including making them): ${comparison.matched} matched, found ${found.join(' and ')}; at most ${Math.round(peak / 2 ** 20)} MB of memory for the whole process`)

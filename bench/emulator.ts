@@ -92,7 +92,7 @@ for (let batch = 1; batch <= BATCHES; batch++) {
   await Promise.all(Array.from({ length: AT_ONCE }, async () => { while (next < end) await purchase(orderNumber(next++)) }))
   while (behind(end)) await sleep(20)
   const each = (processor() - before) / BATCH
-  console.log(`  ${String(end).padStart(6)} orders kept: ${each.toFixed(2)} ms of processor each, ${(1000 / each).toFixed(0).padStart(5)} a second of one core`)
+  console.log(`  ${String(end).padStart(6)} orders kept: ${each.toFixed(2)} ms of CPU each, ${(1000 / each).toFixed(0).padStart(5)} per second and core`)
 }
 
 // The dashboard's search: first and second time, for words that are rare, common and nowhere.
@@ -101,7 +101,7 @@ if (variant === 'many') {
   for (const query of ['', `search=${orderNumber(12_345)}`, `search=${orderNumber(12_345)}`, 'search=sale', 'search=nowhere%20to%20be%20found', 'state=SUCCESS']) {
     const before = processor()
     for (let time = 0; time < times; time++) await (await pool.request({ method: 'GET', path: `/_emulator/records/orders?${query}` })).body.dump()
-    console.log(`  records/orders?${query.padEnd(34)} ${((processor() - before) / times).toFixed(0).padStart(4)} ms of processor each`)
+    console.log(`  records/orders?${query.padEnd(34)} ${((processor() - before) / times).toFixed(0).padStart(4)} ms of CPU each`)
   }
 }
 emulator.kill()

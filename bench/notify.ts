@@ -79,7 +79,7 @@ const seconds = (performance.now() - started) / 1000
 kill.on = false
 await killer
 const [paid, runs] = [await book.scard('paid'), Number(await book.get('runs'))]
-console.log(`${PAYMENTS} payments, ${seen.deliveries} deliveries and ${PAYMENTS / 5} forgeries in ${seconds.toFixed(1)} s: ${(seen.deliveries / seconds).toFixed(0)} deliveries a second`)
+console.log(`${PAYMENTS} payments, ${seen.deliveries} deliveries and ${PAYMENTS / 5} forgeries in ${seconds.toFixed(1)} s: ${(seen.deliveries / seconds).toFixed(0)} deliveries per second`)
 console.log(`  handled: ${paid} payments in ${runs} runs of the handler (${PAYMENTS - paid} lost, ${runs - paid} run again); refused ${seen.refused}, lost on the way ${seen.lost}, forgeries accepted: ${seen.forgedAccepted}`)
 if (paid !== PAYMENTS || seen.forgedAccepted > 0 || (!soak && runs !== PAYMENTS)) throw new Error('a payment was lost or doubled, or a forgery accepted')
 for (const worker of workers) console.log(`  event loop delay p99 of a process: ${(await worker.ask<{ p99: number }>('health')).p99.toFixed(1)} ms`)

@@ -41,7 +41,7 @@ for (const size of sizes.split(',').map(Number)) {
   const seen: Array<Awaited<ReturnType<typeof place>>> = []
   for (let round = 0; round < Number(rounds); round++) seen.push(await place(size))
   const of = (name: 'failed' | 'seconds' | 'cpu' | 'longest') => median(seen.map(one => one[name]))
-  console.log(`  ${String(size).padStart(4)} connections: ${of('failed')} fail, ${of('seconds').toFixed(2)} s, ${of('cpu').toFixed(2)} ms of processor each, the event loop stands for ${of('longest').toFixed(0)} ms at most`)
+  console.log(`  ${String(size).padStart(4)} connections: ${of('failed')} fail, ${of('seconds').toFixed(2)} s, ${of('cpu').toFixed(2)} ms of CPU each, event loop blocked for up to ${of('longest').toFixed(0)} ms`)
 }
 // Without `ca`, as in production with a public CA: Node.js reads extra CAs only at startup, so start a new process.
 if (how === 'ca') {

@@ -36,7 +36,7 @@ const report = await reconcileOrders(unfinished(), {
 })
 const seconds = (performance.now() - started) / 1000
 const { user, system } = process.cpuUsage(cpu)
-console.log(`${report.orders} orders (${report.open} open, ${report.failed} failed) at ${rate} a second, answers after ${delay} ms: ${seconds.toFixed(1)} s, ${(report.orders / seconds).toFixed(1)} a second, ${((user + system) / 1000 / orders).toFixed(2)} ms of processor each`)
+console.log(`${report.orders} orders (${report.open} open, ${report.failed} failed) at ${rate} per second, answers after ${delay} ms: ${seconds.toFixed(1)} s, ${(report.orders / seconds).toFixed(1)} per second, ${((user + system) / 1000 / orders).toFixed(2)} ms of CPU each`)
 console.log(`heap after each tenth, MB: ${heap.join(' ')}; most memory of the process: ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB`)
 wechat.child.kill()
 process.exit()

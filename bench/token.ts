@@ -37,7 +37,7 @@ async function stage () {
 
 const CALLERS = 1000
 
-console.log(`${CALLERS} cold callers in one process: tokens and tickets that WeChat was asked for`)
+console.log(`${CALLERS} cold callers in one process: tokens and tickets requested from WeChat`)
 const crowds = {
   'fastify-wechat-pay, token and ticket': ({ ours }: Staged) => ours.ticket(),
   'co-wechat-api 3.11, token': ({ coApi }: Staged) => coApi.ensureAccessToken(),

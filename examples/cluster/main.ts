@@ -56,7 +56,7 @@ async function lead (): Promise<void> {
 
   await ask(`/wechat/jssdk?url=${encodeURIComponent('https://shop.example.com/product/1')}`)
   await emulator.expireTokens()
-  console.log('Somebody revokes the token; every process meets the dead one, and one of them fetches for all:')
+  console.log('The access_token is revoked. All processes receive errors for it, and one of them requests a new one for all:')
   await ask('/wechat-servers')
   for (const worker of Object.values(cluster.workers ?? {})) worker?.kill()
   await emulator.close()

@@ -16,7 +16,7 @@ rmSync(folder, { recursive: true })
 
 const pay = createPay({ ...config, merchant: { mchId, notifyUrl: 'https://shop.example.com/wechat/notify', v3: { ...v3, privateKey: key } } })
 const params = await pay.jsapi({ outTradeNo: 'KMS-0001', description: 'Coffee', amount: 1200, openid: 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o' })
-console.log(`signed elsewhere: ${params.package}, signType ${params.signType}`)
+console.log(`signed by the remote key: ${params.package}, signType ${params.signType}`)
 await emulator.pay('KMS-0001')
 const order = await pay.query({ outTradeNo: 'KMS-0001' })
 console.log(`${order.outTradeNo}: ${order.state}`)

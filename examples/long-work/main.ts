@@ -33,7 +33,7 @@ const app = await createServer({
 })
 await app.listen({ port })
 
-/** Starts a worker, and resolves when it is ready. `begun` and `fulfilled` resolve with its output. */
+/** Starts a worker, and resolves when it is ready. `started` and `fulfilled` resolve with its output. */
 async function work (print: boolean) {
   const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('worker.ts', import.meta.url))], {
     env: { ...process.env, REDIS_URL: redisUrl, BOOKS: url, WORK_MS: WORK, LOCK_MS: process.env.LOCK_MS ?? '2000' },
@@ -42,10 +42,10 @@ async function work (print: boolean) {
   const lines = createInterface(child.stdout)
   const says = (word: string) => new Promise<void>(resolve => lines.on('line', line => { if (line.startsWith(word)) resolve() }))
   if (print) lines.on('line', line => console.log(`worker ${child.pid}: ${line}`))
-  const begun = says('begun')
+  const started = says('started')
   const fulfilled = says('fulfilled')
   await says('working')
-  return { child, begun, fulfilled }
+  return { child, started, fulfilled }
 }
 
 const outTradeNo = `L${Date.now()}`
@@ -53,8 +53,8 @@ const first = await work(true)
 await app.wechatPay.native({ outTradeNo, description: 'A book, printed for you', amount: 6800 })
 await emulator.pay(outTradeNo)
 const delivery = await emulator.waitForNotification(delivery => delivery.out_trade_no === outTradeNo)
-console.log(`the notification was answered ${delivery.accepted ? 'SUCCESS' : 'FAIL'}, and the work goes on`)
-await first.begun
+console.log(`the notification was answered ${delivery.accepted ? 'SUCCESS' : 'FAIL'}; the work continues`)
+await first.started
 let worker = first
 if (KILL) {
   first.child.kill('SIGKILL')
@@ -63,7 +63,7 @@ if (KILL) {
 }
 await worker.fulfilled
 const { started = 0, fulfilled = 0 } = await books.look(outTradeNo) ?? {}
-console.log(`begun ${started}, fulfilled ${fulfilled}`)
+console.log(`started ${started}, fulfilled ${fulfilled}`)
 
 worker.child.kill('SIGTERM')
 await app.close()

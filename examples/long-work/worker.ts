@@ -15,7 +15,7 @@ const queue = openQueue(connection)
 const worker = new Worker<{ key: string }>(FULFIL, async ({ data: { key } }) => {
   const order = await books.unfulfilled(key)
   if (!order) return
-  console.log(`begun ${order.outTradeNo}`)
+  console.log(`started ${order.outTradeNo}`)
   // The long part. It may be interrupted anywhere and is then started again, so pass `key` to other services as idempotency key.
   await sleep(Number(WORK_MS))
   if (await books.fulfil(key)) console.log(`fulfilled ${order.outTradeNo}`)

@@ -16,14 +16,14 @@ export function measureWechat (registry: Registry): () => void {
   const calls = new Histogram({ name: 'wechat_call_seconds', help: 'Calls to WeChat, repeats included', labelNames: ['name', 'outcome'], registers })
   const tokens = new Counter({ name: 'wechat_tokens_fetched_total', help: 'Tokens and tickets fetched from WeChat', labelNames: ['name', 'outcome'], registers })
   const notifications = new Counter({ name: 'wechat_notifications_total', help: 'Deliveries at the notify route', labelNames: ['version', 'kind', 'outcome'], registers })
-  const begun = new WeakMap<object, number>()
+  const started = new WeakMap<object, number>()
 
   const subscribers = {
     call: {
-      start: (message: unknown) => { begun.set(message as object, performance.now()) },
+      start: (message: unknown) => { started.set(message as object, performance.now()) },
       asyncEnd (message: unknown) {
         const { name, status, error } = message as CallMessage
-        const seconds = (performance.now() - (begun.get(message as object) as number)) / 1000
+        const seconds = (performance.now() - (started.get(message as object) as number)) / 1000
         calls.observe({ name: route(name), outcome: error?.code ?? String(status) }, seconds)
       }
     },

@@ -18,7 +18,7 @@ const REST = 500
 
 export const applicationChecks = [
   check('application.notifications', {
-    sentences: {
+    messages: {
       unseen: UNSEEN,
       unused: skips('no orders are placed here', '这里没有支付'),
       heard: passes('payments reach onPayment', '支付结果会进入 onPayment'),
@@ -29,7 +29,7 @@ export const applicationChecks = [
 
   check('application.expected', {
     needs: ['application.notifications'],
-    sentences: {
+    messages: {
       unseen: UNSEEN,
       unused: skips('onPayment is not set', '没有 onPayment'),
       compared: passes('payments are compared with your own orders', '支付结果会与自己的订单比对'),
@@ -40,7 +40,7 @@ export const applicationChecks = [
 
   check('application.idempotency', {
     needs: ['application.notifications'],
-    sentences: {
+    messages: {
       unseen: UNSEEN,
       unused: skips('onPayment is not set', '没有 onPayment'),
       used: passes('onPayment takes a second argument, which contains idempotencyKey', 'onPayment 接收了含 idempotencyKey 的第二个参数'),
@@ -51,7 +51,7 @@ export const applicationChecks = [
 
   check('application.reconcile', {
     needs: ['application.notifications'],
-    sentences: {
+    messages: {
       unseen: UNSEEN,
       unused: skips('onPayment is not set', '没有 onPayment'),
       asked: passes('unfinished orders are reconciled', '会主动查询没有结果的订单'),
@@ -61,7 +61,7 @@ export const applicationChecks = [
   }),
 
   check('application.shutdown', {
-    sentences: {
+    messages: {
       unknown: skips('the time allowed for a shutdown is unknown (shutdownTime)', '不知道停机可以用多长时间（shutdownTime）'),
       enough: passes('a shutdown leaves running notifications enough time to finish', '停机时间足够处理完进行中的回调'),
       short: warns('a shutdown after {ms} ms interrupts running notifications, which may take {needed} ms', '停机只给 {ms} 毫秒，进行中的回调可能需要 {needed} 毫秒', 'Call app.close() on SIGTERM, and allow eight seconds before the process is killed.', '请在 SIGTERM 与强制结束之间留八秒，并在 SIGTERM 时调用 app.close()。')
@@ -76,7 +76,7 @@ export const applicationChecks = [
   check('application.trust-proxy', {
     needs: ['server.notify-route'],
     online: true,
-    sentences: {
+    messages: {
       unheard: skips('the running server did not report the client address', '运行中的服务没有返回它看到的来源'),
       right: passes('the server sees the client address {ip}, over {protocol}', '服务看到的来源是 {ip}，协议 {protocol}'),
       spoofed: fails('the server believes a forged X-Forwarded-For', '服务相信了伪造的 X-Forwarded-For', 'trustProxy: true trusts everyone. Set the number of proxies (1) or their addresses.', 'trustProxy: true 会信任所有人，请改为代理层数（如 1）或代理地址。'),

@@ -22,20 +22,20 @@ export type Lang = 'en' | 'zh'
 export type Bilingual = Readonly<Record<Lang, string>>
 
 /** A possible result of a check. `{name}` is a placeholder for a value. */
-export interface Sentence extends Bilingual {
+export interface Message extends Bilingual {
   status: CheckStatus
   advice?: Bilingual
 }
 
-export type Sentences = Readonly<Record<string, Sentence>>
+export type Messages = Readonly<Record<string, Message>>
 
-const sentence = (status: CheckStatus) => (en: string, zh: string, advice?: string, adviceZh?: string): Sentence =>
+const message = (status: CheckStatus) => (en: string, zh: string, advice?: string, adviceZh?: string): Message =>
   ({ status, en, zh, ...(advice !== undefined && { advice: { en: advice, zh: adviceZh ?? advice } }) })
 
-export const passes = sentence('passed')
-export const fails = sentence('failed')
-export const warns = sentence('warning')
-export const skips = sentence('skipped')
+export const passes = message('passed')
+export const fails = message('failed')
+export const warns = message('warning')
+export const skips = message('skipped')
 
 /** The values. */
 export interface Finding<Outcome extends string = string> {
@@ -54,20 +54,20 @@ export interface PlannedCheck {
   /** Checks that must pass before this one makes sense. */
   needs: readonly string[]
   online: boolean
-  sentences: Sentences
+  messages: Messages
   run (context: CheckContext): RunResult<string> | Promise<RunResult<string>>
 }
 
-interface Plan<S extends Sentences> {
+interface Plan<S extends Messages> {
   needs?: readonly string[]
   /** Whether it needs the network. */
   online?: boolean
-  sentences: S
+  messages: S
   run (context: CheckContext): RunResult<keyof S & string> | Promise<RunResult<keyof S & string>>
 }
 
-export function check<const S extends Sentences> (id: string, { needs = [], online = false, sentences, run }: Plan<S>): PlannedCheck {
-  return { id, needs, online, sentences, run }
+export function check<const S extends Messages> (id: string, { needs = [], online = false, messages, run }: Plan<S>): PlannedCheck {
+  return { id, needs, online, messages, run }
 }
 
 /** Fills in the values, in one language. */
@@ -79,4 +79,4 @@ export function fillIn (words: Bilingual, lang: Lang, values: Finding['values'] 
 }
 
 /** A part that is not configured is no failure; dependent checks decide for themselves. */
-export const UNUSED: Sentence = skips('not configured', '未配置')
+export const UNUSED: Message = skips('not configured', '未配置')

@@ -2,7 +2,7 @@
 import { accountChecks } from './official-account.ts'
 import { applicationChecks } from './application.ts'
 import { fillIn, skips } from './check.ts'
-import type { Check, Finding, PlannedCheck, Sentence } from './check.ts'
+import type { Check, Finding, PlannedCheck, Message } from './check.ts'
 import { keyChecks } from './keys.ts'
 import { createContext } from './context.ts'
 import type { DiagnoseOptions, DiagnoseSettings } from './context.ts'
@@ -26,8 +26,8 @@ export const CHECKS: readonly PlannedCheck[] = [...keyChecks, ...serverChecks, .
 const CHECK_TIMEOUT = 30_000
 
 const OFFLINE = skips('needs the network, which is disabled (offline)', '需要联网，已要求离线')
-const WAITS: Sentence = skips('skipped until {id} passes', '待 {id} 解决后再检查')
-const BROKEN: Sentence = { status: 'failed', en: 'the check itself failed ({error})', zh: '检查本身出错（{error}）' }
+const WAITS: Message = skips('skipped until {id} passes', '待 {id} 解决后再检查')
+const BROKEN: Message = { status: 'failed', en: 'the check itself failed ({error})', zh: '检查本身出错（{error}）' }
 
 interface Outcome {
   check: Check
@@ -69,18 +69,18 @@ export async function runChecks (options: DiagnoseOptions, settings: DiagnoseSet
       return { check: toCheck(planned, BROKEN, { values: { error: [name, code].filter(Boolean).join(' ') } }), cause: planned.id }
     }
     const finding = typeof result === 'string' ? { outcome: result } : result
-    const sentence = planned.sentences[finding.outcome] as Sentence
-    return { check: toCheck(planned, sentence, finding), ...(sentence.status === 'failed' && { cause: planned.id }) }
+    const message = planned.messages[finding.outcome] as Message
+    return { check: toCheck(planned, message, finding), ...(message.status === 'failed' && { cause: planned.id }) }
   }
 
-  function toCheck ({ id }: PlannedCheck, sentence: Sentence, { values, wechatCode, requestId, advice = sentence.advice }: Partial<Finding> = {}): Check {
+  function toCheck ({ id }: PlannedCheck, message: Message, { values, wechatCode, requestId, advice = message.advice }: Partial<Finding> = {}): Check {
     const { lang = 'en' } = settings
     const words = (text: string) => clean(text, context.secrets)
     return {
       id,
-      status: sentence.status,
-      message: words(fillIn(sentence, lang, values)),
-      ...(advice && sentence.status !== 'passed' && { advice: words(fillIn(advice, lang, values)) }),
+      status: message.status,
+      message: words(fillIn(message, lang, values)),
+      ...(advice && message.status !== 'passed' && { advice: words(fillIn(advice, lang, values)) }),
       ...(wechatCode && { wechatCode: words(wechatCode) }),
       ...(requestId && { requestId: words(requestId) })
     }

@@ -25,7 +25,7 @@ function secretProblem (value: unknown, endpoint: string): 'fits' | 'missing' | 
   return 'fits'
 }
 
-const secretSentences = (name: string, whereEn: string, whereZh: string) => ({
+const secretMessages = (name: string, whereEn: string, whereZh: string) => ({
   unused: UNUSED,
   fits: passes(`${name} has 32 characters`, `${name} 为 32 位`),
   missing: fails(`${name} is missing`, `缺少 ${name}`, whereEn, whereZh),
@@ -45,7 +45,7 @@ const END = {
 
 export const keyChecks = [
   check('keys.app-id', {
-    sentences: {
+    messages: {
       unused: UNUSED,
       fits: passes('appId has the right format', 'appId 格式正确'),
       missing: fails('appId is missing', '缺少 appId', 'It is in mp.weixin.qq.com, Settings & Development, Basic configuration: wx and 16 hex digits.', '见公众平台「设置与开发 - 基本配置」：wx 加 16 位十六进制。'),
@@ -55,13 +55,13 @@ export const keyChecks = [
   }),
 
   check('keys.app-secret', {
-    sentences: secretSentences('appSecret', 'It is in mp.weixin.qq.com, Settings & Development, Basic configuration; it is shown once.', '见公众平台「设置与开发 - 基本配置」，只显示一次。'),
+    messages: secretMessages('appSecret', 'It is in mp.weixin.qq.com, Settings & Development, Basic configuration; it is shown once.', '见公众平台「设置与开发 - 基本配置」，只显示一次。'),
     // Not needed for payments only.
     run: ({ options: { appSecret, merchant, onLogin }, endpoints }) => appSecret === undefined && merchant && !onLogin ? 'unused' : secretProblem(appSecret, endpoints.api)
   }),
 
   check('keys.mch-id', {
-    sentences: {
+    messages: {
       unused: UNUSED,
       fits: passes('mchId has the right format', '商户号格式正确'),
       missing: fails('merchant.mchId is missing', '缺少 merchant.mchId', 'It is in pay.weixin.qq.com, Account centre: a number of 8 to 10 digits.', '见商户平台「账户中心」：8 到 10 位数字。'),
@@ -71,18 +71,18 @@ export const keyChecks = [
   }),
 
   check('keys.v2-key', {
-    sentences: secretSentences('merchant.v2.apiKey', 'It is set in pay.weixin.qq.com, Account centre, API security (API key, v2).', '在商户平台「账户中心 - API 安全」设置（APIv2 密钥）。'),
+    messages: secretMessages('merchant.v2.apiKey', 'It is set in pay.weixin.qq.com, Account centre, API security (API key, v2).', '在商户平台「账户中心 - API 安全」设置（APIv2 密钥）。'),
     run: context => v2Of(context) ? secretProblem(v2Of(context)?.apiKey, context.endpoints.pay) : 'unused'
   }),
 
   check('keys.v3-key', {
-    sentences: secretSentences('merchant.v3.apiV3Key', 'It is set in pay.weixin.qq.com, Account centre, API security (APIv3 key).', '在商户平台「账户中心 - API 安全」设置（APIv3 密钥）。'),
+    messages: secretMessages('merchant.v3.apiV3Key', 'It is set in pay.weixin.qq.com, Account centre, API security (APIv3 key).', '在商户平台「账户中心 - API 安全」设置（APIv3 密钥）。'),
     run: context => v3Of(context) ? secretProblem(v3Of(context)?.apiV3Key, context.endpoints.pay) : 'unused'
   }),
 
   check('keys.distinct', {
     needs: ['keys.app-secret', 'keys.v2-key', 'keys.v3-key'],
-    sentences: {
+    messages: {
       unused: skips('there is only one key', '只有一个密钥'),
       distinct: passes('appSecret, API key and APIv3 key are different', 'appSecret、APIv2 密钥、APIv3 密钥互不相同'),
       same: warns('{one} and {other} are the same', '{one} 与 {other} 相同', 'They are set in different places: one was probably pasted twice. If you chose the same value on purpose, change one: anyone who learns it has both.', '二者在不同位置设置，很可能粘贴错了；若确实设成一样，请改用不同的密钥。')
@@ -100,7 +100,7 @@ export const keyChecks = [
   }),
 
   check('keys.private-key', {
-    sentences: {
+    messages: {
       unused: UNUSED,
       signer: passes('the private key is in your own signer (KMS or HSM)', '私钥由自定义签名器持有'),
       fits: passes('the private key can be read: RSA, {bits} bits', '私钥可用：RSA {bits} 位'),
@@ -126,7 +126,7 @@ export const keyChecks = [
 
   check('keys.certificate', {
     needs: ['keys.private-key', 'keys.mch-id'],
-    sentences: {
+    messages: {
       unused: skips('merchant.v3.certificate is not set: the private key cannot be compared with it', '未提供 merchant.v3.certificate，无法与私钥比对'),
       fits: passes('the certificate belongs to the private key and to the merchant', '证书与私钥、商户号一致'),
       other: fails('merchant.v3.certificate is {kind}', 'merchant.v3.certificate 是{kind}', 'It must be the content of apiclient_cert.pem.', '应为 apiclient_cert.pem 的内容。'),
@@ -154,7 +154,7 @@ export const keyChecks = [
 
   check('keys.certificate-end', {
     needs: ['keys.certificate'],
-    sentences: { unused: skips('merchant.v3.certificate is not set', '未提供 merchant.v3.certificate'), fits: passes('the certificate is valid until {end}', '证书有效期至 {end}'), ...END },
+    messages: { unused: skips('merchant.v3.certificate is not set', '未提供 merchant.v3.certificate'), fits: passes('the certificate is valid until {end}', '证书有效期至 {end}'), ...END },
     run (context) {
       const pem = v3Of(context)?.certificate
       return pem ? lifeOf(new X509Certificate(pemOf(pem)), 'merchant.v3.certificate') : 'unused'
@@ -163,7 +163,7 @@ export const keyChecks = [
 
   check('keys.serial-no', {
     needs: ['keys.certificate'],
-    sentences: {
+    messages: {
       unused: UNUSED,
       fits: passes('the serial number has the right format', '证书序列号格式正确'),
       read: passes('the serial number is read from the certificate', '证书序列号取自证书'),
@@ -185,7 +185,7 @@ export const keyChecks = [
   }),
 
   check('keys.public-key', {
-    sentences: {
+    messages: {
       unused: UNUSED,
       none: skips('not set: WeChat Pay\'s platform certificates are used', '未提供微信支付公钥，使用平台证书'),
       fits: passes('WeChat Pay\'s public key can be read, and its id has the right format', '微信支付公钥可用，公钥 ID 格式正确'),
@@ -216,7 +216,7 @@ export const keyChecks = [
 
   check('keys.client-certificate', {
     needs: ['keys.mch-id'],
-    sentences: {
+    messages: {
       unused: skips('not set: v2 refunds and reversals require one', '未配置：v2 的退款与撤销需要它'),
       fits: passes('the client certificate can be opened, and belongs to its key and to the merchant', '客户端证书可用，与私钥、商户号一致'),
       old: fails('merchant.v2.pfx is in the old format (RC2 or 3DES), which this Node.js cannot open', 'merchant.v2.pfx 是旧格式（RC2/3DES），当前 Node.js 无法打开',
@@ -236,7 +236,7 @@ export const keyChecks = [
 
   check('keys.client-certificate-end', {
     needs: ['keys.client-certificate'],
-    sentences: { unused: skips('no client certificate is set', '未配置客户端证书'), same: skips('the same certificate as merchant.v3.certificate', '与 merchant.v3.certificate 是同一张证书'), fits: passes('the client certificate is valid until {end}', '客户端证书有效期至 {end}'), ...END },
+    messages: { unused: skips('no client certificate is set', '未配置客户端证书'), same: skips('the same certificate as merchant.v3.certificate', '与 merchant.v3.certificate 是同一张证书'), fits: passes('the client certificate is valid until {end}', '客户端证书有效期至 {end}'), ...END },
     run (context) {
       const { certificate, v3Same } = clientCertificate(context)
       // One expiring certificate is one failure.
@@ -245,7 +245,7 @@ export const keyChecks = [
   }),
 
   check('keys.encryption-key', {
-    sentences: {
+    messages: {
       unused: UNUSED,
       fits: passes('encryptionKey has 32 bytes', 'encryptionKey 为 32 字节'),
       odd: fails('encryptionKey does not have 32 bytes', 'encryptionKey 不是 32 字节', 'Create one with openssl rand -hex 32. Use the same in all processes.', '可用 openssl rand -hex 32 生成，所有进程须一致。')
@@ -262,7 +262,7 @@ export const keyChecks = [
   }),
 
   check('keys.files', {
-    sentences: {
+    messages: {
       unused: skips('the key files are unknown', '不知道密钥存放在哪些文件'),
       windows: skips('Windows handles permissions differently', 'Windows 的权限机制不同'),
       closed: passes('{count} key files are not readable by others', '{count} 个密钥文件对其他用户不可读'),

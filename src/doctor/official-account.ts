@@ -51,7 +51,7 @@ export const accountChecks = [
   check('account.app-id', {
     needs: ['keys.app-id', 'keys.app-secret', 'server.tls'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       known: passes('WeChat knows the appId', '微信认识该 appId'),
       unknown: fails('WeChat does not know this appId', '微信不认识这个 appId', 'Copy it from mp.weixin.qq.com, Settings & Development, Basic configuration.', '请从公众平台「设置与开发 - 基本配置」复制。')
@@ -66,7 +66,7 @@ export const accountChecks = [
   check('account.token', {
     needs: ['account.app-id'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       ...ERROR_RESULTS,
       issued: passes('WeChat issues an access_token', '可以获取 access_token'),
@@ -93,7 +93,7 @@ export const accountChecks = [
   check('account.token-alive', {
     needs: ['account.token'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       ...ERROR_RESULTS,
       alive: passes('the token works, and a second request returns the same one', 'token 有效，再次获取仍是同一个'),
@@ -116,7 +116,7 @@ export const accountChecks = [
   }),
 
   check('account.token-mode', {
-    sentences: {
+    messages: {
       unused: UNUSED,
       stable: passes('tokens are fetched as stable_token', '使用 stable_token'),
       plain: warns('tokenMode is plain: each fetch invalidates the tokens of other systems', 'tokenMode 为 plain：每次获取都会使其他系统的 token 失效', 'Leave tokenMode out, unless all systems of this account share one store.', '除非该公众号的所有系统共用同一缓存，否则请省略 tokenMode。')
@@ -127,7 +127,7 @@ export const accountChecks = [
   check('account.shared-token', {
     needs: ['account.token', 'redis.reachable'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       ...ERROR_RESULTS,
       none: skips('there is no token in Redis yet', 'Redis 中还没有 token'),
@@ -155,7 +155,7 @@ export const accountChecks = [
 
   check('account.ticket', {
     ...TOKEN,
-    sentences: { unused: UNUSED, ...ERROR_RESULTS, issued: passes('WeChat issues a jsapi_ticket', '可以获取 jsapi_ticket') },
+    messages: { unused: UNUSED, ...ERROR_RESULTS, issued: passes('WeChat issues a jsapi_ticket', '可以获取 jsapi_ticket') },
     async run (context) {
       if (!hasAccount(context)) return 'unused'
       try {
@@ -169,7 +169,7 @@ export const accountChecks = [
 
   check('account.quota', {
     ...TOKEN,
-    sentences: {
+    messages: {
       unused: UNUSED,
       ...ERROR_RESULTS,
       enough: passes('{remain} of {limit} calls of {path} are left today', '{path} 今日还可调用 {remain}/{limit} 次'),
@@ -197,7 +197,7 @@ export const accountChecks = [
 
   check('account.addresses', {
     ...TOKEN,
-    sentences: {
+    messages: {
       unused: UNUSED,
       ...ERROR_RESULTS,
       known: passes('WeChat listed the {count} addresses that its calls come from', '微信返回了 {count} 个回调出口 IP'),
@@ -217,7 +217,7 @@ export const accountChecks = [
   check('account.login-domain', {
     needs: ['account.app-id', 'server.origin'],
     online: true,
-    sentences: {
+    messages: {
       unused: skips('origin is not set', '未提供 origin'),
       // Only visitors' browsers need to reach that page, not this server.
       lost: skips('this server cannot reach the authorize page ({problem})', '授权页对本服务器没有响应（{problem}）'),
@@ -247,7 +247,7 @@ export const accountChecks = [
   }),
 
   check('account.page-domain', {
-    sentences: { unknown: skips('no call returns the JS interface safe domain: look for config:ok in the page', '没有接口能查询 JS 接口安全域名：页面里出现 config:ok 即正确') },
+    messages: { unknown: skips('no call returns the JS interface safe domain: look for config:ok in the page', '没有接口能查询 JS 接口安全域名：页面里出现 config:ok 即正确') },
     run: () => 'unknown'
   })
 ]

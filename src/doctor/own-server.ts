@@ -19,7 +19,7 @@ const sameMachine = (context: CheckContext) => originOf(context)?.host === notif
 
 const goesToWechat = ({ endpoints }: CheckContext) => isWechats(new URL(endpoints.pay))
 
-const tlsSentences = (name: string) => ({
+const tlsMessages = (name: string) => ({
   none: NONE,
   same: skips('the same host as in notifyUrl', '与 notifyUrl 同一主机'),
   genuine: passes(`${name}: the certificate is complete and trusted, until {end} ({issuer})`, `${name} 的证书链完整可信，有效期至 {end}（{issuer}）`),
@@ -51,7 +51,7 @@ async function reachable (url: URL): Promise<string | undefined> {
   return 'problem' in view ? view.problem : await connectionProblem(url)
 }
 
-const addressSentences = (name: string) => ({
+const addressMessages = (name: string) => ({
   https: passes(`${name} is an https address`, `${name} 是 https 地址`),
   malformed: fails(`${name} is not an absolute URL`, `${name} 不是完整的 URL`, 'Use a URL such as https://shop.example.com/wechat/notify.', '例如 https://shop.example.com/wechat/notify。'),
   http: fails(`${name} is not https`, `${name} 不是 https`, 'WeChat Pay and WeChat\'s browser require https.', '微信支付与微信内的浏览器都要求 https。'),
@@ -61,11 +61,11 @@ const addressSentences = (name: string) => ({
 export const ownServerChecks = [
   check('server.notify-url', {
     needs: ['server.endpoints'],
-    sentences: {
+    messages: {
       none: NONE,
       missing: fails('merchant.notifyUrl is missing', '缺少 merchant.notifyUrl', 'It is required for orders: https://<your host>/wechat/notify.', '下单必填：https://<你的域名>/wechat/notify。'),
       query: fails('merchant.notifyUrl has a query or a fragment', 'merchant.notifyUrl 带有查询串或片段', 'WeChat Pay refuses it: remove ? or # and everything after it.', '微信支付不接受，请去掉 ? 及其后的部分。'),
-      ...addressSentences('merchant.notifyUrl')
+      ...addressMessages('merchant.notifyUrl')
     },
     run (context) {
       const { merchant } = context.options
@@ -82,7 +82,7 @@ export const ownServerChecks = [
   check('server.notify-connect', {
     needs: ['server.notify-url'],
     online: true,
-    sentences: {
+    messages: {
       none: NONE,
       open: passes('notifyUrl can be reached from here', '从本机可以连通 notifyUrl'),
       closed: fails('notifyUrl cannot be reached from here ({problem})', '从本机无法连通 notifyUrl（{problem}）', 'Check that the name points to this server and that the proxy in front of it is running. Tested from this machine; from the internet the result may differ.', '请检查域名解析与前置代理。这是从本机查看的结果，公网情况可能不同。')
@@ -98,14 +98,14 @@ export const ownServerChecks = [
   check('server.notify-tls', {
     needs: ['server.notify-connect'],
     online: true,
-    sentences: tlsSentences('notifyUrl'),
+    messages: tlsMessages('notifyUrl'),
     run: async context => await tls(notifyUrlOf(context), context)
   }),
 
   check('server.notify-route', {
     needs: ['server.notify-tls', 'keys.v2-key', 'keys.v3-key'],
     online: true,
-    sentences: {
+    messages: {
       none: NONE,
       there: passes('the notify route answers, in {ms} ms', '回调路由有响应，耗时 {ms} 毫秒'),
       absent: fails('there is no route at notifyUrl\'s path (HTTP {status})', 'notifyUrl 的路径不存在（HTTP {status}）', 'Check that the path matches prefix (default /wechat/notify), and what the proxy strips or adds.', '请核对 prefix（默认 /wechat/notify）以及前置代理对路径的增删。'),
@@ -135,7 +135,7 @@ export const ownServerChecks = [
   check('server.notify-body', {
     needs: ['server.notify-route'],
     online: true,
-    sentences: {
+    messages: {
       none: NONE,
       unchanged: passes('a body of {length} bytes arrives unchanged', '{length} 字节的请求体原样到达'),
       changed: fails('{length} bytes were sent, but {arrived} different bytes arrived', '发送 {length} 字节，到达的内容不同（{arrived} 字节）', 'A proxy or a filter changes bodies, so no signature can be verified: let it pass bodies to this path unchanged.', '代理或过滤器改动了请求体，验签必然失败：请让该路径的请求体原样通过。'),
@@ -155,7 +155,7 @@ export const ownServerChecks = [
   check('server.notify-headers', {
     needs: ['server.notify-route'],
     online: true,
-    sentences: {
+    messages: {
       none: NONE,
       unheard: skips('the server did not report what arrived', '服务端没有返回收到的内容'),
       there: passes('the headers of notifications arrive', '回调所需的请求头都能到达'),
@@ -172,7 +172,7 @@ export const ownServerChecks = [
   check('server.notify-limit', {
     needs: ['server.notify-body'],
     online: true,
-    sentences: {
+    messages: {
       none: NONE,
       unheard: skips('the server did not report what arrived', '服务端没有返回收到的内容'),
       wide: passes('a body of {length} bytes arrives, too', '{length} 字节的请求体也能到达'),
@@ -191,11 +191,11 @@ export const ownServerChecks = [
 
   check('server.origin', {
     needs: ['server.endpoints'],
-    sentences: {
+    messages: {
       none: NONE,
       missing: fails('origin is missing; onLogin requires it', '缺少 origin，而 onLogin 需要它', 'Set it to the URL where browsers reach this server, such as https://shop.example.com.', '填写浏览器访问本服务的地址，例如 https://shop.example.com。'),
       path: fails('origin has more than scheme and host', 'origin 不只是协议加域名', 'Remove path and query: https://shop.example.com.', '请去掉路径与查询串：https://shop.example.com。'),
-      ...addressSentences('origin')
+      ...addressMessages('origin')
     },
     run (context) {
       const { origin, onLogin } = context.options
@@ -211,7 +211,7 @@ export const ownServerChecks = [
   check('server.origin-connect', {
     needs: ['server.origin', 'server.notify-url'],
     online: true,
-    sentences: {
+    messages: {
       none: NONE,
       same: skips('the same host as in notifyUrl', '与 notifyUrl 同一主机'),
       open: passes('origin can be reached from here', '从本机可以连通 origin'),
@@ -229,7 +229,7 @@ export const ownServerChecks = [
   check('server.origin-tls', {
     needs: ['server.origin-connect'],
     online: true,
-    sentences: tlsSentences('origin'),
+    messages: tlsMessages('origin'),
     run: async context => sameMachine(context) ? 'same' : await tls(originOf(context), context)
   })
 ]

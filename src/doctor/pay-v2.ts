@@ -95,7 +95,7 @@ export const payV2Checks = [
   check('pay.merchant', {
     needs: ['keys.mch-id', 'server.clock'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       accepted: passes('WeChat Pay accepts the mchId', '微信支付认可该商户号'),
       unknown: fails('WeChat Pay does not know this merchant: {message}', '微信支付不认识该商户号：{message}', 'Compare merchant.mchId with pay.weixin.qq.com, Account centre.', '请在商户平台「账户中心」核对 merchant.mchId。')
@@ -112,7 +112,7 @@ export const payV2Checks = [
   check('v2.reply', {
     needs: ['keys.app-id', 'keys.v2-key', 'pay.merchant'],
     online: true,
-    sentences: { unused: UNUSED, ...OTHERS, there: passes('WeChat Pay v2 answers', '微信支付 v2 有响应') },
+    messages: { unused: UNUSED, ...OTHERS, there: passes('WeChat Pay v2 answers', '微信支付 v2 有响应') },
     async run (context) {
       if (!hasV2(context)) return 'unused'
       try {
@@ -127,7 +127,7 @@ export const payV2Checks = [
   check('pay.app-id', {
     needs: ['v2.reply', 'account.app-id'],
     online: true,
-    sentences: {
+    messages: {
       unused: skips('only v2 can check this without an order: the first order shows whether appId is bound to the merchant', '只有 v2 能在不下单时看出：首次下单即可确认 appId 与商户号是否已绑定'),
       bound: passes('appId is bound to the merchant', 'appId 已与商户号绑定'),
       unbound: fails('appId is not bound to the merchant: {message}', 'appId 未与商户号绑定：{message}', 'Bind it in pay.weixin.qq.com (Product centre, AppID), and confirm it in mp.weixin.qq.com.', '请在商户平台「产品中心 - AppID 账号管理」发起绑定，并在公众平台确认。')
@@ -143,7 +143,7 @@ export const payV2Checks = [
   check('v2.signature', {
     needs: ['pay.app-id'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       ...OTHERS,
       accepted: passes('WeChat Pay accepts the {type} signature', '微信支付接受 {type} 签名'),
@@ -161,7 +161,7 @@ export const payV2Checks = [
   check('v2.other-signature', {
     needs: ['v2.signature'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       ...OTHERS,
       accepted: passes('WeChat Pay accepts the {type} signature, too', '微信支付也接受 {type} 签名'),
@@ -183,7 +183,7 @@ export const payV2Checks = [
   check('v2.answer', {
     needs: ['v2.signature'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       verified: passes('answers are verified with apiKey', '已用 apiKey 验证回复'),
       false: fails('the answer\'s signature is missing or wrong', '回复缺少签名或验签失败', 'Something in between changes answers: check proxies.', '中间设备改动了回复，请检查代理。')
@@ -198,7 +198,7 @@ export const payV2Checks = [
   check('v2.client-certificate', {
     needs: ['v2.signature', 'keys.client-certificate-end'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       none: skips('no client certificate is configured: v2 refunds and reversals require one', '未配置客户端证书：v2 的退款与撤销需要它'),
       ...OTHERS,
@@ -224,7 +224,7 @@ export const payV2Checks = [
   }),
 
   check('v2.sandbox', {
-    sentences: {
+    messages: {
       unused: UNUSED,
       off: passes('payments are real', '使用正式环境'),
       on: warns('merchant.v2.sandbox is on: orders cannot really be paid', 'merchant.v2.sandbox 已开启：订单无法真正支付', 'Remove it to go live.', '上线前请去掉。')

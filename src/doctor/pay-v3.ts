@@ -131,7 +131,7 @@ export const payV3Checks = [
   check('v3.signature', {
     needs: ['keys.v3-key', 'keys.private-key', 'keys.certificate', 'keys.certificate-end', 'keys.serial-no', 'keys.public-key', 'pay.merchant'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       ...OTHERS,
       accepted: passes('WeChat Pay accepts this merchant\'s signature', '微信支付接受商户签名'),
@@ -159,7 +159,7 @@ export const payV3Checks = [
   check('v3.query', {
     needs: ['v3.signature'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       ...OTHERS,
       absent: passes('a query of an unknown order is answered correctly', '查询不存在的订单，得到了预期的答复')
@@ -173,7 +173,7 @@ export const payV3Checks = [
 
   check('v3.keys', {
     ...ANSWERED,
-    sentences: {
+    messages: {
       unused: UNUSED,
       ...OTHERS,
       publicKey: passes('this merchant uses WeChat Pay\'s public key only', '该商户只使用微信支付公钥'),
@@ -209,7 +209,7 @@ export const payV3Checks = [
   check('v3.api-v3-key', {
     needs: ['v3.keys'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       unknown: skips('apiV3Key cannot be checked before the first notification: WeChat Pay sends this merchant nothing else that is encrypted', '该商户只有回调是加密的：收到第一条回调时才能验证 apiV3Key'),
       proven: passes('apiV3Key decrypts WeChat Pay\'s certificates', '微信支付加密的证书可用 apiV3Key 解开'),
@@ -226,7 +226,7 @@ export const payV3Checks = [
   check('v3.answer', {
     needs: ['v3.api-v3-key'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       publicKey: passes('answers are verified with WeChat Pay\'s public key', '已用微信支付公钥验证回复'),
       certificate: passes('answers are verified with platform certificate {serial}', '已用平台证书 {serial} 验证回复'),
@@ -250,18 +250,18 @@ export const payV3Checks = [
 
   check('v3.refunds', {
     ...ANSWERED,
-    sentences: { unused: UNUSED, ...OTHERS, permitted: passes('refunds can be queried', '可以查询退款') },
+    messages: { unused: UNUSED, ...OTHERS, permitted: passes('refunds can be queried', '可以查询退款') },
     run: async context => await permitted(context, `/v3/refund/domestic/refunds/${impossible()}`, {})
   }),
 
   check('v3.bills', {
     ...ANSWERED,
-    sentences: { unused: UNUSED, ...OTHERS, permitted: passes('bills can be requested', '可以获取账单') },
+    messages: { unused: UNUSED, ...OTHERS, permitted: passes('bills can be requested', '可以获取账单') },
     run: async context => await permitted(context, '/v3/bill/tradebill', { bill_date: chinaDay(2), bill_type: 'ALL' })
   }),
 
   check('v3.ways', {
-    sentences: { unused: UNUSED, unknown: skips('the enabled ways to pay cannot be checked without an order: pay one fen with each', '支付产品是否开通，不下单无法得知：请各支付一分钱确认') },
+    messages: { unused: UNUSED, unknown: skips('the enabled ways to pay cannot be checked without an order: pay one fen with each', '支付产品是否开通，不下单无法得知：请各支付一分钱确认') },
     run: context => hasV3(context) ? 'unknown' : 'unused'
   })
 ]

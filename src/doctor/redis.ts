@@ -49,7 +49,7 @@ const READY = { needs: ['redis.reachable'], online: true } as const
 
 export const redisChecks = [
   check('redis.processes', {
-    sentences: {
+    messages: {
       shared: passes('all processes share one Redis', '所有进程共用一个 Redis'),
       alone: passes('a single process needs no Redis', '单进程不需要 Redis'),
       apart: fails('several processes, but no redis: they invalidate each other\'s tokens, and each handles notifications again', '多进程但未配置 redis：各进程会互相顶掉 token，并重复处理回调', 'Set the option redis (app.redis of @fastify/redis): docs/redis.md.', '请配置 redis 选项（@fastify/redis 的 app.redis），见 docs/zh-CN/redis.md。')
@@ -59,7 +59,7 @@ export const redisChecks = [
 
   check('redis.reachable', {
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       there: passes('Redis answers', 'Redis 有响应'),
       away: fails('Redis does not answer ({problem})', 'Redis 没有响应（{problem}）', 'Check address, password (NOAUTH, WRONGPASS) and TLS; for a cluster, use a cluster client (MOVED).', '请检查地址、密码（NOAUTH、WRONGPASS）、TLS；集群须使用 Cluster 客户端（MOVED）。')
@@ -78,7 +78,7 @@ export const redisChecks = [
   check('redis.commands', {
     needs: ['redis.role'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       work: passes('a lock can be acquired and released', '可以加锁与释放锁'),
       refused: fails('a lock cannot be acquired ({problem})', '无法加锁（{problem}）', 'READONLY: this is a replica. NOPERM: the user lacks commands (EVAL, GET, SET, DEL, PEXPIRE, PTTL, INCR). OOM: the memory is full.', 'READONLY：连到了从节点；NOPERM：用户缺少命令权限（EVAL、GET、SET、DEL、PEXPIRE、PTTL、INCR）；OOM：内存已满。')
@@ -96,7 +96,7 @@ export const redisChecks = [
 
   check('redis.version', {
     ...READY,
-    sentences: {
+    messages: {
       unused: UNUSED,
       unknown: skips('this user may not run INFO', '该用户无权执行 INFO'),
       fits: passes('Redis {version}', 'Redis {version}'),
@@ -112,7 +112,7 @@ export const redisChecks = [
 
   check('redis.latency', {
     ...READY,
-    sentences: {
+    messages: {
       unused: UNUSED,
       quick: passes('Redis answers in {ms} ms', 'Redis 响应耗时 {ms} 毫秒'),
       slow: warns('Redis takes {ms} ms to answer', 'Redis 响应耗时 {ms} 毫秒', 'It should be in the same data centre; above 2000 ms it counts as unavailable.', 'Redis 应与服务在同一机房；超过 2000 毫秒视为不可用。')
@@ -133,7 +133,7 @@ export const redisChecks = [
   check('redis.eviction', {
     needs: ['redis.version'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       unknown: skips('this user may not run INFO', '该用户无权执行 INFO'),
       keeps: passes('Redis evicts nothing ({policy})', 'Redis 不会逐出数据（{policy}）'),
@@ -151,7 +151,7 @@ export const redisChecks = [
   check('redis.memory', {
     needs: ['redis.version', 'redis.commands'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       free: passes('memory is available', '内存充足'),
       full: warns('Redis uses {percent} % of its maxmemory', 'Redis 已使用 maxmemory 的 {percent}%', 'With noeviction it will refuse writes: add memory, or find out what fills it.', '在 noeviction 下写满后会拒绝写入：请扩容或清理。')
@@ -167,7 +167,7 @@ export const redisChecks = [
   check('redis.persistence', {
     needs: ['redis.version'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       unknown: skips('this user may not run INFO', '该用户无权执行 INFO'),
       unsure: skips('this user may not run CONFIG, and INFO does not say whether snapshots are scheduled', '该用户无权执行 CONFIG，而 INFO 看不出是否启用了快照'),
@@ -191,7 +191,7 @@ export const redisChecks = [
   check('redis.role', {
     needs: ['redis.version'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       master: passes('the client is connected to the primary', '连接的是主节点'),
       replica: fails('the client is connected to a replica', '客户端连接的是从节点', 'Connect to the primary, through Sentinel or with the service\'s primary address.', '请连接主节点（Sentinel 或云服务的主地址）。')
@@ -206,7 +206,7 @@ export const redisChecks = [
   check('redis.cluster', {
     needs: ['redis.version'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       single: passes('this is not a cluster', '不是集群'),
       unknown: skips('this client may not run CLUSTER INFO', '该客户端无法执行 CLUSTER INFO'),
@@ -228,7 +228,7 @@ export const redisChecks = [
 
   check('redis.clock', {
     ...READY,
-    sentences: {
+    messages: {
       unused: UNUSED,
       right: passes('Redis\'s clock and this machine\'s differ by {seconds} s', 'Redis 与本机的时间相差 {seconds} 秒'),
       odd: warns('Redis\'s clock and this machine\'s differ by {seconds} s', 'Redis 与本机的时间相差 {seconds} 秒', 'Nothing here depends on it, but timestamps in logs will differ: synchronize both clocks (NTP).', '功能不受影响，但日志时间对不上：请让两边都用 NTP 校时。')

@@ -46,7 +46,7 @@ const ODD = 30
 
 export const serverChecks = [
   check('server.endpoints', {
-    sentences: {
+    messages: {
       wechat: passes('calls go to WeChat itself', '请求发往真实微信'),
       own: passes('calls go to your own endpoints', '请求发往自定义 endpoints'),
       malformed: fails('endpoints has a value that is not an absolute http(s) base URL', 'endpoints 中有不合法的地址', 'Remove endpoints in production; the emulator prints its own.', '生产环境请省略 endpoints；模拟器会给出自己的地址。'),
@@ -61,7 +61,7 @@ export const serverChecks = [
   }),
 
   check('server.tls-verification', {
-    sentences: {
+    messages: {
       on: passes('certificates are verified in this process', '本进程会校验证书'),
       off: warns('NODE_TLS_REJECT_UNAUTHORIZED=0: this process does not verify other connections', 'NODE_TLS_REJECT_UNAUTHORIZED=0：本进程的其他 HTTPS 请求不校验证书', 'Remove it, and set the authority you need as http.ca or in NODE_EXTRA_CA_CERTS. Calls to WeChat are still verified.', '请去掉它，改用 http.ca 或 NODE_EXTRA_CA_CERTS 提供所需的 CA；对微信的请求不受它影响，始终校验。')
     },
@@ -70,7 +70,7 @@ export const serverChecks = [
 
   check('server.proxy', {
     needs: ['server.endpoints'],
-    sentences: {
+    messages: {
       none: passes('no proxy is configured', '未设置代理'),
       own: passes('calls go through http.dispatcher', '请求经由 http.dispatcher'),
       unused: warns('{name} is set, but calls to WeChat go out directly', '设置了 {name}，但对微信的请求仍直接发出', 'If this machine reaches the internet only through the proxy, set http.proxy; otherwise add WeChat\'s hosts to NO_PROXY.', '若本机只能经代理出网，请设置 http.proxy；否则请把微信域名写入 NO_PROXY。')
@@ -87,7 +87,7 @@ export const serverChecks = [
   check('server.dns', {
     needs: ['server.endpoints'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       around: AROUND,
       found: passes('{count} WeChat host names resolve', '{count} 个微信域名解析正常'),
@@ -106,7 +106,7 @@ export const serverChecks = [
   check('server.connect', {
     needs: ['server.dns'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       around: AROUND,
       open: passes('{count} WeChat hosts can be reached', '{count} 个微信域名可以连通'),
@@ -127,7 +127,7 @@ export const serverChecks = [
   check('server.address-families', {
     needs: ['server.connect'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       around: AROUND,
       one: passes('all names have addresses of one family only', '域名只有一类地址'),
@@ -156,7 +156,7 @@ export const serverChecks = [
   check('server.tls', {
     needs: ['server.connect'],
     online: true,
-    sentences: {
+    messages: {
       unused: skips('no endpoint is https', '没有 https 的 endpoint'),
       around: AROUND,
       genuine: passes('certificates are valid, issued by {issuer}', '证书校验通过，签发机构：{issuer}'),
@@ -181,7 +181,7 @@ export const serverChecks = [
   check('server.clock', {
     needs: ['server.tls'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       right: passes('this machine\'s clock and WeChat\'s differ by {seconds} s', '本机与微信的时间相差 {seconds} 秒'),
       wrong: fails('this machine\'s clock is {seconds} s {way} WeChat\'s; APIv3 allows 300', '本机时间比微信{way} {seconds} 秒，APIv3 只允许相差 300 秒', 'Synchronize it with NTP (timedatectl set-ntp true); a container uses its host\'s clock.', '请启用 NTP 校时（timedatectl set-ntp true）；容器使用宿主机的时间。'),
@@ -208,7 +208,7 @@ export const serverChecks = [
   check('server.between', {
     needs: ['server.clock'],
     online: true,
-    sentences: {
+    messages: {
       unused: UNUSED,
       nobody: passes('WeChat\'s answers have no proxy headers', '微信的回复中没有代理的痕迹'),
       proxy: warns('there is a proxy: WeChat\'s answer has the header {name}', '中间有代理：微信的回复带有 {name} 头', 'Make sure that it neither caches nor changes bodies: signatures cover every byte.', '请确认它不缓存也不改动内容：签名精确到每个字节。')

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici'
 import type { HttpReply } from './http.ts'
 import { WechatError } from '../errors.ts'
 import { asNetworkError, neverConnected, TIMED_OUT } from './failure.ts'
-import type { Outlet } from './outlet.ts'
+import type { Transport } from './transport.ts'
 
 export type Head = Omit<HttpReply, 'body'>
 
@@ -34,11 +34,11 @@ export interface Whole extends Head {
 }
 
 /** The whole answer, within `timeout` milliseconds. @throws WechatNetworkError */
-export function exchangeWhole (outlet: Outlet, asked: Asked, timeout: number, maxBytes: number): Promise<Whole> {
+export function exchangeWhole (transport: Transport, asked: Asked, timeout: number, maxBytes: number): Promise<Whole> {
   const chunks: Buffer[] = []
   let size = 0
   let head: Head
-  return exchange<Whole>(outlet, asked, timeout, 0, {
+  return exchange<Whole>(transport, asked, timeout, 0, {
     head (given) { head = given },
     data (chunk, controller, done) {
       size += chunk.length
@@ -58,10 +58,10 @@ export interface Flowing extends Head {
 }
 
 /** Resolves with the answer's head within `timeout` milliseconds; each chunk of the body may take as long again. @throws WechatNetworkError */
-export function exchangeFlowing (outlet: Outlet, asked: Asked, timeout: number): Promise<Flowing> {
+export function exchangeFlowing (transport: Transport, asked: Asked, timeout: number): Promise<Flowing> {
   let body: Readable
   let ended = false
-  return exchange<Flowing>(outlet, asked, timeout, timeout, {
+  return exchange<Flowing>(transport, asked, timeout, timeout, {
     head (head, controller, done) {
       body = new Readable({
         read () { controller.resume() },
@@ -90,7 +90,7 @@ export function exchangeFlowing (outlet: Outlet, asked: Asked, timeout: number):
 /** The share of its time that a call may spend in the queue. */
 const LAST_TURN = 0.8
 
-function exchange<T> ({ dispatcher, foreign, lineTo }: Outlet, asked: Asked, timeout: number, bodyTimeout: number, receiver: Receiver<T>): Promise<T> {
+function exchange<T> ({ dispatcher, foreign, queueOf }: Transport, asked: Asked, timeout: number, bodyTimeout: number, receiver: Receiver<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     /** Settled: over for the caller, even if the socket is still busy. */
     let over = false
@@ -176,7 +176,7 @@ function exchange<T> ({ dispatcher, foreign, lineTo }: Outlet, asked: Asked, tim
 
     let come: (() => void) | undefined
     let isTurn = false
-    const leave = lineTo(asked.origin).enter(() => {
+    const leave = queueOf(asked.origin).enter(() => {
       isTurn = true
       come?.()
     })

@@ -8,8 +8,8 @@ import { exchangeFlowing, exchangeWhole } from './exchange.ts'
 import type { Asked, Head } from './exchange.ts'
 import { checkHttp } from './options.ts'
 import type { ClientCertificate, HttpOptions } from './options.ts'
-import { lease } from './outlet.ts'
-import type { Lease, Outlet } from './outlet.ts'
+import { lease } from './transport.ts'
+import type { Lease, Transport } from './transport.ts'
 import { retry } from './retry.ts'
 
 export type { ClientCertificate, HttpOptions }
@@ -63,11 +63,11 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
   /** Called once no call is in progress. */
   let quiet: (() => void) | undefined
 
-  async function through<T> (work: (outlet: Outlet) => Promise<T>): Promise<T> {
+  async function through<T> (work: (transport: Transport) => Promise<T>): Promise<T> {
     const own = disconnected ? lease(checked) : undefined
     running++
     try {
-      return await work(await (own ?? (kept ??= lease(checked))).outlet)
+      return await work(await (own ?? (kept ??= lease(checked))).transport)
     } finally {
       own?.release(timeout).catch(() => {})
       if (--running === 0) quiet?.()
@@ -110,14 +110,14 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
   }
 
   async function whole (call: HttpRequest, base: string): Promise<HttpReply> {
-    const reply = await through(outlet => exchangeWhole(outlet, asked(call, base), timeout, call.maxBytes ?? 1 << 20))
+    const reply = await through(transport => exchangeWhole(transport, asked(call, base), timeout, call.maxBytes ?? 1 << 20))
     refuseForeign(call, reply)
     if (!reply.body) throw new WechatReplyError(call.name, 'the answer is too large')
     return reply as HttpReply
   }
 
   async function flowing (call: HttpRequest, base: string): Promise<HttpStreamReply> {
-    const reply = await through(outlet => exchangeFlowing(outlet, asked(call, base), timeout))
+    const reply = await through(transport => exchangeFlowing(transport, asked(call, base), timeout))
     try {
       refuseForeign(call, reply)
       return reply

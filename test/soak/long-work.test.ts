@@ -21,12 +21,12 @@ t.test('long work', { skip }, async t => {
 
   await t.test('a payment is recorded, acknowledged before the work is done, and fulfilled once', async t => {
     const out = await run()
-    t.match(out, /answered SUCCESS[\s\S]*: fulfilled L\d+\nbegun 1, fulfilled 1\n$/)
+    t.match(out, /answered SUCCESS[\s\S]*: fulfilled L\d+\nstarted 1, fulfilled 1\n$/)
   })
 
   await t.test('the worker is killed: another one does the work, once', async t => {
     const out = await run('--kill')
-    t.match(out, /answered SUCCESS[\s\S]*killed\n[\s\S]*: fulfilled L\d+\nbegun [23], fulfilled 1\n$/)
+    t.match(out, /answered SUCCESS[\s\S]*killed\n[\s\S]*: fulfilled L\d+\nstarted [23], fulfilled 1\n$/)
     t.equal(out.match(/: fulfilled/g)?.length, 1)
   })
 

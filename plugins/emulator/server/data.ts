@@ -1,7 +1,7 @@
 /** Stores the emulator's state and keys for `--data DIR`, so that they survive a restart. */
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Side } from './accounts.ts'
+import type { Tenant } from './accounts.ts'
 import type { MemorySnapshot } from '../state/memory.ts'
 import type { Authority, Pki, SavedAuthority } from '../keys/pki.ts'
 import { keyFiles } from '../keys/key-files.ts'
@@ -39,10 +39,10 @@ export function readState (dir: string): Saved | undefined {
   throw new Error(`${join(dir, 'state.json')} does not contain an emulator's state: move it away to start with a new one`)
 }
 
-export interface Kept { authority: Authority, sides: ReadonlyArray<Side & { pki: Pki }> }
+export interface Kept { authority: Authority, tenants: ReadonlyArray<Tenant & { pki: Pki }> }
 
 /** Saves the state after changes, and on close. */
-export function keepState (dir: string, { authority, sides }: Kept): { close (): void } {
+export function keepState (dir: string, { authority, tenants }: Kept): { close (): void } {
   const file = join(dir, 'state.json')
   let timer: NodeJS.Timeout | undefined
   let notBefore = 0
@@ -52,27 +52,27 @@ export function keepState (dir: string, { authority, sides }: Kept): { close ():
     timer = undefined
     const started = performance.now()
     // Write and rename, so that a crash never leaves half a file.
-    writeChunks(`${file}.new`, textOf({ authority, sides }))
+    writeChunks(`${file}.new`, textOf({ authority, tenants }))
     renameSync(`${file}.new`, file)
     const ended = performance.now()
     notBefore = ended + Math.min(LONGEST, (ended - started) / SHARE)
   }
 
   const soon = () => { timer ??= setTimeout(write, Math.max(GATHERED, notBefore - performance.now())) }
-  for (const { state } of sides) state.events.on('change', soon)
+  for (const { state } of tenants) state.events.on('change', soon)
   write()
   return {
     close () {
-      for (const { state } of sides) state.events.off('change', soon)
+      for (const { state } of tenants) state.events.off('change', soon)
       write()
     }
   }
 }
 
 /** `Saved` as JSON, row by row. */
-function * textOf ({ authority, sides }: Kept): Generator<string> {
+function * textOf ({ authority, tenants }: Kept): Generator<string> {
   yield `{"version":1,"authority":${JSON.stringify(authority.saved)},"accounts":`
-  yield * objectOf(sides.map(({ name, state, pki }) => [name, memberOf(state.memory.snapshot(), pki.v3.saved())]))
+  yield * objectOf(tenants.map(({ name, state, pki }) => [name, memberOf(state.memory.snapshot(), pki.v3.saved())]))
   yield '}\n'
 }
 
@@ -120,8 +120,8 @@ function writeChunks (file: string, texts: Iterable<string>): void {
 }
 
 /** Writes each account's key files: the first account's into `dir`, the others' into subfolders. */
-export function writeKeyFiles (dir: string, { sides }: Kept): void {
-  for (const { name, state, pki } of sides) {
+export function writeKeyFiles (dir: string, { tenants }: Kept): void {
+  for (const { name, state, pki } of tenants) {
     const folder = join(dir, name)
     writeFiles(folder, keyFiles(pki, state.account.mchId, state.keyMode !== 'public-key'))
     writeFiles(folder, trustFiles(pki.ca))

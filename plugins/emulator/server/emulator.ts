@@ -10,7 +10,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { NO_COMPILERS } from '../control/validate.ts'
 import { configOf } from '../control/account.ts'
-import { checkSides, createFront } from './accounts.ts'
+import { checkTenants, createTenantRouter } from './accounts.ts'
 import { createControls } from './controls.ts'
 import type { EmulatorControls } from './controls.ts'
 import { lockData } from './lock.ts'
@@ -73,20 +73,20 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   const saved = data === undefined ? undefined : readState(data)
   const keys = saved ? undefined : prepareKeys()
   const authority = createAuthority(saved?.authority, publicHosts)
-  const sides = [{ name: '', ...options }, ...accounts].map(({ name, ...options }) => {
+  const tenants = [{ name: '', ...options }, ...accounts].map(({ name, ...options }) => {
     const before = saved?.accounts[name]
     const state = createState(options, before?.memory)
     return { name, state, pki: createPki(state.account.mchId, authority, state.random, before?.keys) }
   })
-  checkSides(sides)
-  const front = createFront(sides)
+  checkTenants(tenants)
+  const router = createTenantRouter(tenants)
   const app = Fastify({
     logger: logger as boolean,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     schemaController: NO_COMPILERS,
-    rewriteUrl: request => front.rewriteUrl(request as Parameters<typeof front.rewriteUrl>[0]),
-    serverFactory: handler => createServer({ keepAliveTimeout: KEEP_ALIVE }, (request, reply) => front.peek(request, () => handler(request, reply)))
+    rewriteUrl: request => router.rewriteUrl(request as Parameters<typeof router.rewriteUrl>[0]),
+    serverFactory: handler => createServer({ keepAliveTimeout: KEEP_ALIVE }, (request, reply) => router.peek(request, () => handler(request, reply)))
   })
   app.get('/', async (_request, reply) => reply.redirect('/_emulator/dashboard'))
   const secure = { port: 0 }
@@ -94,15 +94,15 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   const secureOrigin = (name: string) => secure.port === 0
     ? undefined
     : `https://${publicHosts.includes(name) || name === host || name === 'localhost' ? name : host === '127.0.0.1' ? host : 'localhost'}:${secure.port}`
-  const names = sides.map(({ name }) => name)
-  const platform = component ? createOpenPlatform(component === true ? {} : component, sides, app.log) : undefined
-  for (const { name, state, pki } of sides) {
+  const names = tenants.map(({ name }) => name)
+  const platform = component ? createOpenPlatform(component === true ? {} : component, tenants, app.log) : undefined
+  for (const { name, state, pki } of tenants) {
     app.register(emulator, { ...options, prefix: name && `/${name}`, parts: { state, pki, secureOrigin, names, id, publicHosts, platform } })
   }
   if (data !== undefined) {
     await keys
-    writeKeyFiles(data, { authority, sides })
-    const kept = keepState(data, { authority, sides })
+    writeKeyFiles(data, { authority, tenants })
+    const kept = keepState(data, { authority, tenants })
     app.addHook('onClose', async () => {
       kept.close()
       lock?.release()
@@ -111,7 +111,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   if (platform) app.addHook('onClose', platform.close)
   proxyWechat(app, secure, host)
   const origin = await app.listen({ port, host }).catch(naming('port', port))
-  const handle = (request: IncomingMessage, reply: ServerResponse) => front.peek(request, () => app.routing(request, reply))
+  const handle = (request: IncomingMessage, reply: ServerResponse) => router.peek(request, () => app.routing(request, reply))
   const listening = await listenSecurely(app, authority, { port: securePort, host, handle }).catch(naming('securePort', securePort)).catch(async (error: Error) => {
     // Otherwise a half-started emulator would keep the process alive.
     await app.close()
@@ -123,7 +123,7 @@ async function start ({ port = 0, securePort = 0, host = '127.0.0.1', publicHost
   await keys
   platform?.start()
   const controls = new Map<string, EmulatorControls>()
-  for (const { name, state, pki } of sides) {
+  for (const { name, state, pki } of tenants) {
     const prefix = name && `/${name}`
     const config = configOf({ state, pki, platform }, origin + prefix, `${secureOrigin(new URL(origin).hostname)}${prefix}`)
     controls.set(name, createControls(app, state, origin + prefix, config))

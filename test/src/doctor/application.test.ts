@@ -39,9 +39,9 @@ t.test('the result', async t => {
 
 t.test('every message exists in both languages, and every dependency is a check', t => {
   const ids = CHECKS.map(({ id }) => id)
-  for (const { id, needs, sentences } of CHECKS) {
+  for (const { id, needs, messages } of CHECKS) {
     for (const need of needs) t.ok(ids.includes(need), `${id} needs ${need}`)
-    for (const [outcome, { status, en, zh, advice }] of Object.entries(sentences)) {
+    for (const [outcome, { status, en, zh, advice }] of Object.entries(messages)) {
       const places = (text: string) => [...new Set(text.match(/\{\w+\}/g) ?? [])].sort()
       t.ok(en !== '' && zh !== '' && /\p{Script=Han}|^Redis/u.test(zh), `${id} ${outcome}`)
       t.notMatch(en, /\p{Script=Han}/u, `${id} ${outcome}: English`)

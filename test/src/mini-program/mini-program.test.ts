@@ -91,7 +91,7 @@ t.test('shipping: upload, query, and input errors before any call', async t => {
   t.match(await shipping.query({ outTradeNo: 'SHIP-00001' }), { transactionId, state: 'shipped', complete: true, inComplaint: false, parcels: [{ description: '咖啡', trackingNo: 'YT1', carrier: 'YTO' }], paidAt: Date })
   await shipping.upload({ outTradeNo: 'SHIP-00001', openid: OPENID, by: 'pickup', parcels: [{ description: '咖啡' }] })
   await t.rejects(shipping.upload({ ...shipment, parcels: [parcel] }), { code: 'WECHAT_API', wechatCode: '10060003', statusCode: 409, retryable: false })
-  await t.rejects(shipping.upload({ ...shipment, openid: 'oSomebodyElse000000000000000', parcels: [parcel] }), { code: 'WECHAT_API', wechatCode: '10060031', statusCode: 400 })
+  await t.rejects(shipping.upload({ ...shipment, openid: 'oAnotherVisitor0000000000000', parcels: [parcel] }), { code: 'WECHAT_API', wechatCode: '10060031', statusCode: 400 })
   await paid('SHIP-00002')
   emulator.advance(10_000)
   await shipping.upload({ outTradeNo: 'SHIP-00002', openid: OPENID, by: 'express', parcels: [{ ...parcel, carrier: 'SF', receiverContact: '189****1234' }], complete: false })

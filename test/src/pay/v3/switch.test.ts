@@ -26,7 +26,7 @@ const CERTIFICATES = '/v3/certificates'
 
 interface Pair { serial: string, key: string, cert: string }
 
-type State = 'not begun' | 'under way' | 'stopped' | 'over'
+type State = 'not started' | 'under way' | 'stopped' | 'over'
 /** WeChat's answers if there are no certificates. */
 type None = '404' | '403' | 'empty'
 
@@ -100,7 +100,7 @@ t.test('K1 the switch', { skip }, async t => {
     t.equal(await notified({ ...ours, serial: 'PUB_KEY_ID_0other' }), 'unknown key')
   }
 
-  for (const state of ['not begun', 'under way', 'stopped'] as const) {
+  for (const state of ['not started', 'under way', 'stopped'] as const) {
     for (const first of ['an answer', 'a notification by certificate', 'a notification by public key'] as const) {
       t.test(`${state}, with the public key configured; first comes ${first}`, async t => {
         const { query, notified, make, fetched } = await stage(t, { state })
@@ -123,7 +123,7 @@ t.test('K1 the switch', { skip }, async t => {
   }
 
   t.test('certificates only, while WeChat switches', async t => {
-    for (const state of ['not begun', 'under way', 'stopped'] as const) {
+    for (const state of ['not started', 'under way', 'stopped'] as const) {
       const { query, notified } = await stage(t, { state }, { withPublicKey: false })
       t.match(await query(), { trade_state: 'NOTPAY' }, 'without the header, answers are signed with the certificate')
       t.equal(await notified(platform), 'genuine')
@@ -149,7 +149,7 @@ t.test('K1 the switch', { skip }, async t => {
   }
 
   t.test('the complete switch and back, in one process', async t => {
-    const { query, notified, become, clock } = await stage(t, { state: 'not begun' })
+    const { query, notified, become, clock } = await stage(t, { state: 'not started' })
     const fine = async (...by: Pair[]) => {
       t.match(await query(), { trade_state: 'NOTPAY' })
       for (const pair of by) t.equal(await notified(pair), 'genuine')
@@ -208,14 +208,14 @@ t.test('K1 the switch', { skip }, async t => {
     const key = `wechat:{${MCH_ID}}:v3:certificates`
     const stores = [createEncryptedStore(below, Buffer.alloc(32, 1)), createEncryptedStore(below, Buffer.alloc(32, 2))]
     for (const store of stores) {
-      const { query, notified } = await stage(t, { state: 'not begun' }, { withPublicKey: false, store })
+      const { query, notified } = await stage(t, { state: 'not started' }, { withPublicKey: false, store })
       t.match(await query(), { trade_state: 'NOTPAY' })
       t.equal(await notified(platform), 'genuine')
     }
     for (const rubbish of ['["garbage"]', '[]', '{}', 'null', '[null]', JSON.stringify([platform.cert, 'garbage'])]) {
       const store = createMemoryStore()
       await store.set(key, rubbish, 12 * 3600_000)
-      const { notified } = await stage(t, { state: 'not begun' }, { withPublicKey: false, store })
+      const { notified } = await stage(t, { state: 'not started' }, { withPublicKey: false, store })
       t.equal(await notified(platform), 'genuine', rubbish)
     }
   })

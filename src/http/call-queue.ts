@@ -1,11 +1,11 @@
 /** A limit on concurrent calls; the others wait in a queue, first come, first served. */
 
-export interface Line {
+export interface CallQueue {
   /** Calls `turn` at once, or when a place becomes free. Returns a function that leaves the queue or frees the place; calling it again does nothing. */
   enter (turn: () => void): () => void
 }
 
-export function createLine (most: number): Line {
+export function createCallQueue (most: number): CallQueue {
   let inside = 0
   /** Places that become free in the next turn of the event loop, which is when undici reuses their socket. */
   let resting = 0

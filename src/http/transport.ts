@@ -2,47 +2,47 @@
 import { createHash } from 'node:crypto'
 import type { Dispatcher } from 'undici'
 import { createAgent } from './agent.ts'
-import { createLine } from './line.ts'
-import type { Line } from './line.ts'
+import { createCallQueue } from './call-queue.ts'
+import type { CallQueue } from './call-queue.ts'
 import type { CheckedHttp, Connecting } from './options.ts'
 
-export interface Outlet {
+export interface Transport {
   dispatcher: Dispatcher
   /** True for the application's own dispatcher, which may not report when it starts to send. */
   foreign: boolean
   /** The queue of calls to this host. */
-  lineTo (origin: string): Line
+  queueOf (origin: string): CallQueue
 }
 
-/** An outlet in use. */
+/** An transport in use. */
 export interface Lease {
-  outlet: Promise<Outlet>
+  transport: Promise<Transport>
   /** Call it once. If no other client uses the connections, idle ones are closed now, the others after their call or after `patience` milliseconds. */
   release (patience: number): Promise<void>
 }
 
-interface Shared { outlet: Promise<Outlet>, users: number }
+interface Shared { transport: Promise<Transport>, users: number }
 
 const all = new Map<string, Shared>()
 
-/** A different certificate, authority or proxy means a different outlet: a connection that presented one merchant's certificate never carries another's calls. */
+/** A different certificate, authority or proxy means a different transport: a connection that presented one merchant's certificate never carries another's calls. */
 const keyOf = (connecting: Connecting) => createHash('sha256').update(JSON.stringify(connecting)).digest('hex')
 
 export function lease ({ dispatcher, connecting }: CheckedHttp): Lease {
-  if (dispatcher) return { outlet: Promise.resolve(outletOf(dispatcher, connecting.connections, true)), release: async () => {} }
+  if (dispatcher) return { transport: Promise.resolve(transportOf(dispatcher, connecting.connections, true)), release: async () => {} }
   const key = keyOf(connecting)
-  const shared: Shared = all.get(key) ?? { outlet: createAgent(connecting).then(agent => outletOf(agent, connecting.connections, false)), users: 0 }
+  const shared: Shared = all.get(key) ?? { transport: createAgent(connecting).then(agent => transportOf(agent, connecting.connections, false)), users: 0 }
   all.set(key, shared)
   shared.users++
   let released = false
   return {
-    outlet: shared.outlet,
+    transport: shared.transport,
     async release (patience) {
       if (released) return
       released = true
       if (--shared.users > 0) return
       all.delete(key)
-      await end((await shared.outlet).dispatcher, patience)
+      await end((await shared.transport).dispatcher, patience)
     }
   }
 }
@@ -56,15 +56,15 @@ async function end (dispatcher: Dispatcher, patience: number): Promise<void> {
   }
 }
 
-function outletOf (dispatcher: Dispatcher, connections: number, foreign: boolean): Outlet {
-  const lines = new Map<string, Line>()
+function transportOf (dispatcher: Dispatcher, connections: number, foreign: boolean): Transport {
+  const queues = new Map<string, CallQueue>()
   return {
     dispatcher,
     foreign,
-    lineTo (origin) {
-      let line = lines.get(origin)
-      if (!line) lines.set(origin, line = createLine(connections))
-      return line
+    queueOf (origin) {
+      let queue = queues.get(origin)
+      if (!queue) queues.set(origin, queue = createCallQueue(connections))
+      return queue
     }
   }
 }
