@@ -105,21 +105,30 @@
     const late = byId('late').content.cloneNode(true)
     byId('outcome').replaceWith(late)
     onPay(byId('pay-order'), async () => order)
-    byId('check').addEventListener('click', async event => {
-      event.target.disabled = true
-      try {
-        // Query WeChat, because its notification may be lost.
-        const { paid } = await post('/orders/' + order + '/check')
-        if (paid) return location.replace('/orders/' + order)
-        byId('outcome').replaceWith(waiting)
-        waitForPayment()
-      } catch (error) {
-        event.target.disabled = false
-        failed(error)
-      }
+    onCheck(byId('check'), () => {
+      byId('outcome').replaceWith(waiting)
+      waitForPayment()
     })
   }
+
+  /** Queries WeChat, because its notification may be lost. */
+  function onCheck (button, notPaid) {
+    button.addEventListener('click', async () => {
+      button.disabled = true
+      try {
+        const { paid } = await post('/orders/' + order + '/check')
+        if (paid) return location.replace('/orders/' + order)
+        notPaid()
+      } catch (error) {
+        failed(error)
+      }
+      button.disabled = false
+    })
+  }
+
   if (wait !== undefined) waitForPayment()
+  // An expired order's page: the late page of a waiting order is still in its template.
+  if (byId('check')) onCheck(byId('check'), () => show(texts.notPaid, ''))
 
   document.addEventListener('click', async ({ target }) => {
     const { copy } = target.dataset

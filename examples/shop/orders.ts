@@ -13,6 +13,8 @@ export interface ShopOrder {
   /** Integer fen. */
   amount: number
   openid: string
+  /** Until then it can be paid. */
+  expiresAt: Date
   paid?: { transactionId: string, at: Date }
   /** How often the payment was handled: always once, even if WeChat repeats the notification. */
   handled: number
@@ -37,20 +39,21 @@ const TABLE = `CREATE TABLE IF NOT EXISTS orders (
   handled INTEGER NOT NULL DEFAULT 0
 )`
 
-/** Unpaid orders are closed after this many milliseconds. */
+/** Unpaid orders expire after this many milliseconds; then the reconcile plugin closes them at WeChat. */
 const PATIENCE = 30 * 60_000
 /** How long unpaid orders are queried, in milliseconds; by then they are closed. */
 const WATCHED = 86_400_000
 
-/** `url`: `file:shop.db`, or `:memory:`. */
-export async function createOrders (url = ':memory:') {
+/** `url`: `file:shop.db`, or `:memory:`. `now`: milliseconds, for tests. */
+export async function createOrders (url = ':memory:', now = Date.now) {
   const db = createClient({ url })
   await db.execute(TABLE)
 
   return {
     async place (openid: string, language: Language): Promise<ShopOrder> {
-      const order: ShopOrder = { outTradeNo: `S${randomUUID().replaceAll('-', '').slice(0, 27)}`, title: PRODUCT.title, language, amount: PRODUCT.amount, openid, handled: 0 }
-      await db.execute('INSERT INTO orders (out_trade_no, title_zh, title_en, language, amount, openid, placed_at) VALUES (?, ?, ?, ?, ?, ?, ?)', [order.outTradeNo, order.title.zh, order.title.en, language, order.amount, openid, Date.now()])
+      const placedAt = now()
+      const order: ShopOrder = { outTradeNo: `S${randomUUID().replaceAll('-', '').slice(0, 27)}`, title: PRODUCT.title, language, amount: PRODUCT.amount, openid, expiresAt: expiryOf(placedAt), handled: 0 }
+      await db.execute('INSERT INTO orders (out_trade_no, title_zh, title_en, language, amount, openid, placed_at) VALUES (?, ?, ?, ?, ?, ?, ?)', [order.outTradeNo, order.title.zh, order.title.en, language, order.amount, openid, placedAt])
       return order
     },
     async find (outTradeNo: string): Promise<ShopOrder | undefined> {
@@ -63,12 +66,14 @@ export async function createOrders (url = ':memory:') {
     },
     /** For the reconcile plugin; oldest first. */
     async * unfinished () {
-      const { rows } = await db.execute('SELECT out_trade_no, placed_at FROM orders WHERE transaction_id IS NULL AND placed_at > ? ORDER BY placed_at', [Date.now() - WATCHED])
-      for (const row of rows) yield { outTradeNo: String(row.out_trade_no), expiresAt: new Date(Number(row.placed_at) + PATIENCE) }
+      const { rows } = await db.execute('SELECT out_trade_no, placed_at FROM orders WHERE transaction_id IS NULL AND placed_at > ? ORDER BY placed_at', [now() - WATCHED])
+      for (const row of rows) yield { outTradeNo: String(row.out_trade_no), expiresAt: expiryOf(Number(row.placed_at)) }
     },
     close: () => db.close()
   }
 }
+
+const expiryOf = (placedAt: number) => new Date(placedAt + PATIENCE)
 
 export type Orders = Awaited<ReturnType<typeof createOrders>>
 
@@ -79,6 +84,7 @@ function orderOf (row: Row): ShopOrder {
     language: row.language === 'en' ? 'en' : 'zh',
     amount: Number(row.amount),
     openid: String(row.openid),
+    expiresAt: expiryOf(Number(row.placed_at)),
     ...(row.transaction_id !== null && { paid: { transactionId: String(row.transaction_id), at: new Date(Number(row.paid_at)) } }),
     handled: Number(row.handled)
   }

@@ -22,7 +22,7 @@ function page ({ language, script, body }: Frame): string {
   const words = WORDS[language]
   // WeChat's browser provides the bridge; in the demo, the emulator does.
   const scripts = script ? [...script.bridge ? [script.bridge] : [], '/assets/jweixin.js', '/assets/buy.js'].map(src => `<script src="${escape(src)}"${src.endsWith('buy.js') ? ' defer' : ''}></script>`).join('') : ''
-  const told = JSON.stringify({ failed: words.payFailed, offline: words.offline, copied: words.copied })
+  const told = JSON.stringify({ failed: words.payFailed, notPaid: words.notPaid, offline: words.offline, copied: words.copied })
   const data = script?.order === undefined ? '' : ` data-order="${escape(script.order)}"${script.wait ? ' data-wait' : ''}`
   return `<!doctype html><html lang="${language === 'zh' ? 'zh-CN' : 'en'}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>${words.shop}</title><link rel="stylesheet" href="/assets/style.css"><link rel="icon" href="${ICON}">${scripts}</head>
@@ -67,7 +67,7 @@ function rowsOf (order: ShopOrder, language: Language): string {
   return `<div class="rows">${row(words.item, order.title[language])}${row(words.amount, `¥${yuan(order.amount)}`)}${id(words.order, order.outTradeNo)}${order.paid ? id(words.transaction, order.paid.transactionId) : ''}</div>`
 }
 
-export type Outcome = 'paid' | 'waiting' | 'cancelled'
+export type Outcome = 'paid' | 'waiting' | 'cancelled' | 'expired'
 
 export function orderPage (language: Language, order: ShopOrder, outcome: Outcome, bridge: string | undefined): string {
   const words = WORDS[language]
@@ -78,6 +78,9 @@ export function orderPage (language: Language, order: ShopOrder, outcome: Outcom
   }
   if (outcome === 'cancelled') {
     return page({ language, script: { bridge, order: order.outTradeNo }, body: message({ kind: 'cancelled', icon: icon('info'), title: words.cancelled, note: words.cancelledNote, rows, actions: button('pay-order', words.payOrder).replace('>', ' disabled>') + back }) })
+  }
+  if (outcome === 'expired') {
+    return page({ language, script: { bridge, order: order.outTradeNo }, body: message({ kind: 'expired', icon: icon('info'), title: words.expired, note: words.expiredNote, rows, actions: link('/', words.orderAgain, 'primary') + button('check', words.checkAgain, 'default') }) })
   }
   // The page's script shows the `late` template when it stops polling.
   const waiting = message({ kind: 'waiting', icon: '<i class="spinner" aria-hidden="true"></i>', title: words.waiting, note: words.waitingNote, rows, actions: back })

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import { wechatPay } from '../../plugins/wechat-pay.ts'
-import type { WechatPayOptions } from '../../plugins/wechat-pay.ts'
+import type { WechatError, WechatPayOptions } from '../../plugins/wechat-pay.ts'
 import { assets } from './assets.ts'
 import { createOrders } from './orders.ts'
 import type { Orders } from './orders.ts'
@@ -50,6 +50,7 @@ export async function createShop ({ account, origin, bridge, orders: given, sess
       const order = await orders.find(String(outTradeNo))
       const visitor = session.visitor(request)
       if (!order || order.openid !== visitor?.openid) throw notFound()
+      if (order.expiresAt.getTime() < Date.now()) throw new ShopError(409, 'closed')
       return { outTradeNo: order.outTradeNo, description: order.title[order.language], amount: order.amount, openid: order.openid }
     },
     expected: outTradeNo => orders.find(outTradeNo),
@@ -75,7 +76,7 @@ export async function createShop ({ account, origin, bridge, orders: given, sess
 
   app.get('/orders/:number', async (request, reply) => {
     const order = await ownOrder(request)
-    const outcome = order.paid ? 'paid' : 'cancelled' in (request.query as object) ? 'cancelled' : 'waiting'
+    const outcome = order.paid ? 'paid' : order.expiresAt.getTime() < Date.now() ? 'expired' : 'cancelled' in (request.query as object) ? 'cancelled' : 'waiting'
     return reply.type(html).send(orderPage(languageOf(request), order, outcome, bridge))
   })
 
@@ -85,8 +86,12 @@ export async function createShop ({ account, origin, bridge, orders: given, sess
   app.post('/orders/:number/check', async request => {
     const order = await ownOrder(request)
     if (order.paid) return { paid: true }
-    const found = await app.wechatPay.query({ outTradeNo: order.outTradeNo })
-    if (!('transactionId' in found)) return { paid: false }
+    const found = await app.wechatPay.query({ outTradeNo: order.outTradeNo }).catch((error: WechatError) => {
+      // The buyer left before the order was placed at WeChat.
+      if (error.statusCode === 404) return undefined
+      throw error
+    })
+    if (!found || !('transactionId' in found)) return { paid: false }
     await app.wechatNotify.deliver(found)
     return { paid: (await orders.find(order.outTradeNo))?.paid !== undefined }
   })

@@ -2,6 +2,8 @@
 import t from 'tap'
 import type { Page } from 'playwright-core'
 import { wordFor } from '../../examples/shop/errors.ts'
+import { createOrders } from '../../examples/shop/orders.ts'
+import type { Orders } from '../../examples/shop/orders.ts'
 import { createShop } from '../../examples/shop/shop.ts'
 import { WechatApiError, WechatNetworkError } from '../../src/errors.ts'
 import { testEmulator } from '../helpers/account.ts'
@@ -11,7 +13,7 @@ import { freePort } from '../helpers/redis.ts'
 type Tap = Parameters<typeof testEmulator>[0] & Parameters<typeof look>[0]
 
 /** `signing`: RSA is APIv3's. */
-async function openShop (t: Tap, signing: 'MD5' | 'HMAC-SHA256' | 'RSA' = 'HMAC-SHA256') {
+async function openShop (t: Tap, signing: 'MD5' | 'HMAC-SHA256' | 'RSA' = 'HMAC-SHA256', orders?: Orders) {
   const emulator = await testEmulator(t, { timeScale: 0.02 })
   const port = await freePort()
   const origin = `http://localhost:${port}`
@@ -20,7 +22,8 @@ async function openShop (t: Tap, signing: 'MD5' | 'HMAC-SHA256' | 'RSA' = 'HMAC-
   const shop = await createShop({
     account: { ...account, version, merchant: { ...merchant, notifyUrl: `${origin}/wechat/notify`, v2: { ...merchant.v2, ...(signing !== 'RSA' && { signType: signing }) } } },
     origin,
-    bridge: `${emulator.origin}/_emulator/bridge.js`
+    bridge: `${emulator.origin}/_emulator/bridge.js`,
+    ...(orders && { orders })
   })
   await shop.app.listen({ port, host: 'localhost' })
   t.teardown(() => shop.app.close())
@@ -122,6 +125,24 @@ t.test('in a browser', { skip }, async t => {
     await page.waitForSelector('#outcome[data-state=paid]')
     const [{ out_trade_no: number }] = (await emulator.app.inject('/_emulator/orders')).json()
     t.match(await orders.find(number), { handled: 1 })
+  })
+
+  t.test('an expired order cannot be paid; its page offers a new one, and to check again', async t => {
+    const { origin, orders } = await openShop(t, 'MD5', await createOrders(':memory:', () => Date.now() - 31 * 60_000))
+    const page = await visitor('en-GB')
+    await logIn(t, page, origin, 'en')
+    await page.waitForSelector('#status[data-state=ready]')
+    await page.click('#buy')
+    await page.waitForSelector('#status[data-state=failed]')
+    t.equal(await status(page), 'This order has expired. Please place a new one.')
+    const { value: expired } = await orders.unfinished().next()
+    await page.goto(`${origin}/orders/${expired?.outTradeNo}`)
+    await page.waitForSelector('#outcome[data-state=expired]')
+    await page.click('#check')
+    await page.waitForSelector('text=No payment was found for this order.')
+    await look(t, page, '6-expired')
+    await page.click('text=Order again')
+    await page.waitForSelector('#status[data-state=ready]')
   })
 
   t.test('error pages are in the chosen language', async t => {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `wechat-emulator`: runs the emulator alone or around another command, or controls a running one. */
+import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Emulator } from '../server/emulator.ts'
 import { VERSION } from '../state/version.ts'
@@ -77,8 +78,12 @@ async function run (settings: Settings, command: string[]): Promise<number> {
   }
 }
 
-function greeting ({ origin, config, openPlatformConfig: openPlatform, securePort }: Emulator, { data, accounts = [] }: Options): string {
-  const { appId, appSecret, merchant: { mchId, v2, v3 } } = config
+interface Way { name: [en: string, zh: string], code: string, note: [en: string, zh: string] }
+
+function greeting ({ origin, config, openPlatformConfig: openPlatform }: Emulator, { data, accounts = [] }: Options): string {
+  const { appId, appSecret, merchant: { mchId, v2, v3 }, endpoints } = config
+  // The dashboard shows these as well.
+  const ways = JSON.parse(readFileSync(new URL('../control/static/connect.json', import.meta.url), 'utf8')) as Way[]
   const platform = openPlatform && `  platform       component_appid ${openPlatform.componentAppId}   secret ${openPlatform.componentAppSecret}
                  token ${openPlatform.token}   EncodingAESKey ${openPlatform.encodingAesKey}\n`
   return `WeChat emulator on ${origin}
@@ -88,14 +93,10 @@ function greeting ({ origin, config, openPlatformConfig: openPlatform, securePor
   merchant       mchId ${mchId}   v2 API key ${v2.apiKey}
                  APIv3 key ${v3.apiV3Key}   serial_no ${v3.serialNo}
                  public key id ${v3.publicKeyId ?? '(platform certificates)'}
+  base URLs      api and open ${endpoints.api}   payments ${endpoints.pay}
 ${platform ?? ''}  key files      ${data === undefined ? `in ${origin}/_emulator/config, or as files with --data DIR` : join(resolve(data), '{ca,apiclient_cert,apiclient_key,pub_key}.pem, apiclient_cert.p12')}${accounts.map(({ name }) => `\n  account ${name}  ${origin}/${name}/_emulator/config`).join('')}
 
 Generated for this emulator only. To connect an app:
 
-  this library   spread the JSON of ${origin}/_emulator/config into the plugins' options
-  base URL       api and open: ${origin}   payments: ${config.endpoints.pay} (trust its CA)
-  any app        wechat-emulator exec -- npm start   (or php, python3, go run, java …)
-  any client     HTTPS_PROXY=${origin}, or a hosts entry for WeChat's hosts and --secure-port 443 (now ${securePort})
-  in your page   <script src="${origin}/_emulator/bridge.js"></script> before WeChat's own script
-  from a shell   wechat-emulator pay NUMBER, refund, scan, tail … (wechat-emulator --help)`
+${ways.map(({ name: [name], code, note: [note] }) => `  ${name.padEnd(16)} ${code.replace('{origin}', origin)}\n${' '.repeat(19)}${note}`).join('\n')}`
 }

@@ -2,7 +2,7 @@
 
 import { badge, folder, h, link, part, raw, time } from './dom.js'
 import { ask, segment } from './server.js'
-import { say, view } from './view.js'
+import { t, view } from './view.js'
 
 const VERDICTS = { accepted: 'good', refused: 'bad', broken: 'odd' }
 
@@ -17,10 +17,10 @@ function explanationParts ({ mistakes, expected, implied, difference, signature,
   return [
     h('ul', { class: 'mistakes' }, ...mistakes.map(mistake => h('li', {}, view.language ? mistake.zh : mistake.en))),
     h('div', { class: 'pair' },
-      h('div', {}, h('h3', {}, say('expected')), marked(expected, difference?.at)),
-      h('div', {}, h('h3', {}, say('implied')), implied === undefined ? h('pre', {}, say('notKnown')) : implied === expected ? h('pre', {}, say('sameText')) : marked(implied, difference?.at))),
-    h('p', { class: 'hint' }, `${say('algorithm')}: `, raw(algorithm)),
-    ...part(say('signature'), signature)
+      h('div', {}, h('h3', {}, t('expected')), marked(expected, difference?.at)),
+      h('div', {}, h('h3', {}, t('implied')), implied === undefined ? h('pre', {}, t('notKnown')) : implied === expected ? h('pre', {}, t('sameText')) : marked(implied, difference?.at))),
+    h('p', { class: 'hint' }, `${t('algorithm')}: `, raw(algorithm)),
+    ...part(t('signature'), signature)
   ]
 }
 
@@ -32,19 +32,19 @@ function callCard (call) {
   return h('article', { class: 'card' },
     folder([
       time(call.at), raw(`${call.method} ${path}${number ? ` · ${number}` : ''}`, { class: 'what' }),
-      badge(VERDICTS[call.verdict], `${say(call.verdict)} ${call.status}`),
+      badge(VERDICTS[call.verdict], `${t(call.verdict)} ${call.status}`),
       why && raw(why, { class: 'why' })
     ].filter(Boolean), async () => {
       const { request, reply, explanation, url, method } = await ask(`calls/${call.id}`)
-      return [...explanation ? explanationParts(explanation) : [], ...part(say('request'), `${method} ${url}\n\n${request}`), ...part(say('reply'), reply)]
+      return [...explanation ? explanationParts(explanation) : [], ...part(t('request'), `${method} ${url}\n\n${request}`), ...part(t('reply'), reply)]
     }),
-    number && h('div', { class: 'actions' }, link(`orders/${segment(number)}`, say('itsOrder')), link(`notifications/${segment(number)}`, say('itsNotifications'))))
+    number && h('div', { class: 'actions' }, link(`orders/${segment(number)}`, t('itsOrder')), link(`notifications/${segment(number)}`, t('itsNotifications'))))
 }
 
 export const calls = {
   name: 'calls',
   key: ({ id }) => id,
   render: callCard,
-  stateWord: say,
-  empty: () => h('p', { class: 'empty' }, say('noCalls'))
+  stateWord: t,
+  empty: () => h('p', { class: 'empty' }, t('noCalls'))
 }

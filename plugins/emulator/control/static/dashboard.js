@@ -5,7 +5,7 @@ import { button, byId, clock, h, raw, sync } from './dom.js'
 import { activeFaults, allOff } from './faults.js'
 import { PANELS } from './panels.js'
 import { ask } from './server.js'
-import { say, view } from './view.js'
+import { t, view } from './view.js'
 
 const { location } = window
 const panelOf = name => PANELS.find(panel => panel.name === name)
@@ -25,7 +25,7 @@ for (const { name } of PANELS) byId('panels').append(h('section', { role: 'tabpa
 
 function showTabs () {
   sync(byId('tabs'), tabs().map(({ name }) => ({ name, on: name === view.tab, count: view.about?.counts[name] })), ({ name }) => name, ({ name, on, count }) =>
-    button([say(name), count === undefined ? undefined : h('b', {}, String(count))], () => go(name), { role: 'tab', id: `tab-${name}`, 'aria-controls': name, 'aria-selected': String(on), tabindex: on ? '0' : '-1' }))
+    button([t(name), count ? h('b', {}, String(count)) : undefined], () => go(name), { role: 'tab', id: `tab-${name}`, 'aria-controls': name, 'aria-selected': String(on), tabindex: on ? '0' : '-1' }))
 }
 
 // Standard tab list: arrow keys move, and the Tab key only reaches the selected tab.
@@ -42,12 +42,12 @@ byId('tabs').addEventListener('keydown', event => {
 
 function showFind () {
   byId('find').hidden = panelOf(view.tab).isTool === true
-  byId('search').placeholder = say('search')
-  byId('search').setAttribute('aria-label', say('search'))
-  byId('state').setAttribute('aria-label', say('filter'))
+  byId('search').placeholder = t('search')
+  byId('search').setAttribute('aria-label', t('search'))
+  byId('state').setAttribute('aria-label', t('filter'))
   if (document.activeElement !== byId('search')) byId('search').value = view.search
   const states = view.records?.area === view.tab ? view.records.states : {}
-  const choices = [{ value: '', text: say('allStates') }, ...Object.entries(states).filter(([state]) => state !== '').map(([state, count]) => ({ value: state, text: `${panelOf(view.tab).stateWord(state)} (${count})` }))]
+  const choices = [{ value: '', text: t('allStates') }, ...Object.entries(states).filter(([state]) => state !== '').map(([state, count]) => ({ value: state, text: `${panelOf(view.tab).stateWord(state)} (${count})` }))]
   if (view.filter !== '' && !(view.filter in states)) choices.push({ value: view.filter, text: panelOf(view.tab).stateWord(view.filter) })
   sync(byId('state'), choices, ({ value }) => value, ({ value, text }) => h('option', { value }, text))
   byId('state').value = view.filter
@@ -60,7 +60,7 @@ function showRecords () {
   if (view.records?.area !== view.tab) return
   const { total, page, pages, items } = view.records
   const isNarrowed = view.search !== '' || view.filter !== ''
-  const empty = () => isNarrowed ? h('p', { class: 'empty' }, say('noneFound')) : panel.empty()
+  const empty = () => isNarrowed ? h('p', { class: 'empty' }, t('noneFound')) : panel.empty()
   // sync also for the empty text, so that it is not replaced while nothing changes.
   if (items.length === 0) sync(byId(panel.name), [{ isNarrowed }], () => 'empty', empty)
   else sync(byId(panel.name), items, panel.key, panel.render)
@@ -72,26 +72,26 @@ function showRecords () {
 function showFaults () {
   const active = view.about ? activeFaults(view.about) : []
   byId('active-faults').hidden = active.length === 0
-  sync(byId('active-faults'), active.length === 0 ? [] : [active], () => 'active', faults => h('div', {}, h('strong', {}, say('activeFaults')), ...faults.map(([before, name, after]) => h('span', { class: 'badge odd' }, before, raw(name), after)), button(say('allOff'), allOff, { class: 'quiet' })))
+  sync(byId('active-faults'), active.length === 0 ? [] : [active], () => 'active', faults => h('div', {}, h('strong', {}, t('activeFaults')), ...faults.map(([before, name, after]) => h('span', { class: 'badge odd' }, before, raw(name), after)), button(t('allOff'), allOff, { class: 'quiet' })))
 }
 
 function showAccounts () {
   const { names } = view.about
   byId('accounts').hidden = names.length < 2
-  byId('accounts').setAttribute('aria-label', say('accounts'))
+  byId('accounts').setAttribute('aria-label', t('accounts'))
   if (names.length < 2 || byId('accounts').childElementCount > 0) return
   const own = location.pathname.replace(/\/?_emulator\/.*$/, '').slice(1)
-  byId('accounts').append(...names.map(name => h('option', { value: name, selected: name === own, translate: name === '' ? undefined : 'no' }, name || say('firstAccount'))))
+  byId('accounts').append(...names.map(name => h('option', { value: name, selected: name === own, translate: name === '' ? undefined : 'no' }, name || t('firstAccount'))))
   byId('accounts').addEventListener('change', event => { location.pathname = `${event.target.value && `/${event.target.value}`}/_emulator/dashboard` })
 }
 
 function show () {
   document.documentElement.lang = view.language ? 'zh-CN' : 'en'
-  for (const node of document.querySelectorAll('[data-text]')) node.textContent = say(node.dataset.text)
+  for (const node of document.querySelectorAll('[data-text]')) node.textContent = t(node.dataset.text)
   byId('language').lang = view.language ? 'en' : 'zh-CN'
-  byId('navigation').setAttribute('aria-label', say('title'))
-  byId('active-faults').setAttribute('aria-label', say('activeFaults'))
-  byId('panel-title').textContent = say(view.tab)
+  byId('navigation').setAttribute('aria-label', t('title'))
+  byId('active-faults').setAttribute('aria-label', t('activeFaults'))
+  byId('panel-title').textContent = t(view.tab)
   showLive()
   showTabs()
   showFind()
@@ -109,10 +109,10 @@ let lost
 let isLive = false
 function showLive () {
   byId('live').className = isLive ? 'on' : ''
-  byId('live').textContent = say(isLive ? 'live' : 'away')
-  document.title = `${lost ? '⚠ ' : ''}${say('title')}`
+  byId('live').textContent = t(isLive ? 'live' : 'away')
+  document.title = `${lost ? '⚠ ' : ''}${t('title')}`
   byId('lost').hidden = lost === undefined
-  byId('lost').textContent = lost === undefined ? '' : `${say('lost')} ${clock(lost)}`
+  byId('lost').textContent = lost === undefined ? '' : `${t('lost')} ${clock(lost)}`
   // Actions would fail, and the content may be out of date.
   for (const name of ['tabs', 'panels']) byId(name).inert = lost !== undefined
   document.body.classList.toggle('lost', lost !== undefined)

@@ -1,6 +1,6 @@
 // DOM helpers. Content from an app is inserted as text, never as HTML.
 
-import { say, view } from './view.js'
+import { t, view } from './view.js'
 
 export const byId = id => document.getElementById(id)
 
@@ -37,17 +37,17 @@ export function toast (text) {
 export async function copy (text) {
   try {
     await navigator.clipboard.writeText(text)
-    toast(say('copied'))
+    toast(t('copied'))
   } catch {
     // Only https and this machine have a clipboard.
-    toast(say('cannotCopy'))
+    toast(t('cannotCopy'))
   }
 }
 
-export const copyButton = (text, what) => button(say('copy'), event => {
+export const copyButton = (text, what) => button(t('copy'), event => {
   event.preventDefault()
   copy(typeof text === 'function' ? text() : text)
-}, { class: 'copy', 'aria-label': `${say('copy')}: ${what}` })
+}, { class: 'copy', 'aria-label': `${t('copy')}: ${what}` })
 
 /** A number to be copied. */
 export const id = (text, what = text) => h('span', { class: 'id' }, raw(text), copyButton(text, what))

@@ -3,7 +3,7 @@
 import { button, h, raw } from './dom.js'
 import { form } from './forms.js'
 import { act, ask } from './server.js'
-import { say, view } from './view.js'
+import { t, view } from './view.js'
 import { CALL_FAULTS, NOTIFICATION_FAULTS } from './words.js'
 
 /** As good as for ever. */
@@ -11,15 +11,15 @@ const ALWAYS = 1e9
 const PATHS = ['', '/cgi-bin', '/sns', '/pay', '/secapi', '/v3']
 let path = ''
 
-const often = ({ times }) => times > 1e6 ? say('always') : `× ${times}`
+const often = ({ times }) => times > 1e6 ? t('always') : `× ${times}`
 const hasOdds = odds => Object.values(odds).some(chance => chance > 0)
 
 /** What is active, each in three parts; the middle one is a name, and not to be translated. */
 export function activeFaults ({ faults, notificationFaults, chaos }) {
   return [
-    ...faults.map(fault => [`${say('aCall')}: `, `${fault.kind}${fault.path ? ` ${fault.path}…` : ''}`, `${fault.when === 'after' ? ` (${say('after')})` : ''}, ${often(fault)}`]),
-    ...notificationFaults.map(fault => [`${say('aNotification')}: `, fault.kind, `, ${often(fault)}`]),
-    ...hasOdds(chaos.calls) || hasOdds(chaos.notifications) ? [[say('randomFaults'), '', '']] : []
+    ...faults.map(fault => [`${t('aCall')}: `, `${fault.kind}${fault.path ? ` ${fault.path}…` : ''}`, `${fault.when === 'after' ? ` (${t('after')})` : ''}, ${often(fault)}`]),
+    ...notificationFaults.map(fault => [`${t('aNotification')}: `, fault.kind, `, ${often(fault)}`]),
+    ...hasOdds(chaos.calls) || hasOdds(chaos.notifications) ? [[t('randomFaults'), '', '']] : []
   ]
 }
 
@@ -52,11 +52,11 @@ function chances (kinds, percent) {
 
 function render ({ faults, notificationFaults }) {
   const isOn = (list, kind) => list.some(fault => fault.kind === kind)
-  const paths = h('select', { 'aria-label': say('ofCalls'), onchange: changePath },
-    ...PATHS.map(at => h('option', { value: at, selected: at === (faults[0]?.path ?? path), translate: at === '' ? undefined : 'no' }, at === '' ? say('anyPath') : `${at}…`)))
+  const paths = h('select', { 'aria-label': t('ofCalls'), onchange: changePath },
+    ...PATHS.map(at => h('option', { value: at, selected: at === (faults[0]?.path ?? path), translate: at === '' ? undefined : 'no' }, at === '' ? t('anyPath') : `${at}…`)))
   return h('div', { class: 'columns' },
-    h('div', { class: 'card' }, h('h2', {}, say('callFaults')), paths, ...CALL_FAULTS.map(fault => one(fault, isOn(faults, fault[0]), () => addCall(fault[0])))),
-    h('div', { class: 'card' }, h('h2', {}, say('notificationFaults')), ...NOTIFICATION_FAULTS.map(fault => one(fault, isOn(notificationFaults, fault[0]), () => ask('notifications/faults', 'POST', { kind: fault[0], times: ALWAYS, ms: 3000 })))),
+    h('div', { class: 'card' }, h('h2', {}, t('callFaults')), paths, ...CALL_FAULTS.map(fault => one(fault, isOn(faults, fault[0]), () => addCall(fault[0])))),
+    h('div', { class: 'card' }, h('h2', {}, t('notificationFaults')), ...NOTIFICATION_FAULTS.map(fault => one(fault, isOn(notificationFaults, fault[0]), () => ask('notifications/faults', 'POST', { kind: fault[0], times: ALWAYS, ms: 3000 })))),
     h('div', { class: 'card' },
       form({ title: 'otherFault', label: 'add', path: 'faults', hint: 'otherFaultHint', fields: [{ name: 'kind', label: 'faultKind', required: true, value: 'SYSTEMERROR' }, { name: 'path', label: 'pathBegins' }, { name: 'when', label: 'when', kind: 'choice', choices: [['before', 'before'], ['after', 'after']] }, { name: 'times', label: 'howOften', kind: 'number', value: '1' }, { name: 'ms', label: 'milliseconds', kind: 'number' }] }),
       form({ title: 'otherNotificationFault', label: 'add', path: 'notifications/faults', fields: [{ name: 'kind', label: 'faultKind', kind: 'choice', choices: NOTIFICATION_FAULTS.map(([kind]) => kind) }, { name: 'times', label: 'howOften', kind: 'number', value: '1' }, { name: 'copies', label: 'copies', kind: 'number' }, { name: 'ms', label: 'milliseconds', kind: 'number' }] }),
@@ -68,7 +68,7 @@ function render ({ faults, notificationFaults }) {
         fields: [{ name: 'seed', label: 'seed', kind: 'number', value: '1', required: true }, { name: 'calls', label: 'callsPercent', kind: 'number', value: '10' }, { name: 'notifications', label: 'notificationsPercent', kind: 'number', value: '20' }],
         body: ({ seed, calls = 0, notifications = 0 }) => ({ seed, calls: chances(['reset', '502', 'slow', 'SYSTEMERROR'], calls), notifications: chances(['drop', 'delay', 'duplicate', 'concurrent'], notifications) })
       }),
-      button(say('allOff'), allOff)))
+      button(t('allOff'), allOff)))
 }
 
 export const faults = { name: 'faults', isTool: true, shows: ({ faults, notificationFaults, chaos }) => ({ faults, notificationFaults, chaos }), render }

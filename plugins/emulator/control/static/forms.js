@@ -2,7 +2,7 @@
 
 import { copyButton, h, raw } from './dom.js'
 import { act } from './server.js'
-import { say } from './view.js'
+import { t } from './view.js'
 
 /**
  * `fields`: `{ name, label, kind: 'text' | 'number' | 'choice' | 'check', choices, value, required }`, where a choice is a
@@ -19,14 +19,14 @@ export function form ({ title, label = 'go', path, method = 'POST', fields = [],
       event.preventDefault()
       const filled = Object.fromEntries(inputs.map(([field, input]) => [field.name, valueOf(field, input)]).filter(([, value]) => value !== undefined))
       const answer = await act(path, method, body(filled))
-      if (answer && result) output.replaceChildren(raw(result(answer)), copyButton(result(answer), say(title)))
+      if (answer && result) output.replaceChildren(raw(result(answer)), copyButton(result(answer), t(title)))
     }
   },
-  h('h3', {}, say(title)),
-  hint === undefined ? undefined : h('p', { class: 'hint' }, say(hint)),
+  h('h3', {}, t(title)),
+  hint === undefined ? undefined : h('p', { class: 'hint' }, t(hint)),
   h('div', { class: 'fields' },
-    ...inputs.map(([{ label, kind }, input]) => kind === 'check' ? h('label', { class: 'check' }, input, say(label)) : h('label', {}, say(label), input)),
-    h('button', { type: 'submit' }, say(label))),
+    ...inputs.map(([{ label, kind }, input]) => kind === 'check' ? h('label', { class: 'check' }, input, t(label)) : h('label', {}, t(label), input)),
+    h('button', { type: 'submit' }, t(label))),
   output)
 }
 
@@ -34,7 +34,7 @@ function inputOf ({ name, kind = 'text', choices = [], value, required = false }
   if (kind === 'choice') {
     return h('select', { name }, ...choices.map(choice => {
       const [own, word] = Array.isArray(choice) ? choice : [choice]
-      return h('option', { value: own, selected: own === value, ...(word === undefined && { translate: 'no' }) }, word === undefined ? own : say(word))
+      return h('option', { value: own, selected: own === value, ...(word === undefined && { translate: 'no' }) }, word === undefined ? own : t(word))
     }))
   }
   if (kind === 'check') return h('input', { name, type: 'checkbox', checked: value === true })

@@ -2,7 +2,7 @@
 
 import { badge, button, clock, dateTime, folder, h, link, part, raw, time } from './dom.js'
 import { act, segment } from './server.js'
-import { say, sayOr, view } from './view.js'
+import { t, tOr, view } from './view.js'
 import { ABOUT, NETWORK } from './words.js'
 
 const KINDS = { accepted: 'good', failed: 'bad', underWay: '' }
@@ -11,7 +11,7 @@ const KINDS = { accepted: 'good', failed: 'bad', underWay: '' }
 function reasonOf ({ reply, error, request }) {
   if (error) return [Object.entries(NETWORK).find(([sign]) => error.includes(sign))?.[1][view.language], error].filter(Boolean).join(' — ')
   const isV3 = 'wechatpay-signature' in request.headers
-  const rule = isV3 ? say('wantsV3') : reply.status === 200 ? say('wantsSuccess') : say('wantsV2')
+  const rule = isV3 ? t('wantsV3') : reply.status === 200 ? t('wantsSuccess') : t('wantsV2')
   return `HTTP ${reply.status}. ${rule}${reply.body ? ` — ${reply.body.slice(0, 200)}` : ''}`
 }
 
@@ -20,21 +20,21 @@ function notificationCard (it) {
   const number = it.out_trade_no
   return h('article', { class: 'card' },
     folder([
-      time(it.sent_at), h('span', { class: 'what' }, `${sayOr(ABOUT, it.about)} · `, raw(it.out_refund_no || number), ` · ${say('attempt')} #${it.attempt}`),
-      badge(KINDS[it.state], `${say(it.state)}${it.reply ? ` ${it.reply.status}` : ''}`),
+      time(it.sent_at), h('span', { class: 'what' }, `${tOr(ABOUT, it.about)} · `, raw(it.out_refund_no || number), ` · ${t('attempt')} #${it.attempt}`),
+      badge(KINDS[it.state], `${t(it.state)}${it.reply ? ` ${it.reply.status}` : ''}`),
       it.state === 'failed' && raw(reasonOf(it), { class: 'why' }),
-      it.next && h('span', { class: 'why next', title: dateTime(it.next) }, `${say('nextAt')} ${clock(it.next)}`)
-    ].filter(Boolean), async () => [...part(say('request'), `POST ${it.url}\n${headers}\n\n${it.request.body}`), ...part(say('reply'), it.error ?? (it.reply ? `${it.reply.status}\n\n${it.reply.body}` : ''))]),
+      it.next && h('span', { class: 'why next', title: dateTime(it.next) }, `${t('nextAt')} ${clock(it.next)}`)
+    ].filter(Boolean), async () => [...part(t('request'), `POST ${it.url}\n${headers}\n\n${it.request.body}`), ...part(t('reply'), it.error ?? (it.reply ? `${it.reply.status}\n\n${it.reply.body}` : ''))]),
     h('div', { class: 'actions' },
-      button(say('resend'), () => act(`notifications/${it.id}/resend`)),
-      number && link(`orders/${segment(number)}`, say('itsOrder')),
-      number && link(`calls/${segment(number)}`, say('itsCalls'))))
+      button(t('resend'), () => act(`notifications/${it.id}/resend`)),
+      number && link(`orders/${segment(number)}`, t('itsOrder')),
+      number && link(`calls/${segment(number)}`, t('itsCalls'))))
 }
 
 export const notifications = {
   name: 'notifications',
   key: ({ id }) => id,
   render: notificationCard,
-  stateWord: say,
-  empty: () => h('p', { class: 'empty' }, say('noNotifications'))
+  stateWord: t,
+  empty: () => h('p', { class: 'empty' }, t('noNotifications'))
 }

@@ -3,21 +3,21 @@
 import { badge, h, time } from './dom.js'
 import { form } from './forms.js'
 import { act } from './server.js'
-import { say, view } from './view.js'
+import { t, view } from './view.js'
 
 const STATES = { authorized: 'good', unauthorized: 'bad', none: 'odd' }
 
 const render = platform => {
   const { componentAppId, url, answered, lastPush, ticket, componentToken, accounts } = platform
-  const line = (word, ...what) => h('p', { class: 'ids' }, `${say(word)}: `, ...what)
-  const lives = one => one ? [`${one.value.slice(0, 18)}… ${say('until')} `, time(one.until)] : [say('none')]
-  const button = (word, path, body, kind) => h('button', { type: 'button', 'data-tool': word, ...(kind && { class: kind }), onclick: () => act(path, 'POST', body) }, say(word))
+  const line = (word, ...what) => h('p', { class: 'ids' }, `${t(word)}: `, ...what)
+  const lives = one => one ? [`${one.value.slice(0, 18)}… ${t('until')} `, time(one.until)] : [t('none')]
+  const button = (word, path, body, kind) => h('button', { type: 'button', 'data-tool': word, ...(kind && { class: kind }), onclick: () => act(path, 'POST', body) }, t(word))
   return h('div', { class: 'columns' },
     h('div', { class: 'card' },
-      h('h2', {}, say('platform')),
+      h('h2', {}, t('platform')),
       line('componentAppId', componentAppId),
-      line('eventsUrl', url || say('noUrl'), ' ', ...url ? [badge(answered ? 'good' : 'odd', say(answered ? 'answers' : 'notAnswered'))] : []),
-      line('lastPush', ...lastPush ? [`${lastPush.info_type} `, time(lastPush.at), ' ', badge(lastPush.accepted ? 'good' : 'bad', say(lastPush.accepted ? 'accepted' : 'notAccepted')), ` ${lastPush.error ?? ''}`] : [say('none')]),
+      line('eventsUrl', url || t('noUrl'), ' ', ...url ? [badge(answered ? 'good' : 'odd', t(answered ? 'answers' : 'notAnswered'))] : []),
+      line('lastPush', ...lastPush ? [`${lastPush.info_type} `, time(lastPush.at), ' ', badge(lastPush.accepted ? 'good' : 'bad', t(lastPush.accepted ? 'accepted' : 'notAccepted')), ` ${lastPush.error ?? ''}`] : [t('none')]),
       line('ticket', ...lives(ticket)),
       line('componentToken', ...lives(componentToken)),
       h('div', { class: 'actions' },
@@ -27,7 +27,7 @@ const render = platform => {
         button('changeRefreshTokens', 'component/expire', { refreshTokens: true })),
       form({ title: 'eventsUrl', label: 'set', path: 'component/url', fields: [{ name: 'url', label: 'eventsUrl', required: true, value: url }] })),
     ...accounts.map(({ name, appId, state, permissions, authorized_at: at }) => h('div', { class: 'card', 'data-account': appId },
-      h('div', { class: 'head' }, h('span', { class: 'name' }, name || appId), badge(STATES[state], say(`is_${state}`))),
+      h('div', { class: 'head' }, h('span', { class: 'name' }, name || appId), badge(STATES[state], t(`is_${state}`))),
       line('authorizerAppId', appId),
       ...at ? [line('authorizedAt', time(at))] : [],
       ...state === 'authorized' ? [line('permissions', permissions.map(({ en, zh }) => view.language ? zh : en).join(view.language ? '、' : ', '))] : [],

@@ -1,7 +1,7 @@
 // Calls of the control interface.
 
 import { toast } from './dom.js'
-import { say, view } from './view.js'
+import { t, view } from './view.js'
 
 /** @throws Error with the emulator's own words */
 export async function ask (path, method = 'GET', body) {
@@ -15,7 +15,7 @@ export async function ask (path, method = 'GET', body) {
 export async function act (path, method = 'POST', body = undefined) {
   try {
     const answer = await ask(path, method, body)
-    toast(say('done'))
+    toast(t('done'))
     return answer
   } catch (error) {
     toast(error.message)

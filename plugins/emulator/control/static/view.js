@@ -19,10 +19,13 @@ export const view = {
 }
 
 /** @throws Error if the word is missing, so that nothing is shown untranslated */
-export function say (word) {
+export function t (word) {
   if (!Object.hasOwn(WORDS, word)) throw new Error(`words.js has no ${word}`)
   return WORDS[word][view.language]
 }
 
+/** Of an English and a Chinese text. */
+export const oneOf = (texts) => texts[view.language]
+
 /** A word for one of WeChat's values, or the value itself. */
-export const sayOr = (table, value) => table[value]?.[view.language] ?? value
+export const tOr = (table, value) => table[value]?.[view.language] ?? value
