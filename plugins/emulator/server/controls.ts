@@ -10,7 +10,7 @@ import type { NotificationFault } from '../faults/notification-faults.ts'
 import { awaitDelivery } from '../notifications/await-delivery.ts'
 import type { Message } from '../wechat/official-account-calls.ts'
 import type { NewComplaint } from '../wechat/v3/complaints.ts'
-import type { TransferState } from '../wechat/v3/transfers.ts'
+import type { TransferState } from '../wechat/v3/transfers/bills.ts'
 import type { AuthorizeOptions, ComponentSummary, ExpireOptions } from '../wechat/open-platform/component.ts'
 import type { Account, AuthCodeBehaviour, Delivery, KeyMode, KeySwitch, Order, Refund, State } from '../state/state.ts'
 

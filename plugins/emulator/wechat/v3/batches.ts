@@ -4,7 +4,7 @@ import { hashOf, notFound, parametersDiffer, notEncrypted } from './area.ts'
 import type { V3Area } from './area.ts'
 import { invalid, list, text } from './shape.ts'
 import type { Json } from './shape.ts'
-import { pdf } from './transfers.ts'
+import { pdf } from './transfers/pdf.ts'
 import { refuse } from './wire.ts'
 import type { V3Error } from './wire.ts'
 

@@ -19,7 +19,7 @@ import { v3Orders } from './orders.ts'
 import { v3Payscore } from './payscore.ts'
 import { v3ProfitSharing } from './profit-sharing.ts'
 import { v3Refunds } from './refunds.ts'
-import { v3Transfers } from './transfers.ts'
+import { v3Transfers } from './transfers/transfers.ts'
 import type { Routes } from '../routes.ts'
 
 export interface V3Parts {
