@@ -224,7 +224,8 @@ export const ABOUT = {
 export const NETWORK = {
   ECONNREFUSED: ['nothing listens at notify_url', 'notify_url 没有服务在监听'],
   ENOTFOUND: ['cannot resolve the host of notify_url', 'notify_url 的域名无法解析'],
-  aborted: ['no answer within 5 seconds', '5 秒内没有应答'],
+  'no answer within': ['no answer within 5 seconds', '5 秒内没有应答'],
+  'emulator was closed': ['the emulator was stopped', '模拟器已停止'],
   'other side closed': ['your app closed the connection', '应用断开了连接'],
   ECONNRESET: ['your app closed the connection', '应用断开了连接']
 }
