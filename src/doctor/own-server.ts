@@ -159,7 +159,7 @@ export const ownServerChecks = [
       none: NONE,
       unheard: skips('the server did not report what arrived', '服务端没有返回收到的内容'),
       there: passes('the headers of notifications arrive', '回调所需的请求头都能到达'),
-      lost: fails('{names} got lost on the way', '途中丢失了请求头 {names}', 'A proxy drops unknown headers: let Wechatpay-* and Content-Type through.', '代理丢弃了不认识的请求头：请放行 Wechatpay-* 与 Content-Type。')
+      lost: fails('{names} did not arrive', '途中丢失了请求头 {names}', 'A proxy drops unknown headers: let Wechatpay-* and Content-Type through.', '代理丢弃了不认识的请求头：请放行 Wechatpay-* 与 Content-Type。')
     },
     async run (context) {
       const report = await usualReport(context)

@@ -31,7 +31,7 @@ const infoOf = (context: CheckContext) => context.fact('redis info', async () =>
   return Object.fromEntries(text.split(/\r?\n/).map(line => line.split(':')).filter(pair => pair.length > 1).map(([name, ...rest]) => [name, rest.join(':')])) as Record<string, string | undefined>
 })
 
-/** The number of processes, if the environment says it. */
+/** The number of processes, from the settings or the environment. */
 function processesOf ({ settings: { processes }, env: { NODE_APP_INSTANCE: instance, WEB_CONCURRENCY: concurrency } }: CheckContext): number {
   return processes ?? Math.max(cluster.isWorker || instance !== undefined ? 2 : 1, Number(concurrency) || 1)
 }
