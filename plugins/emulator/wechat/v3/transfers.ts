@@ -285,22 +285,22 @@ export function v3Transfers ({ route, state, decrypt, sendEvent, storeFile, read
 
   /** Pays an authorized receiver immediately. */
   function paidByAuthorization (body: Json, more: Partial<TransferBill> = {}): TransferBill | V3Error {
-    const leave = body.out_authorization_no !== undefined
+    const authorization = body.out_authorization_no !== undefined
       ? authorizations.get(text(body.out_authorization_no))
       : [...authorizations.values()].find(({ authorization_id: id }) => id !== '' && id === body.authorization_id)
-    if (leave?.state !== 'TAKING_EFFECT') return refuse(400, 'INVALID_REQUEST', '用户未授权或授权已失效', 268435461)
+    if (authorization?.state !== 'TAKING_EFFECT') return refuse(400, 'INVALID_REQUEST', '用户未授权或授权已失效', 268435461)
     const isNew = !bills.has(orderKey(text(body.out_bill_no), more.sub_mch_id))
-    const bill = make(body, leave.openid, { ...more, state: 'PROCESSING', authorization: leave.out_authorization_no })
+    const bill = make(body, authorization.openid, { ...more, state: 'PROCESSING', authorization: authorization.out_authorization_no })
     if (isBill(bill) && isNew) move(bill, 'SUCCESS')
     return bill
   }
 
   /** A transfer to confirm that also asks for an authorization of later ones. */
   function withAuthorization (body: Json, more: Partial<TransferBill> = {}): TransferBill | V3Error {
-    const asked = object(body.authorization_info)
-    const leave = body.authorization_info === undefined ? undefined : authorize({ ...asked, appid: body.appid, openid: body.openid, transfer_scene_id: body.transfer_scene_id })
-    if (leave && !isAuthorization(leave)) return leave
-    return make(body, text(body.openid), { ...more, authorization: text(asked.out_authorization_no) })
+    const info = object(body.authorization_info)
+    const authorization = body.authorization_info === undefined ? undefined : authorize({ ...info, appid: body.appid, openid: body.openid, transfer_scene_id: body.transfer_scene_id })
+    if (authorization && !isAuthorization(authorization)) return authorization
+    return make(body, text(body.openid), { ...more, authorization: text(info.out_authorization_no) })
   }
   const WITH_AUTHORIZATION = [...BILL, 'openid!', 'authorization_info/user_display_name!', 'authorization_info/out_authorization_no!', 'authorization_info/authorization_notify_url!', 'sponsor_mchid']
 
@@ -406,8 +406,8 @@ export function v3Transfers ({ route, state, decrypt, sendEvent, storeFile, read
     }, { body: [`${name}!`] })
     route('GET', `${path}/:number`, ({ params, request }) => {
       const bill = find(params.number as string)
-      const asked = bill && receipts.get(bill.transfer_bill_no)
-      if (!bill || !asked) return notFound('电子回单不存在，请先申请')
+      const receipt = bill && receipts.get(bill.transfer_bill_no)
+      if (!bill || !receipt) return notFound('电子回单不存在，请先申请')
       const made = receiptFor(bill)
       return { state: 'FINISHED', create_time: rfc3339(made.at), update_time: rfc3339(made.updated), hash_type: 'SHA256', hash_value: made.hash, download_url: download(request, made.token) }
     })
@@ -446,8 +446,8 @@ export function v3Transfers ({ route, state, decrypt, sendEvent, storeFile, read
     confirm (number: string, subMchId = ''): TransferBill | undefined {
       const bill = bills.get(orderKey(number, subMchId)) ?? qqBill(number)
       if (bill?.state !== 'WAIT_USER_CONFIRM') return undefined
-      const leave = authorizations.get(bill.authorization)
-      if (leave) moveAuthorization(leave, 'TAKING_EFFECT')
+      const authorization = authorizations.get(bill.authorization)
+      if (authorization) moveAuthorization(authorization, 'TAKING_EFFECT')
       move(bill, 'SUCCESS')
       return bill
     },
