@@ -225,7 +225,7 @@ t.test('requests that the shop refuses', async t => {
   t.match(await app.inject({ url: pathname + search, cookies: Object.fromEntries(begun.cookies.map(({ name, value }) => [name, value])) }), { statusCode: 302 }, 'a login without a name')
   t.match(await app.inject({ method: 'POST', url: '/wechat/pay', payload: { outTradeNo: 'S0000000000' } }), { statusCode: 404, body: /找不到这个订单/ })
   t.match((await app.inject('/')).body, /微信登录后购买/)
-  t.match((await app.inject({ url: '/', cookies: { shop_language: 'en' } })).body, /Log in with WeChat/, 'the language stays')
+  t.match((await app.inject({ url: '/', cookies: { shop_language: 'en' } })).body, /Log in with WeChat/, 'the language is kept')
   for (const [error, word] of [[new WechatApiError('x', { wechatCode: 'ORDERPAID' }), 'alreadyPaid'], [new WechatNetworkError('x', 'ECONNRESET', 'unknown'), 'unknown'], [new WechatNetworkError('x', 'ECONNREFUSED', 'not_sent'), 'busy'], [new WechatApiError('x', { wechatCode: 'NOAUTH' }), 'ours'], [new Error('secret'), 'ours']] as const) t.equal(wordFor(error), word)
   t.match((await app.inject({ url: '/', headers: { 'accept-language': 'en-GB,en' } })).body, /Log in with WeChat/)
 })

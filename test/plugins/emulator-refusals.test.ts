@@ -348,7 +348,7 @@ t.test('unfinished operations continue after a restart', async t => {
   t.ok(await look(`/v3/payscore/serviceorder?out_order_no=PS1&service_id=1&appid=${again.appId}`, ({ collection }) => collection.state === 'USER_PAID'))
   t.ok(await look('/v3/refund/domestic/refunds/R1', ({ status }) => status === 'SUCCESS'))
   await again.emulator.confirmTransfer('TB00001')
-  t.match((await again.emulator.scan(code.json.code_url)).out_trade_no, 'KEPTCODE', 'codes and numbers are still known')
+  t.match((await again.emulator.scan(code.json.code_url)).out_trade_no, 'KEPTCODE', 'codes and numbers survive the restart')
   t.match((await again.call('GET', `/v3/pay/transactions/id/${id}?mchid=${again.mchId}`)).json, { out_trade_no: 'KEPT0001' })
   // Close before the folder is removed.
   await again.emulator.close()

@@ -155,10 +155,10 @@ t.test('L7 a snapshot user is not logged in, unless onSnapshotUser handles it', 
   t.match(reply.json(), { statusCode: 403, code: 'WECHAT_LOGIN_SNAPSHOT' })
   t.equal(users.length, 0)
   const seen: unknown[] = []
-  const told = await host(t, { onSnapshotUser: (user, _request, reply) => { seen.push(user.isSnapshotUser); return reply.send('open the full page') } })
-  const two = await told.begin()
-  t.match(await told.visit(await told.consent(two.consent, 'allow', 'oUpF8uSnapshotVisitor0000000'), two.cookies), { body: 'open the full page' })
-  t.same([seen, told.users], [[true], []])
+  const withHandler = await host(t, { onSnapshotUser: (user, _request, reply) => { seen.push(user.isSnapshotUser); return reply.send('open the full page') } })
+  const two = await withHandler.begin()
+  t.match(await withHandler.visit(await withHandler.consent(two.consent, 'allow', 'oUpF8uSnapshotVisitor0000000'), two.cookies), { body: 'open the full page' })
+  t.same([seen, withHandler.users], [[true], []])
 })
 
 t.test('L9 L10 cookies in production; headers cannot change redirect_uri', async t => {
@@ -290,9 +290,9 @@ t.test('a concurrent request waits for a slow WeChat, with a limit', async t => 
 })
 
 t.test('WeChat takes longer than a concurrent request waits: the code is redeemed once', async t => {
-  let asked = 0
+  let exchanges = 0
   const slow = await fakeServer(async (_seen, reply) => {
-    asked++
+    exchanges++
     await sleep(11_500)
     reply.end(JSON.stringify({ openid: OPENID, access_token: 'x', scope: 'snsapi_base' }))
   })
@@ -302,7 +302,7 @@ t.test('WeChat takes longer than a concurrent request waits: the code is redeeme
   const path = `/wechat/oauth/callback?code=abc&state=${/state=([0-9a-f]{32})/.exec(url)?.[1]}`
   const first = visit(path, cookies)
   await sleep(3000)
-  const twin = visit(path, cookies)
-  t.same((await Promise.all([first, twin])).map(reply => reply.statusCode), [302, 302])
-  t.equal(asked, 1)
+  const duplicate = visit(path, cookies)
+  t.same((await Promise.all([first, duplicate])).map(reply => reply.statusCode), [302, 302])
+  t.equal(exchanges, 1)
 })

@@ -39,9 +39,9 @@ t.test('registers the plugins that its options require', async t => {
 
 t.test('no warnings from Node.js or Fastify', async t => {
   const warnings: Error[] = []
-  const hear = (warning: Error) => { warnings.push(warning) }
-  process.on('warning', hear)
-  t.teardown(() => process.off('warning', hear))
+  const onWarning = (warning: Error) => { warnings.push(warning) }
+  process.on('warning', onWarning)
+  t.teardown(() => process.off('warning', onWarning))
   const app = Fastify()
   await app.register(wechatPay, { ...ACCOUNT, onLogin: () => {}, onPayment: () => {} })
   await app.ready()

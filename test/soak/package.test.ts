@@ -8,7 +8,7 @@ t.test('packed, imported and required', async t => {
   const dir = t.testdir()
   const { tarball, paths, manifest } = pack(dir)
   const allowed = /^(?:dist\/(?:src|plugins)\/.*\.js|dist\/types\/(?:src|plugins)\/.*\.d\.ts|dist\/plugins\/emulator\/(?:cli|control)\/static\/[\w.]+|package\.json|README\.md|README\.zh-CN\.md|CHANGELOG\.md|LICENSE)$/
-  t.same(paths.filter(path => !allowed.test(path)), [], 'E3 holds only what users need')
+  t.same(paths.filter(path => !allowed.test(path)), [], 'E3 contains only the files that users need')
   for (const script of ['preinstall', 'install', 'postinstall']) t.notOk(script in manifest.scripts, `E3 no ${script} script`)
 
   // In a separate package; otherwise the name would resolve to the repository.

@@ -30,7 +30,7 @@ t.test('N20 failed writes are repeated when the store recovers, and logged once'
   await until(() => !box.has('key 499'))
   t.notOk(box.has('key 0') || box.has('key 499'), 'and kept no longer')
   const { ttl } = state.notes.get('key 0') ?? { ttl: 0 }
-  t.ok(ttl > 50_000 && ttl < 60_000, 'for the rest of its time')
+  t.ok(ttl > 50_000 && ttl < 60_000, 'for the rest of its ttl')
   t.equal(lines.length, 2, lines.join())
 })
 

@@ -175,9 +175,9 @@ t.test('memory, encrypted', async t => {
 
     const altered = Buffer.from(sealed.slice(3), 'base64url')
     altered[14]! ^= 1
-    for (const rubbish of ['', 'the-token', 'v1.', 'v1.AAAA', `v1.${altered.toString('base64url')}`, (await below.read('b'))?.value as string]) {
-      await below.set('a', rubbish, 10_000)
-      t.equal(await store.read('a'), undefined, rubbish)
+    for (const invalid of ['', 'the-token', 'v1.', 'v1.AAAA', `v1.${altered.toString('base64url')}`, (await below.read('b'))?.value as string]) {
+      await below.set('a', invalid, 10_000)
+      t.equal(await store.read('a'), undefined, invalid)
     }
     await below.set('a', sealed, 10_000)
     t.equal(await createEncryptedStore(below, OTHER_KEY).read('a'), undefined, 'another key')

@@ -255,8 +255,8 @@ t.test('the application\'s dispatcher is used as is, not closed, and refused wit
   await t.rejects(http(call(server.origin)), { code: 'WECHAT_NETWORK', outcome: 'unknown' })
   await http.disconnect()
   t.equal(dispatcher.closed, false)
-  const mute = { dispatch: (_options: object, handler: { onResponseError (controller: unknown, error: Error): void }) => handler.onResponseError(undefined, new Error('lost')) }
-  await t.rejects(createHttp({ dispatcher: mute as never, retries: 0 })(call(server.origin)), { code: 'WECHAT_NETWORK', outcome: 'unknown' }, 'one that does not report when it starts to send')
+  const silent = { dispatch: (_options: object, handler: { onResponseError (controller: unknown, error: Error): void }) => handler.onResponseError(undefined, new Error('lost')) }
+  await t.rejects(createHttp({ dispatcher: silent as never, retries: 0 })(call(server.origin)), { code: 'WECHAT_NETWORK', outcome: 'unknown' }, 'one that does not report when it starts to send')
   const own = selfSigned('1900000109')
   for (const [options, certificate, option] of [
     [{ dispatcher }, own, 'http.dispatcher'],

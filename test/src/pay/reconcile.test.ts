@@ -61,20 +61,20 @@ for (const [rate, most] of [[5, 5], [0.5, 1], [20, 20], [1000, 64]] as const) {
 
 t.test('counted on completion: the slow one last', async t => {
   let release: (() => void) | undefined
-  const heard: number[] = []
+  const reported: number[] = []
   const running = reconcileOrders(orders(3), parts({
     query: async ({ outTradeNo }) => {
       if (outTradeNo === '0') await new Promise<void>(resolve => { release = resolve })
       return outTradeNo === '0' ? { ...unpaid(outTradeNo), state: 'CLOSED' } : unpaid(outTradeNo)
     },
     progress: ({ orders, open, ended }) => {
-      heard.push(orders)
+      reported.push(orders)
       t.equal(orders, open + ended)
       if (orders === 2) release!()
     }
   }))
   t.match(await running, { orders: 3, open: 2, ended: 1 })
-  t.same(heard, [1, 2, 3])
+  t.same(reported, [1, 2, 3])
 })
 
 t.test('rate limited by WeChat: ten slots without a query', async t => {
