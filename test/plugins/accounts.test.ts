@@ -60,12 +60,12 @@ t.test('A1 login, pages, orders and notifications of accounts whose ids look ali
   const logins = new Map<string, { cookies: Record<string, string>, back: string }>()
   const cookiePaths = new Set<string>()
   for (const [at, id] of IDS.entries()) {
-    const away = await app.inject(path(id, '/oauth/authorize'))
-    t.equal(away.statusCode, 302, id)
-    const [cookie] = away.cookies
+    const redirect = await app.inject(path(id, '/oauth/authorize'))
+    t.equal(redirect.statusCode, 302, id)
+    const [cookie] = redirect.cookies
     t.equal(cookie?.path, path(id, '/oauth'), 'the cookie goes to this account only')
     cookiePaths.add(String(cookie?.path))
-    const url = new URL(String(away.headers.location))
+    const url = new URL(String(redirect.headers.location))
     t.equal(url.searchParams.get('redirect_uri'), `https://n${at}.test${path(id, '/oauth/callback')}`)
     t.equal(url.searchParams.get('appid'), rows.get(id)?.appId)
     const reply = await emulator.app.inject(`/n${at}/connect/oauth2/authorize_reply${url.search}&action=allow&user=${OPENID}`)
@@ -289,8 +289,8 @@ t.test('notifications on a shared path are assigned to the account that verifies
 
   const read = await app.wechatNotify.read(own.v3.payment(payment('MINE1')).headers, Buffer.from(own.v3.payment(payment('MINE1')).payload)).catch((error: Error) => error)
   t.match(read, { statusCode: 401 }, 'headers of one message, body of another')
-  const mine = own.v3.payment(payment('MINE2'))
-  t.match(await app.wechatNotify.read(mine.headers, Buffer.from(mine.payload)), { kind: 'payment', account: 'three', payment: { outTradeNo: 'MINE2' } })
+  const genuine = own.v3.payment(payment('MINE2'))
+  t.match(await app.wechatNotify.read(genuine.headers, Buffer.from(genuine.payload)), { kind: 'payment', account: 'three', payment: { outTradeNo: 'MINE2' } })
   t.same(handled, [], 'read() calls no handlers')
 
   const chosen = await host(ids)

@@ -201,9 +201,9 @@ t.test('transfers: each state, with notifications for final ones', async t => {
 t.test('transfers to an authorized receiver need no confirmation', async t => {
   const { call, control, notified, url, appId, emulator } = await stage(t, { subMerchants: [{ subMchId: SUB }] })
   const base = '/v3/fund-app/mch-transfer'
-  const leave = { out_authorization_no: 'AUTH00001', appid: appId, openid: OPENID, transfer_scene_id: '1000', user_display_name: '李雷', authorization_notify_url: url }
+  const authorizationRequest = { out_authorization_no: 'AUTH00001', appid: appId, openid: OPENID, transfer_scene_id: '1000', user_display_name: '李雷', authorization_notify_url: url }
   const bill = { appid: appId, out_bill_no: 'TA00001', transfer_scene_id: '1000', transfer_amount: 100, transfer_remark: 'x', notify_url: url, transfer_scene_report_infos: REPORTS }
-  t.match(await call('POST', `${base}/user-confirm-authorization`, leave), { status: 200, json: { state: 'WAIT_USER_CONFIRM', package_info: /./ } })
+  t.match(await call('POST', `${base}/user-confirm-authorization`, authorizationRequest), { status: 200, json: { state: 'WAIT_USER_CONFIRM', package_info: /./ } })
   t.match(await call('POST', `${base}/transfer-bills/transfer`, { ...bill, out_authorization_no: 'AUTH00001' }), { status: 400 }, 'not yet')
   t.match(await control('/authorizations/AUTH00001/settle', { state: 'TAKING_EFFECT' }), { status: 200 })
   await notified('MCHTRANSFER.AUTHORIZATION.CONFIRMED')
@@ -226,7 +226,7 @@ t.test('transfers to an authorized receiver need no confirmation', async t => {
   t.match(await call('POST', `${partner}/transfer-bills`, { sub_mchid: '1', ...bill, out_bill_no: 'TP00001', openid: OPENID }), { status: 403 })
   t.match((await call('GET', `${partner}/transfer-bills/out-bill-no/TP00001?sub_mchid=${SUB}`)).json, { state: 'WAIT_USER_CONFIRM' })
   t.match(await call('POST', `${partner}/transfer-bills/out-bill-no/TP00001/cancel`, { sub_mchid: SUB }), { status: 200, json: { state: 'CANCELLED' } })
-  const { authorization_notify_url: notifyUrl, ...rest } = leave
+  const { authorization_notify_url: notifyUrl, ...rest } = authorizationRequest
   t.match(await call('POST', `${partner}/user-confirm-authorizations`, { ...rest, out_authorization_no: 'AUTH00003', notify_url: notifyUrl }), { status: 200 })
   await control('/authorizations/AUTH00003/settle', { state: 'TAKING_EFFECT' })
   const theirs = (await call('GET', `${partner}/user-confirm-authorizations/AUTH00003`)).json

@@ -264,13 +264,13 @@ t.test('one emulator per data folder; a crashed process\'s lock is released', as
   await first.close()
   const lock = join(data, 'emulator.lock')
   t.notOk(existsSync(lock))
-  const gone = spawnSync(process.execPath, ['-e', '']).pid
+  const exitedPid = spawnSync(process.execPath, ['-e', '']).pid
   const taken = createNetServer(socket => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}')).listen(0, '127.0.0.1')
   t.teardown(() => taken.close())
   await once(taken, 'listening')
   const other = `http://127.0.0.1:${(taken.address() as AddressInfo).port}`
   for (const [left, why] of [
-    [{ id: 'x', pid: gone, origin: '' }, 'died while it started'], [{ id: 'x', pid: process.pid, origin: '' }, 'the same number, as in a container'],
+    [{ id: 'x', pid: exitedPid, origin: '' }, 'died while it started'], [{ id: 'x', pid: process.pid, origin: '' }, 'the same number, as in a container'],
     [{ id: 'x', pid: process.ppid, origin: other }, 'another process has its number, and something else its port'], ['{"id":', 'half written']
   ] as const) {
     writeFileSync(lock, typeof left === 'string' ? left : JSON.stringify(left))

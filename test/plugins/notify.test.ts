@@ -118,8 +118,8 @@ t.test('a failed payment is acknowledged but not handled; FAIL before SUCCESS', 
 })
 
 t.test('N10 N11 over TCP: chunks that split a character, Expect: 100-continue, a client that disconnects', async t => {
-  let begun = 0
-  const { app, handled } = await host(t, { onPayment: async payment => { begun++; await sleep(100); handled.push(payment) } })
+  let started = 0
+  const { app, handled } = await host(t, { onPayment: async payment => { started++; await sleep(100); handled.push(payment) } })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const body = Buffer.from(signed(payment({ attach: '咖啡' })))
@@ -138,7 +138,7 @@ t.test('N10 N11 over TCP: chunks that split a character, Expect: 100-continue, a
   const other = Buffer.from(signed(payment({ transaction_id: '4200000000202611231234567899' })))
   const disconnecting = connect(port, '127.0.0.1')
   disconnecting.end(`POST /wechat/notify HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: ${other.length}\r\n\r\n${other}`)
-  await until(() => begun === 2)
+  await until(() => started === 2)
   disconnecting.destroy()
   await until(() => handled.length === 2)
   t.equal(handled.length, 2, 'N9 its result is kept')

@@ -19,8 +19,8 @@ type Given = { appId: string, refreshToken: string, reason: string, funcInfo?: n
 function books () {
   const given: Given[] = []
   const tokens = new Map<string, string>()
-  const gone: string[] = []
-  const held = { given, tokens, gone, fail: undefined as Error | undefined }
+  const withdrawn: string[] = []
+  const held = { given, tokens, withdrawn, fail: undefined as Error | undefined }
   return Object.assign(held, {
     options: {
       onAuthorized ({ appId, refreshToken, reason, funcInfo }: Given) {
@@ -30,7 +30,7 @@ function books () {
       },
       refreshTokenOf: (appId: string) => tokens.get(appId),
       onUnauthorized (appId: string) {
-        gone.push(appId)
+        withdrawn.push(appId)
         tokens.delete(appId)
       }
     }
@@ -113,7 +113,7 @@ t.test('from the first ticket to the withdrawal', async t => {
   wechat.state.refreshTokens.delete(SHOP)
   wechat.state.accessTokens.delete(SHOP)
   t.match(await push(unauthorizedDocument(SHOP)), { body: 'success' })
-  t.same(records.gone, [SHOP])
+  t.same(records.withdrawn, [SHOP])
   t.equal((await app.inject(`/s/${SHOP}/jssdk?url=http://localhost/`)).statusCode, 404, 'no longer an account')
   await t.rejects(platform.authorizer(SHOP).token.get(), { code: 'WECHAT_UNAUTHORIZED', statusCode: 403 })
   records.tokens.set(SHOP, 'refreshtoken@@@old')
@@ -222,9 +222,9 @@ t.test('a late withdrawal does not undo a newer authorization', async t => {
   const now = Math.floor(Date.now() / 1000)
   t.equal((await push(authorizedDocument(SHOP, wechat.allow(SHOP), 'authorized', now))).body, 'success')
   t.equal((await push(unauthorizedDocument(SHOP, now - 20))).body, 'success')
-  t.same(records.gone, [])
+  t.same(records.withdrawn, [])
   t.equal((await push(unauthorizedDocument(SHOP, now + 1))).body, 'success')
-  t.same(records.gone, [SHOP])
+  t.same(records.withdrawn, [SHOP])
 })
 
 t.test('the callback accepts only the browser that started, and one code', async t => {

@@ -25,9 +25,9 @@ async function host (t: { teardown (end: () => unknown): unknown }, answer: Answ
   await after(app)
 
   async function everyRoute () {
-    const begun = await app.inject('/wechat/oauth/authorize')
-    const cookies = Object.fromEntries(begun.cookies.map(({ name, value }) => [name, value]))
-    const state = /state=([0-9a-f]+)/.exec(String(begun.headers.location))?.[1]
+    const redirect = await app.inject('/wechat/oauth/authorize')
+    const cookies = Object.fromEntries(redirect.cookies.map(({ name, value }) => [name, value]))
+    const state = /state=([0-9a-f]+)/.exec(String(redirect.headers.location))?.[1]
     return await Promise.all([
       app.inject('/wechat/jssdk?url=http://localhost/'),
       app.inject({ method: 'POST', url: '/wechat/jssdk', payload: { url: 'http://localhost/' } }),

@@ -42,12 +42,12 @@ t.test('after a restart, the order is still paid', async t => {
   const dir = t.testdir()
   const port = await freePort()
   const shop = await openShop(t, dir, port)
-  const begun = await fetch(`${shop.origin}/wechat/oauth/authorize?scope=snsapi_base&returnTo=/`, { redirect: 'manual' })
-  const consent = String(begun.headers.get('location'))
+  const redirect = await fetch(`${shop.origin}/wechat/oauth/authorize?scope=snsapi_base&returnTo=/`, { redirect: 'manual' })
+  const consent = String(redirect.headers.get('location'))
   t.match(consent, /^https:\/\/open\.weixin\.qq\.com\/connect\/oauth2\/authorize\?appid=wx0123456789abcdef&/)
   const allowed = await fetch(consent.replace('https://open.weixin.qq.com', shop.wechat), { redirect: 'manual' })
   const cookies = (reply: Response) => reply.headers.getSetCookie().map(cookie => cookie.split(';')[0]).join('; ')
-  const back = await fetch(String(allowed.headers.get('location')), { redirect: 'manual', headers: { cookie: cookies(begun) } })
+  const back = await fetch(String(allowed.headers.get('location')), { redirect: 'manual', headers: { cookie: cookies(redirect) } })
   const cookie = /shop_session=[^;]+/.exec(cookies(back))?.[0] as string
   const post = async (path: string, body: object) => await (await fetch(shop.origin + path, { method: 'POST', headers: { cookie, 'content-type': 'application/json' }, body: JSON.stringify(body) })).json() as Record<string, string>
   const { outTradeNo } = await post('/orders', {})

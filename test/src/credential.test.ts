@@ -102,8 +102,8 @@ t.test('an invalidated value is not read back from the store while it is being d
   let finishDelete = () => {}
   const deleting = new Promise<void>(resolve => { finishDelete = resolve })
   const { token, seen } = setup({ store: { ...store, delete: async (...args) => { await deleting; return await store.delete(...args) } } })
-  const dead = await token.get()
-  const invalidated = token.invalidate(dead)
+  const invalidToken = await token.get()
+  const invalidated = token.invalidate(invalidToken)
   const meanwhile = token.get()
   await settled()
   finishDelete()
@@ -262,9 +262,9 @@ t.test('T5 a fetch that takes longer than the lease renews it', async t => {
 t.test('T10 the store becomes unavailable and recovers', async t => {
   const clock = testClock()
   const memory = createMemoryStore(clock)
-  let away = true
+  let unavailable = true
   const store = Object.fromEntries(Object.entries(memory).map(([name, method]) => [name, async (...args: unknown[]) => {
-    if (away) throw new Error('away')
+    if (unavailable) throw new Error('away')
     return await (method as (...args: unknown[]) => unknown)(...args)
   }])) as unknown as Store
   const made = setup({ store })
@@ -281,7 +281,7 @@ t.test('T10 the store becomes unavailable and recovers', async t => {
   t.equal(await made.token.get(), 'token-2')
   t.equal(made.lines.filter(line => line.startsWith('error')).length, 1)
 
-  away = false
+  unavailable = false
   made.clock.pass(1001)
   t.equal(await made.token.get(), 'token-2')
   await settled()
@@ -293,12 +293,12 @@ t.test('T10 the store becomes unavailable and recovers', async t => {
 
 t.test('T10 after an outage, our value does not replace the shared one', async t => {
   const memory = createMemoryStore(testClock())
-  let away = true
-  const store: Store = { ...memory, acquire: async (...args) => { if (away) throw new Error('away'); return await memory.acquire(...args) } }
+  let unavailable = true
+  const store: Store = { ...memory, acquire: async (...args) => { if (unavailable) throw new Error('away'); return await memory.acquire(...args) } }
   const made = setup({ store })
   await made.token.get()
   await memory.set('key', 'theirs', 7000_000)
-  away = false
+  unavailable = false
   made.clock.pass(1001)
   await made.token.get()
   await settled()
@@ -307,13 +307,13 @@ t.test('T10 after an outage, our value does not replace the shared one', async t
 
 t.test('T16 after an outage, the shared value replaces our own', async t => {
   const memory = createMemoryStore(testClock())
-  let away = true
+  let unavailable = true
   let calls = 0
-  const store: Store = { ...memory, acquire: async (...args) => { calls++; if (away) throw new Error('away'); return await memory.acquire(...args) } }
+  const store: Store = { ...memory, acquire: async (...args) => { calls++; if (unavailable) throw new Error('away'); return await memory.acquire(...args) } }
   const made = setup({ store })
   await made.token.get()
   await memory.set('key', 'not a token', 7000_000)
-  away = false
+  unavailable = false
   made.clock.pass(1001)
   for (let at = 0; at < 5; at++) {
     t.equal(await made.token.get(), 'token-1')
@@ -345,8 +345,8 @@ t.test('T10 without the store, an early renewal keeps the old value, and a lost 
 
 t.test('T10 the store fails during a fetch', async t => {
   const memory = createMemoryStore()
-  const away = async (): Promise<never> => { throw new Error('away') }
-  const made = setup({ store: { ...memory, complete: away, renew: away } })
+  const unavailable = async (): Promise<never> => { throw new Error('away') }
+  const made = setup({ store: { ...memory, complete: unavailable, renew: unavailable } })
   t.equal(await made.token.get(), 'token-1')
   await made.token.get()
   await settled()

@@ -53,9 +53,9 @@ t.test('N3 also in the process where it hangs', async t => {
 t.test('N19 slow work with duplicates in two processes: one run, one success', async t => {
   const store = createMemoryStore()
   const processes = [1, 2].map(() => createOnce(store, { timeout: 100, remember: 60_000 }))
-  let begun = 0
+  let started = 0
   const load = { over: false }
-  const work = async () => { begun++; await sleep(7500); load.over = true }
+  const work = async () => { started++; await sleep(7500); load.over = true }
   let refused = 0
   while (!load.over) {
     await Promise.all(processes.map(async once => await once('key', work).catch(error => {
@@ -64,7 +64,7 @@ t.test('N19 slow work with duplicates in two processes: one run, one success', a
     })))
   }
   for (const once of processes) await once('key', work)
-  t.equal(begun, 1)
+  t.equal(started, 1)
   t.ok(refused > 50, 'refused while it ran')
 })
 
@@ -124,9 +124,9 @@ t.test('long work keeps its lease; a store failure meanwhile does not undo succe
 
 t.test('N5 without the store: once per process, and shared again when it recovers', async t => {
   const shared = createMemoryStore()
-  let away = true
+  let unavailable = true
   const guarded = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => async (...args: A) => {
-    if (away) throw new Error('away')
+    if (unavailable) throw new Error('away')
     return await call(...args)
   }
   const store: Store = { ...shared, acquire: guarded(shared.acquire), complete: guarded(shared.complete), release: guarded(shared.release), renew: guarded(shared.renew), set: guarded(shared.set) }
@@ -139,7 +139,7 @@ t.test('N5 without the store: once per process, and shared again when it recover
   await t.rejects(once('other', async () => { failed++; throw new Error('not yet') }), { message: 'not yet' })
   await once('other', async () => { failed++ })
   t.equal(failed, 2)
-  away = false
+  unavailable = false
   await once('key', work)
   t.equal(runs, 1, 'still remembered in this process')
   await once('later', work)

@@ -56,7 +56,7 @@ export interface Shown { key: string, table: string, number: string, name: strin
 const PAGE = 50
 
 export function recordRoutes (app: Routes, state: State, { pay, journal, notifier }: RecordParts): void {
-  /** An order that was refunded in part is in a state of its own. */
+  /** A partly refunded order has its own state here. */
   const stateOfOrder = (order: Order) => order.trade_state === 'REFUND' && pay.refunds.left(order) > 0 ? 'PARTLY_REFUNDED' : order.trade_state
   const ordersSearch = createOrderSearch(stateOfOrder)
   for (const order of state.orders.values()) ordersSearch.changed(order)

@@ -113,8 +113,8 @@ t.test('shared by clients with the same connection options, and closed with the 
 t.test('an unavailable host occupies no slots, and uses no extra sockets after it recovers', async t => {
   const port = await freePort()
   const http = createHttp({ timeout: 30_000, retries: 0 })
-  const away = await Promise.all(Array.from({ length: 300 }, () => http(call(`http://127.0.0.1:${port}`)).catch((error: unknown) => error as WechatNetworkError)))
-  t.ok(away.every(error => error instanceof WechatNetworkError && error.outcome === 'not_sent' && error.reason === 'ECONNREFUSED'))
+  const errors = await Promise.all(Array.from({ length: 300 }, () => http(call(`http://127.0.0.1:${port}`)).catch((error: unknown) => error as WechatNetworkError)))
+  t.ok(errors.every(error => error instanceof WechatNetworkError && error.outcome === 'not_sent' && error.reason === 'ECONNREFUSED'))
   let open = 0
   let most = 0
   const server = createServer((_request, reply) => { setTimeout(() => reply.end('ok'), 5) })

@@ -71,10 +71,10 @@ t.test('a proxy that refuses, is unavailable or hangs: nothing was sent, and no 
   const { origin, count } = await tlsServer(t, host, (_request, reply) => { reply.end('ok') })
   const strict = await connectProxy(t, { credentials: 'shop:another' })
   const hanging = await connectProxy(t, { hangs: true })
-  const away = await freePort()
+  const unusedPort = await freePort()
   for (const [port, timeout, expected] of [
     [strict.port, 5000, { reason: 'PROXY_407', outcome: 'not_sent', retryable: false, message: /nothing was sent/ }],
-    [away, 5000, { reason: 'ECONNREFUSED', outcome: 'not_sent', retryable: true }],
+    [unusedPort, 5000, { reason: 'ECONNREFUSED', outcome: 'not_sent', retryable: true }],
     [hanging.port, 500, { reason: 'TIMEOUT', outcome: 'not_sent', statusCode: 504 }],
     [hanging.port, 20_000, { outcome: 'not_sent', retryable: true }]
   ] as const) {

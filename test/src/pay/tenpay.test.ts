@@ -50,8 +50,8 @@ t.test('tenpay places, queries and closes; the cashier accepts its parameters, a
   t.teardown(() => app.close())
   const handled: string[] = []
   await app.register(notify, { appId, endpoints: emulator.config.endpoints, merchant: { mchId, v2: { apiKey } }, onPayment: payment => { handled.push(payment.outTradeNo) } })
-  const mine = { ...fields, sign: tenpay._getSign(fields, 'MD5') }
-  await app.inject({ method: 'POST', url: '/wechat/notify', payload: `<xml>${Object.entries(mine).map(([name, value]) => `<${name}><![CDATA[${value}]]></${name}>`).join('')}</xml>` })
+  const resigned = { ...fields, sign: tenpay._getSign(fields, 'MD5') }
+  await app.inject({ method: 'POST', url: '/wechat/notify', payload: `<xml>${Object.entries(resigned).map(([name, value]) => `<${name}><![CDATA[${value}]]></${name}>`).join('')}</xml>` })
   t.same(handled, ['T1234567890'], 'signed by tenpay, accepted by us')
 })
 
@@ -90,11 +90,11 @@ t.test('tenpay with its certificate: refunds, pay by code, reversal, payouts, bi
   t.match(packet, { send_listid: /^10000/ })
   t.match(info, { status: 'RECEIVED' })
 
-  const mine = new TenpayClient(config)
+  const client = new TenpayClient(config)
   const middleware = async (about: 'payment' | 'refund', type: string) => {
     const { request: { body } } = await emulator.waitForNotification(delivery => delivery.about === about && delivery.accepted)
     const request: { body: string, weixin?: unknown } = { body }
-    await new Promise<void>(resolve => mine.middlewareForExpress(type)(request, { header () {}, send: (why: string) => { t.fail(why); resolve() } }, resolve))
+    await new Promise<void>(resolve => client.middlewareForExpress(type)(request, { header () {}, send: (why: string) => { t.fail(why); resolve() } }, resolve))
     return request.weixin
   }
   t.match(await middleware('payment', 'pay'), { out_trade_no: 'TP1', total_fee: '100' })

@@ -49,8 +49,8 @@ export function shapeProblem (body: Json, shape: Shape): V3Error | undefined {
     if (odd) return notInteger(odd.path, odd.value)
   }
   for (const { steps, isNeeded } of rules) {
-    const gone = isNeeded && found(body, steps).find(({ value }) => value === undefined || value === null || value === '')
-    if (gone) return missing(gone.path)
+    const absent = isNeeded && found(body, steps).find(({ value }) => value === undefined || value === null || value === '')
+    if (absent) return missing(absent.path)
   }
   const known = new Set(rules.map(({ steps }) => (steps[0] as string).replace('[]', '')))
   const odd = Object.keys(body).filter(name => !known.has(name))

@@ -94,11 +94,11 @@ t.test('a flood of unknown serial numbers causes one download', async t => {
   t.ok((await client.keys.current()).serial)
   clock.pass(61_000)
   await emulator.fault({ path: '/v3/certificates', kind: 'html', times: 1 })
-  const strange = Array.from({ length: 200 }, (_none, at) => `ABCDEF${String(at).padStart(34, '0')}`)
-  const outcomes = await Promise.allSettled(strange.map(serial => client.keys.keyFor(serial)))
+  const unknownSerials = Array.from({ length: 200 }, (_none, at) => `ABCDEF${String(at).padStart(34, '0')}`)
+  const outcomes = await Promise.allSettled(unknownSerials.map(serial => client.keys.keyFor(serial)))
   t.equal(outcomes.filter(({ status }) => status === 'rejected').length, 200, 'all waited for the same failing download')
   await emulator.fault({ path: '/v3/certificates', kind: '502', times: 99 })
-  for (const serial of strange) t.equal(await client.keys.keyFor(serial), undefined)
+  for (const serial of unknownSerials) t.equal(await client.keys.keyFor(serial), undefined)
 })
 
 t.test('with only the public key, certificates are never fetched', async t => {
@@ -136,9 +136,9 @@ t.test('a wrong APIv3 key, invalid data in the store, an unavailable store', asy
     await store.set(`wechat:{${emulator.account.mchId}}:v3:certificates`, invalid, 60_000)
     t.ok((await client.keys.current()).serial, invalid)
   }
-  const away = createMemoryStore()
-  away.acquire = async () => { throw new Error('away') }
-  const { client } = await stage(t, 'certificate', { store: away })
+  const unavailable = createMemoryStore()
+  unavailable.acquire = async () => { throw new Error('away') }
+  const { client } = await stage(t, 'certificate', { store: unavailable })
   t.ok((await client.keys.current()).serial)
   const busy = createMemoryStore()
   const shared = await stage(t, 'certificate', { store: busy })
