@@ -44,7 +44,7 @@ export interface CommonOptions {
   logSerializers?: RegisterOptions['logSerializers']
 }
 
-/** What is an account's own, and no matter of routes. */
+/** The options that belong to an account, not to its routes. */
 type OfAccount = 'appId' | 'appSecret' | 'tokenMode' | 'tokenProvider' | 'ticketProvider' | 'sessionProvider' | 'component' | 'merchant' | 'version' | 'endpoints' | 'http'
 
 /** The options `T` of a plugin with `accounts` instead of a single account. */

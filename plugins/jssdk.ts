@@ -39,8 +39,8 @@ export const jssdk = fp<JssdkOptions | WithProvider<JssdkOptions> | WithAccounts
   const { only } = accounts
   if (only && !exposed(app, 'wechatToken', namespace)) await app.register(token, options)
   // The application's token plugin already has the account's token.
-  const held = exposed<WechatToken>(app, 'wechatToken', namespace)
-  const tokenOf = (account: WechatAccount) => held?.appId === account.appId ? held : account.token
+  const existing = exposed<WechatToken>(app, 'wechatToken', namespace)
+  const tokenOf = (account: WechatAccount) => existing?.appId === account.appId ? existing : account.token
 
   const configOf = async (account: WechatAccount, url: string, own?: JssdkConfigOptions) =>
     jssdkConfig(account.appId, await tokenOf(account).ticket(), url, own ? { ...defaults, ...own } : defaults)

@@ -94,7 +94,7 @@ export const notify = fp<NotifyOptions | WithAccounts<NotifyOptions>>(async (app
   if (!onPayment && !onRefund) throw new WechatConfigError('onPayment', '(or onRefund) is required')
   if (handlerLimit < handlerTimeout) throw new WechatConfigError('handlerLimit', 'must not be below handlerTimeout')
 
-  if (remember < DAY) app.log.warn({ remember }, 'fastify-wechat-pay: option remember (seconds) is shorter than WeChat resends notifications, which is about a day: handlers may run again')
+  if (remember < DAY) app.log.warn({ remember }, 'fastify-wechat-pay: option remember (seconds) is shorter than the day or so in which WeChat resends notifications: handlers may run again')
   const once = createOnce(store, { timeout: handlerTimeout, limit: handlerLimit, remember: remember * 1000, storeAway, log: app.log })
   const events = new Map<string, EventHandler<NotifyContext>>()
   const handlers = { onPayment, onRefund, expected, onMismatch, events }

@@ -77,7 +77,7 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
     }
   }
 
-  function made (id: string, options: O): Account<O> {
+  function build (id: string, options: O): Account<O> {
     try {
       return createAccount(options, { ...parts, id })
     } catch (error) {
@@ -89,7 +89,7 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
   async function lookUp (id: string, isCurrent: () => boolean): Promise<Account<O>> {
     const options = await found(id)
     // forget() was called meanwhile: earlier callers still get an answer, but it is not kept.
-    if (!isCurrent()) return made(id, options ?? refuse(unknownAccount))
+    if (!isCurrent()) return build(id, options ?? refuse(unknownAccount))
     if (!options) {
       kept.delete(id)
       return refuse(unknownAccount)
@@ -102,7 +102,7 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
       return before.account
     }
     try {
-      const account = made(id, options)
+      const account = build(id, options)
       kept.set(id, { account, options, foundAt: now, renewAt: now + age })
       return account
     } catch (error) {
@@ -130,13 +130,13 @@ export function createAccounts<O extends AccountOptions> ({ find, max = 10_000, 
 
   function at (id: string): Account<O> | Promise<Account<O>> {
     const now = clock.now()
-    const held = kept.get(id)
-    if (held && now < held.foundAt + STALE * age) {
-      if (now >= held.renewAt) {
-        held.renewAt = now + RETRY_AFTER
+    const cached = kept.get(id)
+    if (cached && now < cached.foundAt + STALE * age) {
+      if (now >= cached.renewAt) {
+        cached.renewAt = now + RETRY_AFTER
         shared(id).catch(() => { /* already logged; the old account stays in use, unless it no longer exists */ })
       }
-      return held.account
+      return cached.account
     }
     if (typeof id !== 'string' || !/^[^\0-\x1f\x7f]{1,128}$/.test(id)) throw unknownAccount()
     const refusal = refused.get(id)

@@ -16,7 +16,7 @@ export function parseJson (text: string): unknown {
   return marked === undefined ? value : JSON.parse(marked)
 }
 
-/** A number, or a part of a text that looks like one, with at least as many digits as 2^53. Long ids in quotation marks are common, and are none. */
+/** A number with 16 digits or more, or part of a string that looks like one. Not an id in quotation marks, which is common and needs no change. */
 const LONG = /(?:^|[[:,])\s*-?\d{16}/
 /** Any letter of a name may be written as an escape. */
 const SUSPECT = /__proto__|\\u/

@@ -50,25 +50,25 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
   const self = randomUUID()
   let runs = 0
   // Running in this process for a key: acquiring the lease, then the work. Resolves with true on success.
-  const going = new Map<string, Promise<boolean>>()
+  const inProgress = new Map<string, Promise<boolean>>()
 
   /** False if the work is already done. */
   async function takeTurn (key: string, owner: string, deadline: number): Promise<boolean> {
-    let taken = false
+    let wasLocked = false
     for (;;) {
       let turn
       try {
         turn = await store.acquire(key, owner, LEASE)
       } catch (error) {
         // Another process was working on it a moment ago: do not run at the same time.
-        if (storeAway !== 'process' || taken) throw error
+        if (storeAway !== 'process' || wasLocked) throw error
         // Runs without a lease, which is acquired later if the store comes back.
         return true
       }
       // The store answers: write what it missed.
       successes.flush()
       if (turn.state !== 'locked') return turn.state === 'acquired'
-      taken = true
+      wasLocked = true
       if (performance.now() > deadline) throw tooLate()
       await sleep(20 + 30 * Math.random())
     }
@@ -99,16 +99,16 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
   }
 
   function begin (key: string, work: () => Promise<void>, deadline: number): Promise<void> {
-    const leave = () => { if (going.get(key) === outcome) going.delete(key) }
-    const running = attempt(key, `${self}:${++runs}`, work, deadline, leave)
+    const forget = () => { if (inProgress.get(key) === outcome) inProgress.delete(key) }
+    const running = attempt(key, `${self}:${++runs}`, work, deadline, forget)
     const outcome = running.then(() => {
-      leave()
+      forget()
       return true
     }, () => {
-      leave()
+      forget()
       return false
     })
-    going.set(key, outcome)
+    inProgress.set(key, outcome)
     return running
   }
 
@@ -116,7 +116,7 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
     const deadline = performance.now() + timeout
     try {
       while (!successes.has(key)) {
-        const other = going.get(key)
+        const other = inProgress.get(key)
         if (!other) return await before(deadline, begin(key, work, deadline))
         if (await before(deadline, other)) return
       }
@@ -129,7 +129,7 @@ export function createOnce (store: Store, { timeout, remember, limit = LIMIT, st
   return Object.assign(once, {
     async close (patience: number) {
       const ending = new AbortController()
-      await Promise.race([Promise.all(going.values()), sleep(patience, undefined, { signal: ending.signal }).catch(() => {})])
+      await Promise.race([Promise.all(inProgress.values()), sleep(patience, undefined, { signal: ending.signal }).catch(() => {})])
       ending.abort()
       await successes.close()
     }

@@ -33,7 +33,7 @@ t.test('the READMEs work on npm: installation first, absolute links and pictures
     const text = readFileSync(join(root, page), 'utf8')
     t.match(text.slice(0, 1200), /^npm install fastify-wechat-pay$/m, page)
     t.same([...text.matchAll(/\]\(((?!https:)[^)\s]+)\)/g)].map(([, link]) => link), [], `${page}: relative links`)
-    t.ok(text.split(/\s+/).length < 1200, `${page} is read in a few minutes`)
+    t.ok(text.split(/\s+/).length < 1200, `${page} can be read in a few minutes`)
   }
   t.end()
 })
@@ -63,7 +63,7 @@ t.test('workflows run existing scripts, with pinned actions and minimal permissi
     const text = readFileSync(join(root, '.github/workflows', name), 'utf8')
     for (const [, script = ''] of text.matchAll(/npm run ([\w:-]+)/g)) t.ok(script in scripts, `${name}: npm run ${script}`)
     for (const [, action = ''] of text.matchAll(/uses: (\S+)/g)) t.match(action, /^(?:\.\/|[\w-]+\/[\w-]+@v\d+$)/, `${name}: ${action}`)
-    t.match(text, /^permissions:\n {2}contents: read\n\n/m, `${name} may only read, unless a job says otherwise`)
+    t.match(text, /^permissions:\n {2}contents: read\n\n/m, `${name} is read-only by default`)
     t.notMatch(text, /secrets\./, `${name} needs no stored secret`)
   }
   t.end()
@@ -71,12 +71,12 @@ t.test('workflows run existing scripts, with pinned actions and minimal permissi
 
 t.test('every page exists in both languages, with the same code', t => {
   // Comments and strings may be translated.
-  const bones = ({ code }: Sample) => code.replace(/\/\/.*|#.*|'[^']*'|"[^"]*"|\/\*[\s\S]*?\*\/|`[^`]*`/g, '').replace(/\s+/g, ' ').trim()
+  const structure = ({ code }: Sample) => code.replace(/\/\/.*|#.*|'[^']*'|"[^"]*"|\/\*[\s\S]*?\*\/|`[^`]*`/g, '').replace(/\s+/g, ' ').trim()
   const inside = (folder: string) => readdirSync(join(root, 'docs', folder)).filter(name => name.endsWith('.md')).map(name => join(folder, name))
   for (const page of [...inside(''), ...inside('languages')]) {
     const [english, chinese] = [`docs/${page}`, `docs/zh-CN/${page}`]
     if (!t.ok(existsSync(join(root, chinese)), chinese)) continue
-    const code = (file: string) => samplesOf(file).filter(({ language }) => /^(?:js|ts|sh|nginx|python|go|php|java)$/.test(language)).map(bones)
+    const code = (file: string) => samplesOf(file).filter(({ language }) => /^(?:js|ts|sh|nginx|python|go|php|java)$/.test(language)).map(structure)
     t.same(code(chinese), code(english), page)
   }
   t.end()

@@ -11,7 +11,7 @@ const REQUESTS = 400
 const CALLERS = 40
 
 if (cluster.isPrimary) {
-  await lead().catch((error: Error) => {
+  await runPrimary().catch((error: Error) => {
     // fetch puts the reason into the error's cause.
     console.error(error.message, error.cause ?? '')
     process.exit(1)
@@ -24,7 +24,7 @@ async function serve (options: WorkerOptions): Promise<void> {
   await app.listen({ port: 0 })
 }
 
-async function lead (): Promise<void> {
+async function runPrimary (): Promise<void> {
   const emulator = await createEmulator()
   const { merchant: _unused, ...account } = emulator.config
   const options: WorkerOptions = { account, redisUrl: process.env.REDIS_URL ?? 'redis://127.0.0.1:6379' }

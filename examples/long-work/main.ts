@@ -40,11 +40,11 @@ async function work (print: boolean) {
     stdio: ['ignore', 'pipe', 'inherit']
   })
   const lines = createInterface(child.stdout)
-  const says = (word: string) => new Promise<void>(resolve => lines.on('line', line => { if (line.startsWith(word)) resolve() }))
+  const printed = (word: string) => new Promise<void>(resolve => lines.on('line', line => { if (line.startsWith(word)) resolve() }))
   if (print) lines.on('line', line => console.log(`worker ${child.pid}: ${line}`))
-  const started = says('started')
-  const fulfilled = says('fulfilled')
-  await says('working')
+  const started = printed('started')
+  const fulfilled = printed('fulfilled')
+  await printed('working')
   return { child, started, fulfilled }
 }
 

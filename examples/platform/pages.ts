@@ -18,8 +18,8 @@ export function shopPage (shop: Shop, base: string, isKnown: boolean, bridge: st
 export function orderPage (shop: Shop, { outTradeNo, amount, transactionId }: PlatformOrder): string {
   const state = transactionId === undefined ? 'waiting' : 'paid'
   // Reload until the notification has arrived.
-  const again = state === 'waiting' ? '<meta http-equiv="refresh" content="1">' : ''
-  return page(shop.name, `<div id="outcome" data-state="${state}"><h2>${state === 'paid' ? 'Paid' : 'Waiting for the payment'}</h2><p>${escape(shop.name)}: ¥${yuan(amount)}</p><p>${outTradeNo} ${transactionId ?? ''}</p></div>`, { head: again })
+  const refresh = state === 'waiting' ? '<meta http-equiv="refresh" content="1">' : ''
+  return page(shop.name, `<div id="outcome" data-state="${state}"><h2>${state === 'paid' ? 'Paid' : 'Waiting for the payment'}</h2><p>${escape(shop.name)}: ¥${yuan(amount)}</p><p>${outTradeNo} ${transactionId ?? ''}</p></div>`, { head: refresh })
 }
 
 export const SCRIPT = `(async () => {

@@ -22,11 +22,11 @@ function page ({ language, script, body }: Frame): string {
   const words = WORDS[language]
   // WeChat's browser provides the bridge; in the demo, the emulator does.
   const scripts = script ? [...script.bridge ? [script.bridge] : [], '/assets/jweixin.js', '/assets/buy.js'].map(src => `<script src="${escape(src)}"${src.endsWith('buy.js') ? ' defer' : ''}></script>`).join('') : ''
-  const told = JSON.stringify({ failed: words.payFailed, notPaid: words.notPaid, offline: words.offline, copied: words.copied })
+  const messages = JSON.stringify({ failed: words.payFailed, notPaid: words.notPaid, offline: words.offline, copied: words.copied })
   const data = script?.order === undefined ? '' : ` data-order="${escape(script.order)}"${script.wait ? ' data-wait' : ''}`
   return `<!doctype html><html lang="${language === 'zh' ? 'zh-CN' : 'en'}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>${words.shop}</title><link rel="stylesheet" href="/assets/style.css"><link rel="icon" href="${ICON}">${scripts}</head>
-<body data-words="${escape(told)}"${data}><main>${body}</main></body></html>`
+<body data-words="${escape(messages)}"${data}><main>${body}</main></body></html>`
 }
 
 const STATUS = '<p id="status" role="status"></p>'

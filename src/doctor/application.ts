@@ -21,10 +21,10 @@ export const applicationChecks = [
     messages: {
       unseen: UNSEEN,
       unused: skips('no orders are placed here', '这里没有支付'),
-      heard: passes('payments reach onPayment', '支付结果会进入 onPayment'),
-      unheard: fails('orders are placed, but onPayment is not set', '会下单，但没有 onPayment 接收支付结果', 'Set onPayment: what the page reports is no proof of a payment.', '请提供 onPayment：页面返回的结果不能作为支付凭据。')
+      notified: passes('payments reach onPayment', '支付结果会进入 onPayment'),
+      missing: fails('orders are placed, but onPayment is not set', '会下单，但没有 onPayment 接收支付结果', 'Set onPayment: what the page reports is no proof of a payment.', '请提供 onPayment：页面返回的结果不能作为支付凭据。')
     },
-    run: context => !hasHandlers(context) ? 'unseen' : context.options.onPayment ? 'heard' : context.options.order ? 'unheard' : 'unused'
+    run: context => !hasHandlers(context) ? 'unseen' : context.options.onPayment ? 'notified' : context.options.order ? 'missing' : 'unused'
   }),
 
   check('application.expected', {
@@ -54,10 +54,10 @@ export const applicationChecks = [
     messages: {
       unseen: UNSEEN,
       unused: skips('onPayment is not set', '没有 onPayment'),
-      asked: passes('unfinished orders are reconciled', '会主动查询没有结果的订单'),
-      waits: warns('unfinished is not set: an order whose notification is lost stays open', '缺少 unfinished：回调丢失的订单会一直悬着', 'Set unfinished, a function that returns your unfinished orders: docs/plugins.md, reconcile.', '请提供 unfinished（没有结果的订单），见 docs/zh-CN/plugins.md 的 reconcile。')
+      reconciled: passes('unfinished orders are reconciled', '会主动查询没有结果的订单'),
+      unset: warns('unfinished is not set: an order whose notification is lost stays open', '缺少 unfinished：回调丢失的订单会一直悬着', 'Set unfinished, a function that returns your unfinished orders: docs/plugins.md, reconcile.', '请提供 unfinished（没有结果的订单），见 docs/zh-CN/plugins.md 的 reconcile。')
     },
-    run: context => !hasHandlers(context) ? 'unseen' : !context.options.onPayment ? 'unused' : context.options.unfinished ? 'asked' : 'waits'
+    run: context => !hasHandlers(context) ? 'unseen' : !context.options.onPayment ? 'unused' : context.options.unfinished ? 'reconciled' : 'unset'
   }),
 
   check('application.shutdown', {
@@ -77,18 +77,18 @@ export const applicationChecks = [
     needs: ['server.notify-route'],
     online: true,
     messages: {
-      unheard: skips('the running server did not report the client address', '运行中的服务没有返回它看到的来源'),
+      unreported: skips('the running server did not report the client address', '运行中的服务没有返回它看到的来源'),
       right: passes('the server sees the client address {ip}, over {protocol}', '服务看到的来源是 {ip}，协议 {protocol}'),
-      spoofed: fails('the server believes a forged X-Forwarded-For', '服务相信了伪造的 X-Forwarded-For', 'trustProxy: true trusts everyone. Set the number of proxies (1) or their addresses.', 'trustProxy: true 会信任所有人，请改为代理层数（如 1）或代理地址。'),
+      forgeable: fails('the server believes a forged X-Forwarded-For', '服务相信了伪造的 X-Forwarded-For', 'trustProxy: true trusts everyone. Set the number of proxies (1) or their addresses.', 'trustProxy: true 会信任所有人，请改为代理层数（如 1）或代理地址。'),
       hidden: warns('behind the proxy, the server sees {ip} as every client\'s address', '服务在代理之后，看到的来源都是 {ip}', 'Set Fastify\'s trustProxy to 1 (or the proxy\'s address): H5 orders, rate limits and logs need the visitor\'s address.', '请设置 trustProxy: 1（或代理地址）：H5 下单、限流与日志都需要访客的真实 IP。'),
       http: warns('the server treats https as http', '服务把 https 当成了 http', 'The proxy must send X-Forwarded-Proto, and Fastify must trust it (trustProxy): links and cookies depend on it.', '代理须发送 X-Forwarded-Proto，并让 Fastify 信任它（trustProxy）：链接与 Cookie 依赖它。')
     },
     async run (context) {
       const report = await usualReport(context)
-      if (!report) return 'unheard'
+      if (!report) return 'unreported'
       const { ip, peer, protocol, headers } = report
       const values = { ip, protocol }
-      if (ip === MADE_UP_ADDRESS) return 'spoofed'
+      if (ip === MADE_UP_ADDRESS) return 'forgeable'
       if (ip === peer && headers.some(name => PROXIES.has(name))) return { outcome: 'hidden', values }
       return context.options.merchant?.notifyUrl?.startsWith('https:') && protocol !== 'https' ? { outcome: 'http', values } : { outcome: 'right', values }
     }

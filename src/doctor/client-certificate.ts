@@ -24,7 +24,7 @@ export function clientCertificate ({ options: { merchant } }: CheckContext): Ope
     const shown = { pfx: Buffer.from(pfx), passphrase: passphrase ?? merchant.mchId }
     try {
       const { context } = createSecureContext(shown)
-      return judged(new X509Certificate((context as { getCertificate (): Buffer }).getCertificate()), shown, merchant)
+      return checkOwner(new X509Certificate((context as { getCertificate (): Buffer }).getCertificate()), shown, merchant)
     } catch (error) {
       const { message } = error as Error
       return { finding: { outcome: /unsupported/i.test(message) ? 'old' : /mac verify|password|decrypt/i.test(message) ? 'passphrase' : 'notPfx' } }
@@ -44,10 +44,10 @@ export function clientCertificate ({ options: { merchant } }: CheckContext): Ope
     return { finding: /private key|encrypted/.test(kind.id) ? { outcome: 'damaged', values: { option: 'key' } } : { outcome: 'other', values: { option: 'key', kind } } }
   }
   if (!certificate.checkPrivateKey(privateKey)) return { finding: { outcome: 'foreign' } }
-  return judged(certificate, shown, merchant)
+  return checkOwner(certificate, shown, merchant)
 }
 
-function judged (certificate: X509Certificate, shown: ClientCertificate, { mchId, v3 }: NonNullable<CheckContext['options']['merchant']>): OpenedCertificate {
+function checkOwner (certificate: X509Certificate, shown: ClientCertificate, { mchId, v3 }: NonNullable<CheckContext['options']['merchant']>): OpenedCertificate {
   const whose = /CN=(\d+)$/m.exec(certificate.subject)?.[1]
   if (whose !== undefined && whose !== mchId) return { finding: { outcome: 'merchant', values: { whose } } }
   return { finding: { outcome: 'fits' }, certificate, shown, v3Same: sameAs(certificate, v3?.certificate) }

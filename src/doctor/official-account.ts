@@ -181,11 +181,11 @@ export const accountChecks = [
       if (!hasAccount(context)) return 'unused'
       const token = await tokenOf(context)
       try {
-        const told = await Promise.all(COUNTED.map(async path => {
+        const quotas = await Promise.all(COUNTED.map(async path => {
           const { quota } = await token.request<{ quota?: { daily_limit?: number, remain?: number } }>('/cgi-bin/openapi/quota/get', { json: { cgi_path: path } })
           return { path, limit: Number(quota?.daily_limit ?? 0), remain: Number(quota?.remain ?? 0) }
         }))
-        const [least] = told.filter(({ limit }) => limit > 0).sort((one, other) => one.remain / one.limit - other.remain / other.limit)
+        const [least] = quotas.filter(({ limit }) => limit > 0).sort((one, other) => one.remain / one.limit - other.remain / other.limit)
         if (!least) return 'unknown'
         return { outcome: least.remain <= 0 ? 'gone' : least.remain < least.limit / 10 ? 'scarce' : 'enough', values: least }
       } catch (error) {

@@ -107,7 +107,7 @@ export const ownServerChecks = [
     online: true,
     messages: {
       none: NONE,
-      there: passes('the notify route answers, in {ms} ms', '回调路由有响应，耗时 {ms} 毫秒'),
+      answers: passes('the notify route answers, in {ms} ms', '回调路由有响应，耗时 {ms} 毫秒'),
       absent: fails('there is no route at notifyUrl\'s path (HTTP {status})', 'notifyUrl 的路径不存在（HTTP {status}）', 'Check that the path matches prefix (default /wechat/notify), and what the proxy strips or adds.', '请核对 prefix（默认 /wechat/notify）以及前置代理对路径的增删。'),
       redirect: fails('notifyUrl is redirected (HTTP {status})', 'notifyUrl 被重定向（HTTP {status}）', 'WeChat does not follow redirects: use the final URL, with https and the right trailing slash.', '微信不会跟随跳转：请填写最终地址（https、末尾斜杠一致）。'),
       accepted: fails('a forged notification was answered with success (HTTP {status})', '伪造的回调得到了成功答复（HTTP {status}）', 'That is not the notify route: a catch-all route or a page answers there, and WeChat would treat payments as handled.', '响应的不是回调路由，而是兜底路由或页面：微信会误以为支付已处理。'),
@@ -121,14 +121,14 @@ export const ownServerChecks = [
       if ('problem' in answer) return { outcome: 'lost', values: { problem: answer.problem } }
       const { status, ms, headers } = answer
       const values = { status, ms: Math.round(ms) }
-      if (report || status === PROBE_STATUS) return { outcome: 'there', values }
+      if (report || status === PROBE_STATUS) return { outcome: 'answers', values }
       if (status === 404 || status === 405) return { outcome: 'absent', values }
       if (status >= 300 && status < 400) return { outcome: 'redirect', values }
       if (status < 300) return { outcome: 'accepted', values }
       if (status >= 500) return { outcome: 'gateway', values }
       // Our own route refuses in WeChat's format; the next check says what is missing.
       const isOurs = (status === 400 || status === 401 || status === 413) && /^(?:\{"code":"FAIL"|<xml><return_code>)/.test(answer.body) && !/html/.test(String(headers['content-type']))
-      return { outcome: isOurs ? 'there' : 'blocked', values }
+      return { outcome: isOurs ? 'answers' : 'blocked', values }
     }
   }),
 
@@ -140,12 +140,12 @@ export const ownServerChecks = [
       unchanged: passes('a body of {length} bytes arrives unchanged', '{length} 字节的请求体原样到达'),
       changed: fails('{length} bytes were sent, but {arrived} different bytes arrived', '发送 {length} 字节，到达的内容不同（{arrived} 字节）', 'A proxy or a filter changes bodies, so no signature can be verified: let it pass bodies to this path unchanged.', '代理或过滤器改动了请求体，验签必然失败：请让该路径的请求体原样通过。'),
       empty: fails('{length} bytes were sent, but the server received none', '发送 {length} 字节，服务端收到的请求体为空', 'Something reads the body before the notify route: a proxy, or a hook or parser of your application.', '请求体在到达回调路由前被读取：可能是代理，或应用中的钩子、解析器。'),
-      unheard: warns('the server did not recognize the probe as this merchant\'s', '服务端没有认出这是本商户的探测请求', 'A proxy may drop the header {header}, or the running server has different keys or an older version of this package.', '可能是代理丢弃了 {header} 头；或运行中的服务使用了其他密钥，或本包版本较旧。')
+      unreported: warns('the server did not recognize the probe as this merchant\'s', '服务端没有认出这是本商户的探测请求', 'A proxy may drop the header {header}, or the running server has different keys or an older version of this package.', '可能是代理丢弃了 {header} 头；或运行中的服务使用了其他密钥，或本包版本较旧。')
     },
     async run (context) {
       if (!notifyUrlOf(context)) return 'none'
       const { report, sent } = await probed(context, USUAL)
-      if (!report) return { outcome: 'unheard', values: { header: PROBE_HEADER } }
+      if (!report) return { outcome: 'unreported', values: { header: PROBE_HEADER } }
       const values = { length: sent.length, arrived: report.length }
       if (report.length === 0) return { outcome: 'empty', values }
       return { outcome: report.digest === sent.digest ? 'unchanged' : 'changed', values }
@@ -157,15 +157,15 @@ export const ownServerChecks = [
     online: true,
     messages: {
       none: NONE,
-      unheard: skips('the server did not report what arrived', '服务端没有返回收到的内容'),
-      there: passes('the headers of notifications arrive', '回调所需的请求头都能到达'),
-      lost: fails('{names} got lost on the way', '途中丢失了请求头 {names}', 'A proxy drops unknown headers: let Wechatpay-* and Content-Type through.', '代理丢弃了不认识的请求头：请放行 Wechatpay-* 与 Content-Type。')
+      unreported: skips('the server did not report what arrived', '服务端没有返回收到的内容'),
+      arrived: passes('the headers of notifications arrive', '回调所需的请求头都能到达'),
+      lost: fails('{names} did not arrive', '途中丢失了请求头 {names}', 'A proxy drops unknown headers: let Wechatpay-* and Content-Type through.', '代理丢弃了不认识的请求头：请放行 Wechatpay-* 与 Content-Type。')
     },
     async run (context) {
       const report = await usualReport(context)
-      if (!report) return notifyUrlOf(context) ? 'unheard' : 'none'
+      if (!report) return notifyUrlOf(context) ? 'unreported' : 'none'
       const missing = neededHeaders(context).filter(name => !report.headers.includes(name))
-      return missing.length === 0 ? 'there' : { outcome: 'lost', values: { names: missing.join(', ') } }
+      return missing.length === 0 ? 'arrived' : { outcome: 'lost', values: { names: missing.join(', ') } }
     }
   }),
 
@@ -174,14 +174,14 @@ export const ownServerChecks = [
     online: true,
     messages: {
       none: NONE,
-      unheard: skips('the server did not report what arrived', '服务端没有返回收到的内容'),
+      unreported: skips('the server did not report what arrived', '服务端没有返回收到的内容'),
       wide: passes('a body of {length} bytes arrives, too', '{length} 字节的请求体也能到达'),
       narrow: fails('a body of {length} bytes is rejected (HTTP {status})', '{length} 字节的请求体被拒（HTTP {status}）', 'Notifications of combined orders and with coupons are larger than others: let 64 kB through (nginx: client_max_body_size 64k).', '合单与带优惠券的回调更大，请放行 64 kB（nginx：client_max_body_size 64k）。'),
       changed: fails('{length} bytes were sent, but {arrived} or different bytes arrived', '发送 {length} 字节，到达 {arrived} 字节或内容不同', 'A proxy truncates or changes large bodies: let it pass 64 kB unchanged.', '代理截断或改动了较大的请求体，请让 64 kB 以内原样通过。')
     },
     async run (context) {
       if (!notifyUrlOf(context)) return 'none'
-      if (!await usualReport(context)) return 'unheard'
+      if (!await usualReport(context)) return 'unreported'
       const { hit: answer, report, sent } = await probed(context, LARGE)
       const { length } = sent
       if (!report) return { outcome: 'narrow', values: { length, status: 'status' in answer ? answer.status : answer.problem } }

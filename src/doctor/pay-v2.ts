@@ -112,12 +112,12 @@ export const payV2Checks = [
   check('v2.reply', {
     needs: ['keys.app-id', 'keys.v2-key', 'pay.merchant'],
     online: true,
-    messages: { unused: UNUSED, ...OTHERS, there: passes('WeChat Pay v2 answers', '微信支付 v2 有响应') },
+    messages: { unused: UNUSED, ...OTHERS, answers: passes('WeChat Pay v2 answers', '微信支付 v2 有响应') },
     async run (context) {
       if (!hasV2(context)) return 'unused'
       try {
         const answer = await orderQuery(context, usual(context))
-        return answer.fields?.return_code ? 'there' : refusedBy(answer)
+        return answer.fields?.return_code ? 'answers' : refusedBy(answer)
       } catch (error) {
         return lost(error)
       }

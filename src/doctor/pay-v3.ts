@@ -232,7 +232,7 @@ export const payV3Checks = [
       certificate: passes('answers are verified with platform certificate {serial}', '已用平台证书 {serial} 验证回复'),
       unsigned: fails('WeChat Pay\'s answer is not signed', '微信支付的回复没有签名', 'Something in between drops the Wechatpay-* headers.', '中间设备可能丢弃了 Wechatpay-Signature 等响应头。'),
       unknown: fails('the answer is signed with {serial}, which is not configured', '回复由 {serial} 签名，但未配置该密钥', 'Set merchant.v3.publicKeyId and publicKey to WeChat Pay\'s public key of that id (pay.weixin.qq.com, Account centre, API security).', '请把该 ID 对应的微信支付公钥填入 merchant.v3.publicKeyId 与 publicKey（商户平台「账户中心 - API 安全」）。'),
-      false: fails('the answer\'s signature is invalid: {serial} is a different key, or the answer was changed on the way', '回复验签失败：{serial} 对应的密钥不对，或回复在途中被改动', 'Download publicKey and publicKeyId again: they may not belong together. Otherwise a proxy changes bodies.', '请确认 merchant.v3.publicKey 与 publicKeyId 配套（重新下载）；否则可能是代理改动了内容。')
+      false: fails('the answer\'s signature is invalid: {serial} is a different key, or the answer was changed in transit', '回复验签失败：{serial} 对应的密钥不对，或回复在途中被改动', 'Download publicKey and publicKeyId again: they may not belong together. Otherwise a proxy changes bodies.', '请确认 merchant.v3.publicKey 与 publicKeyId 配套（重新下载）；否则可能是代理改动了内容。')
     },
     async run (context) {
       if (!hasV3(context)) return 'unused'

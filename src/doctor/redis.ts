@@ -31,7 +31,7 @@ const infoOf = (context: CheckContext) => context.fact('redis info', async () =>
   return Object.fromEntries(text.split(/\r?\n/).map(line => line.split(':')).filter(pair => pair.length > 1).map(([name, ...rest]) => [name, rest.join(':')])) as Record<string, string | undefined>
 })
 
-/** The number of processes, if the environment says it. */
+/** The number of processes, from the settings or the environment. */
 function processesOf ({ settings: { processes }, env: { NODE_APP_INSTANCE: instance, WEB_CONCURRENCY: concurrency } }: CheckContext): number {
   return processes ?? Math.max(cluster.isWorker || instance !== undefined ? 2 : 1, Number(concurrency) || 1)
 }
@@ -51,26 +51,26 @@ export const redisChecks = [
   check('redis.processes', {
     messages: {
       shared: passes('all processes share one Redis', '所有进程共用一个 Redis'),
-      alone: passes('a single process needs no Redis', '单进程不需要 Redis'),
+      single: passes('a single process needs no Redis', '单进程不需要 Redis'),
       apart: fails('several processes, but no redis: they invalidate each other\'s tokens, and each handles notifications again', '多进程但未配置 redis：各进程会互相顶掉 token，并重复处理回调', 'Set the option redis (app.redis of @fastify/redis): docs/redis.md.', '请配置 redis 选项（@fastify/redis 的 app.redis），见 docs/zh-CN/redis.md。')
     },
-    run: context => context.options.redis ? 'shared' : processesOf(context) > 1 ? 'apart' : 'alone'
+    run: context => context.options.redis ? 'shared' : processesOf(context) > 1 ? 'apart' : 'single'
   }),
 
   check('redis.reachable', {
     online: true,
     messages: {
       unused: UNUSED,
-      there: passes('Redis answers', 'Redis 有响应'),
-      away: fails('Redis does not answer ({problem})', 'Redis 没有响应（{problem}）', 'Check address, password (NOAUTH, WRONGPASS) and TLS; for a cluster, use a cluster client (MOVED).', '请检查地址、密码（NOAUTH、WRONGPASS）、TLS；集群须使用 Cluster 客户端（MOVED）。')
+      answers: passes('Redis answers', 'Redis 有响应'),
+      unreachable: fails('Redis does not answer ({problem})', 'Redis 没有响应（{problem}）', 'Check address, password (NOAUTH, WRONGPASS) and TLS; for a cluster, use a cluster client (MOVED).', '请检查地址、密码（NOAUTH、WRONGPASS）、TLS；集群须使用 Cluster 客户端（MOVED）。')
     },
     async run (context) {
       if (!context.options.redis) return 'unused'
       try {
         await ask(context, 'return 1')
-        return 'there'
+        return 'answers'
       } catch (error) {
-        return { outcome: 'away', values: { problem: problemOf(error) } }
+        return { outcome: 'unreachable', values: { problem: problemOf(error) } }
       }
     }
   }),
@@ -211,7 +211,7 @@ export const redisChecks = [
       single: passes('this is not a cluster', '不是集群'),
       unknown: skips('this client may not run CLUSTER INFO', '该客户端无法执行 CLUSTER INFO'),
       whole: passes('all {slots} slots of the cluster are served', '集群的 {slots} 个槽全部可用'),
-      torn: fails('the cluster is incomplete: {state}, {slots} of 16384 slots are served', '集群不完整：{state}，仅 {slots}/16384 个槽可用', 'Run redis-cli --cluster check, and --cluster fix.', '请执行 redis-cli --cluster check 与 --cluster fix。')
+      incomplete: fails('the cluster is incomplete: {state}, {slots} of 16384 slots are served', '集群不完整：{state}，仅 {slots}/16384 个槽可用', 'Run redis-cli --cluster check, and --cluster fix.', '请执行 redis-cli --cluster check 与 --cluster fix。')
     },
     async run (context) {
       if (!context.options.redis) return 'unused'
@@ -222,7 +222,7 @@ export const redisChecks = [
       const state = /cluster_state:(\w+)/.exec(text)?.[1]
       const slots = /cluster_slots_ok:(\d+)/.exec(text)?.[1]
       if (!state || !slots) return 'unknown'
-      return { outcome: state === 'ok' && slots === '16384' ? 'whole' : 'torn', values: { state, slots } }
+      return { outcome: state === 'ok' && slots === '16384' ? 'whole' : 'incomplete', values: { state, slots } }
     }
   }),
 

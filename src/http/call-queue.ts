@@ -5,24 +5,24 @@ export interface CallQueue {
   enter (turn: () => void): () => void
 }
 
-export function createCallQueue (most: number): CallQueue {
-  let inside = 0
+export function createCallQueue (limit: number): CallQueue {
+  let active = 0
   /** Places that become free in the next turn of the event loop, which is when undici reuses their socket. */
-  let resting = 0
+  let releasing = 0
   // In order of arrival; removing from the middle is cheap.
   const waiting = new Set<() => void>()
 
   function next (): void {
     for (const turn of waiting) {
-      if (inside + resting >= most) return
+      if (active + releasing >= limit) return
       waiting.delete(turn)
-      inside++
+      active++
       turn()
     }
   }
 
-  function rested (): void {
-    resting--
+  function released (): void {
+    releasing--
     next()
   }
 
@@ -30,20 +30,20 @@ export function createCallQueue (most: number): CallQueue {
     enter (turn) {
       let left = false
       // A new object: a caller may wait twice with the same function.
-      const own = () => turn()
+      const waiter = () => turn()
       // Waiting for a socket that is about to be free is cheaper than a new one.
-      if (inside + resting < most && waiting.size >= resting) {
-        inside++
-        own()
-      } else waiting.add(own)
+      if (active + releasing < limit && waiting.size >= releasing) {
+        active++
+        waiter()
+      } else waiting.add(waiter)
       return () => {
         if (left) return
         left = true
-        if (waiting.delete(own)) return
-        inside--
-        resting++
+        if (waiting.delete(waiter)) return
+        active--
+        releasing++
         // Runs after the immediate in which undici takes the socket back.
-        queueMicrotask(() => { setImmediate(rested) })
+        queueMicrotask(() => { setImmediate(released) })
       }
     }
   }

@@ -34,11 +34,11 @@ export interface Whole extends Head {
 }
 
 /** The whole answer, within `timeout` milliseconds. @throws WechatNetworkError */
-export function exchangeWhole (transport: Transport, asked: Asked, timeout: number, maxBytes: number): Promise<Whole> {
+export function exchangeWhole (transport: Transport, request: Asked, timeout: number, maxBytes: number): Promise<Whole> {
   const chunks: Buffer[] = []
   let size = 0
   let head: Head
-  return exchange<Whole>(transport, asked, timeout, 0, {
+  return exchange<Whole>(transport, request, timeout, 0, {
     head (given) { head = given },
     data (chunk, controller, done) {
       size += chunk.length
@@ -58,10 +58,10 @@ export interface Flowing extends Head {
 }
 
 /** Resolves with the answer's head within `timeout` milliseconds; each chunk of the body may take as long again. @throws WechatNetworkError */
-export function exchangeFlowing (transport: Transport, asked: Asked, timeout: number): Promise<Flowing> {
+export function exchangeFlowing (transport: Transport, request: Asked, timeout: number): Promise<Flowing> {
   let body: Readable
   let ended = false
-  return exchange<Flowing>(transport, asked, timeout, timeout, {
+  return exchange<Flowing>(transport, request, timeout, timeout, {
     head (head, controller, done) {
       body = new Readable({
         read () { controller.resume() },
@@ -82,7 +82,7 @@ export function exchangeFlowing (transport: Transport, asked: Asked, timeout: nu
     failed (error) {
       ended = true
       // `body` is undefined if the call was given up in the queue.
-      body?.destroy(asNetworkError(asked.name, error, true))
+      body?.destroy(asNetworkError(request.name, error, true))
     }
   })
 }
@@ -90,49 +90,49 @@ export function exchangeFlowing (transport: Transport, asked: Asked, timeout: nu
 /** The share of its time that a call may spend in the queue. */
 const LAST_TURN = 0.8
 
-function exchange<T> ({ dispatcher, foreign, queueOf }: Transport, asked: Asked, timeout: number, bodyTimeout: number, receiver: Receiver<T>): Promise<T> {
+function exchange<T> ({ dispatcher, foreign, queueOf }: Transport, request: Asked, timeout: number, bodyTimeout: number, receiver: Receiver<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     /** Settled: over for the caller, even if the socket is still busy. */
-    let over = false
+    let settled = false
     /** Handed to undici, which will report how it ended. */
-    let handed = false
+    let dispatched = false
     /** undici has started to write it: from now on WeChat may act. */
     let sent = false
     let controller: Dispatcher.DispatchController | undefined
     const lastTurn = performance.now() + timeout * LAST_TURN
 
     const settle = () => {
-      over = true
+      settled = true
       clearTimeout(timer)
     }
     const done = (result: T) => {
-      if (over) return
+      if (settled) return
       settle()
       resolve(result)
     }
     const fail = (error: unknown) => {
-      if (over) return
+      if (settled) return
       settle()
       // A custom dispatcher may not report when it starts to send.
-      reject(asNetworkError(asked.name, error, sent || (foreign && handed && !neverConnected(error))))
+      reject(asNetworkError(request.name, error, sent || (foreign && dispatched && !neverConnected(error))))
     }
 
     // A plain timer: an AbortSignal for each call costs several times as much.
     const timer = setTimeout(() => {
       fail(TIMED_OUT)
-      if (!handed) leave()
+      if (!dispatched) leave()
       controller?.abort(TIMED_OUT)
     }, timeout)
 
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart (current) {
         // Timed out while connecting: write nothing.
-        if (over) return current.abort(TIMED_OUT)
+        if (settled) return current.abort(TIMED_OUT)
         controller = current
         sent = true
       },
       onResponseStart (current, status, headers) {
-        if (status < 200 || over) return
+        if (status < 200 || settled) return
         const texts: Record<string, string> = {}
         for (const name in headers) texts[name] = String(headers[name])
         receiver.head({ status, headers: texts }, current, done)
@@ -149,43 +149,43 @@ function exchange<T> ({ dispatcher, foreign, queueOf }: Transport, asked: Asked,
       }
     }
 
-    function hand (headers: Record<string, string>): void {
-      if (over) return
-      handed = true
-      const { method, origin, path, body } = asked
+    function dispatch (headers: Record<string, string>): void {
+      if (settled) return
+      dispatched = true
+      const { method, origin, path, body } = request
       dispatcher.dispatch({ method, origin, path, headers, body, headersTimeout: 0, bodyTimeout }, handler)
     }
 
-    function notHanded (error: unknown): void {
+    function notDispatched (error: unknown): void {
       leave()
       if (!(error instanceof WechatError)) return fail(error)
-      if (over) return
+      if (settled) return
       settle()
       reject(error)
     }
 
     function go (): void {
       try {
-        const headers = asked.headers()
-        if (headers instanceof Promise) headers.then(hand).catch(notHanded)
-        else hand(headers)
+        const headers = request.headers()
+        if (headers instanceof Promise) headers.then(dispatch).catch(notDispatched)
+        else dispatch(headers)
       } catch (error) {
-        notHanded(error)
+        notDispatched(error)
       }
     }
 
-    let come: (() => void) | undefined
+    let onTurn: (() => void) | undefined
     let isTurn = false
-    const leave = queueOf(asked.origin).enter(() => {
+    const leave = queueOf(request.origin).enter(() => {
       isTurn = true
-      come?.()
+      onTurn?.()
     })
     if (isTurn) return go()
     // A later turn may come while another call ends. With a promise, undici finishes that call first, and this call keeps its own async context.
-    new Promise<void>(resolve => { come = resolve }).then(() => {
-      if (over) return
+    new Promise<void>(resolve => { onTurn = resolve }).then(() => {
+      if (settled) return
       // Too late to get the answer in time: not sending is better than an unknown outcome.
-      if (performance.now() > lastTurn) return notHanded(TIMED_OUT)
+      if (performance.now() > lastTurn) return notDispatched(TIMED_OUT)
       go()
     })
   })

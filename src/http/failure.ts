@@ -14,7 +14,7 @@ export const neverConnected = (error: unknown): boolean => UNREACHED.has(codeOf(
 
 /** Keeps only the code: the original error may contain the URL, and with it a secret. */
 export function asNetworkError (name: string, error: unknown, sent: boolean): WechatNetworkError {
-  // undici reports a proxy's answer to CONNECT only in the message. 4xx, such as 407 (wrong credentials), does not pass by itself.
+  // undici reports a proxy's answer to CONNECT only in the message. A 4xx, such as 407 (wrong credentials), is permanent: no retry.
   const refusal = /^Proxy response \((\d{3})\)/.exec(String((error as Error | undefined)?.message))?.[1]
   if (refusal !== undefined) return new WechatNetworkError(name, `PROXY_${refusal}`, 'not_sent', Number(refusal) >= 500)
   const reason = codeOf(error)

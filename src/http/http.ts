@@ -110,14 +110,14 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
   }
 
   async function whole (call: HttpRequest, base: string): Promise<HttpReply> {
-    const reply = await through(transport => exchangeWhole(transport, asked(call, base), timeout, call.maxBytes ?? 1 << 20))
+    const reply = await through(transport => exchangeWhole(transport, requestTo(call, base), timeout, call.maxBytes ?? 1 << 20))
     refuseForeign(call, reply)
     if (!reply.body) throw new WechatReplyError(call.name, 'the answer is too large')
     return reply as HttpReply
   }
 
   async function flowing (call: HttpRequest, base: string): Promise<HttpStreamReply> {
-    const reply = await through(transport => exchangeFlowing(transport, asked(call, base), timeout))
+    const reply = await through(transport => exchangeFlowing(transport, requestTo(call, base), timeout))
     try {
       refuseForeign(call, reply)
       return reply
@@ -139,20 +139,20 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
 interface BaseParts { origin: string, host: string, pathname: string }
 
 /** Parsed once per base URL: there are only two or three, and each call needs them twice. */
-const basesRead = new Map<string, BaseParts>()
+const parsedBases = new Map<string, BaseParts>()
 
 function partsOf (base: string): BaseParts {
-  const read = basesRead.get(base)
+  const read = parsedBases.get(base)
   if (read) return read
   const { origin, host, pathname } = new URL(base)
   const parts = { origin, host, pathname: pathname.replace(/\/$/, '') }
   // Tests may use very many.
-  if (basesRead.size >= 100) basesRead.clear()
-  basesRead.set(base, parts)
+  if (parsedBases.size >= 100) parsedBases.clear()
+  parsedBases.set(base, parts)
   return parts
 }
 
-function asked (call: HttpRequest, base: string): Asked {
+function requestTo (call: HttpRequest, base: string): Asked {
   const { origin, pathname } = partsOf(base)
   const { freshHeaders } = call
   const headers = { 'user-agent': 'fastify-wechat-pay', 'accept-encoding': 'identity', ...call.headers }

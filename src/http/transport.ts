@@ -14,7 +14,7 @@ export interface Transport {
   queueOf (origin: string): CallQueue
 }
 
-/** An transport in use. */
+/** A transport in use. */
 export interface Lease {
   transport: Promise<Transport>
   /** Call it once. If no other client uses the connections, idle ones are closed now, the others after their call or after `patience` milliseconds. */

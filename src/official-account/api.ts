@@ -27,7 +27,7 @@ export interface Api {
   bytes (call: ApiCall): Promise<Buffer>
 }
 
-/** A reply of "busy" (-1) or "too often in this minute" (45011) is worth another try; what else may pass takes longer. */
+/** "Busy" (-1) and "too many calls this minute" (45011) are retried after a short wait; other temporary errors last longer. */
 const BUSY: RetryPolicy = { retries: 2, delay: 200, again: error => error instanceof WechatApiError && (error.wechatCode === '-1' || error.wechatCode === '45011') }
 
 /** Parameters whose values must not appear in an error. */
@@ -65,16 +65,16 @@ export function createApi (http: Http, base: string): Api {
     throw apiError(call, String(answer.errcode), String(answer.errmsg ?? ''))
   }
 
-  const patiently = (call: ApiCall) => retry(() => attempt(call), BUSY)
+  const withRetries = (call: ApiCall) => retry(() => attempt(call), BUSY)
 
   return {
     async json (call) {
-      const answer = await patiently(call)
+      const answer = await withRetries(call)
       if (Buffer.isBuffer(answer)) throw new WechatReplyError(call.path, 'the answer is not JSON')
       return answer
     },
     async bytes (call) {
-      const answer = await patiently(call)
+      const answer = await withRetries(call)
       if (!Buffer.isBuffer(answer)) throw new WechatReplyError(call.path, 'the answer is JSON, not a file')
       return answer
     }

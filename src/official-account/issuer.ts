@@ -63,14 +63,14 @@ export function createIssuer ({ name, key, store, guard, clock, issue }: IssuerP
 
   async function fetched (force: boolean): Promise<Usable> {
     // Count the lifetime from before the request: WeChat's clock started somewhere between then and the answer.
-    const asked = clock.now()
+    const startedAt = clock.now()
     const { value, expiresIn } = await issue(force)
     if (!isToken(value)) throw new WechatReplyError(name, 'WeChat\'s answer has no usable value')
     if (typeof expiresIn !== 'number' || !Number.isInteger(expiresIn) || expiresIn <= 0 || expiresIn > MAX_LIFETIME) {
       throw new WechatReplyError(name, 'WeChat\'s answer has an invalid expires_in')
     }
     const life = expiresIn * 1000
-    return { value, ttl: Math.max(1, life - Math.min(MARGIN, life / 20) - (clock.now() - asked)) }
+    return { value, ttl: Math.max(1, life - Math.min(MARGIN, life / 20) - (clock.now() - startedAt)) }
   }
 
   /** How often, across all processes; 1 while the store is unavailable. */
@@ -88,14 +88,14 @@ export function createIssuer ({ name, key, store, guard, clock, issue }: IssuerP
 
   return {
     async issueShared () {
-      const noted = (await guard.ask(() => store.read(deadKey)))?.answer?.value
-      const dead = noted !== undefined && DIGEST.test(noted) ? noted : undefined
+      const stored = (await guard.ask(() => store.read(deadKey)))?.answer?.value
+      const dead = stored !== undefined && DIGEST.test(stored) ? stored : undefined
       if (dead && await counted('contest', CONTEST.window) > CONTEST.limit) throw contested()
       const issued = await checked(false)
       if (digest(issued.value) !== dead) return issued
-      const soon = await counted('forced', FORCE.gap)
+      const recently = await counted('forced', FORCE.gap)
       const today = await counted('forced-today', FORCE.window)
-      if (soon > 1 || today > FORCE.limit) throw contested()
+      if (recently > 1 || today > FORCE.limit) throw contested()
       const forced = await checked(true)
       if (digest(forced.value) === dead) throw contested()
       return forced

@@ -90,7 +90,7 @@ export function createOAuth (options: OAuthAccountOptions): WechatOAuth {
   const api = createApi(http, endpoints.api)
 
   /** The visitor's tokens, from WeChat or through the platform. Not repeatable: a code works once, and repeating a successful call only returns "code been used". */
-  const asked = async (call: 'access_token' | 'refresh_token', query: Record<string, string>) => asTokens(component
+  const requestTokens = async (call: 'access_token' | 'refresh_token', query: Record<string, string>) => asTokens(component
     ? await component.get(`/sns/oauth2/component/${call}`, query)
     : await api.json({ path: `/sns/oauth2/${call}`, query: { ...query, ...(call === 'access_token' && { secret }) }, repeatable: call === 'refresh_token' }))
 
@@ -110,12 +110,12 @@ export function createOAuth (options: OAuthAccountOptions): WechatOAuth {
 
     async exchange (code) {
       if (!isCode(code)) throw new WechatInputError('code', 'is not a WeChat code')
-      return await asked('access_token', { appid, code, grant_type: 'authorization_code' })
+      return await requestTokens('access_token', { appid, code, grant_type: 'authorization_code' })
     },
 
     async refresh (refreshToken) {
       checkText('refreshToken', refreshToken)
-      return await asked('refresh_token', { appid, grant_type: 'refresh_token', refresh_token: refreshToken })
+      return await requestTokens('refresh_token', { appid, grant_type: 'refresh_token', refresh_token: refreshToken })
     },
 
     async userinfo (accessToken, openid) {

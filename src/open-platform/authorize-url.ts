@@ -14,8 +14,8 @@ interface Base { open: string, mp: string, componentAppId: string, preAuthCode: 
 
 export function authorizePage ({ open, mp, componentAppId, preAuthCode }: Base, { redirectUri, device, authType }: AuthorizePage): string {
   if (!URL.canParse(redirectUri) || !/^https?:\/\//.test(redirectUri)) throw new WechatInputError('redirectUri', 'must be an absolute http(s) URL')
-  const asked = `component_appid=${encodeURIComponent(componentAppId)}&pre_auth_code=${encodeURIComponent(preAuthCode)}&redirect_uri=${encodeURIComponent(redirectUri)}&auth_type=${authType}`
+  const query = `component_appid=${encodeURIComponent(componentAppId)}&pre_auth_code=${encodeURIComponent(preAuthCode)}&redirect_uri=${encodeURIComponent(redirectUri)}&auth_type=${authType}`
   return device === 'phone'
-    ? `${open}/wxaopen/safe/bindcomponent?action=bindcomponent&no_scan=1&${asked}#wechat_redirect`
-    : `${mp}/cgi-bin/componentloginpage?${asked}`
+    ? `${open}/wxaopen/safe/bindcomponent?action=bindcomponent&no_scan=1&${query}#wechat_redirect`
+    : `${mp}/cgi-bin/componentloginpage?${query}`
 }

@@ -38,7 +38,7 @@ export interface AuthorizerParts extends Omit<AccessTokenOptions, 'appId' | 'app
 }
 
 export function createAuthorizer (appId: string, { component, refresh, endpoints, http, ...parts }: AuthorizerParts): ClosableAuthorizer {
-  const options = { appId, tokenProvider: async () => await refresh(appId), sessionProvider: login, component: shown(component), ...(endpoints && { endpoints }), ...(http && { http }) }
+  const options = { appId, tokenProvider: async () => await refresh(appId), sessionProvider: login, component: accountComponentOf(component), ...(endpoints && { endpoints }), ...(http && { http }) }
   let token: WechatToken | undefined
   let oauth: WechatOAuth | undefined
 
@@ -60,7 +60,7 @@ export function createAuthorizer (appId: string, { component, refresh, endpoints
 /** The same object for all accounts of the platform, so that comparing an account's options finds no change. */
 const accountComponents = new WeakMap<Component, AccountComponent>()
 
-function shown (component: Component): AccountComponent {
+function accountComponentOf (component: Component): AccountComponent {
   let accountComponent = accountComponents.get(component)
   if (!accountComponent) accountComponents.set(component, accountComponent = { appId: component.appId, get: component.get, key: component.key })
   return accountComponent

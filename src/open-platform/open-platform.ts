@@ -143,8 +143,8 @@ export function createOpenPlatform (options: PlatformOptions, { store = createMe
 
   /** The account's tokens must no longer be used by any process. */
   async function dropTokens (appId: string): Promise<void> {
-    const held = await store.read(accountKey(appId, 'access_token'))
-    if (held) await authorizer(appId).token.invalidate(held.value)
+    const cached = await store.read(accountKey(appId, 'access_token'))
+    if (cached) await authorizer(appId).token.invalidate(cached.value)
     for (const type of ['jsapi', 'wx_card']) {
       const key = accountKey(appId, `ticket:${type}`)
       const ticket = await store.read(key)

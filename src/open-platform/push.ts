@@ -65,18 +65,18 @@ function fieldsOf (bytes: Uint8Array): Fields {
 }
 
 function pushOf (fields: Fields): Push {
-  const taken = (name: string, pattern: RegExp): string => {
+  const required = (name: string, pattern: RegExp): string => {
     const value = fields[name]
     if (!isText(value, pattern)) throw new WechatNotificationError(`its ${name} is missing or malformed`)
     return value
   }
-  const createdAt = Number(taken('CreateTime', /^\d{1,12}$/))
-  const infoType = taken('InfoType', /^[a-z_0-9]{1,64}$/)
+  const createdAt = Number(required('CreateTime', /^\d{1,12}$/))
+  const infoType = required('InfoType', /^[a-z_0-9]{1,64}$/)
   switch (infoType) {
-    case 'component_verify_ticket': return { kind: 'ticket', createdAt, ticket: taken('ComponentVerifyTicket', VALUE) }
+    case 'component_verify_ticket': return { kind: 'ticket', createdAt, ticket: required('ComponentVerifyTicket', VALUE) }
     case 'authorized':
-    case 'updateauthorized': return { kind: infoType, createdAt, appId: taken('AuthorizerAppid', APP_ID), code: taken('AuthorizationCode', VALUE) }
-    case 'unauthorized': return { kind: infoType, createdAt, appId: taken('AuthorizerAppid', APP_ID) }
+    case 'updateauthorized': return { kind: infoType, createdAt, appId: required('AuthorizerAppid', APP_ID), code: required('AuthorizationCode', VALUE) }
+    case 'unauthorized': return { kind: infoType, createdAt, appId: required('AuthorizerAppid', APP_ID) }
     default: return { kind: 'other', createdAt, infoType }
   }
 }

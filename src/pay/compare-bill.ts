@@ -30,7 +30,7 @@ export interface Comparison extends AsyncIterable<Difference> {
 const MOST_WAITING = 1_000_000
 
 /**
- * Reads both sides in parallel, earlier entries first, so that matching entries meet soon. With entries in
+ * Reads both sides in parallel, earlier entries first, so that matching entries are paired early. With entries in
  * chronological order (ORDER BY paid_at) memory use stays small, however many there are.
  * @throws (while it is read) WechatError `WECHAT_COMPARE` if a million entries are unmatched: they are not in order
  */

@@ -28,7 +28,7 @@ export function claimsOf (headers: Headers, body: Uint8Array): NotificationClaim
   }
 }
 
-/** The returned function says whether to try an account's keys: cheap, and no proof. */
+/** The returned function says whether to try an account's keys: a cheap filter, not a proof. */
 export function mayBelong (claims: NotificationClaims, body: Uint8Array): (options: AccountOptions) => boolean {
   if (claims.version === 'v2') {
     return ({ appId, merchant }) => merchant?.v2 !== undefined && claims.mchId === merchant.mchId && isOwnAppId(claims.appId, appId, { appIds: [], ...merchant }) &&

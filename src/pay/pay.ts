@@ -171,9 +171,9 @@ function payFor (shared: Shared, ids: MerchantIds): WechatPay {
 
   /** The version to query for this number: v2 orders may have numbers that v3 does not accept. */
   function versionOf (number: unknown): PayVersion {
-    const able = typeof number === 'string' && [version, v2?.().pay, v3?.().pay].find(pay => pay?.outTradeNo.pattern.test(number))
-    if (!able) checkNumber(number)
-    return able || version
+    const matching = typeof number === 'string' && [version, v2?.().pay, v3?.().pay].find(pay => pay?.outTradeNo.pattern.test(number))
+    if (!matching) checkNumber(number)
+    return matching || version
   }
 
   function place (placing: Placing): Promise<string> {
@@ -322,7 +322,7 @@ function keyOf (what: string, record: object, fields: readonly string[]): string
   let key = what
   for (const name of fields) {
     const value = (record as Record<string, unknown>)[name]
-    // A text says how long it is, and so where the next field begins.
+    // Strings are prefixed with their length, so that a value cannot imitate the next field.
     if (value !== undefined) key += ` ${name}=${typeof value === 'string' ? `${value.length}:${value}` : JSON.stringify(value)}`
   }
   return key

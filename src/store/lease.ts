@@ -13,9 +13,9 @@ export function keepLease (store: Pick<Store, 'renew' | 'acquire'>, key: string,
   let timer: NodeJS.Timeout
 
   async function renew (): Promise<void> {
-    const held = await store.renew(key, owner, lease)
+    const renewed = await store.renew(key, owner, lease)
     // Do not acquire it after the end: nobody would release it.
-    if (!held && !ended) await store.acquire(key, owner, lease)
+    if (!renewed && !ended) await store.acquire(key, owner, lease)
   }
   function beat (pause: number): void {
     if (ended) return

@@ -81,7 +81,7 @@ function callsOf (redis: unknown): { byDigest: Call, bySource: Call } {
       bySource: (source, keys, args) => redis.eval(source, keys.length, ...keys, ...args)
     }
   }
-  throw new WechatConfigError('redis', `must be a client of ioredis or of the package redis (node-redis), and is ${described(redis)}`)
+  throw new WechatConfigError('redis', `must be a client of ioredis or of the package redis (node-redis), but is ${described(redis)}`)
 }
 
 /** HTTP-based clients have these methods with another signature; they are recognized because they are not event emitters. */

@@ -152,7 +152,7 @@ export async function troubles (t: Test, options: DiagnoseOptions, settings: Dia
 function complain (t: Test, check: Check): void {
   const text = inspect(check)
   if (/canary|emulator[0-9A-Za-z]{24}|PRIVATE KEY/.test(text)) t.fail(`a secret in ${text}`)
-  if (/\{\w+\}|undefined|\[object/.test(check.message + (check.advice ?? ''))) t.fail(`a gap in ${text}`)
+  if (/\{\w+\}|undefined|\[object/.test(check.message + (check.advice ?? ''))) t.fail(`an empty placeholder in ${text}`)
   if (/the check itself/.test(check.message)) t.fail(`an exception in ${text}`)
 }
 

@@ -8,7 +8,7 @@ function find (program: string): string | undefined {
     try {
       accessSync(path, constants.X_OK)
       return path
-    } catch { /* look on */ }
+    } catch { /* try the next one */ }
   }
 }
 

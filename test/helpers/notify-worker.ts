@@ -25,8 +25,8 @@ await app.register(notify, {
   ...options as { appId: string, merchant: { mchId: string } },
   redis,
   async onPayment ({ transactionId }) {
-    const begun = await book.incr(`begun:${transactionId}`)
-    if (dies === 'in handler' && begun === 1) process.kill(process.pid, 'SIGKILL')
+    const runs = await book.incr(`begun:${transactionId}`)
+    if (dies === 'in handler' && runs === 1) process.kill(process.pid, 'SIGKILL')
     await sleep(takes)
     await book.incr(`succeeded:${transactionId}`)
   }

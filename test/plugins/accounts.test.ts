@@ -60,17 +60,17 @@ t.test('A1 login, pages, orders and notifications of accounts whose ids look ali
   const logins = new Map<string, { cookies: Record<string, string>, back: string }>()
   const cookiePaths = new Set<string>()
   for (const [at, id] of IDS.entries()) {
-    const away = await app.inject(path(id, '/oauth/authorize'))
-    t.equal(away.statusCode, 302, id)
-    const [crumb] = away.cookies
-    t.equal(crumb?.path, path(id, '/oauth'), 'the cookie goes to this account only')
-    cookiePaths.add(String(crumb?.path))
-    const url = new URL(String(away.headers.location))
+    const redirect = await app.inject(path(id, '/oauth/authorize'))
+    t.equal(redirect.statusCode, 302, id)
+    const [cookie] = redirect.cookies
+    t.equal(cookie?.path, path(id, '/oauth'), 'the cookie goes to this account only')
+    cookiePaths.add(String(cookie?.path))
+    const url = new URL(String(redirect.headers.location))
     t.equal(url.searchParams.get('redirect_uri'), `https://n${at}.test${path(id, '/oauth/callback')}`)
     t.equal(url.searchParams.get('appid'), rows.get(id)?.appId)
     const reply = await emulator.app.inject(`/n${at}/connect/oauth2/authorize_reply${url.search}&action=allow&user=${OPENID}`)
     const back = new URL(String(reply.headers.location))
-    logins.set(id, { cookies: { [crumb!.name]: crumb!.value }, back: back.pathname + back.search })
+    logins.set(id, { cookies: { [cookie!.name]: cookie!.value }, back: back.pathname + back.search })
   }
   t.equal(cookiePaths.size, IDS.length)
   const [one, other] = [logins.get('shop'), logins.get('Shop')]
@@ -107,29 +107,29 @@ t.test('A2 an unknown account is a 404 on every route, after the rate limit and 
     t.notMatch(reply.body, /none|shop|café/)
   }
   t.same(lookups, ['none'], 'one lookup for all of them')
-  const held = () => {
+  const heapUsed = () => {
     collectGarbage()
     return process.memoryUsage().heapUsed
   }
-  const before = held()
+  const before = heapUsed()
   for (let at = 0; at < 20_000; at += 500) await Promise.all(Array.from({ length: 500 }, async (_one, more) => await app.wechatAccounts.get(`made-up-${at + more}`).catch(() => {})))
   t.equal(lookups.length, 20_001)
   t.equal(app.wechatAccounts.status().kept, 0)
-  t.ok(held() - before < 30e6, 'and the memory of unknown ids is bounded')
+  t.ok(heapUsed() - before < 30e6, 'and the memory of unknown ids is bounded')
 
   const limited = Fastify()
   t.teardown(() => limited.close())
   await limited.register(rateLimit, { global: false })
-  const asked: string[] = []
+  const found: string[] = []
   await limited.register(jssdk, {
     prefix: '/:account',
-    accounts: { find: id => { asked.push(id); return rows.get('shop') } },
+    accounts: { find: id => { found.push(id); return rows.get('shop') } },
     routeConfig: { rateLimit: { max: 2, timeWindow: 60_000 } }
   })
   const codes = []
   for (let at = 0; at < 5; at++) codes.push((await limited.inject(`/id-${at}/jssdk?url=https://evil.test/`)).statusCode)
   t.same(codes, [403, 403, 429, 429, 429])
-  t.same(asked, ['id-0', 'id-1'], 'requests over the limit cause no lookup')
+  t.same(found, ['id-0', 'id-1'], 'requests over the limit cause no lookup')
 })
 
 t.test('A3 wrong keys or a lookup that hangs or fails only affect that account, which is named in the log only', async t => {
@@ -235,10 +235,10 @@ t.test('notifications on a shared path are assigned to the account that verifies
     three: { appId: 'wxthree', merchant: { mchId: '1900000200', v2: { apiKey: V2.toLowerCase() }, v3: own.v3.merchant } },
     broken: { appId: 'wxone', merchant: { ...merchant, v3: { ...merchant.v3, privateKey: 'nonsense' } } }
   }
-  const ids = (claims: object) => { asked.push(claims); return named }
+  const ids = (claims: object) => { claimed.push(claims); return named }
   let named: string[] = []
-  const asked: object[] = []
-  const heard: string[] = []
+  const claimed: object[] = []
+  const handled: string[] = []
   const log: string[] = []
   async function host (ofNotification?: typeof ids) {
     const app = Fastify({ logger: { level: 'trace', stream: { write: (line: string) => { log.push(line) } } } })
@@ -252,8 +252,8 @@ t.test('notifications on a shared path are assigned to the account that verifies
         ...(ofNotification && { ofNotification })
       },
       handlerTimeout: 500,
-      onPayment: (payment, { account }) => { heard.push(`${payment.outTradeNo} of ${account.id}`) },
-      onRefund: (refund, { account }) => { heard.push(`${refund.outRefundNo} of ${account.id}`) }
+      onPayment: (payment, { account }) => { handled.push(`${payment.outTradeNo} of ${account.id}`) },
+      onRefund: (refund, { account }) => { handled.push(`${refund.outRefundNo} of ${account.id}`) }
     })
     return { app, send: async (message: { headers: Record<string, string>, payload: string }) => (await app.inject({ method: 'POST', url: '/wechat/notify', ...message })).statusCode }
   }
@@ -271,10 +271,10 @@ t.test('notifications on a shared path are assigned to the account that verifies
   t.equal(await send(shared.v3.payment(payment('V3ONE1'))), 204)
   t.equal(await send(ofTwo('V3TWO1')), 204)
   t.equal(await send(own.v3.payment(payment('V3THREE1'))), 204)
-  t.same(heard.splice(0), ['V2ONE1 of one', 'V2TWO1 of two', 'V2THREE1 of three', 'V3ONE1 of one', 'V3TWO1 of two', 'V3THREE1 of three'])
+  t.same(handled.splice(0), ['V2ONE1 of one', 'V2TWO1 of two', 'V2THREE1 of three', 'V3ONE1 of one', 'V3TWO1 of two', 'V3THREE1 of three'])
 
-  const lie = own.v2.payment(payment('LIE1'))
-  t.equal(await send({ ...lie, payload: lie.payload.replaceAll('wxthree', 'wxone').replaceAll('1900000200', mchId) }), 500, 'claims one account, signed by another: refused by all, and one account could not be checked')
+  const misattributed = own.v2.payment(payment('LIE1'))
+  t.equal(await send({ ...misattributed, payload: misattributed.payload.replaceAll('wxthree', 'wxone').replaceAll('1900000200', mchId) }), 500, 'claims one account, signed by another: refused by all, and one account could not be checked')
   t.equal(await send(own.v3.forged(own.v3.payment(payment('FORGED1')))), 401)
   t.equal(await send({ headers: { 'content-type': 'application/json', 'wechatpay-serial': 'PUB_KEY_ID_1', 'wechatpay-signature': 'x' }, payload: '{"resource":5}' }), 401)
   t.equal(await send({ headers: { 'content-type': 'text/xml' }, payload: '<xml>' }), 401)
@@ -285,13 +285,13 @@ t.test('notifications on a shared path are assigned to the account that verifies
   log.length = 0
   t.equal(await send(shared.v3.refund(refund)), 409, 'APIv3 does not: no guessing')
   t.match(log.join(''), /"accounts":\["(?:one|two)","(?:one|two)"\]/)
-  t.same(heard.splice(0), ['REF1 of three', 'REF1 of two'])
+  t.same(handled.splice(0), ['REF1 of three', 'REF1 of two'])
 
   const read = await app.wechatNotify.read(own.v3.payment(payment('MINE1')).headers, Buffer.from(own.v3.payment(payment('MINE1')).payload)).catch((error: Error) => error)
   t.match(read, { statusCode: 401 }, 'headers of one message, body of another')
-  const mine = own.v3.payment(payment('MINE2'))
-  t.match(await app.wechatNotify.read(mine.headers, Buffer.from(mine.payload)), { kind: 'payment', account: 'three', payment: { outTradeNo: 'MINE2' } })
-  t.same(heard, [], 'read() calls no handlers')
+  const genuine = own.v3.payment(payment('MINE2'))
+  t.match(await app.wechatNotify.read(genuine.headers, Buffer.from(genuine.payload)), { kind: 'payment', account: 'three', payment: { outTradeNo: 'MINE2' } })
+  t.same(handled, [], 'read() calls no handlers')
 
   const chosen = await host(ids)
   for (const [who, message, status] of [
@@ -304,8 +304,8 @@ t.test('notifications on a shared path are assigned to the account that verifies
     named = [...who]
     t.equal(await chosen.send(message), status, `${who}`)
   }
-  t.same(heard, ['CHOSEN1 of one', 'REF2 of two'])
-  t.match(asked[0], { version: 'v3', serial: shared.v3.merchant.publicKeyId })
+  t.same(handled, ['CHOSEN1 of one', 'REF2 of two'])
+  t.match(claimed[0], { version: 'v3', serial: shared.v3.merchant.publicKeyId })
 })
 
 t.test('reconciliation queries each account\'s orders, and a misconfigured account does not affect the others', async t => {

@@ -45,17 +45,17 @@ t.test('schemas only document; error messages come from our checks', async t => 
 t.test('preHandler runs first on every route', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
-  const asked: string[] = []
+  const urls: string[] = []
   await app.register(wechatPay, {
     ...ACCOUNT,
     ...everything,
-    preHandler: [async request => { asked.push(request.routeOptions.url ?? '') }, async (_request, reply) => reply.code(403).send({ message: 'not today' })]
+    preHandler: [async request => { urls.push(request.routeOptions.url ?? '') }, async (_request, reply) => reply.code(403).send({ message: 'not today' })]
   })
   for (const [method, url] of [['GET', '/wechat/jssdk?url=http://localhost/'], ['POST', '/wechat/jssdk'], ['POST', '/wechat/pay'], ['GET', '/wechat/oauth/authorize'], ['GET', '/wechat/oauth/callback'], ['POST', '/wechat/notify'], ['POST', '/wechat/native']] as const) {
     const isMessage = /notify|native/.test(url)
     t.match(await app.inject({ method, url, ...(method === 'POST' && { payload: isMessage ? '<xml/>' : {}, headers: { 'content-type': isMessage ? 'text/xml' : 'application/json' } }) }), { statusCode: 403, body: '{"message":"not today"}' }, url)
   }
-  t.same([...new Set(asked)].sort(), [...PATHS].sort())
+  t.same([...new Set(urls)].sort(), [...PATHS].sort())
 })
 
 t.test('routeConfig: @fastify/rate-limit per route; a global limit applies to our routes', async t => {

@@ -14,19 +14,19 @@ const DAY = 86_400_000
 
 type Config = Awaited<ReturnType<typeof createEmulator>>['config']
 
-/** A v3 shop; `deaf`: it refuses all notifications. */
+/** A v3 shop; while `receiver.isUp` is false, it refuses all notifications. */
 async function shop (t: Test, config: Config) {
   const app = Fastify()
   t.teardown(() => app.close())
-  const hears = { well: true }
+  const receiver = { isUp: true }
   const paid: string[] = []
   const port = await freePort()
-  app.addHook('onRequest', async (_request, reply) => { if (!hears.well) return reply.code(503).send('') })
+  app.addHook('onRequest', async (_request, reply) => { if (!receiver.isUp) return reply.code(503).send('') })
   const { v3, mchId } = config.merchant
   app.register(wechatPay, { ...config, merchant: { mchId, v3, notifyUrl: `http://127.0.0.1:${port}/wechat/notify` }, onPayment: payment => { paid.push(payment.outTradeNo) } })
   await app.listen({ port, host: '127.0.0.1' })
   const place = (outTradeNo: string, more: object = {}) => app.wechatPay.jsapi({ outTradeNo, description: 'x', amount: 100, openid: OPENID, ...more })
-  return { app, hears, paid, place }
+  return { app, receiver, paid, place }
 }
 
 async function rowsOf ({ wechatPay }: FastifyInstance, date: string) {
@@ -45,7 +45,7 @@ t.test('a v3 client downloads the bill of an order just placed', async t => {
   await emulator.waitForNotification(({ accepted }) => accepted)
   await app.wechatPay.refund({ outTradeNo: 'BILLED-1', outRefundNo: 'BILLED-1-R', amount: 30, total: 100 })
   const date = toChinaDay(new Date(Date.now() - 2 * DAY))
-  await t.rejects(rowsOf(app, date), { code: 'WECHAT_API', wechatCode: 'PARAM_ERROR' }, 'not over yet')
+  await t.rejects(rowsOf(app, date), { code: 'WECHAT_API', wechatCode: 'PARAM_ERROR' }, 'the day is not over')
   emulator.resetClock()
   t.match(await rowsOf(app, date), [{ outTradeNo: 'BILLED-1', amount: 100, state: 'SUCCESS' }, { outTradeNo: 'BILLED-1', state: 'REFUND', refund: { amount: 30 } }])
   // Or move forward: a client that does not check its own date gets today's bill.
@@ -73,12 +73,12 @@ t.test('a v3 client downloads the bill of an order just placed', async t => {
 
 t.test('moving the clock forward triggers what is due: redelivery, refunds, expiry', async t => {
   const emulator = await testEmulator(t, { timeScale: 1, refundDelay: 3600 })
-  const { app, hears, paid, place } = await shop(t, emulator.bothConfig)
+  const { app, receiver, paid, place } = await shop(t, emulator.bothConfig)
   await place('DUE-0001')
-  hears.well = false
+  receiver.isUp = false
   await emulator.pay('DUE-0001')
   await emulator.waitForNotification(({ attempt }) => attempt === 1)
-  hears.well = true
+  receiver.isUp = true
   emulator.advance(-DAY)
   emulator.advance(DAY + 15_000)
   await emulator.waitForNotification(({ attempt, accepted }) => attempt === 2 && accepted)
@@ -102,13 +102,13 @@ for (const moved of [300 * DAY, -300 * DAY]) {
     const one = await shop(t, first.config)
     await first.advance(moved)
     await one.place('KEPT-001')
-    one.hears.well = false
+    one.receiver.isUp = false
     await first.pay('KEPT-001')
     await first.waitForNotification()
     await first.close()
     const second = await createEmulator({ data, timeScale: 0.001 })
     t.ok(Math.abs(Date.parse((await second.app.inject('/_emulator/state')).json().now) - Date.now()) < DAY / 24)
-    one.hears.well = true
+    one.receiver.isUp = true
     await second.waitForNotification(({ accepted }) => accepted)
     t.same(one.paid, ['KEPT-001'], 'pending notifications are sent soon')
     const two = await shop(t, second.config)

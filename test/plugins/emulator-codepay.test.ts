@@ -36,9 +36,9 @@ t.test('v3 refuses missing or wrong fields, and names them', async t => {
   for (const [behaviour, status, code] of [['expired', 400, 'AUTH_CODE_INVALID'], ['poor', 403, 'NOT_ENOUGH']] as const) {
     t.match(await call('POST', PATH, { ...good, out_trade_no: `CODE-${behaviour}`, payer: { auth_code: await emulator.authCode(behaviour) } }), { status, json: { code } })
   }
-  const asked = { ...good, out_trade_no: 'CODE-asks', payer: { auth_code: await emulator.authCode('asks') } }
-  t.match(await call('POST', PATH, asked), { status: 202 })
-  t.match(await call('POST', PATH, asked), { status: 202 }, 'and again')
+  const withPassword = { ...good, out_trade_no: 'CODE-asks', payer: { auth_code: await emulator.authCode('asks') } }
+  t.match(await call('POST', PATH, withPassword), { status: 202 })
+  t.match(await call('POST', PATH, withPassword), { status: 202 }, 'and again')
 
   const reverse = (number: string, body = { appid: appId, mchid: mchId }) => call('POST', `/v3/pay/transactions/out-trade-no/${number}/reverse`, body)
   t.match(await reverse('CODE-none'), { status: 404, json: { code: 'ORDER_NOT_EXIST' } })

@@ -20,15 +20,15 @@ const REPORTS = [{ info_type: '活动名称', info_content: '新会员' }, { inf
 /** An emulator, a server that receives its notifications, and helpers for calls. */
 async function stage (t: Test, options: Parameters<typeof v3Caller>[1] = {}) {
   const caller = await v3Caller(t, { refundDelay: 1, ...options })
-  const heard: Array<{ event_type: string, summary: string, original_type: string, content: Json }> = []
+  const received: Array<{ event_type: string, summary: string, original_type: string, content: Json }> = []
   const server = createServer((request, reply) => {
     let body = ''
     request.on('data', bytes => { body += String(bytes) })
     request.on('end', () => {
       if (body.startsWith('{')) {
         const message = JSON.parse(body) as { event_type: string, summary: string, resource: { original_type: string } }
-        heard.push({ event_type: message.event_type, summary: message.summary, original_type: message.resource.original_type, content: JSON.parse(openResource(body, caller.emulator.account.apiV3Key)) as Json })
-      } else heard.push({ event_type: 'v2', summary: '', original_type: '', content: { ...readXml(Buffer.from(body)) } })
+        received.push({ event_type: message.event_type, summary: message.summary, original_type: message.resource.original_type, content: JSON.parse(openResource(body, caller.emulator.account.apiV3Key)) as Json })
+      } else received.push({ event_type: 'v2', summary: '', original_type: '', content: { ...readXml(Buffer.from(body)) } })
       reply.end(body.startsWith('{') ? '' : '<xml><return_code><![CDATA[SUCCESS]]></return_code></xml>')
     })
   }).listen(0, '127.0.0.1')
@@ -36,9 +36,9 @@ async function stage (t: Test, options: Parameters<typeof v3Caller>[1] = {}) {
   t.teardown(() => { server.closeAllConnections(); server.close() })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/n`
   /** The first notification of a type. */
-  async function told (event: string, which: (content: Json) => boolean = () => true): Promise<typeof heard[number]> {
+  async function notified (event: string, which: (content: Json) => boolean = () => true): Promise<typeof received[number]> {
     for (;;) {
-      const found = heard.find(({ event_type: type, content }) => type === event && which(content))
+      const found = received.find(({ event_type: type, content }) => type === event && which(content))
       if (found) return found
       await new Promise(resolve => setTimeout(resolve, 5))
     }
@@ -62,7 +62,7 @@ async function stage (t: Test, options: Parameters<typeof v3Caller>[1] = {}) {
   const sealed = (text: string) => publicEncrypt({ key: createPublicKey(publicKey), padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, Buffer.from(text)).toString('base64')
   const named = { 'wechatpay-serial': publicKeyId }
   const opened = (text: string) => privateDecrypt({ key: caller.emulator.bothConfig.merchant.v3.privateKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }, Buffer.from(text, 'base64')).toString()
-  return { ...caller, heard, url, told, paid, control, sealed, named, opened }
+  return { ...caller, received, url, notified, paid, control, sealed, named, opened }
 }
 
 type Stage = Awaited<ReturnType<typeof stage>>
@@ -75,7 +75,7 @@ const settled = async (look: () => Promise<Json>, done: (json: Json) => boolean)
   }
 }
 
-async function shareFlow (t: Test, { call, paid, told, url, appId, mchId, sealed, named }: Stage, sub: { sub_mchid?: string }) {
+async function shareFlow (t: Test, { call, paid, notified, url, appId, mchId, sealed, named }: Stage, sub: { sub_mchid?: string }) {
   const { id } = await paid({ sharing: true, ...(sub.sub_mchid && { sub: sub.sub_mchid }) })
   const query = (extra = '') => `?transaction_id=${id}${sub.sub_mchid ? `&sub_mchid=${sub.sub_mchid}` : ''}${extra}`
   const receiver = { type: 'PERSONAL_OPENID', account: OPENID, amount: 100, description: '分给' }
@@ -90,7 +90,7 @@ async function shareFlow (t: Test, { call, paid, told, url, appId, mchId, sealed
   t.match(await call('POST', '/v3/profitsharing/orders', { ...share, receivers: [{ ...receiver, amount: 101 }] }), { status: 400, json: { code: 'INVALID_REQUEST' } }, 'the same number with other contents is refused')
   const over = await settled(async () => (await call('GET', `/v3/profitsharing/orders/${share.out_order_no}${query()}`)).json, ({ state }) => state === 'FINISHED')
   t.match(over, { order_id: first.json.order_id, state: 'FINISHED', receivers: [{ result: 'SUCCESS' }] }, 'a share that leaves the rest frozen also finishes')
-  const notice = await told('TRANSACTION.SUCCESS', ({ out_order_no: number }) => number === share.out_order_no)
+  const notice = await notified('TRANSACTION.SUCCESS', ({ out_order_no: number }) => number === share.out_order_no)
   t.match(notice, { summary: '分账', original_type: 'transaction', content: { order_id: first.json.order_id, receiver: { amount: 100 } } }, 'a payment\'s envelope, distinguished by its summary')
   t.match(await call('POST', '/v3/profitsharing/orders', { ...share, out_order_no: 'SHmuch', receivers: [{ ...receiver, amount: 2901 }] }), { status: 403, json: { code: 'RULE_LIMIT', message: '分账金额超出最大分账比例' } })
   const back = { ...sub, out_order_no: share.out_order_no, out_return_no: `RT${sub.sub_mchid ?? ''}1`, return_mchid: mchId, amount: 40, description: '退回' }
@@ -99,7 +99,7 @@ async function shareFlow (t: Test, { call, paid, told, url, appId, mchId, sealed
   t.match(await call('POST', '/v3/profitsharing/return-orders', { ...back, amount: 41 }), { status: 400 })
   t.match(await call('POST', '/v3/profitsharing/return-orders', { ...back, out_return_no: 'RTmuch', amount: 61 }), { status: 403, json: { code: 'NOT_ENOUGH' } }, 'no more than the share can be returned')
   t.match((await call('GET', `/v3/profitsharing/return-orders/${back.out_return_no}?out_order_no=${share.out_order_no}${sub.sub_mchid ? `&sub_mchid=${sub.sub_mchid}` : ''}`)).json, { return_id: returned.json.return_id })
-  await told('TRANSACTION.SUCCESS', ({ out_return_no: number }) => number === back.out_return_no)
+  await notified('TRANSACTION.SUCCESS', ({ out_return_no: number }) => number === back.out_return_no)
   t.match(await call('POST', '/v3/profitsharing/orders/unfreeze', { ...sub, transaction_id: id, out_order_no: `UF${sub.sub_mchid ?? ''}1`, description: '解冻' }), { status: 200, json: { state: 'FINISHED' } })
   t.match((await call('GET', `/v3/profitsharing/transactions/${id}/amounts`)).json, { unsplit_amount: 0 })
   t.match(await call('POST', '/v3/profitsharing/orders', { ...share, out_order_no: 'SHlate' }), { status: 403, json: { message: '分账金额不足' } })
@@ -149,7 +149,7 @@ t.test('profit sharing and refunds of a platform', async t => {
 
 t.test('transfers: each state, with notifications for final ones', async t => {
   const it = await stage(t)
-  const { call, control, told, url, appId, emulator, sealed, named } = it
+  const { call, control, notified, url, appId, emulator, sealed, named } = it
   const base = '/v3/fund-app/mch-transfer/transfer-bills'
   const bill = (number: string, change: object = {}) => ({ appid: appId, out_bill_no: number, transfer_scene_id: '1000', openid: OPENID, transfer_amount: 2000, transfer_remark: '奖励', notify_url: url, transfer_scene_report_infos: REPORTS, ...change })
   for (const infos of [undefined, [], [REPORTS[0]], [{ info_type: '岗位类型', info_content: 'x' }, { info_type: '报酬说明', info_content: 'x' }], [{ info_type: '活动名称' }, REPORTS[1]]]) {
@@ -171,7 +171,7 @@ t.test('transfers: each state, with notifications for final ones', async t => {
     t.match((await call('GET', `${base}/out-bill-no/TB00001`)).json, { state, update_time: /\+08:00$/, user_name: /./ })
   }
   await emulator.settleTransfer('TB00001', 'FAIL', 'PAYEE_ACCOUNT_ABNORMAL')
-  const failed = await told('MCHTRANSFER.BILL.FINISHED')
+  const failed = await notified('MCHTRANSFER.BILL.FINISHED')
   t.match(failed, { summary: '商家转账单据终态通知', original_type: 'mch_payment', content: { state: 'FAIL', fail_reason: 'PAYEE_ACCOUNT_ABNORMAL' } })
   t.same(Object.keys(failed.content).filter(name => name !== 'fail_reason'), ['mch_id', 'out_bill_no', 'transfer_bill_no', 'transfer_amount', 'state', 'openid', 'create_time', 'update_time', 'mchid'])
   t.match(await control('/transfers/TB00001/settle', { state: 'SUCCESS' }), { status: 409 }, 'final states do not change')
@@ -181,7 +181,7 @@ t.test('transfers: each state, with notifications for final ones', async t => {
   t.equal(await balance(), full - 2000)
   t.match(await call('POST', `${base}/out-bill-no/TB00002/cancel`), { status: 200, json: { state: 'CANCELLED', update_time: /./ } }, 'a POST without a body')
   t.equal(await balance(), full, 'unpaid amounts return to the balance')
-  await told('MCHTRANSFER.BILL.FINISHED', ({ state }) => state === 'CANCELLED')
+  await notified('MCHTRANSFER.BILL.FINISHED', ({ state }) => state === 'CANCELLED')
   const third = await call('POST', base, bill('TB00003'))
   await emulator.confirmTransfer('TB00003')
   t.match((await call('GET', `${base}/transfer-bill-no/${third.json.transfer_bill_no}`)).json, { state: 'SUCCESS' })
@@ -199,20 +199,20 @@ t.test('transfers: each state, with notifications for final ones', async t => {
 })
 
 t.test('transfers to an authorized receiver need no confirmation', async t => {
-  const { call, control, told, url, appId, emulator } = await stage(t, { subMerchants: [{ subMchId: SUB }] })
+  const { call, control, notified, url, appId, emulator } = await stage(t, { subMerchants: [{ subMchId: SUB }] })
   const base = '/v3/fund-app/mch-transfer'
-  const leave = { out_authorization_no: 'AUTH00001', appid: appId, openid: OPENID, transfer_scene_id: '1000', user_display_name: '李雷', authorization_notify_url: url }
+  const authorizationRequest = { out_authorization_no: 'AUTH00001', appid: appId, openid: OPENID, transfer_scene_id: '1000', user_display_name: '李雷', authorization_notify_url: url }
   const bill = { appid: appId, out_bill_no: 'TA00001', transfer_scene_id: '1000', transfer_amount: 100, transfer_remark: 'x', notify_url: url, transfer_scene_report_infos: REPORTS }
-  t.match(await call('POST', `${base}/user-confirm-authorization`, leave), { status: 200, json: { state: 'WAIT_USER_CONFIRM', package_info: /./ } })
+  t.match(await call('POST', `${base}/user-confirm-authorization`, authorizationRequest), { status: 200, json: { state: 'WAIT_USER_CONFIRM', package_info: /./ } })
   t.match(await call('POST', `${base}/transfer-bills/transfer`, { ...bill, out_authorization_no: 'AUTH00001' }), { status: 400 }, 'not yet')
   t.match(await control('/authorizations/AUTH00001/settle', { state: 'TAKING_EFFECT' }), { status: 200 })
-  await told('MCHTRANSFER.AUTHORIZATION.CONFIRMED')
+  await notified('MCHTRANSFER.AUTHORIZATION.CONFIRMED')
   const known = (await call('GET', `${base}/user-confirm-authorization/out-authorization-no/AUTH00001`)).json
   t.match(known, { state: 'TAKING_EFFECT', authorization_id: /./ })
   t.match(await call('POST', `${base}/transfer-bills/transfer`, { ...bill, authorization_id: known.authorization_id }), { status: 200, json: { state: 'SUCCESS' } })
-  await told('MCHTRANSFER.BILL.FINISHED')
+  await notified('MCHTRANSFER.BILL.FINISHED')
   t.match(await call('POST', `${base}/user-confirm-authorization/out-authorization-no/AUTH00001/close`), { status: 200, json: { state: 'CLOSED', close_info: { close_reason: 'CLOSE_VIA_MCH_API' } } })
-  await told('MCHTRANSFER.AUTHORIZATION.CLOSED')
+  await notified('MCHTRANSFER.AUTHORIZATION.CLOSED')
   t.match(await call('POST', `${base}/transfer-bills/transfer`, { ...bill, out_bill_no: 'TA00002', authorization_id: known.authorization_id }), { status: 400 })
   const asking = { ...bill, out_bill_no: 'TA00003', openid: OPENID, authorization_info: { user_display_name: '李雷', out_authorization_no: 'AUTH00002', authorization_notify_url: url } }
   t.match(await call('POST', `${base}/transfer-bills/pre-transfer-with-authorization`, asking), { status: 200, json: { out_authorization_no: 'AUTH00002' } })
@@ -226,7 +226,7 @@ t.test('transfers to an authorized receiver need no confirmation', async t => {
   t.match(await call('POST', `${partner}/transfer-bills`, { sub_mchid: '1', ...bill, out_bill_no: 'TP00001', openid: OPENID }), { status: 403 })
   t.match((await call('GET', `${partner}/transfer-bills/out-bill-no/TP00001?sub_mchid=${SUB}`)).json, { state: 'WAIT_USER_CONFIRM' })
   t.match(await call('POST', `${partner}/transfer-bills/out-bill-no/TP00001/cancel`, { sub_mchid: SUB }), { status: 200, json: { state: 'CANCELLED' } })
-  const { authorization_notify_url: notifyUrl, ...rest } = leave
+  const { authorization_notify_url: notifyUrl, ...rest } = authorizationRequest
   t.match(await call('POST', `${partner}/user-confirm-authorizations`, { ...rest, out_authorization_no: 'AUTH00003', notify_url: notifyUrl }), { status: 200 })
   await control('/authorizations/AUTH00003/settle', { state: 'TAKING_EFFECT' })
   const theirs = (await call('GET', `${partner}/user-confirm-authorizations/AUTH00003`)).json
@@ -247,7 +247,7 @@ t.test('transfers to an authorized receiver need no confirmation', async t => {
 })
 
 t.test('batches of transfers', async t => {
-  const { call, control, told, url, appId, sealed, named } = await stage(t, { timeScale: 60 })
+  const { call, control, notified, url, appId, sealed, named } = await stage(t, { timeScale: 60 })
   const detail = (number: string, amount: number) => ({ out_detail_no: number, transfer_amount: amount, transfer_remark: 'x', openid: OPENID, user_name: sealed('李雷') })
   const batch = { appid: appId, out_batch_no: 'BATCH0001', batch_name: 'n', batch_remark: 'r', total_amount: 300, total_num: 2, transfer_detail_list: [detail('D00001', 100), detail('D00002', 200)], transfer_scene_id: '1000', notify_url: url }
   t.match(await call('POST', '/v3/transfer/batches', { ...batch, total_amount: 0.1 }, named), { status: 400, json: { code: 'PARAM_ERROR', detail: { location: 'body', value: 0.1 }, message: '无法将 JSON 输入源“/body/total_amount”映射到目标字段“转账总金额”中，此字段需要一个合法的 64 位有符号整数' } }, 'yansongda/pay 550')
@@ -255,7 +255,7 @@ t.test('batches of transfers', async t => {
   const made = await call('POST', '/v3/transfer/batches', batch, named)
   t.match(made, { status: 200, json: { out_batch_no: 'BATCH0001', batch_status: 'ACCEPTED' } })
   t.match(await control('/batches/BATCH0001/settle', { failing: ['D00002'] }), { status: 200 })
-  t.match(await told('MCHTRANSFER.BATCH.FINISHED'), { content: { success_num: 1, success_amount: 100, fail_num: 1, fail_amount: 200 } })
+  t.match(await notified('MCHTRANSFER.BATCH.FINISHED'), { content: { success_num: 1, success_amount: 100, fail_num: 1, fail_amount: 200 } })
   for (const path of ['out-batch-no/BATCH0001', `batch-id/${made.json.batch_id}`]) {
     const { json } = await call('GET', `/v3/transfer/batches/${path}?need_query_detail=true&detail_status=FAIL`)
     t.match(json, { transfer_batch: { batch_status: 'FINISHED' }, transfer_detail_list: [{ out_detail_no: 'D00002', detail_status: 'FAIL' }] })
@@ -264,18 +264,18 @@ t.test('batches of transfers', async t => {
   }
   t.match(await call('POST', '/v3/transfer/bill-receipt', { out_batch_no: 'BATCH0001' }), { status: 200 })
   t.match((await call('GET', '/v3/transfer/bill-receipt/BATCH0001')).json, { signature_status: 'FINISHED', download_url: /token=/ })
-  const asked = { accept_type: 'BATCH_TRANSFER', out_batch_no: 'BATCH0001', out_detail_no: 'D00001' }
-  t.match(await call('POST', '/v3/transfer-detail/electronic-receipts', asked), { status: 200 })
+  const receiptRequest = { accept_type: 'BATCH_TRANSFER', out_batch_no: 'BATCH0001', out_detail_no: 'D00001' }
+  t.match(await call('POST', '/v3/transfer-detail/electronic-receipts', receiptRequest), { status: 200 })
   const receipt = (await call('GET', '/v3/transfer-detail/electronic-receipts?accept_type=BATCH_TRANSFER&out_batch_no=BATCH0001&out_detail_no=D00001')).json
   const token = new URL(receipt.download_url).search
   for (const path of ['signfile', 'elecvoucherfile']) t.match(await call('GET', `/v3/transferdownload/${path}${token}&source=x`), { status: 200, body: /^%PDF/ })
   await call('POST', '/v3/transfer/batches', { ...batch, out_batch_no: 'BATCH0002' }, named)
   await control('/batches/BATCH0002/settle', { closeReason: 'OVERDUE_CLOSE' })
-  await told('MCHTRANSFER.BATCH.CLOSED')
+  await notified('MCHTRANSFER.BATCH.CLOSED')
 })
 
 t.test('complaints: from filing to completion, with notifications, history and images', async t => {
-  const { call, control, told, url, paid, emulator, mchId, opened, signer } = await stage(t)
+  const { call, control, notified, url, paid, emulator, mchId, opened, signer } = await stage(t)
   const settings = '/v3/merchant-service/complaint-notifications'
   t.match(await call('GET', settings), { status: 404 })
   t.match((await call('POST', settings, { url: 'http://127.0.0.1:1/old' })).json, { mchid: mchId, url: 'http://127.0.0.1:1/old' })
@@ -284,7 +284,7 @@ t.test('complaints: from filing to completion, with notifications, history and i
   t.same(Object.keys((await call('GET', settings)).json), ['mchid', 'url'])
   const { number, id: transaction } = await paid()
   const id = await emulator.complain(number, { detail: '没有收到货' })
-  const first = await told('COMPLAINT.CREATE')
+  const first = await notified('COMPLAINT.CREATE')
   t.same(Object.keys(first.content), ['out_trade_no', 'complaint_time', 'amount', 'payer_phone', 'complaint_detail', 'complaint_state', 'transaction_id', 'complaint_handle_state', 'action_type', 'complaint_id'], 'as recorded once')
   t.match(first.content, { complaint_state: 'PAYER_COMPLAINTED', complaint_handle_state: 'WAIT_MERCHANT_RESPONSE', action_type: 'CREATE_COMPLAINT', complaint_id: id, transaction_id: transaction })
   t.equal(opened(first.content.payer_phone), '13800000000', 'encrypted for the merchant')
@@ -309,7 +309,7 @@ t.test('complaints: from filing to completion, with notifications, history and i
 
   t.match(await call('POST', `${cases}/${id}/response`, { complainted_mchid: mchId, response_content: '已补发', response_images: ['none'] }), { status: 400 })
   t.match(await call('POST', `${cases}/${id}/response`, { complainted_mchid: mchId, response_content: '已补发', response_images: [mediaId] }), { status: 204 })
-  await told('COMPLAINT.STATE_CHANGE', ({ action_type: action }) => action === 'MERCHANT_RESPONSE')
+  await notified('COMPLAINT.STATE_CHANGE', ({ action_type: action }) => action === 'MERCHANT_RESPONSE')
   t.match(await control(`/complaints/${id}/act`, { action: 'continue', detail: '还是没有' }), { status: 200 })
   t.match((await call('GET', `${cases}/${id}`)).json, { complaint_state: 'PROCESSING', incoming_user_response: true, payer_openid: OPENID })
   t.match(await call('POST', `${cases}/${id}/update-refund-progress`, { action: 'APPROVE', launch_refund_day: 1 }), { status: 204 })
@@ -320,7 +320,7 @@ t.test('complaints: from filing to completion, with notifications, history and i
   t.match((await call('GET', `${cases}/${id}`)).json, { complaint_state: 'PROCESSED' })
   const history = (await call('GET', `${cases}/${id}/negotiation-historys?limit=20`)).json
   t.same(history.data.map(({ operate_type: type }: Json) => type), ['MERCHANT_CONFIRM_COMPLETE', 'MERCHANT_RESPONSE', 'MERCHANT_APPROVE_REFUND', 'USER_CONTINUE_COMPLAINT', 'MERCHANT_RESPONSE', 'USER_CREATE_COMPLAINT'])
-  t.match(await call('POST', `${cases}/${id}/response`, { complainted_mchid: mchId, response_content: 'x' }), { status: 400 }, 'it is over')
+  t.match(await call('POST', `${cases}/${id}/response`, { complainted_mchid: mchId, response_content: 'x' }), { status: 400 }, 'it is completed')
   t.match(await call('DELETE', settings), { status: 204 })
   t.match(await call('GET', `${cases}/none`), { status: 404 })
 })
@@ -345,7 +345,7 @@ t.test('funds: balances, withdrawals and their results', async t => {
 })
 
 t.test('payscore: confirmed, used, paid; cancelled; paid elsewhere', async t => {
-  const { call, control, told, url, appId } = await stage(t)
+  const { call, control, notified, url, appId } = await stage(t)
   const base = '/v3/payscore/serviceorder'
   const ids = { appid: appId, service_id: '500001' }
   const order = (number: string, change: object = {}) => ({ ...ids, out_order_no: number, service_introduction: '充电宝', time_range: { start_time: 'OnAccept' }, risk_fund: { name: 'DEPOSIT', amount: 9900 }, notify_url: url, ...change })
@@ -355,13 +355,13 @@ t.test('payscore: confirmed, used, paid; cancelled; paid elsewhere', async t => 
   t.match(await call('POST', base, order('PS00001', { service_introduction: 'x' })), { status: 400 })
   t.match(await call('POST', `${base}/PS00001/complete`, end), { status: 400 }, 'not confirmed')
   t.match(await control('/service-orders/PS00001/confirm'), { status: 200 })
-  t.match(await told('PAYSCORE.USER_CONFIRM'), { content: { state: 'DOING', out_order_no: 'PS00001' } })
+  t.match(await notified('PAYSCORE.USER_CONFIRM'), { content: { state: 'DOING', out_order_no: 'PS00001' } })
   t.match(await call('POST', `${base}/PS00001/send-prepaidmessage`, { service_id: '500001', post_payments: end.post_payments, post_discounts: end.post_discounts, total_amount: 500, prepaid_time: '20261128100000' }), { status: 204 })
   t.match(await call('POST', `${base}/PS00001/complete`, { ...end, total_amount: 501 }), { status: 400 })
   t.match(await call('POST', `${base}/PS00001/complete`, end), { status: 200, json: { state: 'DONE', total_amount: 500, need_collection: true } })
   const paid = await settled(() => look('PS00001'), ({ collection }) => collection?.state === 'USER_PAID')
   t.match(paid, { openid: OPENID, collection: { paid_amount: 500, details: [{ paid_type: 'NEWTON', transaction_id: /^42000/ }] } })
-  await told('PAYSCORE.USER_PAID')
+  await notified('PAYSCORE.USER_PAID')
 
   const slow = await stage(t, { timeScale: 1 })
   const later = async (number: string) => (await slow.call('GET', `${base}?out_order_no=${number}&service_id=500001&appid=${slow.appId}`)).json
@@ -415,7 +415,7 @@ t.test('a merchant\'s fund flow, encrypted for its provider', async t => {
 })
 
 t.test('v2: contracts, bank cards, the remaining amount to share', async t => {
-  const { emulator, told, url, paid } = await stage(t)
+  const { emulator, notified, url, paid } = await stage(t)
   const { account } = emulator
   const post = async (path: string, fields: Record<string, string>, signType: 'MD5' | 'HMAC-SHA256' = 'MD5') => {
     const all: Record<string, string> = { mch_id: account.mchId, nonce_str: 'n', ...(signType === 'HMAC-SHA256' && { sign_type: signType }), ...fields }
@@ -427,12 +427,12 @@ t.test('v2: contracts, bank cards, the remaining amount to share', async t => {
   t.match(await post('/pay/contractorder', { ...order, ...contract }), { result_code: 'SUCCESS', contract_result_code: 'SUCCESS', prepay_id: /^wx/, contract_code: 'CC1' })
   t.match(await post('/pay/contractorder', { ...order, out_trade_no: 'CONTRACT02', ...contract }), { result_code: 'FAIL' })
   await emulator.pay('CONTRACT01')
-  const signed = await told('v2', ({ change_type: type }) => type === 'ADD')
+  const signed = await notified('v2', ({ change_type: type }) => type === 'ADD')
   t.match(signed.content, { contract_code: 'CC1', contract_id: /./, openid: OPENID })
   const taken = { appid: account.appId, body: 'x', out_trade_no: 'PAP0000001', total_fee: '50', spbill_create_ip: '127.0.0.1', notify_url: url, trade_type: 'PAP' }
   t.match(await post('/pay/pappayapply', { ...taken, contract_id: 'none' }), { err_code: 'CONTRACT_NOT_EXIST' })
   t.match(await post('/pay/pappayapply', { ...taken, contract_id: signed.content.contract_id }), { result_code: 'SUCCESS' })
-  await told('v2', ({ out_trade_no: number }) => number === 'PAP0000001')
+  await notified('v2', ({ out_trade_no: number }) => number === 'PAP0000001')
   t.match(await post('/pay/paporderquery', { appid: account.appId, out_trade_no: 'PAP0000001' }), { trade_state: 'SUCCESS', trade_type: 'PAP' })
 
   const { id } = await paid({ sharing: true })

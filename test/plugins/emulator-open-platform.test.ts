@@ -77,8 +77,8 @@ async function stage (t: Test, options: CreateEmulatorOptions = {}, answer?: (ev
     const { auth_code: code } = await emulator.authorizeComponent(of, how)
     return (await post('api_query_auth', { authorization_code: code }, value)).authorization_info as Json
   }
-  const told = (type: string) => emulator.waitForNotification(({ info_type: sent, accepted }) => sent === type && accepted)
-  return { emulator, platform, component, id, secret, appId, post, get, token, authorized, told }
+  const pushed = (type: string) => emulator.waitForNotification(({ info_type: sent, accepted }) => sent === type && accepted)
+  return { emulator, platform, component, id, secret, appId, post, get, token, authorized, pushed }
 }
 
 t.test('a push is encrypted, signed, and addressed to the component', async t => {
@@ -95,10 +95,10 @@ t.test('a push is encrypted, signed, and addressed to the component', async t =>
 })
 
 t.test('a ticket every ten minutes of the emulator\'s clock, valid for twelve hours', async t => {
-  const { emulator, platform, post, secret, told } = await stage(t)
+  const { emulator, platform, post, secret, pushed } = await stage(t)
   t.match(await post('api_component_token', { component_appsecret: secret, component_verify_ticket: null }), { errcode: 61006, errmsg: /^component ticket is invalid rid: / }, 'WxJava 2967')
   await emulator.setComponentUrl(platform.url)
-  await told('component_verify_ticket')
+  await pushed('component_verify_ticket')
   const first = element(platform.events[0]?.xml ?? '', 'ComponentVerifyTicket')
   emulator.advance(10 * 60_000)
   await emulator.waitForNotification(({ accepted, id }) => accepted && id === 'n2')
@@ -122,18 +122,18 @@ t.test('api_start_push_ticket starts pushing, and reports if pushes already run'
 })
 
 t.test('a push that is not answered "success" is sent three times; other events require an answered ticket', async t => {
-  const says = { what: '<xml>success</xml>' }
-  const { emulator, platform, told } = await stage(t, { timeScale: 0.02 }, () => says.what)
+  const answer = { what: '<xml>success</xml>' }
+  const { emulator, platform, pushed } = await stage(t, { timeScale: 0.02 }, () => answer.what)
   await emulator.setComponentUrl(platform.url)
   for (const attempt of [1, 2, 3]) await emulator.waitForNotification(delivery => delivery.attempt === attempt && delivery.reply !== null)
   t.same(emulator.notifications().map(({ attempt, accepted }) => [attempt, accepted]), [[1, false], [2, false], [3, false]])
   await emulator.authorizeComponent()
   const { error } = await emulator.waitForNotification(({ info_type: type }) => type === 'authorized')
   t.match(error, /has not answered "success" to a ticket yet/)
-  says.what = 'success'
+  answer.what = 'success'
   t.match(await emulator.pushTicket(), { accepted: true, attempt: 1 })
   await emulator.unauthorize()
-  await told('unauthorized')
+  await pushed('unauthorized')
   t.equal(element(platform.events.at(-1)?.xml ?? '', 'AuthorizerAppid'), emulator.account.appId)
   t.equal((await emulator.component()).answered, true)
 })
@@ -166,11 +166,11 @@ t.test('the component token: both query names, two hours, a new one invalidates 
 })
 
 t.test('an authorization: the code works once and for an hour; its event, and the account', async t => {
-  const { emulator, platform, post, token, told, appId } = await stage(t)
+  const { emulator, platform, post, token, pushed, appId } = await stage(t)
   const value = await token()
   const { auth_code: code, expires_in: expires } = await emulator.authorizeComponent()
   t.match([code, expires], [/^queryauthcode@@@/, 3600])
-  await told('authorized')
+  await pushed('authorized')
   const { xml } = platform.events.at(-1) as Event
   t.match(['InfoType', 'AuthorizerAppid', 'AuthorizationCode', 'PreAuthCode'].map(name => element(xml, name)), ['authorized', appId, code, /^preauthcode@@@/])
   t.match(element(xml, 'AuthorizationCodeExpiredTime'), /^\d{10}$/)
@@ -181,7 +181,7 @@ t.test('an authorization: the code works once and for an hour; its event, and th
   t.match(info.func_info[0], { funcscope_category: { id: 1 } })
   t.match(await post('api_query_auth', { authorization_code: code }, value), { errcode: 61009 }, 'once')
   const again = await emulator.authorizeComponent()
-  await told('updateauthorized')
+  await pushed('updateauthorized')
   emulator.advance(HOUR)
   t.match(await post('api_query_auth', { authorization_code: again.auth_code }, value), { errcode: 61010 })
 
@@ -276,7 +276,7 @@ t.test('OAuth and mini program logins on behalf of an account', async t => {
 
 for (const path of ['/cgi-bin/componentloginpage', '/wxaopen/safe/bindcomponent']) {
   t.test(`${path}: the owner chooses an account, allows or declines`, async t => {
-    const { emulator, post, token, id, told } = await stage(t, { accounts: [{ name: 'two' }] })
+    const { emulator, post, token, id, pushed } = await stage(t, { accounts: [{ name: 'two' }] })
     const value = await token()
     const shop = emulator.named('two').account.appId
     const code = async () => (await post('api_create_preauthcode', {}, value)).pre_auth_code as string
@@ -299,7 +299,7 @@ for (const path of ['/cgi-bin/componentloginpage', '/wxaopen/safe/bindcomponent'
     t.equal(statusCode, 303)
     const back = new URL(location as string)
     t.match(Object.fromEntries(back.searchParams), { shop: '1', x: ' ', auth_code: /^queryauthcode@@@/, expires_in: '3600' })
-    await told('authorized')
+    await pushed('authorized')
     const { authorization_info: info } = await post('api_query_auth', { authorization_code: back.searchParams.get('auth_code') }, value)
     t.match(info, { authorizer_appid: shop, func_info: [{ funcscope_category: { id: 4 } }] })
     t.equal(info.func_info.length, 1)

@@ -21,14 +21,14 @@ import { freePort } from '../helpers/redis.ts'
 type Emulator = Awaited<ReturnType<typeof createEmulator>>
 type Tap = Parameters<typeof testEmulator>[0]
 
-/** An account's app that records notifications; `deaf`: refuses all of them. */
-async function appOf (t: Tap, config: Emulator['config'], version: 'v2' | 'v3', deaf = false) {
+/** An account's app that records notifications; `refuses`: refuses all of them. */
+async function appOf (t: Tap, config: Emulator['config'], version: 'v2' | 'v3', refuses = false) {
   const app = Fastify()
   t.teardown(() => app.close())
   const paid: string[] = []
   const port = await freePort()
   const notifyUrl = `http://127.0.0.1:${port}/wechat/notify`
-  if (deaf) app.addHook('onRequest', async (_request, reply) => reply.code(503).send(''))
+  if (refuses) app.addHook('onRequest', async (_request, reply) => reply.code(503).send(''))
   app.register(wechatPay, {
     ...config,
     version,
@@ -59,29 +59,29 @@ t.test('the same seed gives the same ids and nonces; another seed gives differen
 t.test('--data: a restart keeps keys, orders, tokens, and pending notifications', async t => {
   const data = join(t.testdir({}), 'kept')
   const first = await createEmulator({ data, timeScale: 0.001, refundDelay: 60_000 })
-  const deaf = await appOf(t, first.config, 'v3', true)
+  const refusing = await appOf(t, first.config, 'v3', true)
   const order = { description: 'x', amount: 5, openid: OPENID }
-  await deaf.app.wechatPay.jsapi({ ...order, outTradeNo: 'KEPT-1' })
+  await refusing.app.wechatPay.jsapi({ ...order, outTradeNo: 'KEPT-1' })
   const { transaction_id: id } = await first.pay('KEPT-1')
   await first.waitForNotification(({ accepted }) => !accepted)
   await first.refundInConsole('KEPT-1', 2)
-  const token = await deaf.app.wechatToken.get()
+  const token = await refusing.app.wechatToken.get()
   await first.advance(1000)
   const before = first.config
   await first.close()
-  await deaf.app.close()
+  await refusing.app.close()
   t.equal(statSync(join(data, 'state.json')).mode & 0o777, 0o600)
   t.equal(readFileSync(join(data, 'apiclient_key.pem'), 'utf8'), before.merchant.v3.privateKey)
   t.equal(readFileSync(join(data, 'pub_key.pem'), 'utf8'), before.merchant.v3.publicKey)
 
   // The merchant's restart changes its port here; orders keep the notify_url they were placed with.
   const state = join(data, 'state.json')
-  const heard = Fastify()
-  t.teardown(() => heard.close())
+  const receiver = Fastify()
+  t.teardown(() => receiver.close())
   const bodies: unknown[] = []
-  heard.post('/wechat/notify', async request => { bodies.push(request.body); return {} })
-  const origin = await heard.listen({ port: 0, host: '127.0.0.1' })
-  writeFileSync(state, readFileSync(state, 'utf8').replaceAll(deaf.notifyUrl, `${origin}/wechat/notify`))
+  receiver.post('/wechat/notify', async request => { bodies.push(request.body); return {} })
+  const origin = await receiver.listen({ port: 0, host: '127.0.0.1' })
+  writeFileSync(state, readFileSync(state, 'utf8').replaceAll(refusing.notifyUrl, `${origin}/wechat/notify`))
 
   const second = await createEmulator({ data, timeScale: 0.001, refundDelay: 0 })
   t.teardown(second.close)
@@ -171,9 +171,9 @@ t.test('as an HTTPS proxy: WeChat\'s hosts with valid certificates, and no other
     await once(tls, 'secureConnect')
     t.ok(tls.authorized, host)
     tls.end('GET /cgi-bin/stable_token HTTP/1.1\r\nHost: api.weixin.qq.com\r\nConnection: close\r\n\r\n')
-    let said = ''
-    for await (const chunk of tls) said += chunk
-    t.match(said, /43002/)
+    let output = ''
+    for await (const chunk of tls) output += chunk
+    t.match(output, /43002/)
   }
   for (const target of ['example.com:443', 'api.weixin.qq.com:80', '127.0.0.1:22']) {
     const { status, socket } = await open(target)
@@ -264,13 +264,13 @@ t.test('one emulator per data folder; a crashed process\'s lock is released', as
   await first.close()
   const lock = join(data, 'emulator.lock')
   t.notOk(existsSync(lock))
-  const gone = spawnSync(process.execPath, ['-e', '']).pid
+  const exitedPid = spawnSync(process.execPath, ['-e', '']).pid
   const taken = createNetServer(socket => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}')).listen(0, '127.0.0.1')
   t.teardown(() => taken.close())
   await once(taken, 'listening')
   const other = `http://127.0.0.1:${(taken.address() as AddressInfo).port}`
   for (const [left, why] of [
-    [{ id: 'x', pid: gone, origin: '' }, 'died while it started'], [{ id: 'x', pid: process.pid, origin: '' }, 'the same number, as in a container'],
+    [{ id: 'x', pid: exitedPid, origin: '' }, 'died while it started'], [{ id: 'x', pid: process.pid, origin: '' }, 'the same number, as in a container'],
     [{ id: 'x', pid: process.ppid, origin: other }, 'another process has its number, and something else its port'], ['{"id":', 'half written']
   ] as const) {
     writeFileSync(lock, typeof left === 'string' ? left : JSON.stringify(left))

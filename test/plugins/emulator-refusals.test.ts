@@ -39,9 +39,9 @@ t.test('transfers', async t => {
   const { call, control, sealed, named, appId, emulator } = await stage(t, { balance: 5000 })
   const base = '/v3/fund-app/mch-transfer'
   const bill = (change: object = {}) => ({ appid: appId, out_bill_no: 'TB00001', transfer_scene_id: '1000', openid: OPENID, transfer_amount: 100, transfer_remark: 'x', transfer_scene_report_infos: REPORTS, ...change })
-  const leave = (change: object = {}) => ({ out_authorization_no: 'AUTH1', appid: appId, openid: OPENID, transfer_scene_id: '1000', user_display_name: 'x', authorization_notify_url: 'http://127.0.0.1:1/n', ...change })
+  const authorizationRequest = (change: object = {}) => ({ out_authorization_no: 'AUTH1', appid: appId, openid: OPENID, transfer_scene_id: '1000', user_display_name: 'x', authorization_notify_url: 'http://127.0.0.1:1/n', ...change })
   await call('POST', `${base}/transfer-bills`, bill())
-  await call('POST', `${base}/user-confirm-authorization`, leave())
+  await call('POST', `${base}/user-confirm-authorization`, authorizationRequest())
   await all(t, call, [
     ['POST', `${base}/transfer-bills`, bill({ appid: 'wx1' }), 400, 'APPID_MCHID_NOT_MATCH'],
     ['POST', `${base}/transfer-bills`, bill({ out_bill_no: 'a-b' }), 400, 'PARAM_ERROR'],
@@ -53,10 +53,10 @@ t.test('transfers', async t => {
     ['GET', `${base}/transfer-bills/out-bill-no/NONE1`, undefined, 404, 'NOT_FOUND'],
     ['GET', `${base}/transfer-bills/transfer-bill-no/NONE1`, undefined, 404, 'NOT_FOUND'],
     ['POST', `${base}/transfer-bills/out-bill-no/NONE1/cancel`, undefined, 404, 'NOT_FOUND'],
-    ['POST', `${base}/user-confirm-authorization`, leave({ out_authorization_no: 'a-b' }), 400, 'PARAM_ERROR'],
-    ['POST', `${base}/user-confirm-authorization`, leave({ appid: 'wx1' }), 400, 'APPID_MCHID_NOT_MATCH'],
-    ['POST', `${base}/user-confirm-authorization`, leave({ openid: STRANGER }), 400, 'PARAM_ERROR'],
-    ['POST', `${base}/user-confirm-authorization`, leave({ transfer_scene_id: '1005' }), 400, 'ALREADY_EXISTS'],
+    ['POST', `${base}/user-confirm-authorization`, authorizationRequest({ out_authorization_no: 'a-b' }), 400, 'PARAM_ERROR'],
+    ['POST', `${base}/user-confirm-authorization`, authorizationRequest({ appid: 'wx1' }), 400, 'APPID_MCHID_NOT_MATCH'],
+    ['POST', `${base}/user-confirm-authorization`, authorizationRequest({ openid: STRANGER }), 400, 'PARAM_ERROR'],
+    ['POST', `${base}/user-confirm-authorization`, authorizationRequest({ transfer_scene_id: '1005' }), 400, 'ALREADY_EXISTS'],
     ['GET', `${base}/user-confirm-authorization/out-authorization-no/none`, undefined, 404, 'NOT_FOUND'],
     ['POST', `${base}/user-confirm-authorization/out-authorization-no/none/close`, undefined, 404, 'NOT_FOUND'],
     ['POST', `${base}/transfer-bills/pre-transfer-with-authorization`, bill({ out_bill_no: 'TB00003', authorization_info: { user_display_name: 'x', out_authorization_no: 'a-b', authorization_notify_url: 'x' } }), 400, 'PARAM_ERROR'],
@@ -348,7 +348,7 @@ t.test('unfinished operations continue after a restart', async t => {
   t.ok(await look(`/v3/payscore/serviceorder?out_order_no=PS1&service_id=1&appid=${again.appId}`, ({ collection }) => collection.state === 'USER_PAID'))
   t.ok(await look('/v3/refund/domestic/refunds/R1', ({ status }) => status === 'SUCCESS'))
   await again.emulator.confirmTransfer('TB00001')
-  t.match((await again.emulator.scan(code.json.code_url)).out_trade_no, 'KEPTCODE', 'codes and numbers are still known')
+  t.match((await again.emulator.scan(code.json.code_url)).out_trade_no, 'KEPTCODE', 'codes and numbers survive the restart')
   t.match((await again.call('GET', `/v3/pay/transactions/id/${id}?mchid=${again.mchId}`)).json, { out_trade_no: 'KEPT0001' })
   // Close before the folder is removed.
   await again.emulator.close()

@@ -32,11 +32,11 @@ t.test('paths, parts and methods', async t => {
   for (const prefix of ['', '/second']) {
     const { app, ask, hooks } = await server(prefix)
     t.same(await ask('GET', '/v3/orders/A1?x=1'), [200, { one: { number: 'A1' } }])
-    t.same(await ask('GET', '/v3/orders/all'), [200, { all: true }], 'a name goes before any')
+    t.same(await ask('GET', '/v3/orders/all'), [200, { all: true }], 'a fixed segment takes precedence over a parameter')
     t.same(await ask('GET', '/v3/orders/all/last'), [200, { last: true }])
-    t.same(await ask('POST', '/v3/orders/all/parts/2', { x: 1 }), [200, { params: { number: 'all', part: '2' }, body: { x: 1 } }], 'and is no dead end')
-    t.same(await ask('PUT', '/v3/orders/A1'), [200, { put: { id: 'A1' } }], 'each method names the parts its own way')
-    t.same(await ask('GET', '/v3/orders/A%2F1%20%E4%BA%AC'), [200, { one: { number: 'A/1 京' } }], 'decoded after it was split')
+    t.same(await ask('POST', '/v3/orders/all/parts/2', { x: 1 }), [200, { params: { number: 'all', part: '2' }, body: { x: 1 } }], 'and falls back to the parameter')
+    t.same(await ask('PUT', '/v3/orders/A1'), [200, { put: { id: 'A1' } }], 'each method has its own parameter names')
+    t.same(await ask('GET', '/v3/orders/A%2F1%20%E4%BA%AC'), [200, { one: { number: 'A/1 京' } }], 'split before it is decoded')
     t.same(await ask('GET', '/v3/orders/%E4%'), [400, { error: 'Bad Request', code: 'FST_ERR_BAD_URL', message: `'${prefix}/v3/orders/%E4%' is not a valid url component`, statusCode: 400 }])
     t.same(await ask('POST', '/open/any/thing'), [200, { open: true }])
     t.same(await ask('GET', '/alone'), [200, { alone: true }])
@@ -45,12 +45,12 @@ t.test('paths, parts and methods', async t => {
     for (const [method, url] of [['GET', '/v3/orders'], ['GET', '/v3/orders/'], ['GET', '/v3/orders/A1/'], ['DELETE', '/v3/orders/A1'], ['GET', '/open/any'], ['POST', '/alone'], ['GET', '/alone/more'], ['GET', '/V3/orders/A1'], ['GET', '/other'], ['GET', '/v3/orders/constructor/__proto__']] as const) {
       t.same(await ask(method, url), [404, { missing: true }], `${method} ${url}`)
     }
-    t.equal(hooks.length, 10, 'hooks run once for what is not there')
+    t.equal(hooks.length, 10, 'hooks run once for unknown paths')
     await app.close()
   }
 })
 
-t.test('HEAD as Fastify makes it of GET', async t => {
+t.test('HEAD is derived from GET, as in Fastify', async t => {
   const app = Fastify()
   const { routes, mount } = createRoutes(app)
   routes.get('/v3/orders/:number', async ({ params }) => params)

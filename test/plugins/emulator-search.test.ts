@@ -31,7 +31,7 @@ t.test('changes of an order are found immediately', async t => {
   t.same((await find('tea')).states, { NOTPAY: 2 })
 
   const { transaction_id: id } = await emulator.pay('FIND-1')
-  t.same(await numbers(id), ['FIND-1'], 'the number that it got by being paid')
+  t.same(await numbers(id), ['FIND-1'], 'the transaction_id assigned when it was paid')
   t.same(await numbers('paid'), ['FIND-1'])
   t.match(await find(''), { total: 3, states: { NOTPAY: 2, SUCCESS: 1 } })
   t.same(await numbers('', 'SUCCESS'), ['FIND-1'])
@@ -42,7 +42,7 @@ t.test('changes of an order are found immediately', async t => {
   const rest = await emulator.refundInConsole('FIND-1')
   t.same((await find('')).states, { NOTPAY: 2, REFUND: 1 })
   await emulator.settleRefund(rest.out_refund_no, 'REFUNDCLOSE')
-  t.same((await find('tea')).states, { NOTPAY: 1, PARTLY_REFUNDED: 1 }, 'a refund that failed leaves something')
+  t.same((await find('tea')).states, { NOTPAY: 1, PARTLY_REFUNDED: 1 }, 'a failed refund does not count as refunded')
   await emulator.settleRefund(part.out_refund_no)
   t.same(await numbers('refund', 'PARTLY_REFUNDED'), ['FIND-1'])
 

@@ -62,27 +62,27 @@ t.test('a larger answer is compressed if the client accepts it; the signature co
 })
 
 /** A merchant's server that records the received bytes. */
-async function ear (t: Test) {
-  const heard: string[] = []
+async function startReceiver (t: Test) {
+  const received: string[] = []
   const server = createServer(socket => {
     socket.on('error', () => {})
     socket.on('data', bytes => {
-      heard.push(String(bytes))
+      received.push(String(bytes))
       socket.end('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')
     })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())
-  return { heard, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/n` }
+  return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/n` }
 }
 
 t.test('notifications have the recorded headers, in WeChat\'s spelling', async t => {
   const { emulator, call, appId, mchId } = await v3Caller(t)
-  const { heard, url } = await ear(t)
+  const { received, url } = await startReceiver(t)
   await call('POST', '/v3/pay/transactions/jsapi', { appid: appId, mchid: mchId, description: 'x', out_trade_no: 'WIRE123456', notify_url: url, amount: { total: 1 }, payer: { openid: OPENID } })
   await emulator.pay('WIRE123456')
   const { request } = await emulator.waitForNotification()
-  const head = heard.join('').split('\r\n\r\n')[0]!.split('\r\n')
+  const head = received.join('').split('\r\n\r\n')[0]!.split('\r\n')
   t.same(names(head).map(name => name!).filter(name => !/^(host|connection|content-length|transfer-encoding)$/i.test(name)).sort(), ['Accept', 'Content-Type', 'Pragma', 'User-Agent', 'Wechatpay-Nonce', 'Wechatpay-Serial', 'Wechatpay-Signature', 'Wechatpay-Timestamp'])
   t.match(head.join('\n'), /^User-Agent: Mozilla\/4\.0$/m)
   t.match(request.headers, { 'wechatpay-nonce': /^[0-9A-Za-z]{32}$/ })
@@ -92,16 +92,16 @@ t.test('notifications have the recorded headers, in WeChat\'s spelling', async t
 
 t.test('the signing key depends on the merchant\'s keys and the stage of the switch', async t => {
   const { emulator, call, appId, mchId } = await v3Caller(t, { keyMode: 'both' })
-  const { url } = await ear(t)
+  const { url } = await startReceiver(t)
   const { publicKeyId: id, publicKey } = emulator.bothConfig.merchant.v3 as { publicKeyId: string, publicKey: string }
   const path = `/v3/pay/transactions/out-trade-no/none123?mchid=${mchId}`
   const serialOf = async (headers = {}) => {
-    const { headers: said, body } = await call('GET', path, undefined, headers)
-    const cert = said['wechatpay-serial'] === id ? publicKey : undefined
-    if (cert) t.ok(verify('sha256', Buffer.from(`${said['wechatpay-timestamp']}\n${said['wechatpay-nonce']}\n${body}\n`), createPublicKey(cert), Buffer.from(String(said['wechatpay-signature']), 'base64')))
-    return said['wechatpay-serial'] === id ? 'public key' : /^[0-9A-F]{32,40}$/.test(String(said['wechatpay-serial'])) ? 'certificate' : said['wechatpay-serial']
+    const { headers: replyHeaders, body } = await call('GET', path, undefined, headers)
+    const cert = replyHeaders['wechatpay-serial'] === id ? publicKey : undefined
+    if (cert) t.ok(verify('sha256', Buffer.from(`${replyHeaders['wechatpay-timestamp']}\n${replyHeaders['wechatpay-nonce']}\n${body}\n`), createPublicKey(cert), Buffer.from(String(replyHeaders['wechatpay-signature']), 'base64')))
+    return replyHeaders['wechatpay-serial'] === id ? 'public key' : /^[0-9A-F]{32,40}$/.test(String(replyHeaders['wechatpay-serial'])) ? 'certificate' : replyHeaders['wechatpay-serial']
   }
-  const asked = { 'wechatpay-serial': id }
+  const namingKey = { 'wechatpay-serial': id }
   let count = 0
   const callbacks = async (number: number) => {
     const signed: string[] = []
@@ -117,13 +117,13 @@ t.test('the signing key depends on the merchant\'s keys and the stage of the swi
   const list = async (headers = {}) => (await call('GET', '/v3/certificates', undefined, headers)).status
 
   await emulator.setKeyMode('both', { stage: 'not-begun' })
-  t.same([await serialOf(), await serialOf(asked), await callbacks(2), await list()], ['certificate', 'certificate', 0, 200], 'not started: the header is ignored')
+  t.same([await serialOf(), await serialOf(namingKey), await callbacks(2), await list()], ['certificate', 'certificate', 0, 200], 'not started: the header is ignored')
   await emulator.setKeyMode('both', { stage: 'under-way', callbacks: 0.2 })
-  t.same([await serialOf(), await serialOf(asked), await callbacks(10), await list(asked)], ['certificate', 'public key', 2, 200], 'in progress: answers follow the header, callbacks the share')
+  t.same([await serialOf(), await serialOf(namingKey), await callbacks(10), await list(namingKey)], ['certificate', 'public key', 2, 200], 'in progress: answers follow the header, callbacks the share')
   await emulator.setKeyMode('both', { stage: 'done' })
-  t.same([await serialOf(), await serialOf(asked), await callbacks(1), await list()], ['public key', 'public key', 1, 404], 'done')
+  t.same([await serialOf(), await serialOf(namingKey), await callbacks(1), await list()], ['public key', 'public key', 1, 404], 'done')
   await emulator.setKeyMode('certificate')
-  t.same([await serialOf(), await serialOf(asked), await callbacks(1), await list()], ['certificate', 'certificate', 0, 200])
+  t.same([await serialOf(), await serialOf(namingKey), await callbacks(1), await list()], ['certificate', 'certificate', 0, 200])
   await emulator.setKeyMode('public-key')
   t.same([await serialOf(), await serialOf({ 'wechatpay-serial': 'ABCDEF' }), await callbacks(1), await list()], ['public key', 'public key', 1, 404], 'a merchant without certificates: wechatpay-php and wechatpay-axios-plugin never name a key')
 })

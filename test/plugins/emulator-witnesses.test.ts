@@ -192,10 +192,10 @@ t.test('a new refund (six recordings), and one that exceeds the balance', async 
   const { transaction_id: id } = await emulator.pay('WITNESS01')
   const { json } = await call('POST', '/v3/refund/domestic/refunds', { out_trade_no: 'WITNESS01', out_refund_no: 'R1', amount: { refund: 40, total: 100, currency: 'CNY' } })
   t.equal(JSON.stringify(json), JSON.stringify({ amount: { currency: 'CNY', discount_refund: 0, from: [], payer_refund: 40, payer_total: 100, refund: 40, refund_fee: 0, settlement_refund: 40, settlement_total: 100, total: 100 }, channel: 'ORIGINAL', create_time: json.create_time, funds_account: 'AVAILABLE', out_refund_no: 'R1', out_trade_no: 'WITNESS01', promotion_detail: [], refund_id: json.refund_id, status: 'PROCESSING', transaction_id: id, user_received_account: '支付用户零钱' }))
-  const poor = await v3Stage(t, { balance: -100 })
-  await poor.place('WITNESS01')
-  await poor.emulator.pay('WITNESS01')
-  t.match(await poor.call('POST', '/v3/refund/domestic/refunds', { out_trade_no: 'WITNESS01', out_refund_no: 'R1', amount: { refund: 40, total: 100, currency: 'CNY' } }), { status: 403, json: { code: 'NOT_ENOUGH', message: '基本账户余额不足，请充值后重新发起' } })
+  const lowBalance = await v3Stage(t, { balance: -100 })
+  await lowBalance.place('WITNESS01')
+  await lowBalance.emulator.pay('WITNESS01')
+  t.match(await lowBalance.call('POST', '/v3/refund/domestic/refunds', { out_trade_no: 'WITNESS01', out_refund_no: 'R1', amount: { refund: 40, total: 100, currency: 'CNY' } }), { status: 403, json: { code: 'NOT_ENOUGH', message: '基本账户余额不足，请充值后重新发起' } })
 })
 
 t.test('close: 204 for a closed and for an unknown order (community/pay/doc/00048a1efdc23011142d839d351800); mch_id for mchid', async t => {

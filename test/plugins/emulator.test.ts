@@ -71,17 +71,17 @@ const stopped = () => {
 t.test('a second plain token invalidates the first after five minutes; a stable one stays until shortly before expiry', async t => {
   const emulator = await testEmulator(t, { now: stopped() })
   const first = (await plain(emulator)).access_token
-  const held = await stable(emulator)
+  const issued = await stable(emulator)
   const second = (await plain(emulator)).access_token
   t.not(first, second)
   t.match(await use(emulator, first), { ip_list: [/./, /./] })
   emulator.advance(301_000)
   t.match(await use(emulator, first), { errcode: 42001 })
   t.match(await use(emulator, second), { ip_list: [/./, /./] })
-  t.match(await stable(emulator), { access_token: held.access_token, expires_in: 6899 })
+  t.match(await stable(emulator), { access_token: issued.access_token, expires_in: 6899 })
   emulator.advance(6700_000)
-  t.not((await stable(emulator)).access_token, held.access_token)
-  t.match(await use(emulator, held.access_token), { ip_list: [/./, /./] }, 'the old one stays valid until it expires')
+  t.not((await stable(emulator)).access_token, issued.access_token)
+  t.match(await use(emulator, issued.access_token), { ip_list: [/./, /./] }, 'the old one stays valid until it expires')
 })
 
 t.test('force_refresh invalidates the old token, at most every 30 seconds and 20 times a day; quotas', async t => {
@@ -261,9 +261,9 @@ t.test('E2 refuses production without both overrides; listens on loopback; works
   await t.rejects(createEmulator({ allowProduction: true }), { message: /NODE_ENV=production/ })
   process.env.WECHAT_EMULATOR_IN_PRODUCTION = 'yes'
   await t.rejects(createEmulator(), { message: /NODE_ENV=production/ })
-  const told = await createEmulator({ allowProduction: true })
-  t.match(told.origin, /^http:\/\/127\.0\.0\.1:/)
-  await told.close()
+  const allowed = await createEmulator({ allowProduction: true })
+  t.match(allowed.origin, /^http:\/\/127\.0\.0\.1:/)
+  await allowed.close()
   process.env.NODE_ENV = 'test'
   const app = Fastify()
   t.teardown(() => app.close())
@@ -288,9 +288,9 @@ t.test('faults: before or after WeChat acts, for the given number of calls', asy
     }
   }
   await emulator.fault({ kind: 'slow', ms: 50 })
-  const begun = performance.now()
+  const startedAt = performance.now()
   t.equal(await ask(), healthy)
-  t.ok(performance.now() - begun >= 49)
+  t.ok(performance.now() - startedAt >= 49)
   await emulator.fault({ kind: '502', times: 2, path: '/cgi-bin/other' })
   t.equal(await ask(), healthy, 'another path')
   await emulator.fault({ kind: '502', times: 99 })

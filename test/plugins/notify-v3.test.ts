@@ -114,15 +114,15 @@ t.test('forged, expired, altered, foreign or malformed: refused, and the next ge
     ['a short tag', message(TRANSACTION, { resource: { ciphertext: 'AAAA' } }), 401],
     ['other associated data', message(TRANSACTION, { resource: { associated_data: 'other' } }), 401],
     ['not encrypted', message(TRANSACTION, { envelope: { resource_type: 'plain' } }), 400],
-    ['no JSON inside', message('hello'), 400],
+    ['encrypted content that is not JSON', message('hello'), 400],
     ['an array inside is nobody\'s', message('[]'), 403],
-    ['no JSON', signed('hello'), 400],
+    ['not JSON', signed('hello'), 400],
     ['null', signed('null'), 400],
     ['an answer to a call', signed(JSON.stringify(TRANSACTION)), 400],
     ['a refund of another merchant', message({ ...REFUND, mchid: '1' }, { type: 'REFUND.SUCCESS' }), 403],
-    ['a refund under way', message({ ...REFUND, refund_status: 'PROCESSING' }, { type: 'REFUND.SUCCESS' }), 400],
-    ['a combined order of others', message({ combine_appid: appId, combine_mchid: '1', combine_out_trade_no: 'C1', sub_orders: [{ ...TRANSACTION, amount: { total_amount: 1, payer_amount: 1 } }], combine_payer_info: { openid: OPENID } }), 403],
-    ['a combined order of nothing', message({ combine_appid: appId, combine_mchid: mchId, combine_out_trade_no: 'C1', sub_orders: [] }), 400]
+    ['a refund in progress', message({ ...REFUND, refund_status: 'PROCESSING' }, { type: 'REFUND.SUCCESS' }), 400],
+    ['a combined order of other merchants', message({ combine_appid: appId, combine_mchid: '1', combine_out_trade_no: 'C1', sub_orders: [{ ...TRANSACTION, amount: { total_amount: 1, payer_amount: 1 } }], combine_payer_info: { openid: OPENID } }), 403],
+    ['an empty combined order', message({ combine_appid: appId, combine_mchid: mchId, combine_out_trade_no: 'C1', sub_orders: [] }), 400]
   ]
   for (const [name, forged, statusCode] of refused) {
     const reply = await send(forged)
@@ -152,37 +152,37 @@ const SHARED = {
 
 t.test('N21 anything but orders and refunds is an event, for any event_type', async t => {
   const { app, send, payments, refunds, lines } = await host(t)
-  const heard: Array<[string, WechatEvent]> = []
-  for (const name of ['profitsharing', 'TRANSACTION.SUCCESS', 'COMPLAINT.CREATE', 'mch_payment', 'TRANSACTION.PAY_BACK', 'REFUND.SUCCESS']) app.wechatNotify.on(name, event => { heard.push([name, event]) })
-  const told = async (content: object, change: Change = {}) => {
-    heard.length = 0
+  const events: Array<[string, WechatEvent]> = []
+  for (const name of ['profitsharing', 'TRANSACTION.SUCCESS', 'COMPLAINT.CREATE', 'mch_payment', 'TRANSACTION.PAY_BACK', 'REFUND.SUCCESS']) app.wechatNotify.on(name, event => { events.push([name, event]) })
+  const dispatchedTo = async (content: object, change: Change = {}) => {
+    events.length = 0
     const reply = await send(message(content, change))
-    return reply.statusCode === 204 ? heard.map(([name]) => name).join() : reply.statusCode
+    return reply.statusCode === 204 ? events.map(([name]) => name).join() : reply.statusCode
   }
   const provider = { ...SHARED, mchid: undefined, sp_mchid: mchId, sub_mchid: '1900000110' }
   for (const type of ['TRANSACTION.SUCCESS', 'PROFITSHARING', 'PROFITSHARING.SUCCESS', 'PROFITSHARING.RETURN']) {
-    for (const content of [SHARED, provider]) t.equal(await told(content, { type, envelope: { summary: '分账' } }), 'profitsharing', type)
+    for (const content of [SHARED, provider]) t.equal(await dispatchedTo(content, { type, envelope: { summary: '分账' } }), 'profitsharing', type)
   }
-  t.match(heard[0]?.[1], { eventType: 'PROFITSHARING.RETURN', originalType: 'transaction', summary: '分账', topic: 'profitsharing', resource: { receiver: { amount: 888 } } })
+  t.match(events[0]?.[1], { eventType: 'PROFITSHARING.RETURN', originalType: 'transaction', summary: '分账', topic: 'profitsharing', resource: { receiver: { amount: 888 } } })
   // The notification goes to the receiver, and names the sharing merchant.
   const received = { ...SHARED, mchid: '1900000110', receiver: { ...SHARED.receiver, account: mchId } }
-  t.equal(await told(received), 'profitsharing')
-  t.equal(await told({ ...received, receiver: { ...received.receiver, type: 'PERSONAL_OPENID' } }), 403, 'an openid is not a merchant number')
-  t.equal(await told({ ...received, order_id: undefined }), 403, 'a receiver in another message type does not make it ours')
+  t.equal(await dispatchedTo(received), 'profitsharing')
+  t.equal(await dispatchedTo({ ...received, receiver: { ...received.receiver, type: 'PERSONAL_OPENID' } }), 403, 'an openid is not a merchant number')
+  t.equal(await dispatchedTo({ ...received, order_id: undefined }), 403, 'a receiver in another message type does not make it ours')
 
   // A deduction, a complaint, a transfer, an order of another product.
-  t.equal(await told({ appid: appId, mchid: mchId, contract_id: 'C1', plan_id: 12535, deduct_state: 'SUCCESS' }), 'TRANSACTION.SUCCESS')
-  t.equal(await told({ complaint_id: '200201820200101080076610000', action_type: 'CREATE_COMPLAINT', out_trade_no: 'A1', transaction_id: '42' }, { type: 'COMPLAINT.CREATE' }), 'COMPLAINT.CREATE')
-  t.equal(await told({ mch_id: mchId, mchid: mchId, out_bill_no: 'T1', state: 'SUCCESS' }, { type: 'SOMETHING.NEW', resource: { original_type: 'mch_payment' } }), 'mch_payment')
-  t.equal(await told({ appid: appId, sp_mchid: mchId, sub_mchid: '1', out_trade_no: 'A1', trade_state: 'PAY_BACK' }, { type: 'TRANSACTION.PAY_BACK' }), 'TRANSACTION.PAY_BACK')
-  t.equal(await told({ refund_id: '1', mchid: mchId }, { type: 'REFUND.SUCCESS' }), 'REFUND.SUCCESS')
-  t.equal(await told({}, { type: 'NOBODY.HEARS' }), '')
+  t.equal(await dispatchedTo({ appid: appId, mchid: mchId, contract_id: 'C1', plan_id: 12535, deduct_state: 'SUCCESS' }), 'TRANSACTION.SUCCESS')
+  t.equal(await dispatchedTo({ complaint_id: '200201820200101080076610000', action_type: 'CREATE_COMPLAINT', out_trade_no: 'A1', transaction_id: '42' }, { type: 'COMPLAINT.CREATE' }), 'COMPLAINT.CREATE')
+  t.equal(await dispatchedTo({ mch_id: mchId, mchid: mchId, out_bill_no: 'T1', state: 'SUCCESS' }, { type: 'SOMETHING.NEW', resource: { original_type: 'mch_payment' } }), 'mch_payment')
+  t.equal(await dispatchedTo({ appid: appId, sp_mchid: mchId, sub_mchid: '1', out_trade_no: 'A1', trade_state: 'PAY_BACK' }, { type: 'TRANSACTION.PAY_BACK' }), 'TRANSACTION.PAY_BACK')
+  t.equal(await dispatchedTo({ refund_id: '1', mchid: mchId }, { type: 'REFUND.SUCCESS' }), 'REFUND.SUCCESS')
+  t.equal(await dispatchedTo({}, { type: 'NO.HANDLER' }), '')
   t.match(lines.join(), /NOBODY\.HEARS/)
   t.same([payments.length, refunds.length], [0, 0])
 
   // Every id in it must match.
   for (const content of [{ mchid: '1' }, { mch_id: '1' }, { sp_mchid: '1' }, { combine_mchid: '1' }, { appid: 'wx9' }, { sp_appid: 'wx9' }, { combine_appid: 'wx9' }, { ...SHARED, mchid: '1' }, { ...SHARED, mchid: { toString: mchId } }]) {
-    t.equal(await told(content, { type: 'COMPLAINT.CREATE' }), 403, JSON.stringify(content))
+    t.equal(await dispatchedTo(content, { type: 'COMPLAINT.CREATE' }), 403, JSON.stringify(content))
   }
   const single = await host(t, { merchant: { mchId, subMchId: '1900000110', v3 } })
   single.app.wechatNotify.on('profitsharing', () => {})
@@ -190,9 +190,9 @@ t.test('N21 anything but orders and refunds is an event, for any event_type', as
   for (const id of ['sub_mchid', 'sub_mch_id']) t.match(await single.send(message({ ...provider, [id]: '1900000111' })), { statusCode: 403 }, id)
 
   // An order is recognized by its content, too.
-  t.equal(await told({ ...TRANSACTION, out_trade_no: 'IND1', transaction_id: '4201' }, { type: 'TRANSACTION.INDUSTRY_SUCCESS' }), '')
+  t.equal(await dispatchedTo({ ...TRANSACTION, out_trade_no: 'IND1', transaction_id: '4201' }, { type: 'TRANSACTION.INDUSTRY_SUCCESS' }), '')
   t.match(payments, [{ outTradeNo: 'IND1' }])
-  for (const content of [{ ...TRANSACTION, mchid: '1' }, { ...TRANSACTION, appid: 'wx9' }, { ...TRANSACTION, combine_mchid: '1' }]) t.equal(await told(content, { type: 'TRANSACTION.INDUSTRY_SUCCESS' }), 403)
+  for (const content of [{ ...TRANSACTION, mchid: '1' }, { ...TRANSACTION, appid: 'wx9' }, { ...TRANSACTION, combine_mchid: '1' }]) t.equal(await dispatchedTo(content, { type: 'TRANSACTION.INDUSTRY_SUCCESS' }), 403)
   t.equal(payments.length, 1)
   t.throws(() => app.wechatNotify.on('', () => {}), { code: 'WECHAT_CONFIG' })
 })
@@ -207,10 +207,10 @@ t.test('N22 __proto__ in the decrypted content is refused', async t => {
 
 t.test('a number beyond 2^53 reaches the handler unchanged', async t => {
   const { app, send } = await host(t)
-  const heard: unknown[] = []
-  app.wechatNotify.on('X', ({ resource }) => { heard.push(resource.n) })
+  const events: unknown[] = []
+  app.wechatNotify.on('X', ({ resource }) => { events.push(resource.n) })
   t.match(await send(message('{"n":3512345678901234567}', { type: 'X' })), { statusCode: 204 })
-  t.strictSame(heard, ['3512345678901234567'])
+  t.strictSame(events, ['3512345678901234567'])
 })
 
 t.test('N7 refunds, events, combined orders: each goes to its handler once', async t => {
@@ -252,16 +252,16 @@ t.test('E1 the emulator\'s notifications: transfers, combined orders, probes, fa
   const emulator = await testEmulator(t)
   const app = Fastify()
   t.teardown(() => app.close())
-  const heard: string[] = []
+  const events: string[] = []
   let failures = 2
   await app.register(notify, {
     ...emulator.v3Config,
     onPayment (payment) {
       if (failures-- > 0) throw Object.assign(new Error('database away'), { statusCode: 204 })
-      heard.push(`paid ${payment.outTradeNo}`)
+      events.push(`paid ${payment.outTradeNo}`)
     }
   })
-  app.wechatNotify.on('MCHTRANSFER.BILL.FINISHED', ({ resource }) => { heard.push(`transferred ${resource.out_bill_no}`) })
+  app.wechatNotify.on('MCHTRANSFER.BILL.FINISHED', ({ resource }) => { events.push(`transferred ${resource.out_bill_no}`) })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const notifyUrl = `${app.listeningOrigin}/wechat/notify`
   const pay = createPay({ ...emulator.v3Config, merchant: { ...emulator.v3Config.merchant, notifyUrl } })
@@ -271,7 +271,7 @@ t.test('E1 the emulator\'s notifications: transfers, combined orders, probes, fa
   await pay.v3.transfers.create({ outBillNo: 'TB00001', sceneId: '1000', openid: OPENID, amount: 100, remark: '奖励', reports: [{ info_type: '活动名称', info_content: '新会员' }, { info_type: '奖励说明', info_content: '注册奖励' }], notifyUrl })
   await emulator.confirmTransfer('TB00001')
   await emulator.waitForNotification(delivery => delivery.about === 'event' && delivery.accepted)
-  t.same(heard, ['paid CP00001', 'paid CP00002', 'transferred TB00001'])
+  t.same(events, ['paid CP00001', 'paid CP00002', 'transferred TB00001'])
   t.match(await emulator.probe(notifyUrl), { about: 'probe', reply: { status: 401 }, accepted: false })
   await t.rejects(emulator.confirmTransfer('TB00001'), { message: /no such/ })
   t.ok(createPrivateKey(emulator.v3Config.merchant.v3.privateKey))

@@ -118,8 +118,8 @@ t.test('a failed payment is acknowledged but not handled; FAIL before SUCCESS', 
 })
 
 t.test('N10 N11 over TCP: chunks that split a character, Expect: 100-continue, a client that disconnects', async t => {
-  let begun = 0
-  const { app, handled } = await host(t, { onPayment: async payment => { begun++; await sleep(100); handled.push(payment) } })
+  let started = 0
+  const { app, handled } = await host(t, { onPayment: async payment => { started++; await sleep(100); handled.push(payment) } })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const body = Buffer.from(signed(payment({ attach: '咖啡' })))
@@ -136,10 +136,10 @@ t.test('N10 N11 over TCP: chunks that split a character, Expect: 100-continue, a
   t.match(handled, [{ attach: '咖啡' }])
 
   const other = Buffer.from(signed(payment({ transaction_id: '4200000000202611231234567899' })))
-  const leaver = connect(port, '127.0.0.1')
-  leaver.end(`POST /wechat/notify HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: ${other.length}\r\n\r\n${other}`)
-  await until(() => begun === 2)
-  leaver.destroy()
+  const disconnecting = connect(port, '127.0.0.1')
+  disconnecting.end(`POST /wechat/notify HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: ${other.length}\r\n\r\n${other}`)
+  await until(() => started === 2)
+  disconnecting.destroy()
   await until(() => handled.length === 2)
   t.equal(handled.length, 2, 'N9 its result is kept')
   t.match(await app.inject({ method: 'POST', url: '/wechat/notify', payload: other }), { body: SUCCESS })
@@ -270,13 +270,13 @@ t.test('N6 fifteen failures, then a fix: the sixteenth delivery succeeds', async
 })
 
 t.test('N7 out-of-order and contradictory notifications each reach the handler', async t => {
-  const heard: string[] = []
-  const { send } = await host(t, { onPayment: ({ transactionId }) => { heard.push(`paid ${transactionId}`) }, onRefund: ({ refundId, state }) => { heard.push(`refund ${refundId} ${state}`) } })
+  const handled: string[] = []
+  const { send } = await host(t, { onPayment: ({ transactionId }) => { handled.push(`paid ${transactionId}`) }, onRefund: ({ refundId, state }) => { handled.push(`refund ${refundId} ${state}`) } })
   const [first, second] = ['4200000000202611231234567890', '4200000000202611231234567891']
   await send(refundNotification({ refund_status: 'CHANGE' }))
   await send(refundNotification({ refund_status: 'SUCCESS' }))
   await send(signed(payment({ transaction_id: first })))
   await send(signed(payment({ transaction_id: second })))
   const refund = 'refund 50000408942018111907145868882'
-  t.same(heard, [`${refund} ABNORMAL`, `${refund} SUCCESS`, `paid ${first}`, `paid ${second}`], 'a refund before its payment, and two transactions of one order')
+  t.same(handled, [`${refund} ABNORMAL`, `${refund} SUCCESS`, `paid ${first}`, `paid ${second}`], 'a refund before its payment, and two transactions of one order')
 })

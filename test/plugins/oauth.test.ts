@@ -25,8 +25,8 @@ async function host (t: Tap, options: Partial<OAuthOptions> = {}, fastify: objec
   /** Starts a login in a browser. */
   async function begin (query = '', headers: Record<string, string> = {}) {
     const reply = await app.inject({ url: `/wechat/oauth/authorize${query}`, headers })
-    const [crumb] = reply.cookies
-    return { reply, consent: String(reply.headers.location), cookies: crumb ? { [crumb.name]: crumb.value } : {}, crumb }
+    const [setCookie] = reply.cookies
+    return { reply, consent: String(reply.headers.location), cookies: setCookie ? { [setCookie.name]: setCookie.value } : {}, setCookie }
   }
 
   /** WeChat's redirect for the visitor: the path of the callback. */
@@ -43,14 +43,14 @@ async function host (t: Tap, options: Partial<OAuthOptions> = {}, fastify: objec
 
 t.test('a complete login', async t => {
   const { begin, consent, visit, users, app } = await host(t, { defaultReturnTo: '/home' })
-  const { reply, consent: url, cookies, crumb } = await begin('?scope=snsapi_userinfo&returnTo=/cart%3Fa=1%23b')
+  const { reply, consent: url, cookies, setCookie } = await begin('?scope=snsapi_userinfo&returnTo=/cart%3Fa=1%23b')
   t.equal(reply.statusCode, 302)
   t.match(url, /redirect_uri=http%3A%2F%2Flocalhost%2Fwechat%2Foauth%2Fcallback&response_type=code&scope=snsapi_userinfo&state=[0-9a-f]{32}#wechat_redirect$/)
-  t.match(crumb, { httpOnly: true, sameSite: 'Lax', path: '/wechat/oauth', maxAge: 600 })
-  t.notOk(crumb?.secure)
+  t.match(setCookie, { httpOnly: true, sameSite: 'Lax', path: '/wechat/oauth', maxAge: 600 })
+  t.notOk(setCookie?.secure)
   const back = await visit(await consent(url), cookies)
   t.match(back, { statusCode: 302, headers: { location: '/cart?a=1#b', 'cache-control': 'no-store' } })
-  t.match(back.cookies[0], { name: crumb?.name, value: '', path: '/wechat/oauth' }, 'L9 the cookie is removed')
+  t.match(back.cookies[0], { name: setCookie?.name, value: '', path: '/wechat/oauth' }, 'L9 the cookie is removed')
   t.match(users, [{ openid: OPENID, nickname: '李雷 Li Lei', scope: 'snsapi_userinfo', isSnapshotUser: false, accessToken: /^[0-9a-f]{80}$/, refreshToken: /^[0-9a-f]{80}$/ }])
   t.notMatch(JSON.stringify(users), /[0-9a-f]{80}/, 'L9 the visitor\'s tokens stay out of JSON')
   t.match(await app.wechatOAuth.userinfo(users[0]?.accessToken ?? '', OPENID), { openid: OPENID })
@@ -155,10 +155,10 @@ t.test('L7 a snapshot user is not logged in, unless onSnapshotUser handles it', 
   t.match(reply.json(), { statusCode: 403, code: 'WECHAT_LOGIN_SNAPSHOT' })
   t.equal(users.length, 0)
   const seen: unknown[] = []
-  const told = await host(t, { onSnapshotUser: (user, _request, reply) => { seen.push(user.isSnapshotUser); return reply.send('open the full page') } })
-  const two = await told.begin()
-  t.match(await told.visit(await told.consent(two.consent, 'allow', 'oUpF8uSnapshotVisitor0000000'), two.cookies), { body: 'open the full page' })
-  t.same([seen, told.users], [[true], []])
+  const withHandler = await host(t, { onSnapshotUser: (user, _request, reply) => { seen.push(user.isSnapshotUser); return reply.send('open the full page') } })
+  const two = await withHandler.begin()
+  t.match(await withHandler.visit(await withHandler.consent(two.consent, 'allow', 'oUpF8uSnapshotVisitor0000000'), two.cookies), { body: 'open the full page' })
+  t.same([seen, withHandler.users], [[true], []])
 })
 
 t.test('L9 L10 cookies in production; headers cannot change redirect_uri', async t => {
@@ -167,8 +167,8 @@ t.test('L9 L10 cookies in production; headers cannot change redirect_uri', async
   const spoof = { host: 'evil.test', 'x-forwarded-host': 'evil.test', 'x-forwarded-proto': 'https' }
   const configured = await host(t, { origin: 'https://shop.test/' }, { trustProxy: true })
   for (const headers of [{}, spoof]) t.match((await configured.begin('', headers as Record<string, string>)).consent, /redirect_uri=https%3A%2F%2Fshop.test%2Fwechat%2Foauth%2Fcallback/)
-  t.ok((await configured.begin('', spoof)).crumb?.secure, 'over https')
-  t.notOk((await (await host(t, { secureCookie: false }, { trustProxy: true })).begin('', spoof)).crumb?.secure)
+  t.ok((await configured.begin('', spoof)).setCookie?.secure, 'over https')
+  t.notOk((await (await host(t, { secureCookie: false }, { trustProxy: true })).begin('', spoof)).setCookie?.secure)
 
   const listening = await host(t)
   const origin = await listening.app.listen({ port: 0, host: '127.0.0.1' })
@@ -192,9 +192,9 @@ t.test('L9 L10 cookies in production; headers cannot change redirect_uri', async
   const slash = Fastify()
   t.teardown(() => slash.close())
   await slash.register(oauth, { ...emulator.config, origin: 'https://shop.test', prefix: '/login/', onLogin: () => {} })
-  const begun = await slash.inject('/login/oauth/authorize')
-  t.match(begun.cookies[0], { path: '/login/oauth' })
-  t.match(begun.headers.location, /%2Flogin%2Foauth%2Fcallback/, 'no doubled slash')
+  const redirect = await slash.inject('/login/oauth/authorize')
+  t.match(redirect.cookies[0], { path: '/login/oauth' })
+  t.match(redirect.headers.location, /%2Flogin%2Foauth%2Fcallback/, 'no doubled slash')
 })
 
 t.test('an unredeemed code is in no log line and in no answer, whatever the request looks like', async t => {
@@ -227,10 +227,10 @@ t.test('the application can answer itself, with its own cookie plugin; without o
   t.teardown(() => app.close())
   await app.register(cookie)
   await app.register(oauth, { ...emulator.config, onLogin: (user, _request, reply) => { reply.setCookie('session', user.openid); return user } })
-  const begun = await app.inject('/wechat/oauth/authorize')
-  const back = await fetch(String(begun.headers.location), { redirect: 'manual' })
+  const redirect = await app.inject('/wechat/oauth/authorize')
+  const back = await fetch(String(redirect.headers.location), { redirect: 'manual' })
   const { pathname, search } = new URL(String(back.headers.get('location')))
-  const reply = await app.inject({ url: pathname + search, cookies: Object.fromEntries(begun.cookies.map(({ name, value }) => [name, value])) })
+  const reply = await app.inject({ url: pathname + search, cookies: Object.fromEntries(redirect.cookies.map(({ name, value }) => [name, value])) })
   t.match(reply.json(), { openid: OPENID })
   t.notMatch(reply.body, /accessToken|refreshToken/)
   t.ok(reply.cookies.find(({ name }) => name === 'session'))
@@ -257,10 +257,10 @@ t.test('concurrent requests at two processes share one exchange; without Redis, 
   // Both processes must be ready before the concurrent requests.
   await Promise.all([...apps.map(app => app.ready()), ...clients.map(client => client.ping())])
   async function login () {
-    const begun = await apps[0]?.inject('/wechat/oauth/authorize')
-    const back = await fetch(String(begun?.headers.location), { redirect: 'manual' })
+    const redirect = await apps[0]?.inject('/wechat/oauth/authorize')
+    const back = await fetch(String(redirect?.headers.location), { redirect: 'manual' })
     const { pathname, search } = new URL(String(back.headers.get('location')))
-    const cookies = Object.fromEntries((begun?.cookies ?? []).map(({ name, value }) => [name, value]))
+    const cookies = Object.fromEntries((redirect?.cookies ?? []).map(({ name, value }) => [name, value]))
     return await Promise.all(apps.map(app => app.inject({ url: pathname + search, cookies })))
   }
   t.same((await login()).map(reply => reply.statusCode), [302, 302])
@@ -270,10 +270,10 @@ t.test('concurrent requests at two processes share one exchange; without Redis, 
   const replies = (await login()).map(reply => reply.statusCode).sort()
   t.same(replies, [302, 403], 'WeChat redeems a code once')
 
-  const begun = await apps[0]?.inject('/wechat/oauth/authorize')
-  const back = await fetch(String(begun?.headers.location), { redirect: 'manual' })
+  const redirect = await apps[0]?.inject('/wechat/oauth/authorize')
+  const back = await fetch(String(redirect?.headers.location), { redirect: 'manual' })
   const { pathname, search } = new URL(String(back.headers.get('location')))
-  const again = () => apps[0]?.inject({ url: pathname + search, cookies: Object.fromEntries((begun?.cookies ?? []).map(({ name, value }) => [name, value])) })
+  const again = () => apps[0]?.inject({ url: pathname + search, cookies: Object.fromEntries((redirect?.cookies ?? []).map(({ name, value }) => [name, value])) })
   t.match(await again(), { statusCode: 302 })
   t.match(await again(), { statusCode: 403 }, 'a replay is recognized')
 })
@@ -290,9 +290,9 @@ t.test('a concurrent request waits for a slow WeChat, with a limit', async t => 
 })
 
 t.test('WeChat takes longer than a concurrent request waits: the code is redeemed once', async t => {
-  let asked = 0
+  let exchanges = 0
   const slow = await fakeServer(async (_seen, reply) => {
-    asked++
+    exchanges++
     await sleep(11_500)
     reply.end(JSON.stringify({ openid: OPENID, access_token: 'x', scope: 'snsapi_base' }))
   })
@@ -302,7 +302,7 @@ t.test('WeChat takes longer than a concurrent request waits: the code is redeeme
   const path = `/wechat/oauth/callback?code=abc&state=${/state=([0-9a-f]{32})/.exec(url)?.[1]}`
   const first = visit(path, cookies)
   await sleep(3000)
-  const twin = visit(path, cookies)
-  t.same((await Promise.all([first, twin])).map(reply => reply.statusCode), [302, 302])
-  t.equal(asked, 1)
+  const duplicate = visit(path, cookies)
+  t.same((await Promise.all([first, duplicate])).map(reply => reply.statusCode), [302, 302])
+  t.equal(exchanges, 1)
 })

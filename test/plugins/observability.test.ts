@@ -14,7 +14,7 @@ import { freePort } from '../helpers/redis.ts'
 type Tap = Parameters<typeof testEmulator>[0]
 
 /** Fetches a token, places an order, has it paid, and fails at one call and one notification. */
-async function aDay (t: Tap) {
+async function runScenario (t: Tap) {
   const emulator = await testEmulator(t)
   const app = Fastify()
   t.teardown(() => app.close())
@@ -44,11 +44,11 @@ t.test('published events: names, counts, results; no secrets', async t => {
   const seen: Array<[string, Record<string, unknown>]> = []
   for (const name of ['call', 'token', 'notification']) {
     const { asyncEnd } = tracingChannel(`fastify-wechat-pay:${name}`)
-    const hear = (message: unknown) => { seen.push([name, { ...message as object }]) }
-    asyncEnd.subscribe(hear)
-    t.teardown(() => asyncEnd.unsubscribe(hear))
+    const onMessage = (message: unknown) => { seen.push([name, { ...message as object }]) }
+    asyncEnd.subscribe(onMessage)
+    t.teardown(() => asyncEnd.unsubscribe(onMessage))
   }
-  const emulator = await aDay(t)
+  const emulator = await runScenario(t)
   const of = (kind: string) => seen.filter(([name]) => name === kind).map(([, message]) => message)
   const { host } = new URL(emulator.bothConfig.endpoints.pay)
   t.match(of('token'), [{ name: 'access_token', forced: false, ttl: Number }, { name: /ticket/, forced: false, ttl: Number }])
@@ -64,15 +64,15 @@ t.test('published events: names, counts, results; no secrets', async t => {
   t.match(of('notification').find(({ outTradeNo }) => outTradeNo === 'OBS-002'), { error: { message: 'no room' } })
   t.match(of('notification').find(({ kind }) => !kind), { error: { statusCode: 401 } })
   const { appSecret, apiKey, apiV3Key } = emulator.account
-  const said = JSON.stringify(seen)
-  for (const secret of [appSecret, apiKey, apiV3Key, '98_']) t.notOk(said.includes(secret), 'E1')
+  const published = JSON.stringify(seen)
+  for (const secret of [appSecret, apiKey, apiV3Key, '98_']) t.notOk(published.includes(secret), 'E1')
 })
 
 t.test('OpenTelemetry spans: a token\'s call is its child', async t => {
   const exporter = new InMemorySpanExporter()
   const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
   const stop = traceWechat(provider.getTracer('test'))
-  await aDay(t)
+  await runScenario(t)
   stop()
   const spans = exporter.getFinishedSpans()
   const tokens = spans.filter(({ name }) => name === 'wechat token')
@@ -83,14 +83,14 @@ t.test('OpenTelemetry spans: a token\'s call is its child', async t => {
   t.match(calls.at(-1), { status: { code: 2 }, attributes: { 'wechat.attempts': 2 } })
   t.match(spans.find(({ name }) => name === 'wechat notification'), { attributes: { 'wechat.outTradeNo': 'OBS-001', 'wechat.kind': 'payment' } })
   const count = spans.length
-  await aDay(t)
+  await runScenario(t)
   t.equal(exporter.getFinishedSpans().length, count, 'and none after it is stopped')
 })
 
 t.test('Prometheus metrics', async t => {
   const registry = new Registry()
   const stop = measureWechat(registry)
-  await aDay(t)
+  await runScenario(t)
   stop()
   const text = await registry.metrics()
   t.match(text, /^wechat_tokens_fetched_total\{name="access_token",outcome="fetched"\} 1$/m)
@@ -103,9 +103,9 @@ t.test('Prometheus metrics', async t => {
 
 t.test('traced: events in the order of Node\'s TracingChannel', async t => {
   const channel = tracingChannel<unknown, { error?: unknown }>('test:traced')
-  const heard: string[] = []
-  channel.subscribe(Object.fromEntries(['start', 'end', 'asyncStart', 'asyncEnd', 'error'].map(name => [name, () => { heard.push(name) }])) as unknown as Parameters<typeof channel.subscribe>[0])
+  const events: string[] = []
+  channel.subscribe(Object.fromEntries(['start', 'end', 'asyncStart', 'asyncEnd', 'error'].map(name => [name, () => { events.push(name) }])) as unknown as Parameters<typeof channel.subscribe>[0])
   t.equal(await traced(channel, {}, async () => 7), 7)
   await t.rejects(traced(channel, {}, async () => { throw new Error('x') }), { message: 'x' })
-  t.same(heard, ['start', 'end', 'asyncStart', 'asyncEnd', 'start', 'end', 'error', 'asyncStart', 'asyncEnd'])
+  t.same(events, ['start', 'end', 'asyncStart', 'asyncEnd', 'start', 'end', 'error', 'asyncStart', 'asyncEnd'])
 })

@@ -28,10 +28,10 @@ t.test('ticket, authorization by the owner, a login and a signed page on behalf 
     onLogin: (user, _request, reply) => reply.send({ openid: user.openid })
   })
   const origin = await app.listen({ port: 0, host: '127.0.0.1' })
-  const told = (type: string) => emulator.waitForNotification(({ info_type: sent, accepted }) => sent === type && accepted)
+  const pushed = (type: string) => emulator.waitForNotification(({ info_type: sent, accepted }) => sent === type && accepted)
 
   await emulator.setComponentUrl(`${origin}/wechat/open-platform/events`)
-  await told('component_verify_ticket')
+  await pushed('component_verify_ticket')
   t.match(await app.wechatOpenPlatform.token(), /./)
   await app.wechatOpenPlatform.startPushTicket()
 
@@ -54,7 +54,7 @@ t.test('ticket, authorization by the owner, a login and a signed page on behalf 
   const back = String(allowed.headers.get('location'))
   t.match(back, new RegExp(`^${origin}/wechat/open-platform/callback\\?.*state=.*auth_code=`), await allowed.text())
   t.match(await browse(back), { status: 302 })
-  await told('authorized')
+  await pushed('authorized')
   t.same([...tokens.keys()], [appId])
   t.same(reasons, ['authorized'], 'event and browser gave one authorization')
 
@@ -76,10 +76,10 @@ t.test('ticket, authorization by the owner, a login and a signed page on behalf 
   for await (const listed of app.wechatOpenPlatform.authorizers()) t.match({ appId: listed.appId, refreshToken: listed.refreshToken }, { appId, refreshToken: tokens.get(appId) })
 
   await emulator.unauthorize(appId)
-  await told('unauthorized')
+  await pushed('unauthorized')
   t.equal(tokens.size, 0)
   t.equal((await app.inject(`/s/${appId}/jssdk?url=http://localhost/`)).statusCode, 404)
   await t.rejects(app.wechatOpenPlatform.authorizer(appId).token.get(), { code: 'WECHAT_UNAUTHORIZED' })
   const secrets = [openPlatformConfig?.componentAppSecret, openPlatformConfig?.token, openPlatformConfig?.encodingAesKey, used, 'refreshtoken@@@', 'ticket@@@', 'queryauthcode@@@', 'queryauthcode%40']
-  for (const secret of secrets) t.notOk(lines.join('').includes(String(secret)), `the log holds no ${String(secret).slice(0, 16)}`)
+  for (const secret of secrets) t.notOk(lines.join('').includes(String(secret)), `the log contains no ${String(secret).slice(0, 16)}`)
 })

@@ -19,8 +19,8 @@ type Given = { appId: string, refreshToken: string, reason: string, funcInfo?: n
 function books () {
   const given: Given[] = []
   const tokens = new Map<string, string>()
-  const gone: string[] = []
-  const held = { given, tokens, gone, fail: undefined as Error | undefined }
+  const withdrawn: string[] = []
+  const held = { given, tokens, withdrawn, fail: undefined as Error | undefined }
   return Object.assign(held, {
     options: {
       onAuthorized ({ appId, refreshToken, reason, funcInfo }: Given) {
@@ -30,7 +30,7 @@ function books () {
       },
       refreshTokenOf: (appId: string) => tokens.get(appId),
       onUnauthorized (appId: string) {
-        gone.push(appId)
+        withdrawn.push(appId)
         tokens.delete(appId)
       }
     }
@@ -50,12 +50,12 @@ async function host (t: Test, wechat: Wechat, { options }: Books, more: Partial<
 }
 
 /** Starts an authorization; returns the cookie and the callback path with this code. */
-async function leave (app: FastifyInstance, query = '') {
+async function startAuthorization (app: FastifyInstance, query = '') {
   const reply = await app.inject({ url: `/wechat/open-platform/authorize${query}`, headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)' } })
   const to = new URL(String(reply.headers.location))
   const back = new URL(to.searchParams.get('redirect_uri') as string)
-  const [crumb] = reply.cookies
-  const cookies = { [crumb?.name as string]: crumb?.value as string }
+  const [cookie] = reply.cookies
+  const cookies = { [cookie?.name as string]: cookie?.value as string }
   return { reply, to, cookies, state: back.searchParams.get('state'), visit: (code: string, jar = cookies) => app.inject({ url: `${back.pathname}${back.search}&auth_code=${encodeURIComponent(code)}&expires_in=3600`, cookies: jar }) }
 }
 
@@ -70,7 +70,7 @@ t.test('from the first ticket to the withdrawal', async t => {
 
   const ticket = await push(ticketDocument())
   t.match(ticket, { statusCode: 200, body: 'success', headers: { 'content-type': /^text\/plain/ } })
-  const { to, visit, reply } = await leave(app, '?returnTo=/shops/1')
+  const { to, visit, reply } = await startAuthorization(app, '?returnTo=/shops/1')
   t.match(reply, { statusCode: 302, headers: { 'cache-control': 'no-store' } })
   t.match(reply.cookies[0], { httpOnly: true, sameSite: 'Lax', path: '/wechat/open-platform' })
   t.equal(`${to.origin}${to.pathname}`, 'http://mp.test/cgi-bin/componentloginpage')
@@ -80,8 +80,8 @@ t.test('from the first ticket to the withdrawal', async t => {
 
   t.equal((await app.inject(`/s/${SHOP}/jssdk?url=http://localhost/`)).statusCode, 404, 'no account yet')
   const code = wechat.allow(SHOP)
-  const [back, twin, event] = await Promise.all([visit(code), visit(code), push(authorizedDocument(SHOP, code))])
-  t.match([back, twin], [{ statusCode: 302, headers: { location: '/shops/1' } }, { statusCode: 302 }])
+  const [back, duplicate, event] = await Promise.all([visit(code), visit(code), push(authorizedDocument(SHOP, code))])
+  t.match([back, duplicate], [{ statusCode: 302, headers: { location: '/shops/1' } }, { statusCode: 302 }])
   t.match(event, { statusCode: 200, body: 'success' })
   t.equal(wechat.count['/cgi-bin/component/api_query_auth'], 1, 'redeemed once for two concurrent requests and the event')
   t.match(records.given, [{ appId: SHOP, refreshToken: /^refreshtoken@@@/, funcInfo: [1, 15] }])
@@ -113,13 +113,13 @@ t.test('from the first ticket to the withdrawal', async t => {
   wechat.state.refreshTokens.delete(SHOP)
   wechat.state.accessTokens.delete(SHOP)
   t.match(await push(unauthorizedDocument(SHOP)), { body: 'success' })
-  t.same(records.gone, [SHOP])
+  t.same(records.withdrawn, [SHOP])
   t.equal((await app.inject(`/s/${SHOP}/jssdk?url=http://localhost/`)).statusCode, 404, 'no longer an account')
   await t.rejects(platform.authorizer(SHOP).token.get(), { code: 'WECHAT_UNAUTHORIZED', statusCode: 403 })
   records.tokens.set(SHOP, 'refreshtoken@@@old')
   await t.rejects(platform.authorizer('wxc000000000000003').token.get(), { code: 'WECHAT_UNAUTHORIZED' })
   const log = lines.join('')
-  for (const secret of [PLATFORM.componentAppSecret, PLATFORM.token, PLATFORM.encodingAesKey, code, encodeURIComponent(code), 'refreshtoken@@@', 'ticket@@@', ...wechat.state.componentTokens, 'goodcode']) t.notOk(log.includes(secret), `the log holds no ${secret.slice(0, 12)}`)
+  for (const secret of [PLATFORM.componentAppSecret, PLATFORM.token, PLATFORM.encodingAesKey, code, encodeURIComponent(code), 'refreshtoken@@@', 'ticket@@@', ...wechat.state.componentTokens, 'goodcode']) t.notOk(log.includes(secret), `the log contains no ${secret.slice(0, 12)}`)
 })
 
 t.test('a failing onAuthorized is called again, and nothing is lost', async t => {
@@ -210,7 +210,7 @@ t.test('a code redeemed by a crashed process: the refresh token is fetched again
   wechat.state.refreshTokens.set(SHOP, 'refreshtoken@@@saved')
   t.match(await push(authorizedDocument(SHOP, 'queryauthcode@@@spent')), { statusCode: 200 })
   t.match(records.given, [{ appId: SHOP, refreshToken: 'refreshtoken@@@saved', reason: 'recovered' }])
-  const { visit } = await leave(app)
+  const { visit } = await startAuthorization(app)
   t.match(await visit('queryauthcode@@@nobodys'), { statusCode: 403 }, 'for a browser\'s code the account is unknown')
 })
 
@@ -222,9 +222,9 @@ t.test('a late withdrawal does not undo a newer authorization', async t => {
   const now = Math.floor(Date.now() / 1000)
   t.equal((await push(authorizedDocument(SHOP, wechat.allow(SHOP), 'authorized', now))).body, 'success')
   t.equal((await push(unauthorizedDocument(SHOP, now - 20))).body, 'success')
-  t.same(records.gone, [])
+  t.same(records.withdrawn, [])
   t.equal((await push(unauthorizedDocument(SHOP, now + 1))).body, 'success')
-  t.same(records.gone, [SHOP])
+  t.same(records.withdrawn, [SHOP])
 })
 
 t.test('the callback accepts only the browser that started, and one code', async t => {
@@ -232,8 +232,8 @@ t.test('the callback accepts only the browser that started, and one code', async
   const records = books()
   const { app, push } = await host(t, wechat, records)
   await push(ticketDocument())
-  const mine = await leave(app)
-  const theirs = await leave(app)
+  const mine = await startAuthorization(app)
+  const theirs = await startAuthorization(app)
   const code = wechat.allow(SHOP)
   const crossed = Object.fromEntries(Object.keys(mine.cookies).map(name => [name, Object.values(theirs.cookies)[0] as string]))
   t.match(await Promise.all([mine.visit(code, {}), mine.visit(code, theirs.cookies), mine.visit(code, crossed), app.inject(`/wechat/open-platform/callback?auth_code=${encodeURIComponent(code)}`)]), Array(4).fill({ statusCode: 403 }))
@@ -242,7 +242,7 @@ t.test('the callback accepts only the browser that started, and one code', async
   t.match(await mine.visit(code), { statusCode: 302, headers: { location: '/' } })
   t.match(await mine.visit(wechat.allow('wxb000000000000002')), { statusCode: 403 }, 'nor with another code')
   for (const returnTo of ['//evil.test', 'https://evil.test', '/\\evil.test']) {
-    const { visit } = await leave(app, `?returnTo=${encodeURIComponent(returnTo)}`)
+    const { visit } = await startAuthorization(app, `?returnTo=${encodeURIComponent(returnTo)}`)
     t.match(await visit(wechat.allow(SHOP)), { statusCode: 302, headers: { location: '/' } }, returnTo)
   }
 })

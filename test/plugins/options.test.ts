@@ -183,8 +183,8 @@ for (const piece of NAMES) {
         if (typeof value === 'string' && value.length > 5) t.notOk(error?.message.includes(value), 'the value is not shown')
       }
     }
-    const tops = new Set(Object.keys(WRONG).map(name => name.split(/[.[]/)[0]))
-    t.same(Object.keys(has).filter(name => !tops.has(name)), [], 'every option of the plugin is tested here')
+    const names = new Set(Object.keys(WRONG).map(name => name.split(/[.[]/)[0]))
+    t.same(Object.keys(has).filter(name => !names.has(name)), [], 'every option of the plugin is tested here')
   })
 }
 
@@ -292,9 +292,9 @@ t.test('O1 plain http in production logs one warning that names the endpoints', 
   }
   t.same(await warnings({ api: 'http://wechat.internal' }), [], 'not in development')
   process.env.NODE_ENV = 'production'
-  const [said, ...more] = await warnings({ api: 'http://wechat.internal', pay: 'HTTP://127.0.0.1:8788', open: 'https://x.test' })
-  t.match(said, /endpoints\.api, endpoints\.pay .*plain http/)
-  t.notMatch(said, /wechat\.internal/)
+  const [warning, ...more] = await warnings({ api: 'http://wechat.internal', pay: 'HTTP://127.0.0.1:8788', open: 'https://x.test' })
+  t.match(warning, /endpoints\.api, endpoints\.pay .*plain http/)
+  t.notMatch(warning, /wechat\.internal/)
   t.same(more, [])
   t.same(await warnings({ api: 'https://wechat.internal' }), [])
 })

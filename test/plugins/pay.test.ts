@@ -22,11 +22,11 @@ async function host (t: Tap, options: Partial<PayPluginOptions> = {}, fastify: o
 
 t.test('P1 amount, appid, openid and notify_url from the page are ignored', async t => {
   const { app, emulator } = await host(t)
-  const lies = { amount: 1, total_fee: 1, appid: 'wx9', openid: 'oEvil', notify_url: 'https://evil.test' }
-  const byJson = await app.inject({ method: 'POST', url: '/wechat/pay', payload: lies })
+  const forged = { amount: 1, total_fee: 1, appid: 'wx9', openid: 'oEvil', notify_url: 'https://evil.test' }
+  const byJson = await app.inject({ method: 'POST', url: '/wechat/pay', payload: forged })
   t.match(byJson, { statusCode: 200, headers: { 'cache-control': 'no-store' } })
   t.same(Object.keys(byJson.json()).sort(), ['appId', 'nonceStr', 'package', 'paySign', 'signType', 'timeStamp', 'timestamp'])
-  const byForm = await app.inject({ method: 'POST', url: '/wechat/pay', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: String(new URLSearchParams(lies as never)) })
+  const byForm = await app.inject({ method: 'POST', url: '/wechat/pay', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: String(new URLSearchParams(forged as never)) })
   t.equal(byForm.json().package, byJson.json().package)
   t.match(emulator.order(ORDER.outTradeNo), { total_fee: 6800, openid: OPENID, appid: emulator.account.appId, notify_url: 'http://127.0.0.1:1/notify' })
 })

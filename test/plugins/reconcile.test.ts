@@ -141,9 +141,9 @@ t.test('scheduled runs in one process at a time', { skip }, async t => {
   const fleet = await Promise.all([1, 2, 3].map(() => make({ redis: redis.client(), every: 0.5 })))
   for (let at = 0; at < 5; at++) await place(`RC-fleet${at}`)
   await emulator.pay('RC-fleet0')
-  const begun = performance.now()
+  const startedAt = performance.now()
   await sleep(2300)
-  const seconds = (performance.now() - begun) / 1000
+  const seconds = (performance.now() - startedAt) / 1000
   t.ok(reports.length >= 2 && reports.length <= Math.ceil(seconds / 0.45) + 1, `${reports.length} runs of three processes in ${seconds.toFixed(1)} s`)
   t.same(handled, ['RC-fleet0 query true'])
   const all = await Promise.all([...fleet, first].map(app => app.wechatReconcile.run()))

@@ -25,9 +25,9 @@ async function host (t: { teardown (end: () => unknown): unknown }, answer: Answ
   await after(app)
 
   async function everyRoute () {
-    const begun = await app.inject('/wechat/oauth/authorize')
-    const cookies = Object.fromEntries(begun.cookies.map(({ name, value }) => [name, value]))
-    const state = /state=([0-9a-f]+)/.exec(String(begun.headers.location))?.[1]
+    const redirect = await app.inject('/wechat/oauth/authorize')
+    const cookies = Object.fromEntries(redirect.cookies.map(({ name, value }) => [name, value]))
+    const state = /state=([0-9a-f]+)/.exec(String(redirect.headers.location))?.[1]
     return await Promise.all([
       app.inject('/wechat/jssdk?url=http://localhost/'),
       app.inject({ method: 'POST', url: '/wechat/jssdk', payload: { url: 'http://localhost/' } }),
@@ -40,10 +40,10 @@ async function host (t: { teardown (end: () => unknown): unknown }, answer: Answ
 
 t.test('W1 visitors get a general message for any WeChat error; the log has the details', async t => {
   const cases: Array<[name: string, answer: Answer, logged: RegExp]> = [
-    ['an address that is not listed', (_seen, reply) => reply.end(NOT_WHITELISTED), /40164 invalid ip 203\.0\.113\.77.*rid: 5fa26c60/],
+    ['an address that is not on the whitelist', (_seen, reply) => reply.end(NOT_WHITELISTED), /40164 invalid ip 203\.0\.113\.77.*rid: 5fa26c60/],
     ['no answer', (_seen, reply) => { reply.destroy() }, /unknown outcome/],
     ['a gateway', (_seen, reply) => reply.writeHead(502).end('<html>203.0.113.77</html>'), /HTTP 502/],
-    ['rubbish', (_seen, reply) => reply.end('203.0.113.77'), /the answer is not JSON/],
+    ['garbage', (_seen, reply) => reply.end('203.0.113.77'), /the answer is not JSON/],
     ['a refused order', (_seen, reply) => reply.end('<xml><return_code>FAIL</return_code><return_msg><![CDATA[no such secret 203.0.113.77]]></return_msg></xml>'), /no such secret 203\.0\.113\.77/]
   ]
   for (const [name, answer, logged] of cases) {

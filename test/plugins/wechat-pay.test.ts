@@ -39,9 +39,9 @@ t.test('registers the plugins that its options require', async t => {
 
 t.test('no warnings from Node.js or Fastify', async t => {
   const warnings: Error[] = []
-  const hear = (warning: Error) => { warnings.push(warning) }
-  process.on('warning', hear)
-  t.teardown(() => process.off('warning', hear))
+  const onWarning = (warning: Error) => { warnings.push(warning) }
+  process.on('warning', onWarning)
+  t.teardown(() => process.off('warning', onWarning))
   const app = Fastify()
   await app.register(wechatPay, { ...ACCOUNT, onLogin: () => {}, onPayment: () => {} })
   await app.ready()
@@ -85,9 +85,9 @@ t.test('E1 canary secrets appear in no output of any failure', async t => {
       onPayment: () => {},
       order: () => ({ outTradeNo: 'S1234567890', description: 'x', amount: 1, openid: OPENID })
     })
-    const begun = await app.inject('/wechat/oauth/authorize')
-    const cookies = Object.fromEntries(begun.cookies.map(({ name, value }) => [name, value]))
-    const state = /state=([0-9a-f]+)/.exec(String(begun.headers.location))?.[1]
+    const redirect = await app.inject('/wechat/oauth/authorize')
+    const cookies = Object.fromEntries(redirect.cookies.map(({ name, value }) => [name, value]))
+    const state = /state=([0-9a-f]+)/.exec(String(redirect.headers.location))?.[1]
     const replies = await Promise.all([
       app.inject({ url: '/wechat/jssdk?url=http://localhost/', headers: { host: 'localhost' } }),
       app.inject({ method: 'POST', url: '/wechat/pay' }),

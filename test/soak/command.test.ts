@@ -75,7 +75,7 @@ t.test('commands and exec find the emulator that uses the folder', async t => {
   const [, tunnel] = await once(httpRequest({ host: hostname, port, method: 'CONNECT', path: 'api.weixin.qq.com:443' }).end(), 'connect')
   tunnel.on('error', () => {}).resume()
   t.equal(await emulator.stop(), 0)
-  t.equal(await tail.ended, 1, 'there is nothing to be seen any more')
+  t.equal(await tail.ended, 1, 'it ends with the emulator')
 })
 
 t.test('exec returns a killed command\'s exit code; a killed emulator\'s folder can be used again', async t => {

@@ -14,8 +14,8 @@ const folder = join(root, 'examples/emulator')
 function start (t: { teardown (end: () => unknown): unknown }, words: readonly string[], cwd: string, env: Record<string, string>) {
   const [name = '', ...args] = words
   const child = spawn('env', unwatched(name, args), { cwd, env: { ...process.env, ...env } })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => { said += chunk })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => { output += chunk })
   const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string)
   t.teardown(() => child.kill('SIGKILL'))
   return {
@@ -23,9 +23,9 @@ function start (t: { teardown (end: () => unknown): unknown }, words: readonly s
     ended,
     async says (what: RegExp): Promise<string> {
       for (;;) {
-        const found = what.exec(said)
+        const found = what.exec(output)
         if (found) return found[1] ?? found[0]
-        if ((child.exitCode ?? child.signalCode) !== null) throw new Error(`ended with ${child.exitCode ?? child.signalCode}: ${said}`)
+        if ((child.exitCode ?? child.signalCode) !== null) throw new Error(`ended with ${child.exitCode ?? child.signalCode}: ${output}`)
         await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended])
       }
     }
@@ -43,11 +43,11 @@ t.test('built in a clean folder, it is healthy, an app is paid, and it stops at 
   const [, check = ''] = /^HEALTHCHECK .*CMD (\[.*\])$/m.exec(readFileSync(join(folder, 'Dockerfile'), 'utf8')) ?? []
   const health = (env: Record<string, string>) => run('env', [...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...JSON.parse(check) as string[]], join(place, 'emulator'))
   t.match(health(own), /^up: http:\/\/127\.0\.0\.1:\d+, version \d/)
-  t.throws(() => health({ ...own, WECHAT_EMULATOR_PORT: '1', WECHAT_EMULATOR_DATA: join(dir, 'none') }), 'a port where nothing is')
+  t.throws(() => health({ ...own, WECHAT_EMULATOR_PORT: '1', WECHAT_EMULATOR_DATA: join(dir, 'none') }), 'a port where nothing listens')
 
   const compose = readFileSync(join(folder, 'compose.yaml'), 'utf8')
   const [, aliases = ''] = /aliases: \[(.*)\]/.exec(compose) ?? []
-  for (const host of WECHAT_HOSTS) t.ok(aliases.split(', ').includes(host), `${host} leads to it`)
+  for (const host of WECHAT_HOSTS) t.ok(aliases.split(', ').includes(host), `${host} resolves to the emulator`)
   for (const name of ['WECHAT_EMULATOR_ORIGIN: http://wechat:8788', 'WECHAT_EMULATOR_PUBLIC_HOST: wechat', 'NODE_EXTRA_CA_CERTS: /wechat/ca.pem', 'wechat-data:/data']) t.match(compose, name)
   // Without a container network, WeChat's hosts are redirected as by `exec`.
   const redirect = join(root, 'plugins/emulator/cli/static/redirect.js')

@@ -43,15 +43,15 @@ t.test('demo prints the URL and instructions, and stops at a signal', async t =>
 t.test('when npm exits, everything exits', { timeout: 110_000 }, async t => {
   for (const [args, isGroup] of [[['--port', '0'], true], [['exec', '--port', '0', '--', 'sh', '-c', 'echo "up: 1 $((1+1))"; exec sleep 1000'], false]] as const) {
     const npm = spawn('npm', ['run', '--silent', 'emulator', '--', ...args], { cwd: root, detached: true, env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
-    let said = ''
-    npm.stdout.on('data', chunk => { said += chunk })
-    while (!/wechat-emulator --help|up: 1 2/.test(said)) await once(npm.stdout, 'data')
+    let output = ''
+    npm.stdout.on('data', chunk => { output += chunk })
+    while (!/wechat-emulator --help|up: 1 2/.test(output)) await once(npm.stdout, 'data')
     const all = once(npm.stdout, 'close')
     // The terminal's Ctrl+C reaches the whole group; `kill` reaches npm alone.
     if (isGroup) process.kill(-(npm.pid as number), 'SIGINT')
     else npm.kill('SIGTERM')
     await all
-    t.pass('nobody holds its output any more')
+    t.pass('all processes have closed its output')
   }
 })
 
@@ -63,8 +63,8 @@ t.test('wechat-emulator: start, exec, ports in use, wrong options', async t => {
   emulator.child.kill('SIGINT')
   t.equal(await emulator.ended, 0)
 
-  const shown = 'console.log(process.env.WECHAT_MCH_ID, Object.keys(process.env).filter(name => name.startsWith("WECHAT_")).length); process.exit(7)'
-  const around = command(['exec', '--port', '0', '--mch-id', '1900000009', '--', process.execPath, '-e', shown])
+  const printEnvironment = 'console.log(process.env.WECHAT_MCH_ID, Object.keys(process.env).filter(name => name.startsWith("WECHAT_")).length); process.exit(7)'
+  const around = command(['exec', '--port', '0', '--mch-id', '1900000009', '--', process.execPath, '-e', printEnvironment])
   t.equal(await around.ended, 7, 'the command\'s exit code')
   t.match(around.said.out, /^1900000009 \d+\n$/)
   const stopped = command(['exec', '--port', '0', '--', process.execPath, '-e', 'console.log("up"); setInterval(() => {}, 1000)'])
@@ -78,7 +78,7 @@ t.test('wechat-emulator: start, exec, ports in use, wrong options', async t => {
   const { port } = taken.address() as AddressInfo
   for (const args of [['--port', String(port)], ['--port', '0', '--secure-port', String(port)]]) {
     const busy = command(args)
-    t.equal(await busy.ended, 1, `ends where ${args[args.length - 2]} is taken`)
+    t.equal(await busy.ended, 1, `exits if the port of ${args[args.length - 2]} is taken`)
     t.match(busy.said.err, new RegExp(`[pP]ort ${port} is in use.*Start this one with ${args[args.length - 2]} N`))
   }
 

@@ -39,10 +39,10 @@ t.test('a file of options', async t => {
   const { options, settings } = await healthy(t)
   const dir = t.testdir()
   const doctor = `export const doctor = ${JSON.stringify({ ca: settings.ca, shutdownTime: 8000 })}`
-  const fine = await run(['--json', '--config', configFile(dir, options, {}, doctor)])
-  t.equal(fine.code, 0, fine.out + fine.err)
-  t.equal(fine.err, '')
-  const diagnosis = JSON.parse(fine.out) as Diagnosis
+  const correct = await run(['--json', '--config', configFile(dir, options, {}, doctor)])
+  t.equal(correct.code, 0, correct.out + correct.err)
+  t.equal(correct.err, '')
+  const diagnosis = JSON.parse(correct.out) as Diagnosis
   t.equal(diagnosis.ok, true)
   t.same(diagnosis.checks.filter(({ status }) => status !== 'passed' && status !== 'skipped'), [])
 
@@ -57,10 +57,10 @@ t.test('a file of options', async t => {
   t.equal(chinese.code, 0)
   t.match(chinese.out, /✓ keys\.app-id +appId 格式正确/)
   t.match(chinese.out, /没有发现问题：\d+ 项通过，\d+ 项跳过/)
-  for (const { out, err } of [fine, broken, chinese]) t.notOk(hasSecret(out + err))
+  for (const { out, err } of [correct, broken, chinese]) t.notOk(hasSecret(out + err))
 })
 
-t.test('could not look', async t => {
+t.test('the check cannot run', async t => {
   const dir = t.testdir({ 'empty.mjs': 'export const other = 1', 'broken.mjs': 'throw new Error(\'no such vault\\nsecond line\')', 'text.mjs': 'export const options = \'text\'' })
   for (const [args, env, words] of [
     [[], {}, /nothing to check: set WECHAT_APP_ID/],
@@ -101,10 +101,10 @@ t.test('the environment, in the shop\'s names', async t => {
     t.notOk(hasSecret(out))
     return { code, checks: (JSON.parse(out) as Diagnosis).checks, wrong: (JSON.parse(out) as Diagnosis).checks.filter(({ status }) => status === 'failed' || status === 'warning') }
   }
-  const fine = await wrongOf(['--offline'], env)
-  t.same(fine.wrong, [])
-  t.equal(fine.code, 0)
-  t.match(fine.checks.filter(({ id }) => id === 'keys.files' || id === 'keys.certificate' || id === 'server.notify-url'), [{ status: 'passed' }, { status: 'passed' }, { status: 'passed' }])
+  const correct = await wrongOf(['--offline'], env)
+  t.same(correct.wrong, [])
+  t.equal(correct.code, 0)
+  t.match(correct.checks.filter(({ id }) => id === 'keys.files' || id === 'keys.certificate' || id === 'server.notify-url'), [{ status: 'passed' }, { status: 'passed' }, { status: 'passed' }])
   chmodSync(join(keys, 'apiclient_key.pem'), 0o644)
   t.match((await wrongOf(['--offline'], env)).wrong, [{ id: 'keys.files', status: 'warning' }])
   t.match((await wrongOf(['--offline'], { WECHAT_APP_ID: env.WECHAT_APP_ID, WECHAT_MCH_ID: '1900000109', NODE_ENV: 'production' })).wrong.map(({ id }) => id), ['keys.app-secret', 'keys.v3-key', 'keys.private-key', 'server.notify-url'])
@@ -122,10 +122,10 @@ import { syncBuiltinESMExports } from 'node:module'
 const { lookup } = dns
 dns.lookup = async (name, options) => /weixin\\.qq\\.com$/.test(name) ? [{ address: '127.0.0.1', family: 4 }] : await lookup(name, options)
 syncBuiltinESMExports()`)
-  const led = await wrongOf([], { ...env, ORIGIN: '', NODE_EXTRA_CA_CERTS: ca, WECHAT_EMULATOR_SECURE_PORT: String(emulator.securePort) }, ['--import', preload, '--import', join(root, 'plugins/emulator/cli/static/redirect.js')])
-  t.match(led.wrong, [{ id: 'server.tls', status: 'warning', message: /api\.weixin\.qq\.com presents a certificate of WeChat emulator CA.*intercepts the connection/ }, { id: 'server.notify-url', message: /missing/ }])
-  t.equal(led.wrong.length, 2)
-  t.match(led.checks.filter(({ id }) => id === 'v3.answer' || id === 'account.ticket'), [{ status: 'passed' }, { status: 'passed' }])
+  const redirected = await wrongOf([], { ...env, ORIGIN: '', NODE_EXTRA_CA_CERTS: ca, WECHAT_EMULATOR_SECURE_PORT: String(emulator.securePort) }, ['--import', preload, '--import', join(root, 'plugins/emulator/cli/static/redirect.js')])
+  t.match(redirected.wrong, [{ id: 'server.tls', status: 'warning', message: /api\.weixin\.qq\.com presents a certificate of WeChat emulator CA.*intercepts the connection/ }, { id: 'server.notify-url', message: /missing/ }])
+  t.equal(redirected.wrong.length, 2)
+  t.match(redirected.checks.filter(({ id }) => id === 'v3.answer' || id === 'account.ticket'), [{ status: 'passed' }, { status: 'passed' }])
 })
 
 t.test('settings', { skip }, async t => {

@@ -54,9 +54,9 @@ t.test('places orders in both versions, also with NODE_ENV=production and in a w
   t.match(results, [expected, expected], 'refunding an unpaid order is refused by WeChat')
 
   // exec's environment variables alone must not allow emulator keys: if they leak elsewhere, such keys would be sent to WeChat.
-  const left = exec([process.execPath, '-e', `
+  const leaked = exec([process.execPath, '-e', `
     const { NODE_OPTIONS, ...env } = process.env
     const { status, stderr } = require('node:child_process').spawnSync(${JSON.stringify(app[0])}, ${JSON.stringify(app.slice(1))}, { env, encoding: 'utf8' })
     console.log(status, stderr)`])
-  t.match(left.stdout, /^1 [^]*option \S+ is an emulator's key, but the endpoints are WeChat's own/)
+  t.match(leaked.stdout, /^1 [^]*option \S+ is an emulator's key, but the endpoints are WeChat's own/)
 })

@@ -52,9 +52,9 @@ t.test('several processes that receive notifications', { skip }, async t => {
   })
 
   t.test('N4 kill -9 inside the handler: handled after redelivery', async t => {
-    const [doomed, other] = await Promise.all([worker(t, { dies: 'in handler' }), worker(t)])
+    const [killed, other] = await Promise.all([worker(t, { dies: 'in handler' }), worker(t)])
     const id = fresh()
-    t.equal(await send(doomed.port, documentOf(id)), 'lost')
+    t.equal(await send(killed.port, documentOf(id)), 'lost')
     await until(async () => await send(other.port, documentOf(id)) === 'success')
     t.same([await counted('begun', id), await counted('succeeded', id)], [2, 1])
     t.equal(await send(other.port, documentOf(id)), 'success')
@@ -62,9 +62,9 @@ t.test('several processes that receive notifications', { skip }, async t => {
   })
 
   t.test('N4 kill -9 between handler and reply: acknowledged without running the handler again', async t => {
-    const [doomed, other] = await Promise.all([worker(t, { dies: 'before reply' }), worker(t)])
+    const [killed, other] = await Promise.all([worker(t, { dies: 'before reply' }), worker(t)])
     const id = fresh()
-    t.equal(await send(doomed.port, documentOf(id)), 'lost')
+    t.equal(await send(killed.port, documentOf(id)), 'lost')
     t.equal(await send(other.port, documentOf(id)), 'success')
     t.equal(await counted('succeeded', id), 1)
   })

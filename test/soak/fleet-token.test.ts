@@ -73,9 +73,9 @@ t.test('several processes', { skip }, async t => {
   })
 
   t.test('T11 lock and write lost during a fetch: at most two tokens are issued, then all processes use the same', async t => {
-    let asked = 0
+    let requests = 0
     const wechat = await fakeServer((_seen, reply) => {
-      const value = `token-${++asked}`
+      const value = `token-${++requests}`
       setTimeout(() => reply.end(JSON.stringify({ access_token: value, expires_in: 7200 })), 1000)
     })
     t.teardown(wechat.close)
@@ -90,16 +90,16 @@ t.test('several processes', { skip }, async t => {
       await sleep(50)
     }
     t.equal(new Set(await Promise.all(tokens.map(token => token.get()))).size, 1)
-    t.equal(asked, 2)
+    t.equal(requests, 2)
   })
 
   t.test('T4 a process that was paused beyond its lease overwrites nothing when it resumes', async t => {
-    let asked = 0
-    let begun: (() => void) | undefined
-    const holding = new Promise<void>(resolve => { begun = resolve })
+    let requests = 0
+    let onRequest: (() => void) | undefined
+    const holding = new Promise<void>(resolve => { onRequest = resolve })
     const wechat = await fakeServer((_seen, reply) => {
-      const value = `token-${++asked}`
-      begun?.()
+      const value = `token-${++requests}`
+      onRequest?.()
       setTimeout(() => reply.end(JSON.stringify({ access_token: value, expires_in: 7200, ticket: value, errcode: 0 })), 200)
     })
     t.teardown(wechat.close)

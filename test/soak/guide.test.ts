@@ -15,16 +15,16 @@ const GUIDES = ['docs/emulator.md', 'docs/zh-CN/emulator.md']
 /** A command line, as a shell runs it. */
 function start (line: string, cwd: string, env: Record<string, string>) {
   const child = spawn('env', unwatched('sh', ['-c', line]), { cwd, env: { ...process.env, ...env }, detached: true })
-  let said = ''
-  child.stdout.on('data', chunk => { said += chunk })
-  child.stderr.on('data', chunk => { said += chunk })
+  let output = ''
+  child.stdout.on('data', chunk => { output += chunk })
+  child.stderr.on('data', chunk => { output += chunk })
   return {
     child,
     async says (what: RegExp): Promise<string> {
       for (;;) {
-        const found = what.exec(said)
+        const found = what.exec(output)
         if (found) return found[1] ?? found[0]
-        if ((child.exitCode ?? child.signalCode) !== null) throw new Error(`ended with ${child.exitCode ?? child.signalCode}: ${said}`)
+        if ((child.exitCode ?? child.signalCode) !== null) throw new Error(`ended with ${child.exitCode ?? child.signalCode}: ${output}`)
         await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), once(child, 'exit')])
       }
     },

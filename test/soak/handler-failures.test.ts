@@ -45,7 +45,7 @@ t.test('Redis fails while a handler runs', { skip }, async t => {
         runs++
       })
       await handled
-      t.equal(runs, 1, 'handled, and answered as such')
+      t.equal(runs, 1, 'handled and acknowledged')
       await one('key', never('in the process that handled it'))
       await t.rejects(other('key', never('while the store is away')), { code: 'WECHAT_STORE' })
       await sleep(2000)
@@ -53,7 +53,7 @@ t.test('Redis fails while a handler runs', { skip }, async t => {
       await until(async () => await admin.get('key') === '1')
       await other('key', never('in another process'))
       t.equal(runs, 1)
-      t.ok(await admin.pttl('key') > 500_000, 'remembered for its time')
+      t.ok(await admin.pttl('key') > 500_000, 'remembered for the configured time')
     })
   }
 

@@ -11,17 +11,17 @@ t.test('T3 twenty times kill -9 of the lock\'s holder: the others get a token, a
   t.teardown(redis.stop)
   let open = 0
   let most = 0
-  let begun: (() => void) | undefined
-  const asked = new Map<string, number>()
+  let onRequest: (() => void) | undefined
+  const requests = new Map<string, number>()
 
   // The first process to ask for each account gets no answer, and is killed.
   const wechat = await fakeServer((seen, reply) => {
     if (!seen.url.startsWith('/cgi-bin/stable_token')) return reply.end(JSON.stringify({ errcode: 0, ticket: 'ticket', expires_in: 7200 }))
     const { appid } = JSON.parse(seen.body)
-    asked.set(appid, (asked.get(appid) ?? 0) + 1)
+    requests.set(appid, (requests.get(appid) ?? 0) + 1)
     most = Math.max(most, ++open)
     reply.on('close', () => { open-- })
-    if (asked.get(appid) === 1) return begun?.()
+    if (requests.get(appid) === 1) return onRequest?.()
     reply.end(JSON.stringify({ access_token: `token-of-${appid}`, expires_in: 7200 }))
   })
   t.teardown(wechat.close)
@@ -32,15 +32,15 @@ t.test('T3 twenty times kill -9 of the lock\'s holder: the others get a token, a
     const appId = `wx-kill-${round}`
     const holder = await next
     next = startWorker(t, config, redis.port)
-    const holding = new Promise<void>(resolve => { begun = resolve })
+    const holding = new Promise<void>(resolve => { onRequest = resolve })
     holder.begin({ callers: 1, kind: 'get', appId })
     await holding
     const waiting = other.ask({ callers: 100, kind: 'get', appId })
     await sleep(50)
-    t.equal(asked.get(appId), 1, 'the other waits while the holder lives')
+    t.equal(requests.get(appId), 1, 'the other waits while the holder lives')
     holder.kill('SIGKILL')
     t.same(await waiting, [`token-of-${appId}`])
-    t.equal(asked.get(appId), 2)
+    t.equal(requests.get(appId), 2)
   }
   await next
   t.equal(most, 1, 'never two live refreshes')

@@ -40,16 +40,16 @@ for (const { page, file, needs, ends } of PROGRAMS) {
 t.test('certificates and key stores are read by openssl, PHP and Java as WeChat\'s own are', { skip: need('openssl').skip }, async t => {
   const dir = t.testdir()
   const read = ['openssl pkcs12 -in "$WECHAT_KEYS/apiclient_cert.p12" -passin "pass:$WECHAT_MCH_ID" -nodes -info 2>&1 | grep -E "MAC:|Shrouded|subject"']
-  const wants = [/MAC: sha1, Iteration 2048/, /Shrouded Keybag: pbeWithSHA1And3-KeyTripleDES-CBC/, /subject=CN = \d{10}/]
+  const patterns = [/MAC: sha1, Iteration 2048/, /Shrouded Keybag: pbeWithSHA1And3-KeyTripleDES-CBC/, /subject=CN = \d{10}/]
   if (!need('php').skip) {
     read.push('php -r \'openssl_pkcs12_read(file_get_contents(getenv("WECHAT_KEYS")."/apiclient_cert.p12"), $read, getenv("WECHAT_MCH_ID")); echo "php ", implode(",", array_keys($read)), "\\n";\'')
-    wants.push(/^php cert,pkey$/m)
+    patterns.push(/^php cert,pkey$/m)
   }
   if (java !== undefined && existsSync('/usr/bin/keytool')) {
     read.push('keytool -list -keystore "$WECHAT_KEYS/apiclient_cert.p12" -storepass "$WECHAT_MCH_ID"', 'keytool -list -keystore "$WECHAT_KEYS/truststore.p12" -storepass changeit | grep -c trustedCertEntry')
-    wants.push(/PrivateKeyEntry/, /^\d{2,3}$/m)
+    patterns.push(/PrivateKeyEntry/, /^\d{2,3}$/m)
   }
   const around = command(['exec', '--port', '0', '--', 'sh', '-c', read.join(' && ')], { cwd: dir })
-  const said = await around.output()
-  for (const want of wants) t.match(said, want)
+  const output = await around.output()
+  for (const pattern of patterns) t.match(output, pattern)
 })

@@ -37,11 +37,11 @@ for (const at of ['before', 'after', 'the call'] as const) {
     const emulator = await testEmulator(t, { timeScale: 1, component: true })
     const { openPlatformConfig, account: { appId } } = emulator
     const options = { redisPort: redis.port, recordsPort: records.port, options: openPlatformConfig as NonNullable<typeof openPlatformConfig> }
-    const told = (type: string) => emulator.waitForNotification(({ info_type: sent, accepted }) => sent === type && accepted, { timeout: 60_000 })
+    const pushed = (type: string) => emulator.waitForNotification(({ info_type: sent, accepted }) => sent === type && accepted, { timeout: 60_000 })
 
     const first = await start(t, { ...options, ...(at !== 'the call' && { dies: at }) })
     await emulator.setComponentUrl(first.url)
-    await told('component_verify_ticket')
+    await pushed('component_verify_ticket')
     if (at === 'the call') {
       // WeChat has acted, but its answer is lost.
       await emulator.fault({ path: '/cgi-bin/component/api_query_auth', kind: 'hang', when: 'after' })

@@ -8,7 +8,7 @@ t.test('packed, imported and required', async t => {
   const dir = t.testdir()
   const { tarball, paths, manifest } = pack(dir)
   const allowed = /^(?:dist\/(?:src|plugins)\/.*\.js|dist\/types\/(?:src|plugins)\/.*\.d\.ts|dist\/plugins\/emulator\/(?:cli|control)\/static\/[\w.]+|package\.json|README\.md|README\.zh-CN\.md|CHANGELOG\.md|LICENSE)$/
-  t.same(paths.filter(path => !allowed.test(path)), [], 'E3 holds only what users need')
+  t.same(paths.filter(path => !allowed.test(path)), [], 'E3 contains only the files that users need')
   for (const script of ['preinstall', 'install', 'postinstall']) t.notOk(script in manifest.scripts, `E3 no ${script} script`)
 
   // In a separate package; otherwise the name would resolve to the repository.
@@ -52,16 +52,16 @@ t.test('packed, imported and required', async t => {
   const doctor = join(modules, 'fastify-wechat-pay', bin['wechat-doctor'] as string)
   t.match(readFileSync(doctor, 'utf8'), /^#!\/usr\/bin\/env node\n/)
   cpSync(join(modules, 'fastify-wechat-pay'), join(dir, 'lean/node_modules/fastify-wechat-pay'), { recursive: true })
-  const lean = join(dir, 'lean/node_modules/fastify-wechat-pay/dist')
-  rmSync(join(lean, 'plugins/emulator'), { recursive: true })
+  const withoutEmulator = join(dir, 'lean/node_modules/fastify-wechat-pay/dist')
+  rmSync(join(withoutEmulator, 'plugins/emulator'), { recursive: true })
   for (const name of Object.keys(manifest.dependencies)) {
     mkdirSync(dirname(join(dir, 'lean/node_modules', name)), { recursive: true })
     symlinkSync(join(root, 'node_modules', name), join(dir, 'lean/node_modules', name))
   }
-  const examined = JSON.parse(run('env', ['WECHAT_APP_ID=wx0123456789abcdef', `WECHAT_APP_SECRET=${account.appSecret}`, process.execPath, join(lean, 'plugins/doctor/cli.js'), '--offline', '--json'], dir)) as { ok: boolean, checks: Array<{ id: string, status: string }> }
+  const examined = JSON.parse(run('env', ['WECHAT_APP_ID=wx0123456789abcdef', `WECHAT_APP_SECRET=${account.appSecret}`, process.execPath, join(withoutEmulator, 'plugins/doctor/cli.js'), '--offline', '--json'], dir)) as { ok: boolean, checks: Array<{ id: string, status: string }> }
   t.match(examined, { ok: true, checks: [{ id: 'keys.app-id', status: 'passed' }] })
   // Importing core does not load the doctor.
-  rmSync(join(lean, 'src/doctor'), { recursive: true })
+  rmSync(join(withoutEmulator, 'src/doctor'), { recursive: true })
   writeFileSync(join(dir, 'lean/core.mjs'), 'import { diagnose, signV2 } from \'fastify-wechat-pay/core\'; console.log(typeof signV2, await diagnose({}).catch(error => error.code))')
   t.equal(run(process.execPath, ['core.mjs'], join(dir, 'lean')).trim(), 'function ERR_MODULE_NOT_FOUND')
 

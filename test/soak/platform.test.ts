@@ -42,7 +42,7 @@ t.test('two shops are added, used, changed and removed', { skip }, async t => {
   }
   t.equal(await buy('tea'), '¥32.00')
   t.equal(await buy('coffee'), '¥68.00')
-  for (const id of ['tea', 'coffee']) t.match(emulator.named(id).notifications().filter(({ accepted }) => accepted), { length: 1 }, `${id}: told once`)
+  for (const id of ['tea', 'coffee']) t.match(emulator.named(id).notifications().filter(({ accepted }) => accepted), { length: 1 }, `${id}: one accepted notification`)
   t.match((await manage('GET', '')).json(), { kept: 2 })
 
   await manage('PUT', 'tea', { name: 'tea', price: 3300, wechat: emulator.named('tea').config })

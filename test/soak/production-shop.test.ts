@@ -19,17 +19,17 @@ async function openShop (t: { teardown (end: () => unknown): unknown }, dir: str
   const line = ['--import', 'tsx', 'plugins/emulator/cli/cli.ts', 'exec', '--port', '0', '--data', join(dir, 'wechat'), '--time-scale', '0.01', ...KEYS, '--', process.execPath, '--import', 'tsx', 'examples/shop/main.ts']
   const env = { PATH: process.env.PATH, PORT: String(port), ORIGIN: origin, SESSION_SECRET: 's'.repeat(32), DATABASE: `file:${join(dir, 'shop.db')}` }
   const child = spawn('env', unwatched(process.execPath, line), { cwd: root, env, detached: true })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => { said += chunk })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => { output += chunk })
   t.teardown(() => { if (child.exitCode === null) child.kill('SIGKILL') })
-  while (!/Server listening/.test(said)) {
-    if (child.exitCode !== null) throw new Error(said)
+  while (!/Server listening/.test(output)) {
+    if (child.exitCode !== null) throw new Error(output)
     await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), once(child, 'exit')])
   }
   return {
     origin,
-    wechat: /http:\/\/127\.0\.0\.1:\d+(?=\/_emulator)/.exec(said)?.[0] as string,
-    said: () => said,
+    wechat: /http:\/\/127\.0\.0\.1:\d+(?=\/_emulator)/.exec(output)?.[0] as string,
+    said: () => output,
     async stop () {
       const ended = once(child, 'exit')
       child.kill('SIGTERM')
@@ -42,12 +42,12 @@ t.test('after a restart, the order is still paid', async t => {
   const dir = t.testdir()
   const port = await freePort()
   const shop = await openShop(t, dir, port)
-  const begun = await fetch(`${shop.origin}/wechat/oauth/authorize?scope=snsapi_base&returnTo=/`, { redirect: 'manual' })
-  const consent = String(begun.headers.get('location'))
+  const redirect = await fetch(`${shop.origin}/wechat/oauth/authorize?scope=snsapi_base&returnTo=/`, { redirect: 'manual' })
+  const consent = String(redirect.headers.get('location'))
   t.match(consent, /^https:\/\/open\.weixin\.qq\.com\/connect\/oauth2\/authorize\?appid=wx0123456789abcdef&/)
   const allowed = await fetch(consent.replace('https://open.weixin.qq.com', shop.wechat), { redirect: 'manual' })
   const cookies = (reply: Response) => reply.headers.getSetCookie().map(cookie => cookie.split(';')[0]).join('; ')
-  const back = await fetch(String(allowed.headers.get('location')), { redirect: 'manual', headers: { cookie: cookies(begun) } })
+  const back = await fetch(String(allowed.headers.get('location')), { redirect: 'manual', headers: { cookie: cookies(redirect) } })
   const cookie = /shop_session=[^;]+/.exec(cookies(back))?.[0] as string
   const post = async (path: string, body: object) => await (await fetch(shop.origin + path, { method: 'POST', headers: { cookie, 'content-type': 'application/json' }, body: JSON.stringify(body) })).json() as Record<string, string>
   const { outTradeNo } = await post('/orders', {})
@@ -56,11 +56,11 @@ t.test('after a restart, the order is still paid', async t => {
   const state = async () => await (await fetch(`${shop.origin}/orders/${outTradeNo}/state`, { headers: { cookie } })).json() as { paid: boolean }
   while (!(await state()).paid) await new Promise(resolve => setTimeout(resolve, 30))
   t.match(await (await fetch(`${shop.origin}/health`)).json(), { token: { storeReachable: true } })
-  t.equal(await shop.stop(), 0, 'an orderly end')
+  t.equal(await shop.stop(), 0, 'a graceful exit')
   t.notMatch(shop.said(), /c0ffee00c0ffee|a1B2c3D4e5/, 'E1')
 
   const again = await openShop(t, dir, port)
-  t.match(await state(), { paid: true }, 'records and sessions outlive the process')
+  t.match(await state(), { paid: true }, 'records and sessions survive a restart')
   t.equal(await again.stop(), 0)
 })
 
@@ -74,6 +74,6 @@ t.test('environment variables are checked by name', async t => {
     t.throws(() => readConfig({ ...good, ...change }), { message: words })
   }
   const example = parseEnv(readFileSync(join(root, 'examples/shop/.env.example'), 'utf8'))
-  t.same(Object.keys(example).filter(name => !(name in { ...good, PORT: 1, HOST: 1, DATABASE: 1, REDIS_URL: 1 })), [], '.env.example names nothing that is not read')
-  for (const name of Object.keys(good)) t.ok(name in example, `.env.example names ${name}`)
+  t.same(Object.keys(example).filter(name => !(name in { ...good, PORT: 1, HOST: 1, DATABASE: 1, REDIS_URL: 1 })), [], 'every variable in .env.example is read')
+  for (const name of Object.keys(good)) t.ok(name in example, `.env.example contains ${name}`)
 })

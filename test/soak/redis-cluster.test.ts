@@ -31,11 +31,11 @@ t.test('a cluster of three', { skip }, async t => {
     t.equal(await other.get(), first)
     await cluster.replicated()
     await cluster.fail()
-    let asked = 0
+    let attempts = 0
     const load = { over: false }
     const running = (async () => {
       while (!load.over) {
-        asked++
+        attempts++
         if (await hot.get() !== first || await other.get() !== first) return 'another token'
         await sleep(10)
       }
@@ -47,9 +47,9 @@ t.test('a cluster of three', { skip }, async t => {
     await sleep(1500)
     load.over = true
     t.equal(await running, 'served')
-    t.ok(asked > 100)
+    t.ok(attempts > 100)
     const before = (await emulator.issued()).calls.stable_token
-    t.equal(await make().get(), first, 'a newcomer finds it at the new master')
+    t.equal(await make().get(), first, 'a new process reads it from the new master')
     t.equal((await emulator.issued()).calls.stable_token, before)
     await hot.invalidate(first)
     const next = await Promise.all([hot.get(), other.invalidate(first).then(() => other.get())])

@@ -54,26 +54,26 @@ t.test('T10 Redis', { skip }, async t => {
 
       await begin(server, admin)
       t.equal(await old.get(), first)
-      const newcomer = make()
-      const values = new Set(await Promise.all(Array.from({ length: 200 }, () => newcomer.get())))
+      const newProcess = make()
+      const values = new Set(await Promise.all(Array.from({ length: 200 }, () => newProcess.get())))
       await sleep(1100)
-      for (let at = 0; at < 20; at++) values.add(await newcomer.get())
-      t.same(values, new Set([first]), 'a right token')
+      for (let at = 0; at < 20; at++) values.add(await newProcess.get())
+      t.same(values, new Set([first]), 'a valid token')
       t.equal(await old.get(), first)
-      t.equal((await emulator.issued()).calls.stable_token, 1 + fetches, 'one call by the newcomer, and none where reading still works')
+      t.equal((await emulator.issued()).calls.stable_token, 1 + fetches, 'one call by the new process, or none if it can still read')
 
       await end(server, admin)
       await t.resolves(until(async () => {
-        t.equal(await newcomer.get(), first)
+        t.equal(await newProcess.get(), first)
         return (await server.client().exists(`wechat:{${emulator.config.appId}}:access_token`)) === 1
       }), 'shared again')
       const calls = (await emulator.issued()).calls.stable_token
       t.equal(await make().get(), first)
-      t.equal((await emulator.issued()).calls.stable_token, calls, 'the next one finds it there')
+      t.equal((await emulator.issued()).calls.stable_token, calls, 'the next process reads it from Redis')
       t.equal(await old.get(), first)
       await old.invalidate(first)
       t.match(await old.get(), /^98_/, 'and everything works')
-      t.ok(lines.filter(line => line.startsWith('error')).length <= 2, 'each process says so once')
+      t.ok(lines.filter(line => line.startsWith('error')).length <= 2, 'each process logs it once')
     })
   }
 
@@ -89,13 +89,13 @@ t.test('T10 Redis', { skip }, async t => {
       const first = await old.get()
       await begin(server, admin)
       t.equal(await old.get(), first)
-      const newcomer = make()
-      t.same(new Set(await Promise.all(Array.from({ length: 200 }, () => newcomer.get()))), new Set([first]))
+      const newProcess = make()
+      t.same(new Set(await Promise.all(Array.from({ length: 200 }, () => newProcess.get()))), new Set([first]))
       t.ok((await emulator.issued()).calls.stable_token! <= 2)
       await end(server, admin)
       await t.resolves(until(async () => {
-        t.equal(await newcomer.get(), first)
-        return newcomer.status().storeReachable && (await server.client().exists(`wechat:{${emulator.config.appId}}:access_token`)) === 1
+        t.equal(await newProcess.get(), first)
+        return newProcess.status().storeReachable && (await server.client().exists(`wechat:{${emulator.config.appId}}:access_token`)) === 1
       }), 'shared again')
     })
   }
@@ -122,19 +122,19 @@ t.test('T10 Redis', { skip }, async t => {
       await admin.save()
       await server.kill()
       await server.start(['--key-load-delay', '1000000', '--loading-process-events-interval-bytes', '1024'], true)
-      const newcomer = make()
-      t.equal(await newcomer.get(), first)
+      const newProcess = make()
+      t.equal(await newProcess.get(), first)
       // A waiting client may get its answer just in time.
       t.ok((await emulator.issued()).calls.stable_token! <= 2)
       await t.resolves(until(async () => {
-        await newcomer.get()
-        return newcomer.status().storeReachable
+        await newProcess.get()
+        return newProcess.status().storeReachable
       }))
-      t.equal(await newcomer.get(), first)
+      t.equal(await newProcess.get(), first)
     })
   }
 
-  t.test('absent at start, or a wrong password: each process fetches one, and keeps trying', { buffered: true }, async t => {
+  t.test('unavailable at start, or a wrong password: each process fetches one, and keeps trying', { buffered: true }, async t => {
     const emulator = await testEmulator(t)
     const server = await startRedis()
     t.teardown(server.stop)

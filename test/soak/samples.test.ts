@@ -46,13 +46,13 @@ t.test('samples compile', t => {
     },
     include: ['*.ts', '../../test/helpers/samples.d.ts']
   }))
-  let said = ''
+  let output = ''
   try {
     execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', dir], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
   } catch (error) {
-    said = (error as { stdout: string }).stdout
+    output = (error as { stdout: string }).stdout
   }
-  const problems = said.split('\n').filter(line => /sample-\d+\.ts.*error TS/.test(line)).map(line => {
+  const problems = output.split('\n').filter(line => /sample-\d+\.ts.*error TS/.test(line)).map(line => {
     const { file, line: begins } = byFile.get(/sample-\d+\.ts/.exec(line)?.[0] ?? '') ?? { file: '', line: 0 }
     return `${file}:${begins} ${line}`
   })

@@ -95,7 +95,7 @@ t.test('T12 a wrong or jumping wall clock: no expired token, no fetch loop', asy
   t.teardown(() => { Date.now = now })
   const emulator = await testEmulator(t, { tokenLifetime: 2, now })
   const token = createAccessToken({ ...emulator.config, tokenMode: 'plain' })
-  const begun = performance.now()
+  const startedAt = performance.now()
   for (const jump of [0, 600_000, -600_000, 86_400_000, -86_400_000, 0]) {
     Date.now = () => now() + jump
     for (let calls = 0; calls < 10; calls++) {
@@ -104,7 +104,7 @@ t.test('T12 a wrong or jumping wall clock: no expired token, no fetch loop', asy
       await sleep(50)
     }
   }
-  const lives = (performance.now() - begun) / 1000
+  const lives = (performance.now() - startedAt) / 1000
   const { tokens } = await emulator.issued()
   t.ok(tokens >= 2 && tokens <= Math.ceil(lives), `${tokens} tokens of two seconds in ${lives.toFixed(1)} s`)
 })
@@ -147,8 +147,8 @@ t.test('defaults: real clock, no log', async t => {
   const store = createMemoryStore()
   await store.acquire(`wechat:{${emulator.account.appId}}:access_token`, 'another', 200)
   t.match(await createAccessToken({ ...emulator.config, store }).get(), /^98_/, 'waits for the other, then takes over')
-  const away = { ...store, acquire: async () => { throw new Error('away') } }
-  t.match(await createAccessToken({ ...emulator.config, store: away }).get(), /^98_/)
+  const unavailable = { ...store, acquire: async () => { throw new Error('away') } }
+  t.match(await createAccessToken({ ...emulator.config, store: unavailable }).get(), /^98_/)
 })
 
 t.test('redirecting endpoints.pay also redirects the backup host', async t => {

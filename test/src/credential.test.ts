@@ -1,4 +1,4 @@
-/** The lifecycle of a token in one process; for several processes see test/fleet/token.test.ts. */
+/** The lifecycle of a token in one process; for several processes see test/soak/fleet-token.test.ts. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WechatApiError, WechatNetworkError } from '../../src/errors.ts'
@@ -99,14 +99,14 @@ t.test('invalidate drops only the value that failed', async t => {
 
 t.test('an invalidated value is not read back from the store while it is being deleted', async t => {
   const store = createMemoryStore()
-  let goOn = () => {}
-  const held = new Promise<void>(resolve => { goOn = resolve })
-  const { token, seen } = setup({ store: { ...store, delete: async (...args) => { await held; return await store.delete(...args) } } })
-  const dead = await token.get()
-  const invalidated = token.invalidate(dead)
+  let finishDelete = () => {}
+  const deleting = new Promise<void>(resolve => { finishDelete = resolve })
+  const { token, seen } = setup({ store: { ...store, delete: async (...args) => { await deleting; return await store.delete(...args) } } })
+  const invalidToken = await token.get()
+  const invalidated = token.invalidate(invalidToken)
   const meanwhile = token.get()
   await settled()
-  goOn()
+  finishDelete()
   await invalidated
   t.equal(await token.get(), 'token-2', 'for the caller that saw the failure')
   t.equal(await meanwhile, 'token-2', 'and for calls in between')
@@ -193,14 +193,14 @@ t.test('invalid data in the store', async t => {
   await store.set('key', 'not a token, it has blanks', 60_000)
   t.equal(await token.get(), 'token-1')
   t.equal(seen.issued, 1)
-  for (const rubbish of ['{rubbish', 'null', '5', '[]', '{}', '{"wechatCode":"40164"}', '{"wechatCode":45009}', '{"wechatCode":"45009","wechatMessage":{}}']) {
+  for (const invalid of ['{rubbish', 'null', '5', '[]', '{}', '{"wechatCode":"40164"}', '{"wechatCode":45009}', '{"wechatCode":"45009","wechatMessage":{}}']) {
     const second = setup()
-    await second.store.set('key:failure', rubbish, 60_000)
-    await second.store.set('key:dead', rubbish, 60_000)
+    await second.store.set('key:failure', invalid, 60_000)
+    await second.store.set('key:dead', invalid, 60_000)
     for (let at = 1; at < 6; at++) {
-      t.equal(await second.token.get(), `token-${at}`, rubbish)
+      t.equal(await second.token.get(), `token-${at}`, invalid)
       second.clock.pass(7200_000)
-      await second.store.set('key:dead', rubbish, 60_000)
+      await second.store.set('key:dead', invalid, 60_000)
     }
   }
 })
@@ -262,9 +262,9 @@ t.test('T5 a fetch that takes longer than the lease renews it', async t => {
 t.test('T10 the store becomes unavailable and recovers', async t => {
   const clock = testClock()
   const memory = createMemoryStore(clock)
-  let away = true
+  let unavailable = true
   const store = Object.fromEntries(Object.entries(memory).map(([name, method]) => [name, async (...args: unknown[]) => {
-    if (away) throw new Error('away')
+    if (unavailable) throw new Error('away')
     return await (method as (...args: unknown[]) => unknown)(...args)
   }])) as unknown as Store
   const made = setup({ store })
@@ -281,7 +281,7 @@ t.test('T10 the store becomes unavailable and recovers', async t => {
   t.equal(await made.token.get(), 'token-2')
   t.equal(made.lines.filter(line => line.startsWith('error')).length, 1)
 
-  away = false
+  unavailable = false
   made.clock.pass(1001)
   t.equal(await made.token.get(), 'token-2')
   await settled()
@@ -293,12 +293,12 @@ t.test('T10 the store becomes unavailable and recovers', async t => {
 
 t.test('T10 after an outage, our value does not replace the shared one', async t => {
   const memory = createMemoryStore(testClock())
-  let away = true
-  const store: Store = { ...memory, acquire: async (...args) => { if (away) throw new Error('away'); return await memory.acquire(...args) } }
+  let unavailable = true
+  const store: Store = { ...memory, acquire: async (...args) => { if (unavailable) throw new Error('away'); return await memory.acquire(...args) } }
   const made = setup({ store })
   await made.token.get()
   await memory.set('key', 'theirs', 7000_000)
-  away = false
+  unavailable = false
   made.clock.pass(1001)
   await made.token.get()
   await settled()
@@ -307,20 +307,20 @@ t.test('T10 after an outage, our value does not replace the shared one', async t
 
 t.test('T16 after an outage, the shared value replaces our own', async t => {
   const memory = createMemoryStore(testClock())
-  let away = true
-  let asked = 0
-  const store: Store = { ...memory, acquire: async (...args) => { asked++; if (away) throw new Error('away'); return await memory.acquire(...args) } }
+  let unavailable = true
+  let calls = 0
+  const store: Store = { ...memory, acquire: async (...args) => { calls++; if (unavailable) throw new Error('away'); return await memory.acquire(...args) } }
   const made = setup({ store })
   await made.token.get()
   await memory.set('key', 'not a token', 7000_000)
-  away = false
+  unavailable = false
   made.clock.pass(1001)
   for (let at = 0; at < 5; at++) {
     t.equal(await made.token.get(), 'token-1')
     await settled()
   }
   t.match(await memory.read('key'), { value: 'token-1' })
-  t.ok(asked <= 3, 'and it is not contacted for each call')
+  t.ok(calls <= 3, 'and it is not contacted for each call')
 })
 
 t.test('T10 without the store, an early renewal keeps the old value, and a lost answer counts as a fetch', async t => {
@@ -345,8 +345,8 @@ t.test('T10 without the store, an early renewal keeps the old value, and a lost 
 
 t.test('T10 the store fails during a fetch', async t => {
   const memory = createMemoryStore()
-  const away = async (): Promise<never> => { throw new Error('away') }
-  const made = setup({ store: { ...memory, complete: away, renew: away } })
+  const unavailable = async (): Promise<never> => { throw new Error('away') }
+  const made = setup({ store: { ...memory, complete: unavailable, renew: unavailable } })
   t.equal(await made.token.get(), 'token-1')
   await made.token.get()
   await settled()

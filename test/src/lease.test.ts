@@ -25,16 +25,16 @@ t.test('a failed renewal is retried, and a lost lease is acquired again', async 
 t.test('after the end the lease is not acquired again, because nothing would release it', async t => {
   const shared = createMemoryStore()
   const renewal = { answer: (_held: boolean) => {} }
-  const asked = { is: false }
+  const acquiring = { is: false }
   const watched: Store = {
     ...shared,
     renew: () => {
-      asked.is = true
+      acquiring.is = true
       return new Promise(resolve => { renewal.answer = resolve })
     }
   }
   const letGo = keepLease(watched, 'key', 'me', 3000)
-  await until(() => asked.is)
+  await until(() => acquiring.is)
   letGo()
   renewal.answer(false)
   await sleep(100)

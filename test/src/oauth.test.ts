@@ -68,7 +68,7 @@ t.test('L8 answers without a usable user', async t => {
     server.become(fault)
     const before = server.seen.length
     await t.rejects(oauth.exchange('code'), { code: /^WECHAT_/ }, name)
-    t.equal(server.seen.length - before, 1, 'a code is tried once')
+    t.equal(server.seen.length - before, 1, 'a code is sent only once')
   }
   server.become(() => {})
   await t.rejects(oauth.exchange('code'), { code: 'WECHAT_NETWORK', reason: 'TIMEOUT' })
@@ -81,7 +81,7 @@ t.test('L8 answers without a usable user', async t => {
   server.become(json({ openid: OPENID, access_token: 'x', unionid: 'u' }))
   t.match(await oauth.exchange('code'), { unionid: 'u', refreshToken: '', scope: '', expiresIn: 0 })
   server.become(json({ errcode: -1, errmsg: 'system error' }))
-  await t.rejects(oauth.check('token', OPENID), { code: 'WECHAT_API', wechatCode: '-1' }, 'not knowing is not "no"')
+  await t.rejects(oauth.check('token', OPENID), { code: 'WECHAT_API', wechatCode: '-1' }, 'a failed check is an error, not false')
   server.become((_seen, reply) => { reply.destroy() })
   await t.rejects(oauth.check('token', OPENID), { code: 'WECHAT_NETWORK' })
 })

@@ -31,12 +31,12 @@ t.test('N3 work that never ends times out, and may run again after its limit', a
   const [here, there] = [create(), create()]
   const timeout = { code: 'WECHAT_TIMEOUT', statusCode: 503 }
   await t.rejects(here('key', () => new Promise(() => {})), timeout)
-  for (const once of [here, there]) await t.rejects(once('key', async () => { t.fail('beside the one that may still run') }), timeout)
+  for (const once of [here, there]) await t.rejects(once('key', async () => { t.fail('ran concurrently with a run that may still be active') }), timeout)
   const patient = createOnce(store, { timeout: patience(8000), remember: 10_000 })
   let ran = false
   await patient('key', async () => { ran = true })
   t.ok(ran, 'after its lease has expired')
-  await here('key', async () => { t.fail('it succeeded elsewhere') })
+  await here('key', async () => { t.fail('ran after another process had succeeded') })
 })
 
 t.test('N3 also in the process where it hangs', async t => {
@@ -53,9 +53,9 @@ t.test('N3 also in the process where it hangs', async t => {
 t.test('N19 slow work with duplicates in two processes: one run, one success', async t => {
   const store = createMemoryStore()
   const processes = [1, 2].map(() => createOnce(store, { timeout: 100, remember: 60_000 }))
-  let begun = 0
+  let started = 0
   const load = { over: false }
-  const work = async () => { begun++; await sleep(7500); load.over = true }
+  const work = async () => { started++; await sleep(7500); load.over = true }
   let refused = 0
   while (!load.over) {
     await Promise.all(processes.map(async once => await once('key', work).catch(error => {
@@ -64,7 +64,7 @@ t.test('N19 slow work with duplicates in two processes: one run, one success', a
     })))
   }
   for (const once of processes) await once('key', work)
-  t.equal(begun, 1)
+  t.equal(started, 1)
   t.ok(refused > 50, 'refused while it ran')
 })
 
@@ -75,15 +75,15 @@ t.test('N19 a success is recorded even if another process holds the lease by the
   const other = createOnce(store, { timeout: 6000, remember: 60_000 })
   await t.rejects(cut('key', async () => { await sleep(4500) }), { code: 'WECHAT_TIMEOUT' })
   const holds = { since: 0 }
-  const beside = other('key', async () => {
+  const concurrent = other('key', async () => {
     holds.since = performance.now()
     await sleep(2500)
     throw new Error('this one fails')
   })
-  await t.rejects(beside, { message: 'this one fails' })
+  await t.rejects(concurrent, { message: 'this one fails' })
   t.ok(holds.since > 0, 'it took over an expired lease')
   t.match(await store.read('key'), { value: '1' })
-  await other('key', async () => { t.fail('it has succeeded') })
+  await other('key', async () => { t.fail('ran after a success') })
 })
 
 t.test('a lost lease is acquired again while the work runs', async t => {
@@ -97,7 +97,7 @@ t.test('a lost lease is acquired again while the work runs', async t => {
   await until(() => owners.length > 0)
   t.equal(owners.length, 1, 'at the next renewal')
   await sleep(50)
-  await t.rejects(other('key', async () => { t.fail('beside the other') }), { code: 'WECHAT_TIMEOUT' })
+  await t.rejects(other('key', async () => { t.fail('ran concurrently') }), { code: 'WECHAT_TIMEOUT' })
   await until(() => store.read('key'))
   t.match(await store.read('key'), { value: '1' })
 })
@@ -124,9 +124,9 @@ t.test('long work keeps its lease; a store failure meanwhile does not undo succe
 
 t.test('N5 without the store: once per process, and shared again when it recovers', async t => {
   const shared = createMemoryStore()
-  let away = true
+  let unavailable = true
   const guarded = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => async (...args: A) => {
-    if (away) throw new Error('away')
+    if (unavailable) throw new Error('away')
     return await call(...args)
   }
   const store: Store = { ...shared, acquire: guarded(shared.acquire), complete: guarded(shared.complete), release: guarded(shared.release), renew: guarded(shared.renew), set: guarded(shared.set) }
@@ -139,7 +139,7 @@ t.test('N5 without the store: once per process, and shared again when it recover
   await t.rejects(once('other', async () => { failed++; throw new Error('not yet') }), { message: 'not yet' })
   await once('other', async () => { failed++ })
   t.equal(failed, 2)
-  away = false
+  unavailable = false
   await once('key', work)
   t.equal(runs, 1, 'still remembered in this process')
   await once('later', work)
@@ -150,8 +150,8 @@ t.test('N5 without the store: once per process, and shared again when it recover
 t.test('N5 work of another process is not started concurrently when the store fails', async t => {
   const shared = createMemoryStore()
   await shared.acquire('key', 'another', 10_000)
-  let asked = 0
-  const store: Store = { ...shared, acquire: async (...args) => { if (++asked > 3) throw new Error('away'); return await shared.acquire(...args) } }
+  let attempts = 0
+  const store: Store = { ...shared, acquire: async (...args) => { if (++attempts > 3) throw new Error('away'); return await shared.acquire(...args) } }
   const once = createOnce(store, { timeout: 2000, remember: 10_000, storeAway: 'process' })
   await t.rejects(once('key', async () => { t.fail('the work ran') }), { message: 'away' })
 })
@@ -182,7 +182,7 @@ t.test('closing waits for running work, with a limit', async t => {
   t.match(await store.read('slow'), { value: '1' })
   await t.rejects(once('hung', () => new Promise(() => {})), { code: 'WECHAT_TIMEOUT' })
   await once.close(50)
-  t.pass('it did not wait for ever')
+  t.pass('it did not wait forever')
 })
 
 t.test('N5 by default, no work without the store', async t => {

@@ -32,10 +32,10 @@ t.test('placeholders of any length are refused', t => {
 
 t.test('the pattern is not vulnerable to catastrophic backtracking', t => {
   for (const value of [`your${'x'.repeat(95)}~`, `${'your-'.repeat(19)}~`, `your${'change'.repeat(15)}~`, `your${'mereme'.repeat(15)}~`, `todo${'1'.repeat(90)}~`]) {
-    const begun = performance.now()
+    const startedAt = performance.now()
     t.throws(() => requireSecret('x', value, 32, 'http://127.0.0.1'), { message: /must have 32/ })
     // Exponential time would take years.
-    t.ok(performance.now() - begun < 5000)
+    t.ok(performance.now() - startedAt < 5000)
   }
   t.end()
 })

@@ -30,7 +30,7 @@ t.test('N20 failed writes are repeated when the store recovers, and logged once'
   await until(() => !box.has('key 499'))
   t.notOk(box.has('key 0') || box.has('key 499'), 'and kept no longer')
   const { ttl } = state.notes.get('key 0') ?? { ttl: 0 }
-  t.ok(ttl > 50_000 && ttl < 60_000, 'for the rest of its time')
+  t.ok(ttl > 50_000 && ttl < 60_000, 'for the rest of its ttl')
   t.equal(lines.length, 2, lines.join())
 })
 
@@ -75,13 +75,13 @@ t.test('closing writes pending entries, and does not wait for a hanging store', 
 
   const { log, lines } = testLog()
   let tries = 0
-  const dead = createOutbox({ set: async () => { if (++tries === 1) throw new Error('away'); await new Promise(() => {}) } }, log, 'successes')
-  await dead.put('key', '1', 60_000)
-  await dead.close()
+  const hanging = createOutbox({ set: async () => { if (++tries === 1) throw new Error('away'); await new Promise(() => {}) } }, log, 'successes')
+  await hanging.put('key', '1', 60_000)
+  await hanging.close()
   t.match(lines.at(-1), /could not be written/)
   const before = tries
   await sleep(600)
   t.equal(tries, before, 'and stops retrying')
-  dead.put('late', '1', 60_000)
+  hanging.put('late', '1', 60_000)
   t.equal(tries, before + 1, 'except for late entries')
 })

@@ -11,20 +11,20 @@ t.test('a central token server: called once, shared, called again when WeChat re
   const emulator = await testEmulator(t)
   // Only the central server has the secret.
   const central = createAccessToken({ ...emulator.config, store: createMemoryStore() })
-  const asked: boolean[] = []
+  const forced: boolean[] = []
   const tokenProvider: TokenProvider = async ({ force }) => {
-    asked.push(force)
+    forced.push(force)
     return { accessToken: await central.get(), expiresIn: central.status().expiresIn }
   }
   const { appSecret: _secret, ...rest } = emulator.config
   const store = createMemoryStore()
   const [one, other] = [createAccessToken({ ...rest, store, tokenProvider }), createAccessToken({ ...rest, store, tokenProvider })]
   await Promise.all(Array.from({ length: 100 }, (_, at) => (at % 2 ? one : other).request('/cgi-bin/getcallbackip')))
-  t.same(asked, [false], 'two clients with one store: one call')
+  t.same(forced, [false], 'two clients with one store: one call')
   await emulator.expireTokens()
   await central.invalidate(await central.get())
   t.ok(await one.request('/cgi-bin/getcallbackip'), 'after 40001 a new one is fetched')
-  t.equal(asked.length, 2)
+  t.equal(forced.length, 2)
   t.match(await one.ticket(), /^[0-9a-f]{86}$/, 'tickets are fetched from WeChat with that token')
 })
 
@@ -32,11 +32,11 @@ t.test('a provider that keeps returning an invalid token is called with force', 
   const emulator = await testEmulator(t)
   const central = createAccessToken({ ...emulator.config, store: createMemoryStore() })
   let cached = { accessToken: await central.get(), expiresIn: 7000 }
-  const asked: boolean[] = []
+  const forced: boolean[] = []
   const token = createAccessToken({
     ...emulator.config,
     async tokenProvider ({ force }) {
-      asked.push(force)
+      forced.push(force)
       if (force) {
         await central.invalidate(cached.accessToken)
         cached = { accessToken: await central.get(), expiresIn: 7000 }
@@ -47,23 +47,23 @@ t.test('a provider that keeps returning an invalid token is called with force', 
   await token.get()
   await emulator.expireTokens()
   t.ok(await token.request('/cgi-bin/getcallbackip'))
-  t.same(asked, [false, false, true])
+  t.same(forced, [false, false, true])
 })
 
 t.test('a ticket provider', async t => {
-  const asked: object[] = []
+  const forced: object[] = []
   const token = createAccessToken({
     appId,
     appSecret,
     async ticketProvider (call) {
-      asked.push(call)
+      forced.push(call)
       return { ticket: `ticket-for-${call.type}`, expiresIn: 7200 }
     }
   })
   t.equal(await token.ticket(), 'ticket-for-jsapi')
   t.equal(await token.ticket(), 'ticket-for-jsapi')
   t.equal(await token.ticket('wx_card'), 'ticket-for-wx_card')
-  t.same(asked, [{ type: 'jsapi', force: false }, { type: 'wx_card', force: false }])
+  t.same(forced, [{ type: 'jsapi', force: false }, { type: 'wx_card', force: false }])
 })
 
 t.test('a provider that throws or returns an invalid value is a 503 without its message', async t => {

@@ -175,9 +175,9 @@ t.test('memory, encrypted', async t => {
 
     const altered = Buffer.from(sealed.slice(3), 'base64url')
     altered[14]! ^= 1
-    for (const rubbish of ['', 'the-token', 'v1.', 'v1.AAAA', `v1.${altered.toString('base64url')}`, (await below.read('b'))?.value as string]) {
-      await below.set('a', rubbish, 10_000)
-      t.equal(await store.read('a'), undefined, rubbish)
+    for (const invalid of ['', 'the-token', 'v1.', 'v1.AAAA', `v1.${altered.toString('base64url')}`, (await below.read('b'))?.value as string]) {
+      await below.set('a', invalid, 10_000)
+      t.equal(await store.read('a'), undefined, invalid)
     }
     await below.set('a', sealed, 10_000)
     t.equal(await createEncryptedStore(below, OTHER_KEY).read('a'), undefined, 'another key')
@@ -348,12 +348,12 @@ t.test('redis', { skip }, async t => {
   })
 
   t.test('T10 a Redis that does not answer is an error after the timeout, without the command\'s arguments', async t => {
-    const dead = await startRedis()
-    const store = createRedisStore(dead.client(), 200)
+    const stopped = await startRedis()
+    const store = createRedisStore(stopped.client(), 200)
     await store.set('key', 'canary-value', 1000)
-    dead.signal('SIGSTOP')
+    stopped.signal('SIGSTOP')
     await t.rejects(store.set('key', 'canary-value', 1000), { code: 'WECHAT_STORE', statusCode: 503, retryable: true, message: 'the shared store failed (no answer in time)' })
-    await dead.stop()
+    await stopped.stop()
     await client.config('SET', 'maxmemory', '1')
     const error = await store.complete('key', 'canary', 'canary-value', 1000).catch((error: Error) => error) as Error
     t.notMatch(error.message, /canary/)

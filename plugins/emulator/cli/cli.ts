@@ -50,7 +50,7 @@ async function serve (options: Options): Promise<void> {
   const emulator = await createEmulator(options)
   // Does not wait for requests in progress.
   onShutdown(() => { emulator.close().finally(() => process.exit()) })
-  console.log(greeting(emulator, options))
+  console.log(banner(emulator, options))
 }
 
 async function use (settings: Settings, { name, words, flags }: NonNullable<Settings['verb']>): Promise<void> {
@@ -80,7 +80,7 @@ async function run (settings: Settings, command: string[]): Promise<number> {
 
 interface Way { name: [en: string, zh: string], code: string, note: [en: string, zh: string] }
 
-function greeting ({ origin, config, openPlatformConfig: openPlatform }: Emulator, { data, accounts = [] }: Options): string {
+function banner ({ origin, config, openPlatformConfig: openPlatform }: Emulator, { data, accounts = [] }: Options): string {
   const { appId, appSecret, merchant: { mchId, v2, v3 }, endpoints } = config
   // The dashboard shows these as well.
   const ways = JSON.parse(readFileSync(new URL('../control/static/connect.json', import.meta.url), 'utf8')) as Way[]

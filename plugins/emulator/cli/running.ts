@@ -12,7 +12,7 @@ export interface Running {
 
 /** @throws Error if an address was given and no emulator is there */
 export async function findRunning ({ url, account, options: { data, port = 0, host = '127.0.0.1' } }: Settings): Promise<Running | undefined> {
-  const found = url === undefined ? await lookAround(data, port, host) : addressOf(url)
+  const found = url === undefined ? await discover(data, port, host) : addressOf(url)
   if (found === undefined) return undefined
   const base = account ? `${new URL(found).origin}/${account}` : found
   if (base !== found && await isEmulator(new URL(found).origin) && !await isEmulator(base)) throw new Error(`the emulator at ${new URL(found).origin} has no account ${account}`)
@@ -20,9 +20,9 @@ export async function findRunning ({ url, account, options: { data, port = 0, ho
   return { base, ask: (method, path, body) => ask(base, method, path, body) }
 }
 
-async function lookAround (data: string | undefined, port: number, host: string): Promise<string | undefined> {
-  const held = data === undefined ? undefined : readLock(data)
-  if (held?.origin && await askHealth(held.origin) === held.id) return held.origin
+async function discover (data: string | undefined, port: number, host: string): Promise<string | undefined> {
+  const lock = data === undefined ? undefined : readLock(data)
+  if (lock?.origin && await askHealth(lock.origin) === lock.id) return lock.origin
   const here = `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
   // Ignore an emulator with a different data folder.
   return data === undefined && port !== 0 && await isEmulator(here) ? here : undefined

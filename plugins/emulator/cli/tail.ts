@@ -11,8 +11,8 @@ const isUnderWay = ({ reply, error }: Delivery) => reply === null && error === n
 export async function tail ({ base, ask }: Running, _words: string[], { json }: { json?: string | boolean | undefined }): Promise<void> {
   let call = ''
   let lastId = ''
-  /** Marks a notification that was sent before. */
-  const shown = new Set<string>()
+  /** Ids of the notifications already printed. */
+  const printed = new Set<string>()
 
   async function show (quiet = false): Promise<void> {
     const [calls, deliveries] = await Promise.all([
@@ -20,14 +20,14 @@ export async function tail ({ base, ask }: Running, _words: string[], { json }: 
       ask<Delivery[]>('GET', `/notifications?after=${lastId}`)
     ])
     const waiting = deliveries.findIndex(isUnderWay)
-    const ended = deliveries.filter(delivery => !isUnderWay(delivery) && !shown.has(delivery.id))
+    const ended = deliveries.filter(delivery => !isUnderWay(delivery) && !printed.has(delivery.id))
     const lines = [
       ...calls.reverse().map(call => ({ at: call.at, whole: call, line: `${call.verdict === 'accepted' ? '→' : '✗'} ${call.method} ${call.url.split('?')[0]} ${call.status}${call.out_trade_no && ` ${call.out_trade_no}`}${call.reason && ` ${call.reason}`}` })),
       ...ended.map(delivery => ({ at: delivery.sent_at, whole: delivery, line: `${delivery.accepted ? '←' : '✗'} notification ${delivery.about} ${delivery.out_refund_no || delivery.out_trade_no}, attempt ${delivery.attempt}: ${outcome(delivery)}` }))
     ].sort((one, other) => one.at < other.at ? -1 : 1)
     call = calls.at(-1)?.id ?? call
     lastId = (waiting < 0 ? deliveries.at(-1) : deliveries[waiting - 1])?.id ?? lastId
-    for (const { id } of ended) shown.add(id)
+    for (const { id } of ended) printed.add(id)
     if (!quiet) for (const { at, whole, line } of lines) console.log(json ? JSON.stringify(whole) : `${at.slice(11, 23)} ${line}`)
   }
 

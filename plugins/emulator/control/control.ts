@@ -31,7 +31,7 @@ const HOSTS = new Set<string>(WECHAT_HOSTS)
  * An IP address, a name without a dot, or one in a reserved domain: a website that points its own name
  * to this machine (DNS rebinding) must not read the keys. WeChat's own names arrive through a hosts entry.
  */
-const isHere = (host: string) => HOSTS.has(host) || isIP(host.replace(/^\[|\]$/g, '')) !== 0 || !host.includes('.') || /\.(?:localhost|local|test|internal|lan)$/.test(host)
+const isTrustedHost = (host: string) => HOSTS.has(host) || isIP(host.replace(/^\[|\]$/g, '')) !== 0 || !host.includes('.') || /\.(?:localhost|local|test|internal|lan)$/.test(host)
 
 /** The allowed values, if there is a list. */
 function choicesOf ({ validation = [] }: FastifyError): string {
@@ -53,7 +53,7 @@ function isOwnPage ({ headers, host }: FastifyRequest): boolean {
 export interface ControlParts extends AccountParts, MerchantParts, MiniProgramParts, OpenPlatformParts, OrderParts, RecordParts, FaultRoutesParts, InspectParts {
   /** Names by which pages may reach it. */
   publicHosts: readonly string[]
-  /** Answers what is not there. */
+  /** Answers unknown paths. */
   missing: Handler | undefined
 }
 
@@ -73,7 +73,7 @@ export function control (app: FastifyInstance, state: State, parts: ControlParts
       return reply.code(status).send({ code: status === 500 ? 'SYSTEMERROR' : 'PARAM_ERROR', message: error.message + choicesOf(error) })
     })
     scope.addHook('onRequest', async (request, reply) => {
-      if (!isHere(request.hostname) && !parts.publicHosts.includes(request.hostname)) return reply.code(403).send({ code: 'FORBIDDEN', message: `the control interface does not accept the host name ${request.hostname}: start the emulator with --public-host ${request.hostname}` })
+      if (!isTrustedHost(request.hostname) && !parts.publicHosts.includes(request.hostname)) return reply.code(403).send({ code: 'FORBIDDEN', message: `the control interface does not accept the host name ${request.hostname}: start the emulator with --public-host ${request.hostname}` })
       if (!isOwnPage(request)) return reply.code(403).send({ code: 'FORBIDDEN', message: 'the control interface refuses pages of other origins: call it from a program, or from the dashboard' })
     })
     // The shortest URL of the dashboard.
@@ -84,7 +84,7 @@ export function control (app: FastifyInstance, state: State, parts: ControlParts
   }, { prefix: '/_emulator' })
 }
 
-/** All of them: for a Fastify that documents them, too. */
+/** Registers all control routes; also used to generate the OpenAPI document. */
 export function controlRoutes (routes: Routes, state: State, parts: ControlParts): void {
   accountRoutes(routes, state, parts)
   orderRoutes(routes, state, parts)

@@ -73,12 +73,12 @@ export function inspectRoutes (app: Routes, state: State, { account, pay, v3, jo
   }))
 
   const listeners = new Set<() => void>()
-  let gathering: NodeJS.Timeout | undefined
+  let sendTimer: NodeJS.Timeout | undefined
   const onChange = () => {
-    if (listeners.size > 0) gathering ??= setTimeout(sendChange, GATHERED)
+    if (listeners.size > 0) sendTimer ??= setTimeout(sendChange, GATHERED)
   }
   function sendChange (): void {
-    gathering = undefined
+    sendTimer = undefined
     for (const listener of listeners) listener()
   }
   state.events.on('change', onChange)
@@ -99,7 +99,7 @@ export function inspectRoutes (app: Routes, state: State, { account, pay, v3, jo
 
   app.addHook('preClose', async () => {
     state.events.off('change', onChange)
-    clearTimeout(gathering)
+    clearTimeout(sendTimer)
   })
 
   // No external or inline scripts: the page shows data from an app, which must not run.

@@ -5,9 +5,9 @@
 import type { Order } from '../state/state.ts'
 
 /** Orders per string: few enough to rewrite the string for one of them. */
-const TOGETHER = 256
+const CHUNK_SIZE = 256
 
-interface Shelf {
+interface Chunk {
   orders: Order[]
   /** As last counted. */
   states: string[]
@@ -27,38 +27,38 @@ export interface FoundOrders {
 export function createOrderSearch (stateOf: (order: Order) => string) {
   const changed = new Set<Order>()
   const all: Order[] = []
-  const shelves: Shelf[] = []
-  const places = new Map<Order, { shelf: Shelf, at: number }>()
+  const chunks: Chunk[] = []
+  const places = new Map<Order, { chunk: Chunk, at: number }>()
   const counts: Record<string, number> = {}
 
   function takeChanges (): void {
     for (const order of changed) {
-      const { shelf, at } = places.get(order) ?? newPlace(order)
-      const [before, state] = [shelf.states[at], stateOf(order)]
+      const { chunk, at } = places.get(order) ?? newPlace(order)
+      const [before, state] = [chunk.states[at], stateOf(order)]
       if (before !== undefined) counts[before]!--
       counts[state] = (counts[state] ?? 0) + 1
-      shelf.states[at] = state
-      shelf.text = undefined
+      chunk.states[at] = state
+      chunk.text = undefined
     }
     changed.clear()
   }
 
   function newPlace (order: Order) {
-    let shelf = shelves.at(-1)
-    if (!shelf || shelf.orders.length >= TOGETHER) {
-      shelf = { orders: [], states: [], text: undefined, starts: [] }
-      shelves.push(shelf)
+    let chunk = chunks.at(-1)
+    if (!chunk || chunk.orders.length >= CHUNK_SIZE) {
+      chunk = { orders: [], states: [], text: undefined, starts: [] }
+      chunks.push(chunk)
     }
-    const place = { shelf, at: shelf.orders.push(order) - 1 }
+    const place = { chunk, at: chunk.orders.push(order) - 1 }
     places.set(order, place)
     all.push(order)
     return place
   }
 
   /** Calls `found` with the position of each order that contains all words. */
-  function search (shelf: Shelf, [first = '', ...others]: string[], found: (at: number) => void): void {
-    shelf.text ??= write(shelf)
-    const { text, starts } = shelf
+  function search (chunk: Chunk, [first = '', ...others]: string[], found: (at: number) => void): void {
+    chunk.text ??= write(chunk)
+    const { text, starts } = chunk
     for (let hit = text.indexOf(first), at = 0; hit !== -1; hit = text.indexOf(first, starts[++at])) {
       while ((starts[at + 1] as number) <= hit) at++
       const part = others.length === 0 ? '' : text.slice(starts[at], starts[at + 1])
@@ -76,11 +76,11 @@ export function createOrderSearch (stateOf: (order: Order) => string) {
       const orders: Order[] = []
       const states: Record<string, number> = {}
       const wanted = words.map(bytes)
-      for (const shelf of shelves) {
-        search(shelf, wanted, at => {
-          const is = shelf.states[at] as string
+      for (const chunk of chunks) {
+        search(chunk, wanted, at => {
+          const is = chunk.states[at] as string
           states[is] = (states[is] ?? 0) + 1
-          if (state === '' || state === is) orders.push(shelf.orders[at] as Order)
+          if (state === '' || state === is) orders.push(chunk.orders[at] as Order)
         })
       }
       return { orders, states }
@@ -89,7 +89,7 @@ export function createOrderSearch (stateOf: (order: Order) => string) {
 
   function withState (state: string): Order[] {
     const found: Order[] = []
-    for (const { orders, states } of shelves) for (let at = 0; at < orders.length; at++) if (states[at] === state) found.push(orders[at] as Order)
+    for (const { orders, states } of chunks) for (let at = 0; at < orders.length; at++) if (states[at] === state) found.push(orders[at] as Order)
     return found
   }
 }
@@ -97,11 +97,11 @@ export function createOrderSearch (stateOf: (order: Order) => string) {
 /** UTF-8 as a string with one character per byte: half the size of a string that contains Chinese. */
 const bytes = (text: string) => Buffer.from(text).toString('latin1')
 
-function write (shelf: Shelf): string {
-  const parts = shelf.orders.map(order => bytes(`${textsIn(order)}\n`.toLowerCase()))
-  shelf.starts = [0]
+function write (chunk: Chunk): string {
+  const parts = chunk.orders.map(order => bytes(`${textsIn(order)}\n`.toLowerCase()))
+  chunk.starts = [0]
   let end = 0
-  for (const part of parts) shelf.starts.push(end += part.length)
+  for (const part of parts) chunk.starts.push(end += part.length)
   return parts.join('')
 }
 

@@ -56,7 +56,7 @@ export interface Shown { key: string, table: string, number: string, name: strin
 const PAGE = 50
 
 export function recordRoutes (app: Routes, state: State, { pay, journal, notifier }: RecordParts): void {
-  /** An order that was refunded in part is in a state of its own. */
+  /** A partly refunded order has its own state here. */
   const stateOfOrder = (order: Order) => order.trade_state === 'REFUND' && pay.refunds.left(order) > 0 ? 'PARTLY_REFUNDED' : order.trade_state
   const ordersSearch = createOrderSearch(stateOfOrder)
   for (const order of state.orders.values()) ordersSearch.changed(order)
@@ -80,7 +80,7 @@ export function recordRoutes (app: Routes, state: State, { pay, journal, notifie
     const at = Math.min(page, pages)
     // Oldest first in memory.
     const cut = found.slice(Math.max(0, found.length - at * PAGE), found.length - (at - 1) * PAGE).reverse()
-    return { total: found.length, page: at, pages, states, items: shownOf(area, cut) }
+    return { total: found.length, page: at, pages, states, items: withDetails(area, cut) }
   })
 
   function findOrders (words: string[], wanted = ''): Found {
@@ -101,11 +101,11 @@ export function recordRoutes (app: Routes, state: State, { pay, journal, notifie
   function rowsOf (area: string): Row[] {
     if (area === 'notifications') return state.deliveries as unknown as Row[]
     if (area === 'calls') return journal.list().reverse() as unknown as Row[]
-    const shown = [
-      ...Object.entries(TABLES[area] ?? {}).flatMap(([table, columns]) => [...state.memory.table<Row>(table).values()].map(row => shownRow(table, columns, row))),
-      ...Object.entries(LISTS[area] ?? {}).flatMap(([list, columns]) => state.memory.list<Row>(list).map(row => shownRow(list, columns, row)))
+    const records = [
+      ...Object.entries(TABLES[area] ?? {}).flatMap(([table, columns]) => [...state.memory.table<Row>(table).values()].map(row => searchableRow(table, columns, row))),
+      ...Object.entries(LISTS[area] ?? {}).flatMap(([list, columns]) => state.memory.list<Row>(list).map(row => searchableRow(list, columns, row)))
     ]
-    return shown.sort((row, other) => row.at < other.at ? -1 : row.at > other.at ? 1 : 0) as unknown as Row[]
+    return records.sort((row, other) => row.at < other.at ? -1 : row.at > other.at ? 1 : 0) as unknown as Row[]
   }
 
   /** The state by which an area's rows are filtered. */
@@ -124,7 +124,7 @@ export function recordRoutes (app: Routes, state: State, { pay, journal, notifie
     }
   }
 
-  function shownOf (area: string, rows: Row[]): object[] {
+  function withDetails (area: string, rows: Row[]): object[] {
     if (area === 'notifications') {
       const upcoming = notifier.upcoming()
       return (rows as unknown as Delivery[]).map(delivery => ({ ...delivery, state: deliveryState(delivery), next: upcoming.find(next => isNextOf(next, delivery))?.at ?? '' }))
@@ -163,7 +163,7 @@ export function countRecords (state: State, journal: Journal): Record<string, nu
   }
 }
 
-function shownRow (table: string, columns: Columns, record: Row): Shown {
+function searchableRow (table: string, columns: Columns, record: Row): Shown {
   const of = (member: string | undefined) => {
     const value = member === undefined ? undefined : record[member]
     return typeof value === 'string' || typeof value === 'number' ? value : ''

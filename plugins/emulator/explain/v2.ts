@@ -72,8 +72,8 @@ const NAMES: Array<Mutation<Recipe>> = [
   { id: 'timestamp-case', change: recipe => renamed(recipe, { timeStamp: 'timestamp' }) },
   { id: 'names-lower-case', change: recipe => renamed(recipe, { appId: 'appid', nonceStr: 'noncestr', timeStamp: 'timestamp', signType: 'signtype' }) },
   { id: 'names-lower-case', change: recipe => renamed(recipe, { appId: 'appid', nonceStr: 'noncestr', timeStamp: 'timestamp' }) },
-  { id: 'bare-prepay-id', change: recipe => valued(recipe, (name, value) => name === 'package' ? value.replace(/^prepay_id=/, '') : value) },
-  { id: 'prefixed-prepay-id', change: recipe => valued(recipe, (name, value) => name === 'prepayid' ? `prepay_id=${value}` : value) }
+  { id: 'bare-prepay-id', change: recipe => mapValues(recipe, (name, value) => name === 'package' ? value.replace(/^prepay_id=/, '') : value) },
+  { id: 'prefixed-prepay-id', change: recipe => mapValues(recipe, (name, value) => name === 'prepayid' ? `prepay_id=${value}` : value) }
 ]
 
 function textMutations (sent: Recipe['pairs']): Array<Mutation<Recipe>> {
@@ -86,12 +86,12 @@ function textMutations (sent: Recipe['pairs']): Array<Mutation<Recipe>> {
     { id: 'empty-included', change: recipe => sent.some(([, value]) => value === '') ? { ...recipe, pairs: sorted(sent) } : undefined },
     { id: 'sorted-ignoring-case', change: reordered(ignoringCase) },
     { id: 'unsorted', change: reordered(sent) },
-    { id: 'url-encoded', change: recipe => valued(recipe, (_name, value) => encodeURIComponent(value)) },
-    { id: 'xml-escaped', change: recipe => valued(recipe, (_name, value) => value.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')) },
-    { id: 'trimmed', change: recipe => valued(recipe, (_name, value) => value.trim()) },
+    { id: 'url-encoded', change: recipe => mapValues(recipe, (_name, value) => encodeURIComponent(value)) },
+    { id: 'xml-escaped', change: recipe => mapValues(recipe, (_name, value) => value.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')) },
+    { id: 'trimmed', change: recipe => mapValues(recipe, (_name, value) => value.trim()) },
     ...['MD5', 'HMAC-SHA256'].map((other): Mutation<Recipe> => ({
       id: 'sign-type-changed',
-      change: recipe => valued(recipe, (name, value) => /^sign_?type$/i.test(name) ? other : value)
+      change: recipe => mapValues(recipe, (name, value) => /^sign_?type$/i.test(name) ? other : value)
     }))
   ]
 }
@@ -106,7 +106,7 @@ function renamed (recipe: Recipe, names: Record<string, string>): Recipe | undef
   return recipe.pairs.some(([name]) => names[name]) ? { ...recipe, pairs: sorted(recipe.pairs.map(([name, value]) => [names[name] ?? name, value])) } : undefined
 }
 
-function valued (recipe: Recipe, change: (name: string, value: string) => string): Recipe | undefined {
+function mapValues (recipe: Recipe, change: (name: string, value: string) => string): Recipe | undefined {
   const pairs = recipe.pairs.map(([name, value]): [string, string] => [name, change(name, value)])
   return pairs.some(([, value], at) => value !== recipe.pairs[at]?.[1]) ? { ...recipe, pairs } : undefined
 }

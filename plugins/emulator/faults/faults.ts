@@ -35,7 +35,7 @@ export function faults (app: FastifyInstance) {
   const waiting: Array<Fault & { times: number }> = []
   let random: { odds: FaultOdds, draws: RandomFaults } | undefined
 
-  function drawn (url: string): Fault | undefined {
+  function drawRandom (url: string): Fault | undefined {
     if (!random || isOwn(url)) return undefined
     const kind = random.draws.draw(random.odds as Record<string, number>)
     return kind === undefined ? undefined : { kind, when: random.draws.below(2) === 0 ? 'before' : 'after', ms: random.draws.below(300) }
@@ -45,7 +45,7 @@ export function faults (app: FastifyInstance) {
     const at = waiting.findIndex(fault => fault.path === undefined ? !isOwn(url) : url.startsWith(app.prefix + fault.path))
     const fault = waiting[at]
     if (fault && --fault.times <= 0) waiting.splice(at, 1)
-    return fault ?? drawn(url)
+    return fault ?? drawRandom(url)
   }
 
   app.addHook('preHandler', async (request, reply) => {
@@ -53,7 +53,7 @@ export function faults (app: FastifyInstance) {
     if (!fault) return
     request.wechatFault = { ...fault, code: OURS.has(fault.kind) ? undefined : fault.kind }
     if (fault.kind === 'slow') await new Promise(resolve => setTimeout(resolve, fault.ms ?? 1000))
-    else if (OURS.has(fault.kind) && fault.when !== 'after') return bad(fault.kind, request, reply)
+    else if (OURS.has(fault.kind) && fault.when !== 'after') return sendFault(fault.kind, request, reply)
   })
 
   app.addHook('onSend', async (request, reply, payload) => {
@@ -64,7 +64,7 @@ export function faults (app: FastifyInstance) {
     return kind === 'reset' ? payload : page(kind, reply)
   })
 
-  function bad (kind: string, request: FastifyRequest, reply: FastifyReply) {
+  function sendFault (kind: string, request: FastifyRequest, reply: FastifyReply) {
     if (kind !== 'hang' && kind !== 'reset') return reply.send(page(kind, reply))
     reply.hijack()
     if (kind === 'reset') request.raw.socket.destroy()

@@ -22,10 +22,10 @@ export type NotificationFaultOdds = Partial<Record<NotificationFault['kind'], nu
 
 export function createNotificationFaults () {
   const waiting: Array<NotificationFault & { times: number }> = []
-  const held = new Set<() => void>()
+  const waiters = new Set<() => void>()
   let random: { odds: NotificationFaultOdds, draws: RandomFaults } | undefined
 
-  function drawn (): NotificationFault | undefined {
+  function drawRandom (): NotificationFault | undefined {
     const kind = random?.draws.draw(random.odds as Record<string, number>) as NotificationFault['kind'] | undefined
     return kind && random && { kind, ms: random.draws.below(50), copies: 2 + random.draws.below(3) }
   }
@@ -38,21 +38,21 @@ export function createNotificationFaults () {
     odds: (): NotificationFaultOdds => random?.odds ?? {},
     next (): NotificationFault | undefined {
       const [first] = waiting
-      if (!first) return drawn()
+      if (!first) return drawRandom()
       if (--first.times <= 0) waiting.shift()
       return first
     },
     /** Resolves when another notification was sent. */
     overtaken: () => new Promise<void>(resolve => {
       const go = () => {
-        held.delete(go)
+        waiters.delete(go)
         clearTimeout(timer)
         resolve()
       }
       const timer = setTimeout(go, 1000)
-      held.add(go)
+      waiters.add(go)
     }),
-    overtake: () => { for (const go of held) go() },
+    overtake: () => { for (const go of waiters) go() },
     /** `kind`: only those of that kind, and no random ones. */
     clear (kind?: string): void {
       if (kind === undefined) random = undefined

@@ -18,13 +18,13 @@ export async function awaitDelivery (state: Pick<State, 'deliveries' | 'events'>
     }
   } catch (error) {
     if (!late.signal.aborted) throw error
-    throw new Error(`no such notification in ${timeout / 1000} s: ${whatCame(state.deliveries)}`)
+    throw new Error(`no such notification in ${timeout / 1000} s: ${summary(state.deliveries)}`)
   } finally {
     clearTimeout(timer)
   }
 }
 
-function whatCame (deliveries: readonly Delivery[]): string {
+function summary (deliveries: readonly Delivery[]): string {
   if (deliveries.length === 0) return 'none was sent'
   const last = deliveries.slice(-NAMED).map(({ about, out_trade_no: number, out_refund_no: refund, attempt, url, accepted, reply, error }) => {
     const answer = reply ? `HTTP ${reply.status}${reply.body && ` ${JSON.stringify(reply.body.slice(0, 120))}`}` : error ?? 'no answer yet'

@@ -54,17 +54,17 @@ export function createTenantRouter (tenants: readonly Tenant[]) {
       return name === '' ? url : `/${name}${url}`
     },
     /** Reads the first chunk of a body, puts it back, and continues with `goOn`. */
-    peek (request: IncomingMessage, goOn: () => void): void {
+    peek (request: IncomingMessage, next: () => void): void {
       const { url = '', headers } = request
       const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-      if (isAlone || !hasBody || isNamed(url) || nameIn(headOf(request)) !== '') return goOn()
+      if (isAlone || !hasBody || isNamed(url) || nameIn(headOf(request)) !== '') return next()
       request.once('readable', () => {
         const start = request.read() as Buffer | null
         if (start) {
           request.unshift(start)
           chosen.set(request, nameIn(`${headOf(request)} ${start.toString()}`))
         }
-        goOn()
+        next()
       })
     }
   }

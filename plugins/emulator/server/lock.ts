@@ -21,7 +21,7 @@ export interface Lock {
 const TIMEOUT = 2000
 
 /** Folders locked by this process. */
-const held = new Set<string>()
+const locked = new Set<string>()
 
 const fileIn = (dir: string) => join(dir, 'emulator.lock')
 
@@ -37,29 +37,29 @@ export async function lockData (dir: string, id: string): Promise<Lock> {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   const place = realpathSync(dir)
   const file = fileIn(place)
-  const own = (origin: string) => JSON.stringify({ id, pid: process.pid, origin } satisfies Running)
+  const contents = (origin: string) => JSON.stringify({ id, pid: process.pid, origin } satisfies Running)
   const inUse = (other: Running | undefined) => new Error(`${dir} is in use by another emulator${other?.origin ? `: ${other.origin}` : ''}${other ? ` (process ${other.pid})` : ''}`)
-  if (held.has(place)) throw inUse(readLock(place))
+  if (locked.has(place)) throw inUse(readLock(place))
 
   for (let tries = 0; !create(); tries++) {
     const other = readLock(place)
     if (tries > 2 || (other && await isAlive(other))) throw inUse(other)
     // Of two concurrent processes only one can rename the stale lock. If it was replaced meanwhile, put it back.
-    const aside = `${file}.${id}`
+    const moved = `${file}.${id}`
     try {
-      renameSync(file, aside)
+      renameSync(file, moved)
     } catch { continue }
-    if (readAside(aside) !== other?.id) {
-      renameSync(aside, file)
+    if (readId(moved) !== other?.id) {
+      renameSync(moved, file)
       throw inUse(readLock(place))
     }
-    rmSync(aside)
+    rmSync(moved)
   }
-  held.add(place)
+  locked.add(place)
 
   function create (): boolean {
     try {
-      writeFileSync(file, own(''), { flag: 'wx', mode: 0o600 })
+      writeFileSync(file, contents(''), { flag: 'wx', mode: 0o600 })
       return true
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -68,15 +68,15 @@ export async function lockData (dir: string, id: string): Promise<Lock> {
   }
 
   return {
-    setOrigin: origin => writeFileSync(file, own(origin), { mode: 0o600 }),
+    setOrigin: origin => writeFileSync(file, contents(origin), { mode: 0o600 }),
     release () {
-      held.delete(place)
+      locked.delete(place)
       if (readLock(place)?.id === id) rmSync(file, { force: true })
     }
   }
 }
 
-function readAside (file: string): string | undefined {
+function readId (file: string): string | undefined {
   try {
     return (JSON.parse(readFileSync(file, 'utf8')) as Running).id
   } catch {

@@ -135,9 +135,9 @@ export function officialAccountCalls (app: Routes, state: State, account: Offici
     const name = text(given.action_name)
     if (!['QR_SCENE', 'QR_STR_SCENE', 'QR_LIMIT_SCENE', 'QR_LIMIT_STR_SCENE'].includes(name)) return refuse(40099, 'invalid action name')
     if (scene.scene_id === undefined && text(scene.scene_str) === '') return refuse(40098, 'invalid scene')
-    const isForGood = name.startsWith('QR_LIMIT')
+    const isPermanent = name.startsWith('QR_LIMIT')
     const ticket = `gQ${state.random.word(70)}==`
-    return { ticket, ...(!isForGood && { expire_seconds: Math.min(2_592_000, Number(given.expire_seconds ?? 60)) }), url: `http://weixin.qq.com/q/${state.random.word(16)}` }
+    return { ticket, ...(!isPermanent && { expire_seconds: Math.min(2_592_000, Number(given.expire_seconds ?? 60)) }), url: `http://weixin.qq.com/q/${state.random.word(16)}` }
   })
 
   call('POST', '/cgi-bin/menu/create', given => {

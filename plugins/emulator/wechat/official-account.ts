@@ -59,8 +59,8 @@ export function officialAccount (app: Routes, state: State) {
     const problem = credentialProblem(request.query)
     if (problem) return problem
     if (within('plain', DAY) > 2000) return refuse(45009, 'reach max api daily quota limit')
-    const soon = state.now() + OVERLAP
-    for (const token of tokens.values()) if (token.kind === 'plain') token.until = Math.min(token.until, soon)
+    const overlapEnd = state.now() + OVERLAP
+    for (const token of tokens.values()) if (token.kind === 'plain') token.until = Math.min(token.until, overlapEnd)
     return tokenReply(issueToken('plain'))
   })
 
@@ -74,7 +74,7 @@ export function officialAccount (app: Routes, state: State) {
     const now = state.now()
     if (within('stable', 60_000) > 10_000) return refuse(45011, 'api minute-quota reach limit')
     const stable = current.get('value')
-    const held = stable === undefined ? undefined : tokens.get(stable)
+    const currentToken = stable === undefined ? undefined : tokens.get(stable)
     const renewed = () => {
       const value = issueToken('stable')
       current.set('value', value)
@@ -85,12 +85,12 @@ export function officialAccount (app: Routes, state: State) {
       if (forced.length >= 20) return refuse(45009, 'reach max api daily quota limit')
       if (forced.some(at => at > now - 30_000)) return refuse(45011, 'api minute-quota reach limit')
       quotas.set('forced', [...forced, now])
-      if (held) held.until = now
+      if (currentToken) currentToken.until = now
       return renewed()
     }
     // A lifetime shorter than the lead time (in tests): renew only after expiry.
     const lead = Math.min(RENEWED_EARLY, state.tokenLifetime * 100)
-    if (stable !== undefined && held && held.until - now > lead) return tokenReply(stable)
+    if (stable !== undefined && currentToken && currentToken.until - now > lead) return tokenReply(stable)
     return renewed()
   })
 
@@ -130,7 +130,7 @@ export function officialAccount (app: Routes, state: State) {
 
   const liveTickets = () => [...tickets].filter(([, { type, until }]) => type === 'jsapi' && until > state.now()).map(([ticket]) => ticket)
   /** Tokens expired with the control interface. */
-  let dead: string[] = []
+  let expired: string[] = []
 
   return {
     /** Numbers of issued credentials and of requests for them. */
@@ -145,10 +145,10 @@ export function officialAccount (app: Routes, state: State) {
     ticketsForExplaining () {
       const named = (id: 'ticket-dead' | 'ticket-card' | 'ticket-token', values: Iterable<string>) => [...values].map(value => ({ id, value }))
       const live = liveTickets()
-      const those = (of: string) => [...tickets].filter(([value, { type }]) => type === of && !live.includes(value)).map(([value]) => value)
+      const unusable = (of: string) => [...tickets].filter(([value, { type }]) => type === of && !live.includes(value)).map(([value]) => value)
       return {
         ticket: live.at(-1) ?? '',
-        others: [...named('ticket-dead', [...those('jsapi'), ...dead]), ...named('ticket-card', those('wx_card')), ...named('ticket-token', tokens.keys())]
+        others: [...named('ticket-dead', [...unusable('jsapi'), ...expired]), ...named('ticket-card', unusable('wx_card')), ...named('ticket-token', tokens.keys())]
       }
     },
     /** Expires every token, as resetting the secret or another system would; optionally also the tickets. */
@@ -156,7 +156,7 @@ export function officialAccount (app: Routes, state: State) {
       tokens.clear()
       current.clear()
       if (!alsoTickets) return
-      dead = [...tickets.keys()]
+      expired = [...tickets.keys()]
       tickets.clear()
     }
   }

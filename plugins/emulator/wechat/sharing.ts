@@ -95,22 +95,22 @@ export function createSharing (state: State, { orders, refunds, after, shared, t
     const amount = sum(wanted.receivers.map(({ amount }) => amount))
     if (sharedOf(order.transaction_id) + amount > Math.floor(order.total_fee * MAX_RATIO / 10_000)) return 'over-ratio'
     if (amount > left(order)) return 'not-enough'
-    const isNothing = wanted.receivers.length === 0
+    const isUnfreezeOnly = wanted.receivers.length === 0
     const made: Share = {
       ...wanted,
       receivers: wanted.receivers.map(receiver => ({ ...receiver, detail_id: `3601${state.random.digits(24)}` })),
       order_id: `3008${state.random.digits(24)}`,
-      state: isNothing ? 'FINISHED' : 'PROCESSING',
+      state: isUnfreezeOnly ? 'FINISHED' : 'PROCESSING',
       created: chinaTime(state.now()),
-      finished: isNothing ? chinaTime(state.now()) : ''
+      finished: isUnfreezeOnly ? chinaTime(state.now()) : ''
     }
     shares.set(key, made)
     index(made)
     state.balance -= amount
-    orders.note(order, wanted.unfreeze && isNothing ? 'profit unfrozen' : 'profit shared')
+    orders.note(order, wanted.unfreeze && isUnfreezeOnly ? 'profit unfrozen' : 'profit shared')
     // Unfreezing the rest also ends the shares still being processed.
-    if (wanted.unfreeze && isNothing) sharesOf(order.transaction_id).forEach(finish)
-    if (!isNothing) after(DURATION, () => finish(made))
+    if (wanted.unfreeze && isUnfreezeOnly) sharesOf(order.transaction_id).forEach(finish)
+    if (!isUnfreezeOnly) after(DURATION, () => finish(made))
     return made
   }
 
@@ -120,8 +120,8 @@ export function createSharing (state: State, { orders, refunds, after, shared, t
     if (!of) return 'no-order'
     const before = returns.get(key)
     if (before) return before.amount === wanted.amount && before.account === wanted.account && before.out_order_no === of.out_order_no ? before : 'repeated-otherwise'
-    const gone = sum([...returns.values()].filter(back => back.order_id === of.order_id).map(({ amount }) => amount))
-    if (!(wanted.amount > 0) || wanted.amount > sum(of.receivers.map(({ amount }) => amount)) - gone) return 'not-enough'
+    const returned = sum([...returns.values()].filter(back => back.order_id === of.order_id).map(({ amount }) => amount))
+    if (!(wanted.amount > 0) || wanted.amount > sum(of.receivers.map(({ amount }) => amount)) - returned) return 'not-enough'
     const back: ShareReturn = { out_return_no: wanted.out_return_no, return_id: `3108${state.random.digits(24)}`, order_id: of.order_id, out_order_no: of.out_order_no, sub_mch_id: wanted.sub_mch_id, account: wanted.account, amount: wanted.amount, description: wanted.description, at: chinaTime(state.now()) }
     returns.set(key, back)
     state.balance += back.amount

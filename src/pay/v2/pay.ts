@@ -59,8 +59,8 @@ export function createV2Pay (v2: V2Caller, appId: string, merchant: CheckedV2, n
     async query (which) {
       const params = 'transactionId' in which ? { transaction_id: which.transactionId } : { out_trade_no: which.outTradeNo }
       const fields = await v2.post('/pay/orderquery', params)
-      const [name, asked] = Object.entries(params)[0] as [string, string]
-      if (oddField(fields) !== undefined || fields[name] !== asked) throw new WechatReplyError('/pay/orderquery', 'the answer is about another order')
+      const [name, expected] = Object.entries(params)[0] as [string, string]
+      if (oddField(fields) !== undefined || fields[name] !== expected) throw new WechatReplyError('/pay/orderquery', 'the answer is about another order')
       return asOrder(fields) ?? throwMalformedOrder('/pay/orderquery', fields.trade_state)
     },
 

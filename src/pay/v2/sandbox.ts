@@ -18,9 +18,9 @@ export interface Sandbox {
 }
 
 export function createSandbox (http: Http, bases: readonly string[], { mchId, apiKey, signType }: CheckedV2): Sandbox {
-  let asked: Promise<string> | undefined
+  let pending: Promise<string> | undefined
 
-  async function ask (): Promise<string> {
+  async function fetchKey (): Promise<string> {
     const fields: Fields = { mch_id: mchId, nonce_str: nonce(), sign_type: signType }
     fields.sign = signV2(fields, apiKey, signType)
     const reply = await http({ name: KEY_PATH, method: 'POST', bases, path: KEY_PATH, repeatable: true, headers: { 'content-type': 'text/xml; charset=utf-8' }, body: writeXml(fields) })
@@ -34,11 +34,11 @@ export function createSandbox (http: Http, bases: readonly string[], { mchId, ap
 
   return {
     key () {
-      asked ??= ask().catch((error: unknown) => {
-        asked = undefined
+      pending ??= fetchKey().catch((error: unknown) => {
+        pending = undefined
         throw error
       })
-      return asked
+      return pending
     },
     path: path => `/xdc/apiv2sandbox${path.replace(/^\/secapi/, '')}`
   }

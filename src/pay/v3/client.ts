@@ -69,7 +69,7 @@ export interface V3ClientParts {
 
 /** 429 and WeChat's own 5xx are retried with the same call. */
 const RETRIES = 2
-/** Temporary, but not for a moment only: the caller decides how long to wait. */
+/** Temporary, but lasting longer than a retry would wait: left to the caller. */
 const WAIT = new Set(['USERPAYING', 'INVALID_REQ_TOO_MUCH'])
 const CERTIFICATES = '/v3/certificates'
 const PLAIN_PATH = /^\/v3\/[\x21-\x7e]*$/
@@ -123,11 +123,11 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
 
   function refusal (path: string, reply: HttpReply, signed: boolean): WechatError {
     const { status, headers } = reply
-    let said: { code?: unknown, message?: unknown } = {}
-    try { said = JSON.parse(reply.body.toString()) } catch { /* HTML, or nothing */ }
-    if (typeof said?.code !== 'string') return new WechatReplyError(path, `answered with HTTP ${status}`)
-    const wechatCode = said.code.replace(/[^\w-]/g, '').slice(0, 64)
-    const message = redact(typeof said.message === 'string' ? said.message : '', merchant.apiV3Keys)
+    let details: { code?: unknown, message?: unknown } = {}
+    try { details = JSON.parse(reply.body.toString()) } catch { /* HTML, or nothing */ }
+    if (typeof details?.code !== 'string') return new WechatReplyError(path, `answered with HTTP ${status}`)
+    const wechatCode = details.code.replace(/[^\w-]/g, '').slice(0, 64)
+    const message = redact(typeof details.message === 'string' ? details.message : '', merchant.apiV3Keys)
     const requestId = headers['request-id']?.replace(/[^\w-]/g, '').slice(0, 128)
     const meaning = meaningOfV3(wechatCode, requestId, path)
     return new WechatApiError(`${path} was refused by WeChat Pay: ${wechatCode} ${message}${signed ? '' : ' (unsigned)'}`, {

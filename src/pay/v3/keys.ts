@@ -18,14 +18,14 @@ const LOOK_ALIKES: ReadonlyArray<readonly [RegExp, string]> = [
 /** Describes what a text looks like; a file name is the most common mistake. */
 function looksLike (pem: string): string {
   const found = LOOK_ALIKES.find(([mark]) => mark.test(pem))?.[1]
-  if (found === 'a certificate') return whoseCertificate(pem)
+  if (found === 'a certificate') return certificateKind(pem)
   if (found) return found
   if (/\.(?:pem|p12|key|crt|cer)$/i.test(pem.trim())) return 'a file name: read the file and pass its content'
   return pem.includes('BEGIN') ? 'an unknown type of PEM' : 'not PEM (it has no BEGIN line)'
 }
 
 /** Recognized by the subject: WeChat Pay's certificates name Tenpay, a merchant's its mchId. */
-function whoseCertificate (pem: string): string {
+function certificateKind (pem: string): string {
   try {
     const { subject } = new X509Certificate(pem)
     if (/tenpay/i.test(subject)) return 'a WeChat Pay certificate (platform certificate)'
@@ -43,24 +43,24 @@ function textOf (option: string, value: unknown): string {
 /** apiclient_key.pem. @throws WechatConfigError saying what it is instead */
 export function readPrivateKey (option: string, value: Pem | undefined): KeyObject {
   const pem = textOf(option, value)
-  const seems = looksLike(pem)
-  if (!seems.startsWith('a private key')) throw new WechatConfigError(option, `must be the merchant's private key (apiclient_key.pem), but is ${seems}`)
-  return rsaKey(option, seems, () => createPrivateKey(pem))
+  const kind = looksLike(pem)
+  if (!kind.startsWith('a private key')) throw new WechatConfigError(option, `must be the merchant's private key (apiclient_key.pem), but is ${kind}`)
+  return rsaKey(option, kind, () => createPrivateKey(pem))
 }
 
 /** WeChat Pay's public key (pub_key.pem). @throws WechatConfigError saying what it is instead */
 export function readPublicKey (option: string, value: Pem | undefined): KeyObject {
   const pem = textOf(option, value)
-  const seems = looksLike(pem)
-  if (seems.includes('certificate')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem), but is ${seems}: platform certificates are fetched automatically, and the merchant's own goes into merchant.v3.certificate`)
-  if (!seems.startsWith('a public key')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem), but is ${seems}`)
-  return rsaKey(option, seems, () => createPublicKey(pem))
+  const kind = looksLike(pem)
+  if (kind.includes('certificate')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem), but is ${kind}: platform certificates are fetched automatically, and the merchant's own goes into merchant.v3.certificate`)
+  if (!kind.startsWith('a public key')) throw new WechatConfigError(option, `must be WeChat Pay's public key (pub_key.pem), but is ${kind}`)
+  return rsaKey(option, kind, () => createPublicKey(pem))
 }
 
-function rsaKey (option: string, seems: string, read: () => KeyObject): KeyObject {
+function rsaKey (option: string, kind: string, read: () => KeyObject): KeyObject {
   let key: KeyObject | undefined
   try { key = read() } catch { /* damaged: reported below */ }
-  if (key?.asymmetricKeyType !== 'rsa') throw new WechatConfigError(option, key ? `is ${seems}, but not RSA` : `looks like ${seems}, but is damaged`)
+  if (key?.asymmetricKeyType !== 'rsa') throw new WechatConfigError(option, key ? `is ${kind}, but not RSA` : `looks like ${kind}, but is damaged`)
   return key
 }
 
@@ -73,6 +73,6 @@ export function readCertificate (option: string, value: Pem, privateKey: KeyObje
   } catch {
     throw new WechatConfigError(option, `must be the merchant's certificate (apiclient_cert.pem), but is ${looksLike(pem)}`)
   }
-  if (privateKey && !certificate.checkPrivateKey(privateKey)) throw new WechatConfigError(option, `does not belong to the private key: it is ${whoseCertificate(pem)}`)
+  if (privateKey && !certificate.checkPrivateKey(privateKey)) throw new WechatConfigError(option, `does not belong to the private key: it is ${certificateKind(pem)}`)
   return certificate
 }

@@ -21,7 +21,7 @@ const GAP = 60_000
 const FAULT_GAP = 5000
 /** How long another process may take to fetch them; we wait slightly longer. */
 const LEASE = 10_000
-const LOOKS = 200
+const ATTEMPTS = 200
 
 const PATH = '/v3/certificates'
 const PUBLIC_KEY_ID = /^PUB_KEY_ID_/
@@ -53,8 +53,8 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
   const storeKey = accountKey(merchant.mchId, 'v3:certificates')
   let certificates: Certificates = new Map()
   let renewAt = -Infinity
-  let askedAt = -Infinity
-  let asking: Promise<void> | undefined
+  let refreshedAt = -Infinity
+  let refreshing: Promise<void> | undefined
 
   /** Decrypts them with the merchant's APIv3 key; only WeChat can have encrypted them. */
   function certificatesIn (answer: unknown): Certificates {
@@ -89,7 +89,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
   /** Fetched by one process for all; without the store, each process fetches its own. */
   async function renew (isEnough: (found: Certificates) => boolean): Promise<void> {
     const owner = randomUUID()
-    for (let looks = 0; looks < LOOKS; looks++) {
+    for (let attempts = 0; attempts < ATTEMPTS; attempts++) {
       const turn = await store.acquire(storeKey, owner, LEASE).catch(() => undefined)
       if (turn?.state === 'locked') {
         await sleep(50 + 50 * Math.random())
@@ -110,37 +110,37 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
       } catch (error) {
         if (turn) await store.release(storeKey, owner).catch(() => {})
         // A merchant with the public key may have no certificates: then a message signed with one is not WeChat's.
-        if (!merchant.publicKey || !saysNone(error)) throw error
+        if (!merchant.publicKey || !hasNoCertificates(error)) throw error
         if (error.signed) adopt(new Map(), RENEW)
       }
       return
     }
   }
 
-  async function ask (isEnough: (found: Certificates) => boolean): Promise<void> {
-    if (!asking) {
-      if (clock.now() - askedAt < GAP) return
-      askedAt = clock.now()
-      asking = renew(isEnough).catch((error: unknown) => {
+  async function refresh (isEnough: (found: Certificates) => boolean): Promise<void> {
+    if (!refreshing) {
+      if (clock.now() - refreshedAt < GAP) return
+      refreshedAt = clock.now()
+      refreshing = renew(isEnough).catch((error: unknown) => {
         // A lost answer must not block verification for a minute.
-        askedAt = clock.now() - GAP + FAULT_GAP
+        refreshedAt = clock.now() - GAP + FAULT_GAP
         throw error
-      }).finally(() => { asking = undefined })
+      }).finally(() => { refreshing = undefined })
     }
-    await asking
+    await refreshing
   }
 
   return {
     async keyFor (serial) {
       if (PUBLIC_KEY_ID.test(serial)) return publicKeyOf(serial)
       const wanted = serial.toUpperCase()
-      const held = certificates.get(wanted)
-      if (held && isValid(held)) {
+      const known = certificates.get(wanted)
+      if (known && isValid(known)) {
         // In the background.
-        if (clock.now() > renewAt) ask(() => true).catch(() => {})
-        return held.publicKey
+        if (clock.now() > renewAt) refresh(() => true).catch(() => {})
+        return known.publicKey
       }
-      await ask(found => found.has(wanted))
+      await refresh(found => found.has(wanted))
       return certificates.get(wanted)?.publicKey
     },
 
@@ -149,7 +149,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
     async current () {
       const { publicKeyId, publicKey } = merchant
       if (publicKeyId && publicKey) return { serial: publicKeyId, key: publicKey }
-      if (certificates.size === 0) await ask(found => found.size > 0)
+      if (certificates.size === 0) await refresh(found => found.size > 0)
       // The one that expires last is the newest.
       const newest = [...certificates.values()].sort((one, other) => new Date(other.validTo).getTime() - new Date(one.validTo).getTime())[0]
       if (!newest) throw new WechatConfigError('merchant.v3.publicKey', 'and publicKeyId are required: WeChat Pay offers this merchant no platform certificate')
@@ -176,4 +176,4 @@ function parsed (value: string): Certificates | undefined {
 }
 
 /** WeChat's "no platform certificate" (404 RESOURCE_NOT_EXISTS, 403 NOT_ENOUGH), as opposed to a temporary fault. */
-const saysNone = (error: unknown): error is WechatApiError => error instanceof WechatApiError && ['RESOURCE_NOT_EXISTS', 'NOT_ENOUGH'].includes(error.wechatCode ?? '')
+const hasNoCertificates = (error: unknown): error is WechatApiError => error instanceof WechatApiError && ['RESOURCE_NOT_EXISTS', 'NOT_ENOUGH'].includes(error.wechatCode ?? '')

@@ -22,7 +22,7 @@ const merchant = (options: Healthy['options'], change: object): DiagnoseOptions 
 
 const CASES: Array<[what: string, expected: Expected, change: Change]> = [
   ['no appId', { id: 'keys.app-id', says: /missing/ }, options => ({ ...options, appId: '' })],
-  ['an appId of another form', { id: 'keys.app-id', says: /wrong format/ }, options => ({ ...options, appId: '1900000109' })],
+  ['an appId of the wrong format', { id: 'keys.app-id', says: /wrong format/ }, options => ({ ...options, appId: '1900000109' })],
   ['no appSecret', { id: 'keys.app-secret', says: /missing/ }, options => ({ ...options, appSecret: '' })],
   ['a placeholder for appSecret', { id: 'keys.app-secret', says: /placeholder/ }, options => ({ ...options, appSecret: 'x'.repeat(32) })],
   ['a blank at the end of appSecret', { id: 'keys.app-secret', says: /32/ }, options => ({ ...options, appSecret: `${SECRETS.appSecret} ` })],
@@ -33,16 +33,16 @@ const CASES: Array<[what: string, expected: Expected, change: Change]> = [
   ['a certificate for the private key', { id: 'keys.private-key', says: /is a merchant's certificate/ }, options => v3(options, { privateKey: options.merchant.v2?.cert })],
   ['a file\'s name for the private key', { id: 'keys.private-key', says: /a file name/ }, options => v3(options, { privateKey: '/run/secrets/apiclient_key.pem' })],
   ['no private key', { id: 'keys.private-key', says: /missing/ }, options => v3(options, { privateKey: '' })],
-  ['a private key that is cut', { id: 'keys.private-key', says: /cannot be read/ }, options => v3(options, { privateKey: String(options.merchant.v3?.privateKey).replace(/\n.{64}\n/, '\n') })],
+  ['a truncated private key', { id: 'keys.private-key', says: /cannot be read/ }, options => v3(options, { privateKey: String(options.merchant.v3?.privateKey).replace(/\n.{64}\n/, '\n') })],
   ['a private key of another kind', { id: 'keys.private-key', says: /RSA/ }, options => v3(options, { privateKey: pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey) })],
-  ['a private key beside its certificate', { id: 'keys.certificate', says: /is a private key/ }, options => v3(options, { certificate: pem(foreign) })],
+  ['a private key that does not match its certificate', { id: 'keys.certificate', says: /is a private key/ }, options => v3(options, { certificate: pem(foreign) })],
   ['the certificate of another key', { id: 'keys.certificate', says: /does not belong to merchant\.v3\.privateKey/ }, options => v3(options, { certificate: merchantCertificate(foreign) })],
   ['the certificate of another merchant', { id: 'keys.certificate', says: /1900000999/ }, options => v3(options, { privateKey: pem(foreign), certificate: merchantCertificate(foreign, { name: '1900000999' }) })],
   ['a platform certificate for the merchant\'s', { id: 'keys.certificate', says: /platform certificate/ }, options => v3(options, { certificate: merchantCertificate(foreign, { name: 'Tenpay.com sign' }) })],
-  ['a certificate that has ended', { id: 'keys.certificate-end', says: /expired on \d{4}-\d\d-\d\d/ }, options => v3(options, { privateKey: pem(foreign), serialNo: undefined, certificate: merchantCertificate(foreign, { from: -400, to: -2 }) })],
+  ['an expired certificate', { id: 'keys.certificate-end', says: /expired on \d{4}-\d\d-\d\d/ }, options => v3(options, { privateKey: pem(foreign), serialNo: undefined, certificate: merchantCertificate(foreign, { from: -400, to: -2 }) })],
   ['a certificate that is not valid yet', { id: 'keys.certificate-end', says: /valid from/ }, options => v3(options, { privateKey: pem(foreign), serialNo: undefined, certificate: merchantCertificate(foreign, { from: 2 }) })],
   ['no serial number', { id: 'keys.serial-no', says: /missing/ }, options => v3(options, { serialNo: undefined, certificate: undefined })],
-  ['a serial number that is none', { id: 'keys.serial-no', says: /hex/ }, options => v3(options, { serialNo: 'not hex at all' })],
+  ['a malformed serial number', { id: 'keys.serial-no', says: /hex/ }, options => v3(options, { serialNo: 'not hex at all' })],
   ['the public key\'s id for the serial number', { id: 'keys.serial-no', says: /public key/ }, options => v3(options, { serialNo: 'PUB_KEY_ID_0119000001092026' })],
   ['another certificate\'s serial number', { id: 'keys.serial-no', says: /another certificate/ }, options => v3(options, { serialNo: '5F00D5F00D5F00D5F00D' })],
   ['the public key without its id', { id: 'keys.public-key', says: /publicKeyId is missing/ }, options => v3(options, { publicKeyId: undefined })],
@@ -50,14 +50,14 @@ const CASES: Array<[what: string, expected: Expected, change: Change]> = [
   ['a serial number for the public key\'s id', { id: 'keys.public-key', says: /PUB_KEY_ID_/ }, options => v3(options, { publicKeyId: '5F00D5F00D' })],
   ['the merchant\'s own public key', { id: 'keys.public-key', says: /merchant's own/ }, options => v3(options, { publicKey: ownPublicKey(options) })],
   ['a certificate for the public key', { id: 'keys.public-key', says: /is a merchant's certificate/ }, options => v3(options, { publicKey: options.merchant.v2?.cert })],
-  ['a public key that is cut', { id: 'keys.public-key', says: /cannot be read/ }, options => v3(options, { publicKey: String(options.merchant.v3?.publicKey).replace(/\n.{64}\n/, '\n') })],
+  ['a truncated public key', { id: 'keys.public-key', says: /cannot be read/ }, options => v3(options, { publicKey: String(options.merchant.v3?.publicKey).replace(/\n.{64}\n/, '\n') })],
   ['cert without key', { id: 'keys.client-certificate', says: /merchant\.v2\.key is missing/ }, options => v2(options, { key: undefined })],
-  ['key and cert the other way round', { id: 'keys.client-certificate', says: /merchant\.v2\.cert is a private key/ }, options => v2(options, { cert: options.merchant.v2?.key, key: options.merchant.v2?.cert })],
+  ['key and cert swapped', { id: 'keys.client-certificate', says: /merchant\.v2\.cert is a private key/ }, options => v2(options, { cert: options.merchant.v2?.key, key: options.merchant.v2?.cert })],
   ['cert of another key', { id: 'keys.client-certificate', says: /does not belong/ }, options => v2(options, { cert: merchantCertificate(foreign) })],
   ['cert of another merchant', { id: 'keys.client-certificate', says: /1900000999/ }, options => v2(options, { key: pem(foreign), cert: merchantCertificate(foreign, { name: '1900000999' }) })],
   ['pfx and cert', { id: 'keys.client-certificate', says: /is set together with cert/ }, options => v2(options, { pfx: Buffer.from('x') })],
   ['a text for pfx', { id: 'keys.client-certificate', says: /PKCS#12/ }, options => v2(options, { pfx: 'x', cert: undefined, key: undefined })],
-  ['a client certificate that has ended', { id: 'keys.client-certificate-end', says: /expired/ }, options => v2(options, { key: pem(foreign), cert: merchantCertificate(foreign, { from: -400, to: -2 }) })],
+  ['an expired client certificate', { id: 'keys.client-certificate-end', says: /expired/ }, options => v2(options, { key: pem(foreign), cert: merchantCertificate(foreign, { from: -400, to: -2 }) })],
   ['an encryption key of 16 bytes', { id: 'keys.encryption-key', says: /32 bytes/ }, options => ({ ...options, encryptionKey: Buffer.alloc(16) })]
 ]
 
@@ -119,6 +119,6 @@ t.test('key files', { skip: process.platform === 'win32' }, async t => {
   const files = { 'apiclient_key.pem': path }
   t.same(await troubles(t, options, { ...settings, files }), [])
   chmodSync(path, 0o644)
-  await names1(t, 'open to everybody', { id: 'keys.files', status: 'warning', says: /everyone/ }, options, { ...settings, files })
-  await names1(t, 'gone', { id: 'keys.files', says: /ENOENT/ }, options, { ...settings, files: { 'apiclient_key.pem': `${path}.gone` } })
+  await names1(t, 'readable by everyone', { id: 'keys.files', status: 'warning', says: /everyone/ }, options, { ...settings, files })
+  await names1(t, 'a missing file', { id: 'keys.files', says: /ENOENT/ }, options, { ...settings, files: { 'apiclient_key.pem': `${path}.gone` } })
 })

@@ -15,19 +15,19 @@ t.test('addresses', async t => {
   const { options, settings, origin } = await healthy(t)
   const closed = await freePort()
   await names1(t, 'no notifyUrl', { id: 'server.notify-url', says: /missing/ }, notifiedAt(options, undefined), settings)
-  await names1(t, 'a path alone', { id: 'server.notify-url', says: /not an absolute URL/ }, notifiedAt(options, '/wechat/notify'), settings)
+  await names1(t, 'a path without a host', { id: 'server.notify-url', says: /not an absolute URL/ }, notifiedAt(options, '/wechat/notify'), settings)
   await names1(t, 'a query', { id: 'server.notify-url', says: /query/ }, notifiedAt(options, `${origin}/wechat/notify?shop=1`), settings)
   await names1(t, 'http', { id: 'server.notify-url', says: /not https/ }, notifiedAt(options, 'http://shop.test/wechat/notify'), settings)
   const offline = await troubles(t, { ...notifiedAt(options, 'https://192.168.1.7/wechat/notify'), endpoints: undefined as never }, { ...settings, offline: true })
   t.match(offline, [{ id: 'server.notify-url', message: /192\.168\.1\.7, which is not reachable from the internet/ }])
   await names1(t, 'a closed port', { id: 'server.notify-connect', says: /ECONNREFUSED/ }, { ...options, merchant: { ...options.merchant, notifyUrl: `https://localhost:${closed}/wechat/notify` } }, settings)
-  await names1(t, 'a name without address', { id: 'server.notify-connect', says: /ENOTFOUND|EAI_AGAIN/ }, notifiedAt(options, 'https://nowhere.invalid/wechat/notify'), settings)
+  await names1(t, 'a host name that does not resolve', { id: 'server.notify-connect', says: /ENOTFOUND|EAI_AGAIN/ }, notifiedAt(options, 'https://nowhere.invalid/wechat/notify'), settings)
 
   await names1(t, 'no origin', { id: 'server.origin', says: /missing/ }, { ...options, origin: undefined as never }, settings)
   await names1(t, 'an origin with a path', { id: 'server.origin', says: /more than scheme and host/ }, { ...options, origin: `${origin}/shop` }, settings)
-  await names1(t, 'an origin of http', { id: 'server.origin', says: /not https/ }, { ...options, origin: 'http://shop.test' }, settings)
-  await names1(t, 'an origin that is none', { id: 'server.origin', says: /not an absolute URL/ }, { ...options, origin: 'shop.test' }, settings)
-  await names1(t, 'an origin that is closed', { id: 'server.origin-connect', says: /ECONNREFUSED/ }, { ...options, origin: `https://localhost:${closed}` }, settings)
+  await names1(t, 'an http origin', { id: 'server.origin', says: /not https/ }, { ...options, origin: 'http://shop.test' }, settings)
+  await names1(t, 'an origin that is not a URL', { id: 'server.origin', says: /not an absolute URL/ }, { ...options, origin: 'shop.test' }, settings)
+  await names1(t, 'an origin with a closed port', { id: 'server.origin-connect', says: /ECONNREFUSED/ }, { ...options, origin: `https://localhost:${closed}` }, settings)
 })
 
 t.test('certificates', async t => {
@@ -37,7 +37,7 @@ t.test('certificates', async t => {
     await names1(t, what, expected, options, { ...settings, ca: ca as string })
 
   await only('the link missing', { id: 'server.notify-tls', says: /chain is incomplete/, advice: /fullchain/ as never }, await behind(tls.key, tls.cert))
-  await only('an authority that nobody trusts', { id: 'server.notify-tls', says: /SELF_SIGNED_CERT_IN_CHAIN.*Test Root|UNABLE_TO_GET_ISSUER_CERT/ }, await behind(tls.key, tls.cert + tls.link + tls.ca), serverCertificate().ca)
+  await only('an untrusted certificate authority', { id: 'server.notify-tls', says: /SELF_SIGNED_CERT_IN_CHAIN.*Test Root|UNABLE_TO_GET_ISSUER_CERT/ }, await behind(tls.key, tls.cert + tls.link + tls.ca), serverCertificate().ca)
   const ended = serverCertificate({ to: -2 })
   await only('one that has ended', { id: 'server.notify-tls', says: /expired on/ }, await behind(ended.key, ended.cert + ended.link), ended.ca)
   const other = serverCertificate({ hosts: ['elsewhere.test'] })
@@ -65,13 +65,13 @@ t.test('proxies before the notify route', async t => {
   t.same(await troubles(t, await through({}), settings), [], 'a correct proxy')
   await names1(t, 'another path', { id: 'server.notify-route', says: /HTTP 404/ }, await through({}, '/notify'), settings)
   await names1(t, 'a redirect', { id: 'server.notify-route', says: /redirected \(HTTP 301\)/ }, await through(answers(301, '', { location: 'https://shop.test/' })), settings)
-  await names1(t, 'a page that says yes to all', { id: 'server.notify-route', says: /forged notification was answered with success/ }, await through(answers(200)), settings)
+  await names1(t, 'a catch-all page that answers 200', { id: 'server.notify-route', says: /forged notification was answered with success/ }, await through(answers(200)), settings)
   await names1(t, 'a firewall', { id: 'server.notify-route', says: /rejects notifications \(HTTP 403\)/ }, await through(answers(403)), settings)
-  await names1(t, 'a login before it', { id: 'server.notify-route', says: /rejects notifications \(HTTP 401\)/ }, await through(answers(401)), settings)
+  await names1(t, 'a login in front of it', { id: 'server.notify-route', says: /rejects notifications \(HTTP 401\)/ }, await through(answers(401)), settings)
   await names1(t, 'a server that is down', { id: 'server.notify-route', says: /HTTP 502/ }, await through(answers(502)), settings)
 
   await names1(t, 'a body that is re-encoded', { id: 'server.notify-body', says: /others arrived|different|bytes were sent/ }, await through({ request: ({ headers, body }) => ({ headers: appended(headers) as never, body: Buffer.from(JSON.stringify(JSON.parse(body.toString()), null, 1)) }) }), settings)
-  await names1(t, 'a body that is swallowed', { id: 'server.notify-body', says: /received none/ }, await through({
+  await names1(t, 'a body that is dropped', { id: 'server.notify-body', says: /received none/ }, await through({
     request: ({ headers }) => ({ headers: { ...appended(headers), 'content-length': '0' } as never, body: Buffer.alloc(0) })
   }), settings)
   await names1(t, 'headers that are dropped', { id: 'server.notify-headers', says: /wechatpay-serial, wechatpay-signature/ }, await through({
@@ -80,10 +80,10 @@ t.test('proxies before the notify route', async t => {
   await names1(t, 'the probe\'s header dropped', { id: 'server.notify-body', status: 'warning', says: /did not recognize the probe/ }, await through({
     request: ({ headers }) => ({ headers: Object.fromEntries(Object.entries(appended(headers)).filter(([name]) => name !== 'wechat-doctor-probe')) as never })
   }), settings)
-  await names1(t, 'a narrow limit', { id: 'server.notify-limit', says: /rejected \(HTTP 413\)/ }, await through({
+  await names1(t, 'a low body limit', { id: 'server.notify-limit', says: /rejected \(HTTP 413\)/ }, await through({
     request: ({ headers, body }) => body.length > 10_000 ? { answer: { status: 413, body: 'too large' } } : { headers: appended(headers) as never }
   }), settings)
-  await names1(t, 'a large body that is cut', { id: 'server.notify-limit', says: /16384/ }, await through({
+  await names1(t, 'a truncated large body', { id: 'server.notify-limit', says: /16384/ }, await through({
     request: ({ headers, body }) => ({ headers: appended(headers) as never, body: body.subarray(0, 16_384) })
   }), settings)
   await names1(t, 'v2\'s content type dropped', { id: 'server.notify-headers', says: /content-type/ }, {
@@ -93,7 +93,7 @@ t.test('proxies before the notify route', async t => {
     version: 'v2'
   }, settings)
   await names1(t, 'a server with another key', { id: 'server.notify-body', status: 'warning' }, notifiedAt(options, await elsewhere()), settings)
-  await names1(t, 'https that becomes http', { id: 'application.trust-proxy', status: 'warning', says: /treats https as http/ }, await through({
+  await names1(t, 'https treated as http', { id: 'application.trust-proxy', status: 'warning', says: /treats https as http/ }, await through({
     request: ({ headers }) => ({ headers: { ...headers, 'x-forwarded-for': `${String(headers['x-forwarded-for'])}, 198.51.100.7` } })
   }), settings)
   t.equal(handled, 0, 'no handler has seen a probe')

@@ -15,30 +15,30 @@ const NO_CERT = { certificate: undefined }
 
 t.test('APIv3 refuses', async t => {
   const { emulator, options, settings } = await healthy(t)
-  const meets = async (kind: string, path: string, times = 3) => {
+  const withFault = async (kind: string, path: string, times = 3) => {
     await emulator.clearFaults()
     await emulator.fault({ kind, path, times })
   }
   const ORDERS = '/v3/pay/transactions/out-trade-no/'
   await names1(t, 'a serial number that WeChat does not know', { id: 'v3.signature', says: /serial number/, wechatCode: 'SIGN_ERROR', requestId: /-268443699$/ as never }, v3(options, { ...NO_CERT, serialNo: '5F00D5F00D5F00D5F00D5F00D5F00D' }), settings)
   await names1(t, 'another private key', { id: 'v3.signature', says: /private key does not belong/ }, v3(options, { ...NO_CERT, privateKey: pem(foreign) }), settings)
-  await names1(t, 'a merchant that is none', { id: 'pay.merchant', says: /does not know this merchant/ }, { ...options, merchant: { mchId: '1900000998', notifyUrl: options.merchant.notifyUrl as string, v3: { ...options.merchant.v3 as object, ...NO_CERT } as never } }, settings)
-  await names1(t, 'a merchant that is none, by v2', { id: 'pay.merchant', says: /mch_id/ }, { ...options, merchant: { mchId: '1900000998', notifyUrl: options.merchant.notifyUrl as string, v2: { apiKey: (options.merchant.v2 as { apiKey: string }).apiKey } } }, settings)
+  await names1(t, 'an unknown merchant', { id: 'pay.merchant', says: /does not know this merchant/ }, { ...options, merchant: { mchId: '1900000998', notifyUrl: options.merchant.notifyUrl as string, v3: { ...options.merchant.v3 as object, ...NO_CERT } as never } }, settings)
+  await names1(t, 'an unknown merchant, with v2', { id: 'pay.merchant', says: /mch_id/ }, { ...options, merchant: { mchId: '1900000998', notifyUrl: options.merchant.notifyUrl as string, v2: { apiKey: (options.merchant.v2 as { apiKey: string }).apiKey } } }, settings)
 
-  await meets('NO_AUTH', ORDERS)
+  await withFault('NO_AUTH', ORDERS)
   await names1(t, 'no permission to query', { id: 'v3.query', wechatCode: 'NO_AUTH', advice: /apply for the product/ as never }, options, settings)
-  await meets('NO_AUTH', '/v3/refund/')
+  await withFault('NO_AUTH', '/v3/refund/')
   await names1(t, 'no permission for refunds', { id: 'v3.refunds', wechatCode: 'NO_AUTH' }, options, settings)
-  await meets('NO_AUTH', '/v3/bill/')
+  await withFault('NO_AUTH', '/v3/bill/')
   await names1(t, 'no permission for bills', { id: 'v3.bills', wechatCode: 'NO_AUTH' }, options, settings)
-  await meets('html', ORDERS)
+  await withFault('html', ORDERS)
   await names1(t, 'a page instead of an answer', { id: 'v3.signature', says: /not with JSON/ }, options, settings)
-  await meets('hang', ORDERS)
+  await withFault('hang', ORDERS)
   await names1(t, 'no answer', { id: 'v3.signature', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: 2500 } }, settings)
-  await meets('reset', '/v3/refund/')
-  await names1(t, 'a connection that is cut', { id: 'v3.refunds', says: /UND_ERR_SOCKET|ECONNRESET/ }, options, settings)
+  await withFault('reset', '/v3/refund/')
+  await names1(t, 'a reset connection', { id: 'v3.refunds', says: /UND_ERR_SOCKET|ECONNRESET/ }, options, settings)
   // The clock check calls this path without a signature first; the fault applies to later calls.
-  await meets('SYSTEM_ERROR', '/v3/certificates')
+  await withFault('SYSTEM_ERROR', '/v3/certificates')
   const found = await troubles(t, options, settings)
   t.match(found, [{ id: 'v3.keys', wechatCode: 'SYSTEM_ERROR' }])
   t.equal(found.length, 1)
@@ -83,7 +83,7 @@ t.test('APIv3 behind an interfering proxy', async t => {
   await names1(t, 'v2\'s answers that were changed', { id: 'v2.answer', says: /missing or wrong/ }, await through({
     reply: ({ url, body }) => url === '/pay/orderquery' ? { body: Buffer.from(body.toString().replace(/<nonce_str>.*?<\/nonce_str>/, '')) } : undefined
   }), settings)
-  await names1(t, 'a signature that v2 does not take', { id: 'v2.other-signature', status: 'warning', says: /HMAC-SHA256/ }, await through({
+  await names1(t, 'a signature type that v2 refuses', { id: 'v2.other-signature', status: 'warning', says: /HMAC-SHA256/ }, await through({
     request: ({ url, body }) => url === '/pay/orderquery' && body.includes('HMAC-SHA256') ? { answer: { status: 200, body: '<xml><return_code>FAIL</return_code><return_msg>签名错误，请检查后再试</return_msg></xml>' } } : undefined
   }), settings)
   // WeChat's messages: shared witnesses, v2.
@@ -93,10 +93,10 @@ t.test('APIv3 behind an interfering proxy', async t => {
   await names1(t, 'a page instead of v2\'s answer', { id: 'v2.reply', says: /HTTP 200/ }, await through({
     request: ({ url }) => url === '/pay/orderquery' ? { answer: { status: 200, body: '<html><p>blocked<p></html>' } } : undefined
   }), settings)
-  await names1(t, 'the last platform certificate ends', { id: 'v3.keys', status: 'warning', says: /last platform certificate expires/ }, await soon(), settings)
+  await names1(t, 'the last platform certificate expires', { id: 'v3.keys', status: 'warning', says: /last platform certificate expires/ }, await soon(), settings)
 
   async function soon () {
-    const spoiled = await through({
+    const expiring = await through({
       reply ({ url, body }) {
         if (url !== '/v3/certificates' || !body.includes('expire_time')) return undefined
         const answer = JSON.parse(body.toString()) as { data: Array<{ expire_time: string }> }
@@ -104,7 +104,7 @@ t.test('APIv3 behind an interfering proxy', async t => {
         return { body: Buffer.from(JSON.stringify(answer)) }
       }
     })
-    return v3(spoiled as Options, { publicKeyId: undefined, publicKey: undefined })
+    return v3(expiring as Options, { publicKeyId: undefined, publicKey: undefined })
   }
 })
 

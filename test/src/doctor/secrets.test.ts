@@ -33,9 +33,9 @@ t.test('no output contains a secret', async t => {
     for (const lang of ['en', 'zh'] as const) {
       const diagnosis = await diagnose(wrong, { ...settings, lang })
       failures += diagnosis.checks.filter(({ status }) => status === 'failed').length
-      const said = inspect(diagnosis, { depth: 5 }) + JSON.stringify(diagnosis) + textOf(diagnosis, { lang, color: true, seconds: 1 })
-      for (const secret of secrets) if (said.includes(secret)) t.fail(`a secret in what is said of answer ${at}: ${diagnosis.checks.map(({ message }) => message).find(message => message.includes(secret))}`)
-      t.notMatch(said.replaceAll('\x1b[', ''), /[\x00-\x09\x0b-\x1f]/, 'no terminal control characters')
+      const output = inspect(diagnosis, { depth: 5 }) + JSON.stringify(diagnosis) + textOf(diagnosis, { lang, color: true, seconds: 1 })
+      for (const secret of secrets) if (output.includes(secret)) t.fail(`a secret in the result for answer ${at}: ${diagnosis.checks.map(({ message }) => message).find(message => message.includes(secret))}`)
+      t.notMatch(output.replaceAll('\x1b[', ''), /[\x00-\x09\x0b-\x1f]/, 'no terminal control characters')
       t.notOk(diagnosis.checks.some(({ message }) => /the check itself|检查本身/.test(message)), inspect(diagnosis.checks.filter(({ message }) => /the check itself/.test(message))))
     }
   }
@@ -45,7 +45,7 @@ t.test('no output contains a secret', async t => {
 t.test('wrong keys are not quoted', async t => {
   const { options, settings } = await healthy(t)
   const odd = { ...options, appSecret: 'canarytooshort0000canary', encryptionKey: 'canarytooshort0000canary', merchant: { ...options.merchant, v2: { apiKey: 'canarytoolong000000canary0000000000000000' }, v3: { ...options.merchant.v3 as object, privateKey: 'canarynopematall000canary', apiV3Key: 'your-canarykey00000canary-and-more' } as never } }
-  const said = JSON.stringify(await diagnose(odd, { ...settings, offline: true }))
-  t.notMatch(said, /canary/)
-  t.match(said, /"ok":false/)
+  const output = JSON.stringify(await diagnose(odd, { ...settings, offline: true }))
+  t.notMatch(output, /canary/)
+  t.match(output, /"ok":false/)
 })

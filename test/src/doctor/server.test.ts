@@ -14,20 +14,20 @@ t.test('one problem at a time', async t => {
   const at = (change: Partial<typeof endpoints>) => ({ ...options, endpoints: { ...endpoints, ...change } })
   const closed = await freePort()
 
-  await names1(t, 'no URL for an endpoint', { id: 'server.endpoints', says: /base URL/ }, at({ api: 'api.weixin.qq.com' }), settings)
-  await names1(t, 'the emulator in production', { id: 'server.endpoints', says: /NODE_ENV is production, but endpoints\.api points to 127/ }, options, { ...settings, env: { NODE_ENV: 'production' } })
-  await names1(t, 'certificates unverified', { id: 'server.tls-verification', status: 'warning' }, options, { ...settings, env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })
-  await names1(t, 'a proxy that nobody uses', { id: 'server.proxy', status: 'warning', says: /^HTTPS_PROXY is set/ }, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128' } })
+  await names1(t, 'an endpoint that is not a URL', { id: 'server.endpoints', says: /base URL/ }, at({ api: 'api.weixin.qq.com' }), settings)
+  await names1(t, 'an emulator endpoint in production', { id: 'server.endpoints', says: /NODE_ENV is production, but endpoints\.api points to 127/ }, options, { ...settings, env: { NODE_ENV: 'production' } })
+  await names1(t, 'certificate verification disabled', { id: 'server.tls-verification', status: 'warning' }, options, { ...settings, env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } })
+  await names1(t, 'a configured proxy that is not used', { id: 'server.proxy', status: 'warning', says: /^HTTPS_PROXY is set/ }, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128' } })
   t.same(await troubles(t, options, { ...settings, env: { HTTPS_PROXY: 'http://proxy.test:3128', NO_PROXY: '127.0.0.1' } }), [], 'a proxy that is not used for WeChat')
 
-  await names1(t, 'a name without an address', { id: 'server.dns', says: /^nowhere\.invalid does not resolve/ }, at({ api: 'http://nowhere.invalid:80' }), settings)
+  await names1(t, 'a host name that does not resolve', { id: 'server.dns', says: /^nowhere\.invalid does not resolve/ }, at({ api: 'http://nowhere.invalid:80' }), settings)
   await names1(t, 'a closed port', { id: 'server.connect', says: /ECONNREFUSED/ }, at({ pay: `https://127.0.0.1:${closed}`, payBackup: endpoints.pay }), settings)
-  await names1(t, 'the stand-by closed', { id: 'server.connect', status: 'warning', says: /backup host/ }, at({ payBackup: `https://127.0.0.1:${closed}` }), settings)
+  await names1(t, 'the backup host is closed', { id: 'server.connect', status: 'warning', says: /backup host/ }, at({ payBackup: `https://127.0.0.1:${closed}` }), settings)
 
   nameLeadsTo(t, 'two.test', '127.0.0.1', '::1')
-  await names1(t, 'IPv6 that leads nowhere', { id: 'server.address-families', status: 'warning', says: /IPv6/ }, at({ api: endpoints.api.replace('127.0.0.1', 'two.test') }), settings)
+  await names1(t, 'an unreachable IPv6 address', { id: 'server.address-families', status: 'warning', says: /IPv6/ }, at({ api: endpoints.api.replace('127.0.0.1', 'two.test') }), settings)
 
-  await names1(t, 'an authority that nobody trusts', { id: 'server.tls', says: /issued by WeChat emulator CA/ }, { ...options, http: {} }, settings)
+  await names1(t, 'an untrusted certificate authority', { id: 'server.tls', says: /issued by WeChat emulator CA/ }, { ...options, http: {} }, settings)
   const silent = createServer(socket => { socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n') }).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   t.teardown(() => silent.close())
@@ -36,7 +36,7 @@ t.test('one problem at a time', async t => {
   const via = await spoilingProxy(t, emulator.origin, { reply: ({ headers }) => ({ headers: { ...headers, via: '1.1 squid' } }) })
   // This proxy uses no TLS towards the emulator, so there is no client certificate.
   const { cert: _cert, key: _key, ...v2 } = options.merchant.v2 as { apiKey: string, cert: string, key: string }
-  await names1(t, 'a proxy that tells its name', { id: 'server.between', status: 'warning', says: /header via/ }, { ...at({ pay: via, payBackup: via }), merchant: { ...options.merchant, v2 } }, settings)
+  await names1(t, 'a proxy that adds a header', { id: 'server.between', status: 'warning', says: /header via/ }, { ...at({ pay: via, payBackup: via }), merchant: { ...options.merchant, v2 } }, settings)
 
   const page = await spoilingProxy(t, emulator.origin, { request: () => ({ answer: { status: 503, body: '<html>no</html>', headers: { 'content-type': 'text/html' } } }) })
   await names1(t, 'a gateway instead of WeChat', { id: 'server.clock', says: /HTTP 503/ }, { ...at({ pay: page, payBackup: page }), http: { ...http, retries: 0 } }, settings)

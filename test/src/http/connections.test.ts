@@ -115,8 +115,8 @@ t.test('shared by clients with the same connection options, and closed with the 
 t.test('an unavailable host occupies no slots, and uses no extra sockets after it recovers', async t => {
   const port = await freePort()
   const http = createHttp({ timeout: 30_000, retries: 0 })
-  const away = await Promise.all(Array.from({ length: 300 }, () => http(call(`http://127.0.0.1:${port}`)).catch((error: unknown) => error as WechatNetworkError)))
-  t.ok(away.every(error => error instanceof WechatNetworkError && error.outcome === 'not_sent' && error.reason === 'ECONNREFUSED'))
+  const errors = await Promise.all(Array.from({ length: 300 }, () => http(call(`http://127.0.0.1:${port}`)).catch((error: unknown) => error as WechatNetworkError)))
+  t.ok(errors.every(error => error instanceof WechatNetworkError && error.outcome === 'not_sent' && error.reason === 'ECONNREFUSED'))
   let open = 0
   let most = 0
   const server = createServer((_request, reply) => { setTimeout(() => reply.end('ok'), 5) })
@@ -257,8 +257,8 @@ t.test('the application\'s dispatcher is used as is, not closed, and refused wit
   await t.rejects(http(call(server.origin)), { code: 'WECHAT_NETWORK', outcome: 'unknown' })
   await http.disconnect()
   t.equal(dispatcher.closed, false)
-  const mute = { dispatch: (_options: object, handler: { onResponseError (controller: unknown, error: Error): void }) => handler.onResponseError(undefined, new Error('lost')) }
-  await t.rejects(createHttp({ dispatcher: mute as never, retries: 0 })(call(server.origin)), { code: 'WECHAT_NETWORK', outcome: 'unknown' }, 'one that does not report when it starts to send')
+  const silent = { dispatch: (_options: object, handler: { onResponseError (controller: unknown, error: Error): void }) => handler.onResponseError(undefined, new Error('lost')) }
+  await t.rejects(createHttp({ dispatcher: silent as never, retries: 0 })(call(server.origin)), { code: 'WECHAT_NETWORK', outcome: 'unknown' }, 'one that does not report when it starts to send')
   const own = selfSigned('1900000109')
   for (const [options, certificate, option] of [
     [{ dispatcher }, own, 'http.dispatcher'],

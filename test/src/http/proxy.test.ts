@@ -41,10 +41,10 @@ for (const kind of ['http', 'https'] as const) {
     if (kind === 'https') t.same(proxy.shown, [''], 'the proxy gets no client certificate')
     await http.disconnect()
 
-    const strange = createHttp({ proxy: url, retries: 0 }, shop)
-    await t.rejects(strange(call(origin)), { code: 'WECHAT_NETWORK', reason: 'DEPTH_ZERO_SELF_SIGNED_CERT', outcome: 'not_sent', retryable: false }, 'untrusted certificates are refused, inside and outside the tunnel')
+    const untrusting = createHttp({ proxy: url, retries: 0 }, shop)
+    await t.rejects(untrusting(call(origin)), { code: 'WECHAT_NETWORK', reason: 'DEPTH_ZERO_SELF_SIGNED_CERT', outcome: 'not_sent', retryable: false }, 'untrusted certificates are refused, inside and outside the tunnel')
     t.equal(count.shown.length, 1)
-    await strange.disconnect()
+    await untrusting.disconnect()
 
     const many = createHttp({ proxy: url, ca: host.cert, connections: 4, timeout: 60_000 }, shop)
     await Promise.all(Array.from({ length: 40 }, () => many(call(origin))))
@@ -71,10 +71,10 @@ t.test('a proxy that refuses, is unavailable or hangs: nothing was sent, and no 
   const { origin, count } = await tlsServer(t, host, (_request, reply) => { reply.end('ok') })
   const strict = await connectProxy(t, { credentials: 'shop:another' })
   const hanging = await connectProxy(t, { hangs: true })
-  const away = await freePort()
+  const unusedPort = await freePort()
   for (const [port, timeout, expected] of [
     [strict.port, 5000, { reason: 'PROXY_407', outcome: 'not_sent', retryable: false, message: /nothing was sent/ }],
-    [away, 5000, { reason: 'ECONNREFUSED', outcome: 'not_sent', retryable: true }],
+    [unusedPort, 5000, { reason: 'ECONNREFUSED', outcome: 'not_sent', retryable: true }],
     [hanging.port, 500, { reason: 'TIMEOUT', outcome: 'not_sent', statusCode: 504 }],
     [hanging.port, 20_000, { outcome: 'not_sent', retryable: true }]
   ] as const) {
@@ -97,11 +97,11 @@ t.test('proxy environment variables are only used if enabled', { skip }, async t
   const plain = createHttp({ ca: host.cert }, shop)
   t.equal((await plain(call(origin))).status, 200)
   t.same(proxy.seen, [])
-  const asked = createHttp({ ca: host.cert, proxy: 'env' }, shop)
-  t.equal((await asked(call(origin))).status, 200)
+  const viaEnvironment = createHttp({ ca: host.cert, proxy: 'env' }, shop)
+  t.equal((await viaEnvironment(call(origin))).status, 200)
   t.equal(proxy.seen.length, 1)
   process.env.NO_PROXY = 'localhost'
-  t.equal((await asked(call(origin))).status, 200)
+  t.equal((await viaEnvironment(call(origin))).status, 200)
   t.equal(proxy.seen.length, 1, 'not for this host')
   t.same([...new Set(count.shown)], ['1900000109'])
   delete process.env.HTTPS_PROXY
@@ -109,7 +109,7 @@ t.test('proxy environment variables are only used if enabled', { skip }, async t
   const without = createHttp({ ca: host.cert, proxy: 'env' }, shop)
   t.equal((await without(call(origin))).status, 200, 'no proxy variables, no proxy')
   t.equal(proxy.seen.length, 1)
-  await Promise.all([plain, asked, without].map(http => http.disconnect()))
+  await Promise.all([plain, viaEnvironment, without].map(http => http.disconnect()))
 
   process.env.HTTPS_PROXY = 'canary-proxy:8080'
   const error = await new Promise((_resolve, reject) => { createHttp({ proxy: 'env' }); reject(new Error('taken')) }).catch((error: unknown) => error)
@@ -121,7 +121,7 @@ t.test('an invalid proxy URL is refused by name, without its value', t => {
   for (const proxy of ['', 'proxy:3128', 'localhost', 'socks5://canary:1080', 'http://canary:1/path', 'http://u:%zz-canary@p:1', 'ENV', 42, {}, true]) {
     try {
       createPay({ ...ACCOUNT, http: { proxy: proxy as string } })
-      t.fail(`${proxy as string} was taken`)
+      t.fail(`${proxy as string} was accepted`)
     } catch (error) {
       t.match(error, { code: 'WECHAT_CONFIG', option: 'http.proxy' }, String(proxy))
       t.notMatch(inspect(error, { showHidden: true }), /canary/)

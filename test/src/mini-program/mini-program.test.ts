@@ -56,10 +56,10 @@ t.test('each login error has a status, advice in both languages, and retryable',
 })
 
 t.test('sessionProvider instead of jscode2session', async t => {
-  const asked: string[] = []
-  const provide = (answer: unknown) => createAccount({ appId, tokenProvider: async () => ({ accessToken: 'x'.repeat(20), expiresIn: 7200 }), sessionProvider: async code => { asked.push(code); return answer as never } }).miniProgram
+  const codes: string[] = []
+  const provide = (answer: unknown) => createAccount({ appId, tokenProvider: async () => ({ accessToken: 'x'.repeat(20), expiresIn: 7200 }), sessionProvider: async code => { codes.push(code); return answer as never } }).miniProgram
   const session = await provide({ openid: OPENID, sessionKey: SESSION_KEY, unionid: 'u1' }).login('c0de')
-  t.same([asked, { ...session }, session.sessionKey], [['c0de'], { openid: OPENID, unionid: 'u1' }, SESSION_KEY])
+  t.same([codes, { ...session }, session.sessionKey], [['c0de'], { openid: OPENID, unionid: 'u1' }, SESSION_KEY])
   for (const answer of [undefined, null, 5]) await t.rejects(provide(answer).login('c'), { code: 'WECHAT_PROVIDER' })
   for (const answer of [{}, { openid: OPENID }, { openid: OPENID, sessionKey: 'x' }, { openid: 'a b', sessionKey: SESSION_KEY }]) await t.rejects(provide(answer).login('c'), { code: 'WECHAT_REPLY' })
   const failing = createAccount({ appId, appSecret, sessionProvider: async () => { throw new Error(SESSION_KEY) } }).miniProgram

@@ -12,7 +12,7 @@ const APP = 'wxmobileapp0000001'
 for (const version of ['v2', 'v3'] as const) {
   t.test(`${version}: orders under each appId are queried, refunded, notified and reconciled by one client`, async t => {
     const emulator = await testEmulator(t, { appIds: [MINI, APP] })
-    const heard: string[] = []
+    const handled: string[] = []
     const app = Fastify()
     t.teardown(() => app.close())
     const unfinished: Array<{ outTradeNo: string }> = []
@@ -21,8 +21,8 @@ for (const version of ['v2', 'v3'] as const) {
       ...options('http://127.0.0.1:1/lost'),
       unfinished: () => unfinished,
       every: 0,
-      onPayment: ({ outTradeNo, appId }, { source }) => { heard.push(`${outTradeNo} ${appId} ${source}`) },
-      onRefund: ({ outRefundNo }) => { heard.push(outRefundNo) }
+      onPayment: ({ outTradeNo, appId }, { source }) => { handled.push(`${outTradeNo} ${appId} ${source}`) },
+      onRefund: ({ outRefundNo }) => { handled.push(outRefundNo) }
     })
     const origin = await app.listen({ port: 0 })
     const pay = createPay(options(`${origin}/wechat/notify`))
@@ -38,16 +38,16 @@ for (const version of ['v2', 'v3'] as const) {
       await emulator.pay(number)
       await emulator.waitForNotification(({ out_trade_no: of, accepted }) => of === number && accepted)
     }
-    t.same(heard.splice(0), [`APPIDS-1 ${emulator.config.appId} notification`, `APPIDS-2 ${MINI} notification`, `APPIDS-3 ${MINI} notification`, `APPIDS-4 ${APP} notification`])
+    t.same(handled.splice(0), [`APPIDS-1 ${emulator.config.appId} notification`, `APPIDS-2 ${MINI} notification`, `APPIDS-3 ${MINI} notification`, `APPIDS-4 ${APP} notification`])
     t.match(await pay.refund({ outTradeNo: 'APPIDS-4', outRefundNo: 'APPIDS-R1', amount: 40, total: 100 }), { amount: 40 })
     await emulator.waitForNotification(({ about, accepted }) => about === 'refund' && accepted)
-    t.same(heard.splice(0), ['APPIDS-R1'])
+    t.same(handled.splice(0), ['APPIDS-R1'])
 
     await app.wechatPay.miniProgram(order('APPIDS-5', MINI))
     await emulator.pay('APPIDS-5')
     unfinished.push({ outTradeNo: 'APPIDS-5' })
     t.match(await app.wechatReconcile.run(), { paid: 1, failed: 0 })
-    t.match(heard, [/^APPIDS-5 .* query$/])
+    t.match(handled, [/^APPIDS-5 .* query$/])
 
     await t.rejects(pay.jsapi(order('APPIDS-6', 'wxsomebodyelse0001')), { code: 'WECHAT_INPUT', message: /appId/ }, 'not one of our appIds')
     await t.rejects(pay.forSubMerchant({ subMchId: '1900000110' }).jsapi(order('APPIDS-7', MINI)), { code: /WECHAT/ })

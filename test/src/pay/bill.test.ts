@@ -129,7 +129,7 @@ t.test('the emulator\'s trade and fund flow bills', async t => {
   await pay.jsapi({ ...order, outTradeNo: 'B2', amount: 29 })
   await emulator.pay('B2')
   await pay.refund({ outTradeNo: 'B1', outRefundNo: 'B1-1', amount: 800, total: 6800 })
-  await t.rejects(rowsOf(pay.tradeBill({ date: day })), { code: 'WECHAT_API', wechatCode: '20001' }, 'not over yet')
+  await t.rejects(rowsOf(pay.tradeBill({ date: day })), { code: 'WECHAT_API', wechatCode: '20001' }, 'the day is not over')
   emulator.advance(DAY - (Date.now() + 8 * 3600_000) % DAY + 1000)
   await t.rejects(rowsOf(pay.tradeBill({ date: day })), { code: 'WECHAT_API', wechatCode: '20007', retryable: true }, 'before ten in the morning')
   emulator.advance(DAY)

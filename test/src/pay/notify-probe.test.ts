@@ -79,8 +79,8 @@ t.test('any of the merchant\'s keys works', async t => {
   const v3Key = 'canaryapiv3key00canaryapiv3key00'
   const both = { v2: MERCHANT.v2, v3: { apiV3Key: v3Key } }
   const answer = createProbeAnswer({ v3: { apiV3Key: v3Key } })
-  const asked = { body: Buffer.from('{}'), ip: '', protocol: 'https', host: '', socket: {} }
-  const probe = signProbe(both, asked.body)
-  const said = answer({ ...asked, headers: { [PROBE_HEADER]: probe } })
-  t.match(readProbeAnswer(both, probe, said as string), { length: 2 })
+  const request = { body: Buffer.from('{}'), ip: '', protocol: 'https', host: '', socket: {} }
+  const probe = signProbe(both, request.body)
+  const reply = answer({ ...request, headers: { [PROBE_HEADER]: probe } })
+  t.match(readProbeAnswer(both, probe, reply as string), { length: 2 })
 })

@@ -79,18 +79,18 @@ t.test('P10 requests are signed, and answers must be verified', async t => {
   t.match({ ...sent }, { trade_type: 'JSAPI', total_fee: '100', body: order.description, attach: order.attach, spbill_create_ip: '127.0.0.1', notify_url: merchant.notifyUrl, sign_type: 'MD5' })
   t.notOk('time_start' in sent, 'a repeat must have the same parameters')
 
-  const unbelieved: Array<[string, Answer]> = [
+  const untrusted: Array<[string, Answer]> = [
     ['unsigned', answering(PREPAY, '')],
     ['signed with another key', answering(PREPAY, 'z'.repeat(31) + 'y')],
     ['of another merchant', answering({ ...PREPAY, mch_id: '1900000110' })],
     ['of another account', answering({ ...PREPAY, appid: 'wx9' })],
     ['without prepay_id', answering({ trade_type: 'JSAPI' })],
-    ['with an odd prepay_id', answering({ ...PREPAY, prepay_id: 'a&b' })],
+    ['with a malformed prepay_id', answering({ ...PREPAY, prepay_id: 'a&b' })],
     ['of another trade type', answering({ ...PREPAY, trade_type: 'NATIVE' })],
     ['without result_code', answering({ ...PREPAY, result_code: '' })],
     ['without return_code', answering({ ...PREPAY, return_code: '' })]
   ]
-  for (const [name, answer] of unbelieved) {
+  for (const [name, answer] of untrusted) {
     server.become(answer)
     await t.rejects(pay.jsapi(order), { code: 'WECHAT_REPLY', message: /unknown outcome/ }, name)
   }

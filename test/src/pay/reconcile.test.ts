@@ -28,12 +28,12 @@ const parts = (more: Partial<ReconcileParts>): ReconcileParts => ({
 for (const [rate, late] of [[20, 0], [20, 7], [100, 7], [1000, 3], [7, 0]] as const) {
   t.test(`${rate} per second, with timers ${late} ms late`, async t => {
     const clock = virtualClock(late)
-    const begun: number[] = []
+    const startTimes: number[] = []
     const count = rate * 10
-    await reconcileOrders(orders(count), parts({ clock, rate, query: async ({ outTradeNo }) => { begun.push(clock.now()); return unpaid(outTradeNo) } }))
-    const perSecond = (count - 1) / (begun.at(-1)! / 1000)
+    await reconcileOrders(orders(count), parts({ clock, rate, query: async ({ outTradeNo }) => { startTimes.push(clock.now()); return unpaid(outTradeNo) } }))
+    const perSecond = (count - 1) / (startTimes.at(-1)! / 1000)
     t.ok(Math.abs(perSecond / rate - 1) < 0.05, `${perSecond.toFixed(2)} per second`)
-    const most = Math.max(...begun.map(from => begun.filter(at => at >= from && at < from + 1000).length))
+    const most = Math.max(...startTimes.map(from => startTimes.filter(at => at >= from && at < from + 1000).length))
     t.ok(most <= rate * 1.05 + 1, `never more than ${most} in a second`)
   })
 }
@@ -61,35 +61,35 @@ for (const [rate, most] of [[5, 5], [0.5, 1], [20, 20], [1000, 64]] as const) {
 
 t.test('counted on completion: the slow one last', async t => {
   let release: (() => void) | undefined
-  const heard: number[] = []
+  const reported: number[] = []
   const running = reconcileOrders(orders(3), parts({
     query: async ({ outTradeNo }) => {
       if (outTradeNo === '0') await new Promise<void>(resolve => { release = resolve })
       return outTradeNo === '0' ? { ...unpaid(outTradeNo), state: 'CLOSED' } : unpaid(outTradeNo)
     },
     progress: ({ orders, open, ended }) => {
-      heard.push(orders)
+      reported.push(orders)
       t.equal(orders, open + ended)
       if (orders === 2) release!()
     }
   }))
   t.match(await running, { orders: 3, open: 2, ended: 1 })
-  t.same(heard, [1, 2, 3])
+  t.same(reported, [1, 2, 3])
 })
 
 t.test('rate limited by WeChat: ten slots without a query', async t => {
   const clock = virtualClock()
-  const begun: number[] = []
+  const startTimes: number[] = []
   const report = await reconcileOrders(orders(5), parts({
     clock,
     query: async ({ outTradeNo }) => {
-      begun.push(clock.now())
+      startTimes.push(clock.now())
       if (outTradeNo === '1') throw new WechatApiError('too often', { statusCode: 503, retryable: true, wechatCode: 'FREQUENCY_LIMITED' })
       return unpaid(outTradeNo)
     }
   }))
   t.match(report, { orders: 5, open: 4, failed: 1, failures: [{ outTradeNo: '1', code: 'FREQUENCY_LIMITED' }] })
-  t.same(begun, [0, 100, 1100, 1200, 1300])
+  t.same(startTimes, [0, 100, 1100, 1200, 1300])
 })
 
 t.test('an aborted run waits for its running queries', async t => {

@@ -119,19 +119,19 @@ t.test('K2 changing the encryptionKey between a lost answer and its repetition: 
   await paid()
   const { mchId } = payOptions.merchant
   let number = 0
-  const given = () => emulator.refunds().reduce((sum, { refund_fee: fee }) => sum + Number(fee), 0)
+  const refundedTotal = () => emulator.refunds().reduce((sum, { refund_fee: fee }) => sum + Number(fee), 0)
 
   for (const [from, before] of Object.entries(ways)) {
     for (const [to, after] of Object.entries(ways)) {
-      const asked: RefundRequest = { ...REFUND, outRefundNo: `K2-${++number}`, amount: 300 }
-      const had = given()
+      const request: RefundRequest = { ...REFUND, outRefundNo: `K2-${++number}`, amount: 300 }
+      const refundedBefore = refundedTotal()
       await emulator.fault({ path: '/secapi/pay/refund', kind: 'hang', when: 'after' })
       const impatient = createPay({ ...payOptions, store: before, http: { ...payOptions.http, retries: 0, timeout: patience(300) } })
-      await t.rejects(impatient.refund(asked), { code: 'WECHAT_NETWORK', outcome: 'unknown' })
+      await t.rejects(impatient.refund(request), { code: 'WECHAT_NETWORK', outcome: 'unknown' })
       const pay = createPay({ ...payOptions, store: after })
-      for (let times = 0; times < 2; times++) t.match(await pay.refund(asked), { outRefundNo: asked.outRefundNo, amount: 300 }, `from ${from} to ${to}`)
-      t.equal(given() - had, 300)
-      const refused = await pay.refund({ ...asked, amount: 301 }).catch((error: unknown) => error) as Error
+      for (let times = 0; times < 2; times++) t.match(await pay.refund(request), { outRefundNo: request.outRefundNo, amount: 300 }, `from ${from} to ${to}`)
+      t.equal(refundedTotal() - refundedBefore, 300)
+      const refused = await pay.refund({ ...request, amount: 301 }).catch((error: unknown) => error) as Error
       t.match(refused, { code: 'WECHAT_INPUT', field: 'outRefundNo', statusCode: 409, message: /repeat that one unchanged, or query it/ })
       t.notMatch(refused.message, /(?:or|and) (?:take|use) a new/)
     }
@@ -139,10 +139,10 @@ t.test('K2 changing the encryptionKey between a lost answer and its repetition: 
 
   for (const [what, value] of [['sealed with a key that is gone', `v1.${'A'.repeat(80)}`], ['rubbish', 'garbage'], ['empty', '']] as const) {
     for (const [to, store] of Object.entries(ways)) {
-      const asked = { ...REFUND, outRefundNo: `K2-${++number}`, amount: 1 }
-      const key = `wechat:{${mchId}}:refund::${asked.outRefundNo}`
+      const request = { ...REFUND, outRefundNo: `K2-${++number}`, amount: 1 }
+      const key = `wechat:{${mchId}}:refund::${request.outRefundNo}`
       await client.set(key, value, 'PX', 60_000)
-      t.ok(await createPay({ ...payOptions, store }).refund(asked), `${what}, read ${to}`)
+      t.ok(await createPay({ ...payOptions, store }).refund(request), `${what}, read ${to}`)
       t.equal(await client.get(key), `o:${ORDER.outTradeNo}:1:6800`)
     }
   }
@@ -176,9 +176,9 @@ t.test('WeChat\'s errors', async t => {
   await paid({ ...ORDER, outTradeNo: 'R4', amount: 100 })
   emulator.advance(366 * 86_400_000)
   await refused({ outTradeNo: 'R4', amount: 1, total: 100 } as never, { wechatCode: 'TRADE_OVERDUE' })
-  const poor = await stage(t, { balance: -6800 })
-  await poor.paid()
-  await t.rejects(poor.pay.refund(REFUND), { code: 'WECHAT_API', wechatCode: 'NOTENOUGH', advice: /top it up/ })
+  const lowBalance = await stage(t, { balance: -6800 })
+  await lowBalance.paid()
+  await t.rejects(lowBalance.pay.refund(REFUND), { code: 'WECHAT_API', wechatCode: 'NOTENOUGH', advice: /top it up/ })
 })
 
 t.test('invalid input is refused before any call', async t => {
@@ -229,26 +229,26 @@ t.test('P13 the certificate: either format, this merchant\'s, not expired, not s
   t.match(await refundWith({ pfx: new Uint8Array(pkcs12({ cert, key }, 'another')), passphrase: 'another' }), { state: 'PROCESSING' })
   t.match(await refundWith({ cert: Buffer.from(cert), key: Buffer.from(key) }), { state: 'PROCESSING' })
 
-  const stranger = selfSigned(mchId)
-  await t.rejects(refundWith(stranger), { code: 'WECHAT_REPLY', message: /HTTP 400/ }, 'not issued by WeChat')
-  t.match(await refundWith({ cert: stranger.cert, key: encryptedKey(stranger.key, 'secret'), passphrase: 'secret' }).catch((error: unknown) => error), { code: 'WECHAT_REPLY' }, 'an encrypted key works')
+  const selfIssued = selfSigned(mchId)
+  await t.rejects(refundWith(selfIssued), { code: 'WECHAT_REPLY', message: /HTTP 400/ }, 'not issued by WeChat')
+  t.match(await refundWith({ cert: selfIssued.cert, key: encryptedKey(selfIssued.key, 'secret'), passphrase: 'secret' }).catch((error: unknown) => error), { code: 'WECHAT_REPLY' }, 'an encrypted key works')
 
   const owner = newKey()
   const expired = issueCertificate({ subject: { commonName: mchId }, publicKey: owner, issuer: { name: { commonName: 'x' }, key: owner }, notBefore: new Date('2020-01-01'), notAfter: new Date('2025-01-01') })
   await t.rejects(refundWith({ cert: expired, key: owner.export({ type: 'pkcs8', format: 'pem' }) as string }), { code: 'WECHAT_CONFIG', option: 'merchant.v2.cert', message: /expired on Jan {2}1 00:00:00 2025/ })
 
   const wrong: Array<[Partial<MerchantV2>, string, RegExp]> = [
-    [{ pfx: pkcs12(stranger, 'another') }, 'merchant.v2.pfx', /pass phrase \(default: the mchId\)/],
-    [{ pfx: pkcs12(stranger, mchId, true) }, 'merchant.v2.pfx', /old format.*openssl pkcs12 -legacy/],
+    [{ pfx: pkcs12(selfIssued, 'another') }, 'merchant.v2.pfx', /pass phrase \(default: the mchId\)/],
+    [{ pfx: pkcs12(selfIssued, mchId, true) }, 'merchant.v2.pfx', /old format.*openssl pkcs12 -legacy/],
     [{ pfx: Buffer.from('hello') }, 'merchant.v2.pfx', /not a PKCS#12/],
     [{ pfx: 'apiclient_cert.p12' as never }, 'merchant.v2.pfx', /bytes/],
     [{ pfx: Buffer.from('x'), cert }, 'merchant.v2.pfx', /cannot be combined/],
     [{ cert }, 'merchant.v2.key', /missing/],
     [{ key }, 'merchant.v2.cert', /missing/],
-    [{ cert: stranger.cert, key }, 'merchant.v2.key', /does not belong/],
+    [{ cert: selfIssued.cert, key }, 'merchant.v2.key', /does not belong/],
     [{ cert: 'hello', key }, 'merchant.v2.cert', /not PEM/],
     [{ cert, key: 'hello' }, 'merchant.v2.key', /not PEM/],
-    [{ cert: stranger.cert, key: encryptedKey(stranger.key, 'secret') }, 'merchant.v2.key', /encrypted/]
+    [{ cert: selfIssued.cert, key: encryptedKey(selfIssued.key, 'secret') }, 'merchant.v2.key', /encrypted/]
   ]
   for (const [v2, option, message] of wrong) {
     t.throws(() => checkMerchant({ mchId, v2: { apiKey, ...v2 } }, emulator.origin), { code: 'WECHAT_CONFIG', option, message }, String(message))

@@ -25,7 +25,7 @@ interface Tenpay {
 
 const TenpayClient = createRequire(import.meta.url)('tenpay') as new (config: object) => Tenpay
 
-t.test('tenpay places, queries and closes; the cashier takes its parameters; the notification satisfies it', async t => {
+t.test('tenpay places, queries and closes; the cashier accepts its parameters, and it accepts the notification', async t => {
   const shop = await fakeServer((_seen, reply) => { reply.end('<xml><return_code>SUCCESS</return_code></xml>') })
   t.teardown(shop.close)
   const emulator = await testEmulator(t)
@@ -50,12 +50,12 @@ t.test('tenpay places, queries and closes; the cashier takes its parameters; the
   t.teardown(() => app.close())
   const handled: string[] = []
   await app.register(notify, { appId, endpoints: emulator.config.endpoints, merchant: { mchId, v2: { apiKey } }, onPayment: payment => { handled.push(payment.outTradeNo) } })
-  const mine = { ...fields, sign: tenpay._getSign(fields, 'MD5') }
-  await app.inject({ method: 'POST', url: '/wechat/notify', payload: `<xml>${Object.entries(mine).map(([name, value]) => `<${name}><![CDATA[${value}]]></${name}>`).join('')}</xml>` })
+  const resigned = { ...fields, sign: tenpay._getSign(fields, 'MD5') }
+  await app.inject({ method: 'POST', url: '/wechat/notify', payload: `<xml>${Object.entries(resigned).map(([name, value]) => `<${name}><![CDATA[${value}]]></${name}>`).join('')}</xml>` })
   t.same(handled, ['T1234567890'], 'signed by tenpay, accepted by us')
 })
 
-t.test('tenpay with its certificate: refunds, pay by code, reversal, payouts, bills; its middleware takes our notifications', { skip }, async t => {
+t.test('tenpay with its certificate: refunds, pay by code, reversal, payouts, bills; its middleware accepts our notifications', { skip }, async t => {
   const shop = await fakeServer((_seen, reply) => { reply.end('<xml><return_code>SUCCESS</return_code></xml>') })
   t.teardown(shop.close)
   const emulator = await testEmulator(t)
@@ -74,7 +74,7 @@ t.test('tenpay with its certificate: refunds, pay by code, reversal, payouts, bi
   await tenpay(['unifiedOrder', { out_trade_no: 'TP1', body: '咖啡', total_fee: 100, openid: OPENID }])
   await emulator.pay('TP1')
   const refund = { out_trade_no: 'TP1', out_refund_no: 'TPR1', total_fee: 100, refund_fee: 40 }
-  const [taken, again, mismatch, asked, scanned, reversed, sent, packet, info] = await tenpay(
+  const [taken, again, mismatch, queried, scanned, reversed, sent, packet, info] = await tenpay(
     ['refund', refund], ['refund', refund], ['refund', { ...refund, refund_fee: 41 }], ['refundQuery', { out_refund_no: 'TPR1' }],
     ['micropay', { out_trade_no: 'TP2', body: '茶', total_fee: 200, auth_code: await emulator.authCode() }], ['reverse', { out_trade_no: 'TP2' }],
     ['transfers', { partner_trade_no: 'TPT1', openid: OPENID, amount: 100, desc: '奖金', check_name: 'NO_CHECK' }],
@@ -83,18 +83,18 @@ t.test('tenpay with its certificate: refunds, pay by code, reversal, payouts, bi
   t.match(taken, { result_code: 'SUCCESS', refund_fee: '40', out_refund_no: 'TPR1' })
   t.equal(again!.refund_id, taken!.refund_id)
   t.match(mismatch, { error: 'REFUND_FEE_MISMATCH' })
-  t.match(asked, { out_refund_no_0: 'TPR1', refund_fee_0: '40' })
+  t.match(queried, { out_refund_no_0: 'TPR1', refund_fee_0: '40' })
   t.match(scanned, { result_code: 'SUCCESS', transaction_id: /^42000/ })
   t.match(reversed, { recall: 'N' })
   t.match(sent, { payment_no: /^10000/ })
   t.match(packet, { send_listid: /^10000/ })
   t.match(info, { status: 'RECEIVED' })
 
-  const mine = new TenpayClient(config)
+  const client = new TenpayClient(config)
   const middleware = async (about: 'payment' | 'refund', type: string) => {
     const { request: { body } } = await emulator.waitForNotification(delivery => delivery.about === about && delivery.accepted)
     const request: { body: string, weixin?: unknown } = { body }
-    await new Promise<void>(resolve => mine.middlewareForExpress(type)(request, { header () {}, send: (why: string) => { t.fail(why); resolve() } }, resolve))
+    await new Promise<void>(resolve => client.middlewareForExpress(type)(request, { header () {}, send: (why: string) => { t.fail(why); resolve() } }, resolve))
     return request.weixin
   }
   t.match(await middleware('payment', 'pay'), { out_trade_no: 'TP1', total_fee: '100' })

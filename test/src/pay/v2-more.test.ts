@@ -191,11 +191,11 @@ t.test('every code has a fault, advice in both languages, and retryable', t => {
     t.match(info, { fault: /^(?:caller|wechat)$/, advice: /^[A-Z].*[.?]$/, adviceZh: /[\u4e00-\u9fff].*。$/ }, code)
     t.equal(info.retryable ?? false, info.fault === 'wechat', code)
   }
-  const worded: Array<[string, string, RegExp]> = [
+  const byMessage: Array<[string, string, RegExp]> = [
     ['', '签名错误，请检查后再试', /apiKey/], ['', '签名错误', /apiKey/], ['', 'appid and openid not match', /another appId/], ['', 'JSAPI支付必须传openid', /openid/], ['', '您没有JSAPI支付权限', /permission/],
     ['', 'mch_id参数格式错误', /mchId/], ['', 'appid和mch_id不匹配', /mchId/], ['', 'No Bill Exist', /bill/], ['ERROR', '订单已全额退款', /fully refunded/], ['INVALID_REQUEST', 'refund_fee大于可退金额', /left/], ['INVALID_REQUEST', '201 商户订单号重复', /other parameters/]
   ]
-  for (const [code, message, advice] of worded) t.match(meaningOf(code, message), { advice }, message)
+  for (const [code, message, advice] of byMessage) t.match(meaningOf(code, message), { advice }, message)
   t.equal(meaningOf('', 'something new'), undefined)
   t.equal(meaningOf('NEW_CODE', '签名错误'), undefined)
   t.end()

@@ -60,7 +60,7 @@ t.test('expected() may return null, like a database', async t => {
   const mismatches: unknown[] = []
   for (const none of [null, undefined]) {
     const delivery = createDelivery('wx1', '19', createOnce(createMemoryStore(), { timeout: 1000, remember: 1000 }), {
-      onPayment: () => t.fail('an order that nobody knows'), expected: async () => none, onMismatch: (_payment, expected) => { mismatches.push(expected) }
+      onPayment: () => t.fail('an unexpected order was handled'), expected: async () => none, onMismatch: (_payment, expected) => { mismatches.push(expected) }
     })
     await t.rejects(delivery.payment(payment, { source: 'query' }, silent), { code: 'WECHAT_NOTIFICATION', statusCode: 409 })
   }
@@ -68,9 +68,9 @@ t.test('expected() may return null, like a database', async t => {
 })
 
 t.test('unfinished orders: an array, an iterable, an async iterable, or a promise of one; invalid rows are counted and named', async t => {
-  const asked: string[] = []
+  const queried: string[] = []
   const parts: ReconcileParts = {
-    query: async ({ outTradeNo }) => { asked.push(outTradeNo); return { outTradeNo, state: 'NOTPAY', appId: 'wx1', mchId: '19', raw: {} } },
+    query: async ({ outTradeNo }) => { queried.push(outTradeNo); return { outTradeNo, state: 'NOTPAY', appId: 'wx1', mchId: '19', raw: {} } },
     close: async () => {},
     deliver: async () => {},
     clock: systemClock,
@@ -82,9 +82,9 @@ t.test('unfinished orders: an array, an iterable, an async iterable, or a promis
   for (const orders of [rows, new Set(rows), flowing(), Promise.resolve(rows), Promise.resolve(flowing()), (async () => new Set(rows))()]) {
     t.match(await reconcileOrders(orders, parts), { orders: 3, open: 2, closed: 1, failed: 0 })
   }
-  t.equal(asked.length, 18)
+  t.equal(queried.length, 18)
   for (const wrong of [undefined, null, 5, 'U-1', {}, Promise.resolve(undefined)]) await t.rejects(reconcileOrders(wrong as never, parts), { code: 'WECHAT_INPUT', field: 'unfinished' })
   const report = await reconcileOrders([undefined, null, 'U-1', { outTradeNo: 'U-4', expiresAt: '2026-11-27' }, { outTradeNo: 'U-5', expiresAt: new Date('x') }, { outTradeNo: 'U-6' }] as never, parts)
   t.match(report, { orders: 6, open: 1, failed: 5, failures: [{ code: 'WECHAT_INPUT' }, { code: 'WECHAT_INPUT' }, { code: 'WECHAT_INPUT' }, { outTradeNo: 'U-4', message: 'expiresAt must be a Date' }, { outTradeNo: 'U-5' }] })
-  t.same(asked.slice(18), ['U-6'], 'they are not queried')
+  t.same(queried.slice(18), ['U-6'], 'they are not queried')
 })

@@ -8,14 +8,14 @@ const read = (text: string, root?: string) => ({ ...readXml(Buffer.from(text), r
 
 t.test('genuine documents are read exactly', async t => {
   const genuine: Array<[string, string, Record<string, string>]> = [
-    ['ids stay text', '<xml><transaction_id>4200000000202001011234567890</transaction_id><a>0012</a><b>1e5</b></xml>', { transaction_id: '4200000000202001011234567890', a: '0012', b: '1e5' }],
+    ['ids stay strings', '<xml><transaction_id>4200000000202001011234567890</transaction_id><a>0012</a><b>1e5</b></xml>', { transaction_id: '4200000000202001011234567890', a: '0012', b: '1e5' }],
     ['CDATA or not, pretty-printed or not', '<xml>\n <a><![CDATA[x]]></a>\n\t<b>y</b>\n</xml>\n', { a: 'x', b: 'y' }],
-    ['blanks are kept', '<xml><a> x </a><b><![CDATA[ ]]></b></xml>', { a: ' x ', b: ' ' }],
+    ['whitespace is kept', '<xml><a> x </a><b><![CDATA[ ]]></b></xml>', { a: ' x ', b: ' ' }],
     ['empty elements', '<xml><a></a><b/></xml>', { a: '', b: '' }],
     ['entities', '<xml><a>&lt;&amp;&gt;&quot;&apos;&#65;&#x42;&#x1F600;</a></xml>', { a: '<&>"\'AB\u{1F600}' }],
     ['no entities in CDATA', '<xml><a><![CDATA[&amp; a=1&b=2 <b>]]></a></xml>', { a: '&amp; a=1&b=2 <b>' }],
     [']]> split over two sections', '<xml><a><![CDATA[x]]]]><![CDATA[>y]]></a></xml>', { a: 'x]]>y' }],
-    ['a DOCTYPE that is only text', '<xml><a><![CDATA[<!DOCTYPE x>]]></a></xml>', { a: '<!DOCTYPE x>' }],
+    ['a DOCTYPE inside CDATA', '<xml><a><![CDATA[<!DOCTYPE x>]]></a></xml>', { a: '<!DOCTYPE x>' }],
     ['Chinese and emoji', '<xml><a><![CDATA[咖啡☕️]]></a></xml>', { a: '咖啡☕️' }],
     ['a declaration', '<?xml version="1.0" encoding="UTF-8"?>\n<xml><a>1</a></xml>', { a: '1' }]
   ]

@@ -104,7 +104,7 @@ function show () {
   showAccounts()
 }
 
-/** Shown since when nothing was heard. */
+/** When the connection was lost, in milliseconds since 1970; undefined while it is up. */
 let lost
 let isLive = false
 function showLive () {
@@ -118,7 +118,7 @@ function showLive () {
   document.body.classList.toggle('lost', lost !== undefined)
 }
 
-async function look () {
+async function load () {
   const { tab, search, filter, page } = view
   const [about, found] = await Promise.all([
     ask('state?brief=true'),
@@ -147,7 +147,7 @@ view.refresh = () => {
     again = true
     return asking
   }
-  asking = look().catch(() => {}).then(show).finally(() => {
+  asking = load().catch(() => {}).then(show).finally(() => {
     asking = undefined
     if (!again) return
     again = false

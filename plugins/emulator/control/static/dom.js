@@ -21,7 +21,7 @@ export const clock = at => new Date(at).toLocaleTimeString(locale())
 export const dateTime = at => new Date(at).toLocaleString(locale())
 export const time = at => h('time', { datetime: at, title: dateTime(at) }, clock(at))
 export const badge = (kind, text) => h('span', { class: `badge ${kind}` }, text)
-/** What an app or WeChat wrote, in whatever language. */
+/** Text from an app or WeChat, which is not translated. */
 export const raw = (text, props = {}) => h('span', { translate: 'no', ...props }, text)
 export const button = (text, onclick, props = {}) => h('button', { type: 'button', onclick, ...props }, text)
 export const link = (hash, text, props = {}) => h('a', { href: `#${hash}`, ...props }, text)
@@ -39,7 +39,7 @@ export async function copy (text) {
     await navigator.clipboard.writeText(text)
     toast(t('copied'))
   } catch {
-    // Only https and this machine have a clipboard.
+    // Browsers provide the clipboard only on https and localhost.
     toast(t('cannotCopy'))
   }
 }
@@ -49,12 +49,12 @@ export const copyButton = (text, what) => button(t('copy'), event => {
   copy(typeof text === 'function' ? text() : text)
 }, { class: 'copy', 'aria-label': `${t('copy')}: ${what}` })
 
-/** A number to be copied. */
+/** A value with a copy button. */
 export const id = (text, what = text) => h('span', { class: 'id' }, raw(text), copyButton(text, what))
 
 export const part = (title, text) => [h('h3', {}, title, ' ', text === '' ? undefined : copyButton(text, title)), h('pre', { translate: 'no', tabindex: '0' }, text === '' ? '—' : text)]
 
-/** `load` makes the inside when it is first opened. */
+/** `load` creates the content when it is first opened. */
 export function folder (head, load, props = {}) {
   const inside = h('div', { class: 'inside' })
   const node = h('details', props, h('summary', {}, ...head), inside)

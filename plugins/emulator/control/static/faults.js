@@ -6,19 +6,19 @@ import { act, ask } from './server.js'
 import { t, view } from './view.js'
 import { CALL_FAULTS, NOTIFICATION_FAULTS } from './words.js'
 
-/** As good as for ever. */
+/** Practically unlimited. */
 const ALWAYS = 1e9
 const PATHS = ['', '/cgi-bin', '/sns', '/pay', '/secapi', '/v3']
 let path = ''
 
-const often = ({ times }) => times > 1e6 ? t('always') : `× ${times}`
+const remaining = ({ times }) => times > 1e6 ? t('always') : `× ${times}`
 const hasOdds = odds => Object.values(odds).some(chance => chance > 0)
 
-/** What is active, each in three parts; the middle one is a name, and not to be translated. */
+/** The active faults, each as [before, name, after]; the name is not translated. */
 export function activeFaults ({ faults, notificationFaults, chaos }) {
   return [
-    ...faults.map(fault => [`${t('aCall')}: `, `${fault.kind}${fault.path ? ` ${fault.path}…` : ''}`, `${fault.when === 'after' ? ` (${t('after')})` : ''}, ${often(fault)}`]),
-    ...notificationFaults.map(fault => [`${t('aNotification')}: `, fault.kind, `, ${often(fault)}`]),
+    ...faults.map(fault => [`${t('aCall')}: `, `${fault.kind}${fault.path ? ` ${fault.path}…` : ''}`, `${fault.when === 'after' ? ` (${t('after')})` : ''}, ${remaining(fault)}`]),
+    ...notificationFaults.map(fault => [`${t('aNotification')}: `, fault.kind, `, ${remaining(fault)}`]),
     ...hasOdds(chaos.calls) || hasOdds(chaos.notifications) ? [[t('randomFaults'), '', '']] : []
   ]
 }

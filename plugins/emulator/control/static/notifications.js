@@ -7,7 +7,7 @@ import { ABOUT, NETWORK } from './words.js'
 
 const KINDS = { accepted: 'good', failed: 'bad', underWay: '' }
 
-/** Why WeChat does not take it for accepted. */
+/** Why WeChat does not count it as accepted. */
 function reasonOf ({ reply, error, request }) {
   if (error) return [Object.entries(NETWORK).find(([sign]) => error.includes(sign))?.[1][view.language], error].filter(Boolean).join(' — ')
   const isV3 = 'wechatpay-signature' in request.headers

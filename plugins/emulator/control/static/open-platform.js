@@ -10,7 +10,7 @@ const STATES = { authorized: 'good', unauthorized: 'bad', none: 'odd' }
 const render = platform => {
   const { componentAppId, url, answered, lastPush, ticket, componentToken, accounts } = platform
   const line = (word, ...what) => h('p', { class: 'ids' }, `${t(word)}: `, ...what)
-  const lives = one => one ? [`${one.value.slice(0, 18)}… ${t('until')} `, time(one.until)] : [t('none')]
+  const validity = one => one ? [`${one.value.slice(0, 18)}… ${t('until')} `, time(one.until)] : [t('none')]
   const button = (word, path, body, kind) => h('button', { type: 'button', 'data-tool': word, ...(kind && { class: kind }), onclick: () => act(path, 'POST', body) }, t(word))
   return h('div', { class: 'columns' },
     h('div', { class: 'card' },
@@ -18,8 +18,8 @@ const render = platform => {
       line('componentAppId', componentAppId),
       line('eventsUrl', url || t('noUrl'), ' ', ...url ? [badge(answered ? 'good' : 'odd', t(answered ? 'answers' : 'notAnswered'))] : []),
       line('lastPush', ...lastPush ? [`${lastPush.info_type} `, time(lastPush.at), ' ', badge(lastPush.accepted ? 'good' : 'bad', t(lastPush.accepted ? 'accepted' : 'notAccepted')), ` ${lastPush.error ?? ''}`] : [t('none')]),
-      line('ticket', ...lives(ticket)),
-      line('componentToken', ...lives(componentToken)),
+      line('ticket', ...validity(ticket)),
+      line('componentToken', ...validity(componentToken)),
       h('div', { class: 'actions' },
         button('pushTicket', 'component/ticket', undefined, 'main'),
         button('expireTicket', 'component/expire', { tickets: true }),

@@ -8,7 +8,7 @@ import { happened, RECORD_STATES, TABLES } from './words.js'
 
 const state = (choices, value = choices[0]) => ({ name: 'state', label: 'state', kind: 'choice', choices, value })
 
-/** What can be done to a row of a table; by the name of the table. */
+/** The actions on a row, by table. */
 const ACTIONS = {
   transfers: (number, record) => [
     record.state === 'WAIT_USER_CONFIRM' && button(t('confirm'), () => act(`transfers/${number}/confirm${ofSub(record)}`), { class: 'main' }),
@@ -26,7 +26,7 @@ const ACTIONS = {
 
 const kindOf = state => /^(SUCCESS|FINISHED|PROCESSED|DONE|SIGNED|TAKING_EFFECT)$/.test(state) ? 'good' : /FAIL|CANCEL|CLOSE|REVOKED|EXPIRED|TERMINATED/.test(state) ? 'bad' : 'odd'
 
-/** What it is, how much, how it stands, when what happened to it, and all that is known of it. */
+/** A record: name, amount, state, ids, history, actions, and all fields. */
 function recordCard ({ table, number, name, amount, state, at, record }) {
   const events = [
     ...at ? [{ at, what: tOr(TABLES, table) }] : [],

@@ -3,7 +3,7 @@
 import { toast } from './dom.js'
 import { t, view } from './view.js'
 
-/** @throws Error with the emulator's own words */
+/** @throws Error with the emulator's message */
 export async function ask (path, method = 'GET', body) {
   const reply = await fetch(path, { method, ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) })
   const answer = await reply.json()
@@ -11,7 +11,7 @@ export async function ask (path, method = 'GET', body) {
   return answer
 }
 
-/** Does it, says so, and looks again. Resolves to the answer, or undefined after a refusal. */
+/** Performs an action, shows the outcome, and refreshes the view. Resolves to the answer, or undefined after a refusal. */
 export async function act (path, method = 'POST', body = undefined) {
   try {
     const answer = await ask(path, method, body)

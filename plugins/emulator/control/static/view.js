@@ -24,7 +24,7 @@ export function t (word) {
   return WORDS[word][view.language]
 }
 
-/** Of an English and a Chinese text. */
+/** Selects from a pair of English and Chinese texts. */
 export const oneOf = (texts) => texts[view.language]
 
 /** A word for one of WeChat's values, or the value itself. */

@@ -272,7 +272,7 @@ export const TABLES = {
   payouts: ['payout', '付款'],
   transferBatches: ['batch', '批量转账'],
   authorizations: ['authorization', '免确认授权'],
-  bankTransfers: ['to a bank card', '付款到银行卡'],
+  bankTransfers: ['bank card transfer', '付款到银行卡'],
   withdrawals: ['withdrawal', '提现'],
   profitShares: ['shared', '分账'],
   profitReturns: ['returned', '分账回退'],
@@ -310,6 +310,6 @@ export const CALL_FAULTS = [
   ['garbage', 'neither XML nor JSON', '乱码'], ['slow', 'answered after 3 s', '3 秒后才应答'], ['SYSTEMERROR', 'WeChat\'s SYSTEMERROR', '微信 SYSTEMERROR']
 ]
 export const NOTIFICATION_FAULTS = [
-  ['drop', 'lost on the way', '丢失'], ['delay', '3 s late', '延迟 3 秒'], ['hold', 'overtaken by the next one', '被下一条超过'], ['duplicate', 'three times, one after another', '连发三次'],
+  ['drop', 'lost in transit', '丢失'], ['delay', '3 s late', '延迟 3 秒'], ['hold', 'delivered after the next one', '被下一条超过'], ['duplicate', 'three times, one after another', '连发三次'],
   ['concurrent', 'three times at once', '并发三次'], ['forge', 'wrong signature', '签名错误']
 ]

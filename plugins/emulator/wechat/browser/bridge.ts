@@ -268,7 +268,7 @@ const SCRIPT = `(() => {
     if (!success && !fail && !complete) return running
     running.then(
       result => { if (success) success(result); if (complete) complete(result) },
-      error => { const told = { errMsg: error.message }; if (fail) fail(told); if (complete) complete(told) })
+      error => { const failure = { errMsg: error.message }; if (fail) fail(failure); if (complete) complete(failure) })
   }
   // WeChat's jweixin script, if the page loads it, replaces this object: then the page is not a mini program.
   window.wx = {

@@ -20,10 +20,10 @@ export async function scan (text: string, state: State, orders: V2Orders, openid
   if (code.appid !== account.appId || code.mch_id !== account.mchId || !verifyV2(code, account.apiKey, signType)) return '签名错误'
   if (!state.nativeUrl) return '商户未设置扫码支付回调URL'
 
-  const asked = { appid: account.appId, mch_id: account.mchId, openid: userOf(state, openid).openid, is_subscribe: 'Y', nonce_str: state.random.hex(16), product_id: String(code.product_id) }
+  const params = { appid: account.appId, mch_id: account.mchId, openid: userOf(state, openid).openid, is_subscribe: 'Y', nonce_str: state.random.hex(16), product_id: String(code.product_id) }
   let answer: Fields
   try {
-    const reply = await createPoster().post(state.nativeUrl, { headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...asked, sign: signV2(asked, account.apiKey, signType) }) })
+    const reply = await createPoster().post(state.nativeUrl, { headers: { 'content-type': 'text/xml' }, body: v2Xml({ ...params, sign: signV2(params, account.apiKey, signType) }) })
     answer = (await readRequestXml(reply.body)).fields
   } catch {
     return '商户应答异常'

@@ -38,8 +38,8 @@ export function v2Bills (route: V2Register, state: State): void {
 
 /** A day's bills are ready at 10:00 the next morning. */
 export function billIsMade (state: State, day: string): boolean {
-  const tenNextDay = Date.parse(`${day.replace(/^(....)(..)(..)$/, '$1-$2-$3')}T10:00:00+08:00`) + 86_400_000
-  return state.now() >= tenNextDay
+  const readyAt = Date.parse(`${day.replace(/^(....)(..)(..)$/, '$1-$2-$3')}T10:00:00+08:00`) + 86_400_000
+  return state.now() >= readyAt
 }
 
 const yuan = (fen: number, decimals = 2) => (fen / 100).toFixed(decimals)
@@ -68,10 +68,10 @@ export function tradeBillText (state: State, day: string, type: string): string 
     })
   ]
   const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
-  const [came, went] = [sum(paid.map(order => order.total_fee)), sum(refunds.map(refund => refund.refund_fee))]
+  const [paidTotal, refundTotal] = [sum(paid.map(order => order.total_fee)), sum(refunds.map(refund => refund.refund_fee))]
   const fees = sum(paid.map(order => feeOf(order.total_fee))) - sum(refunds.map(refund => feeOf(refund.refund_fee)))
   // WeChat's bills begin with a byte-order mark.
-  return `\ufeff${[TRADE_COLUMNS, ...rows, TRADE_TOTALS, row([`${rows.length}.0`, yuan(came), yuan(went), '0.0', yuan(fees, 5), yuan(came), yuan(went)])].join('\r\n')}\r\n`
+  return `\ufeff${[TRADE_COLUMNS, ...rows, TRADE_TOTALS, row([`${rows.length}.0`, yuan(paidTotal), yuan(refundTotal), '0.0', yuan(fees, 5), yuan(paidTotal), yuan(refundTotal)])].join('\r\n')}\r\n`
 }
 
 const FLOW_COLUMNS = '记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号'
@@ -79,17 +79,17 @@ const FLOW_TOTALS = '资金流水总笔数,收入笔数,收入金额,支出笔�
 
 /** `subMchId`: only this sub-merchant's. Default: all. */
 export function fundFlowText (state: State, day: string, subMchId?: string): string | undefined {
-  const isMeant = (order: Order | undefined) => subMchId === undefined || order?.sub_mch_id === subMchId
-  const came = [...state.orders.values()].filter(order => order.time_end.startsWith(day) && isMeant(order))
+  const isIncluded = (order: Order | undefined) => subMchId === undefined || order?.sub_mch_id === subMchId
+  const incoming = [...state.orders.values()].filter(order => order.time_end.startsWith(day) && isIncluded(order))
     .map(order => ({ at: order.time_end, id: order.transaction_id, name: '交易', amount: order.total_fee, voucher: order.out_trade_no }))
-  const went = [...state.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day) && (subMchId === undefined || isMeant(state.orders.get(orderKey(refund.out_trade_no, subMchId)))))
+  const outgoing = [...state.refunds.values()].filter(refund => chinaTime(refund.created_at).startsWith(day) && (subMchId === undefined || isIncluded(state.orders.get(orderKey(refund.out_trade_no, subMchId)))))
     .map(refund => ({ at: chinaTime(refund.created_at), id: refund.refund_id, name: '退款', amount: -refund.refund_fee, voucher: refund.out_refund_no }))
-  if (came.length + went.length === 0) return undefined
+  if (incoming.length + outgoing.length === 0) return undefined
   let balance = 0
-  const rows = [...came, ...went].sort((one, other) => one.at < other.at ? -1 : 1).map(({ at, id, name, amount, voucher }) => {
+  const rows = [...incoming, ...outgoing].sort((one, other) => one.at < other.at ? -1 : 1).map(({ at, id, name, amount, voucher }) => {
     balance += amount
     return row([spaced(at), id, state.random.digits(16), name, name, amount < 0 ? '支出' : '收入', yuan(Math.abs(amount)), yuan(balance), 'system', '', voucher])
   })
   const sum = (moves: Array<{ amount: number }>) => yuan(Math.abs(moves.reduce((total, { amount }) => total + amount, 0)))
-  return `${[FLOW_COLUMNS, ...rows, FLOW_TOTALS, row([`${rows.length}.0`, `${came.length}.0`, sum(came), `${went.length}.0`, sum(went)])].join('\r\n')}\r\n`
+  return `${[FLOW_COLUMNS, ...rows, FLOW_TOTALS, row([`${rows.length}.0`, `${incoming.length}.0`, sum(incoming), `${outgoing.length}.0`, sum(outgoing)])].join('\r\n')}\r\n`
 }

@@ -21,16 +21,16 @@ export function v2Micropay (route: V2Register, state: State, orders: V2Orders, r
     if (problem) return problem
     const code = fields.auth_code as string
     if (!/^1[0-5]\d{16}$/.test(code)) return businessFailed('AUTH_CODE_INVALID', '请扫描微信支付授权码(以10/11/12/13/14/15为前缀的18位数字)')
-    const shown = state.authCodes.get(code) ?? { user: userOf(state, undefined), behaviour: 'pays', usedFor: '' }
-    state.authCodes.set(code, shown)
+    const authCode = state.authCodes.get(code) ?? { user: userOf(state, undefined), behaviour: 'pays', usedFor: '' }
+    state.authCodes.set(code, authCode)
     const number = fields.out_trade_no as string
     const known = orders.find(number, sub.sub_mch_id)
     if (known) return orders.endProblem(known) ?? (known.trade_state === 'USERPAYING' ? USER_PAYING : known.trade_state === 'PAYERROR' ? businessFailed('TRADE_ERROR', '用户没有输入支付密码') : businessFailed('OUT_TRADE_NO_USED', '商户订单号重复'))
-    if (shown.behaviour === 'expired' || (shown.usedFor && shown.usedFor !== number)) return businessFailed('AUTH_CODE_INVALID', '101 付款码已过期，请退出重试')
-    shown.usedFor = number
-    if (shown.behaviour === 'poor') return businessFailed('NOTENOUGH', '用户余额不足')
-    const order = orders.add({ ...orderFields(fields), ...sub, appid: fields.appid as string, out_trade_no: number, trade_type: 'MICROPAY', sign_type: signType, openid: shown.user.openid, time_expire: fields.time_expire ?? '' }, 'scanned')
-    if (shown.behaviour === 'asks') {
+    if (authCode.behaviour === 'expired' || (authCode.usedFor && authCode.usedFor !== number)) return businessFailed('AUTH_CODE_INVALID', '101 付款码已过期，请退出重试')
+    authCode.usedFor = number
+    if (authCode.behaviour === 'poor') return businessFailed('NOTENOUGH', '用户余额不足')
+    const order = orders.add({ ...orderFields(fields), ...sub, appid: fields.appid as string, out_trade_no: number, trade_type: 'MICROPAY', sign_type: signType, openid: authCode.user.openid, time_expire: fields.time_expire ?? '' }, 'scanned')
+    if (authCode.behaviour === 'asks') {
       order.trade_state = 'USERPAYING'
       order.asked_at = state.now()
       return USER_PAYING

@@ -171,7 +171,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
   }
 
   const changedListeners: Array<(order: Order) => void> = []
-  /** Something of it may be different at the end of this call. */
+  /** Reports that the order may change before the current call ends. */
   function changed (order: Order) {
     for (const listener of changedListeners) listener(order)
   }
@@ -203,7 +203,7 @@ export function v2Orders (route: V2Register, state: State, origin: () => string,
   return {
     query,
     unified,
-    /** Told of each order that is placed or changed; to be looked at later, since the change may not be complete. */
+    /** The listener is called for each new or changed order. It must read the order later, because the change may not be complete. */
     onChanged: (listener: (order: Order) => void) => { changedListeners.push(listener) },
     changed,
     onPaid: (listener: (order: Order) => void) => { paidListeners.push(listener) },

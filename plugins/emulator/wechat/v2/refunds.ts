@@ -29,7 +29,7 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
   }
   for (const refund of state.refunds.values()) index(refund)
   const ofOrder = (order: Order) => byTransaction.get(order.transaction_id) ?? []
-  const givenBack = (order: Order) => ofOrder(order).filter(refund => refund.refund_status !== 'REFUNDCLOSE').reduce((sum, refund) => sum + refund.refund_fee, 0)
+  const refundedTotal = (order: Order) => ofOrder(order).filter(refund => refund.refund_status !== 'REFUNDCLOSE').reduce((sum, refund) => sum + refund.refund_fee, 0)
 
   route('/secapi/pay/refund', ({ fields, sub }): Values => {
     for (const name of ['out_refund_no', 'total_fee', 'refund_fee']) if (!fields[name]) return businessFailed('LACK_PARAMS', `缺少参数${name}`)
@@ -47,7 +47,7 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
     }
     if (total !== order.total_fee) return businessFailed('REFUND_FEE_MISMATCH', '订单金额或退款金额与之前请求不一致，请核实后再试')
     if (chinaTime(state.now() - YEAR) > order.time_end) return businessFailed('TRADE_OVERDUE', '订单已经超过退款期限')
-    const left = order.total_fee - givenBack(order)
+    const left = order.total_fee - refundedTotal(order)
     if (left <= 0) return businessFailed('ERROR', '订单已全额退款')
     if (fee > left) return businessFailed('INVALID_REQUEST', 'refund_fee大于可退金额')
     if (ofOrder(order).length >= MOST) return businessFailed('INVALID_REQUEST', '部分退款次数超过50次')
@@ -155,7 +155,7 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
       awaitEnd(refund)
     },
     byId: (id: string) => byId.get(id),
-    left: (order: Order) => order.total_fee - givenBack(order),
+    left: (order: Order) => order.total_fee - refundedTotal(order),
     count: (order: Order) => ofOrder(order).length,
     ofOrder,
     settle,

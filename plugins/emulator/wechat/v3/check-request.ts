@@ -100,19 +100,19 @@ export function v3Register (app: Routes, state: State, keys: V3Keys): V3Register
   }
 
   function answer (request: FastifyRequest, reply: FastifyReply, outcome: object | undefined): FastifyReply {
-    const asked = request.headers['wechatpay-serial']
+    const requestedSerial = request.headers['wechatpay-serial']
     const refusal = outcome && isV3Error(outcome) ? outcome : undefined
-    const said = refusal ? { code: refusal.code, ...(refusal.detail !== undefined && { detail: refusal.detail }), message: refusal.message } : outcome
-    const body = said === undefined ? '' : JSON.stringify(said)
+    const content = refusal ? { code: refusal.code, ...(refusal.detail !== undefined && { detail: refusal.detail }), message: refusal.message } : outcome
+    const body = content === undefined ? '' : JSON.stringify(content)
     reply.headers({
       'cache-control': 'no-cache, must-revalidate',
       'x-content-type-options': 'nosniff',
       'request-id': `${state.random.hex(16).toUpperCase()}-${refusal?.inner ?? 0}`,
       'content-language': 'zh-CN',
-      ...signedHeaders(state, body, answerSigner(state, keys, typeof asked === 'string' ? asked : undefined)),
+      ...signedHeaders(state, body, answerSigner(state, keys, typeof requestedSerial === 'string' ? requestedSerial : undefined)),
       'wechatpay-signature-type': 'WECHATPAY2-SHA256-RSA2048'
     })
-    if (said === undefined) return reply.code(204).header('content-length', '0').send()
+    if (content === undefined) return reply.code(204).header('content-length', '0').send()
     if (refusal) reply.code(refusal.status)
     return reply.type('application/json; charset=utf-8').send(body)
   }

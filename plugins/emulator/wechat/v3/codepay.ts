@@ -48,11 +48,11 @@ export function v3Codepay (route: V3Register, state: State, orders: V2Orders, re
     const sub = isPartner ? text(body.sub_mchid) : ''
     const known = orders.find(number, sub)
     if (known) return businessEnd(known) ?? (known.trade_state === 'USERPAYING' ? known : refuse(400, 'INVALID_REQUEST', '请求重入时，参数与首次请求时不一致', 268498688))
-    const shown = state.authCodes.get(code) ?? { user: userOf(state, undefined), behaviour: 'pays', usedFor: '' }
-    state.authCodes.set(code, shown)
-    if (shown.behaviour === 'expired' || (shown.usedFor && shown.usedFor !== number)) return refuse(400, 'AUTH_CODE_INVALID', '101 付款码已过期，请退出重试')
-    shown.usedFor = number
-    if (shown.behaviour === 'poor') return refuse(403, 'NOT_ENOUGH', '用户余额不足')
+    const authCode = state.authCodes.get(code) ?? { user: userOf(state, undefined), behaviour: 'pays', usedFor: '' }
+    state.authCodes.set(code, authCode)
+    if (authCode.behaviour === 'expired' || (authCode.usedFor && authCode.usedFor !== number)) return refuse(400, 'AUTH_CODE_INVALID', '101 付款码已过期，请退出重试')
+    authCode.usedFor = number
+    if (authCode.behaviour === 'poor') return refuse(403, 'NOT_ENOUGH', '用户余额不足')
     const order = orders.add({
       trade_type: 'MICROPAY',
       sign_type: 'RSA',
@@ -61,12 +61,12 @@ export function v3Codepay (route: V3Register, state: State, orders: V2Orders, re
       attach: text(body.attach),
       device_info: text(object(body.scene_info).device_id),
       total_fee: object(body.amount).total as number,
-      openid: shown.user.openid,
+      openid: authCode.user.openid,
       sub_mch_id: sub,
       sub_appid: text(body.sub_appid),
       profit_sharing: object(body.settle_info).profit_sharing === true
     }, 'scanned')
-    if (shown.behaviour === 'asks') order.trade_state = 'USERPAYING'
+    if (authCode.behaviour === 'asks') order.trade_state = 'USERPAYING'
     else orders.pay(order)
     return order
   }

@@ -127,12 +127,12 @@ export function v3Complaints ({ route, state, refunds, orders, sendEvent, storeF
 
   const cases = '/v3/merchant-service/complaints-v2'
   route('GET', cases, ({ query }) => {
-    const shown = page(query, 50)
-    if ('inner' in shown) return shown
+    const paging = page(query, 50)
+    if ('inner' in paging) return paging
     const [from, to] = [query.begin_date, query.end_date].map(date => (date ?? '').replaceAll('-', ''))
     if (!/^\d{8}$/.test(from as string) || !/^\d{8}$/.test(to as string) || (from as string) > (to as string)) return refuse(400, 'PARAM_ERROR', '查询日期错误')
     const found = [...complaints.values()].filter(({ at, mchid }) => at.slice(0, 8) >= (from as string) && at.slice(0, 8) <= (to as string) && (query.complainted_mchid === undefined || mchid === query.complainted_mchid)).reverse()
-    return { data: found.slice(shown.offset, shown.offset + shown.limit).map(json), limit: shown.limit, offset: shown.offset, total_count: found.length }
+    return { data: found.slice(paging.offset, paging.offset + paging.limit).map(json), limit: paging.limit, offset: paging.offset, total_count: found.length }
   }, { query: ['begin_date', 'end_date'] })
 
   const named = (id: string | undefined) => complaints.get(id ?? '')
@@ -145,13 +145,13 @@ export function v3Complaints ({ route, state, refunds, orders, sendEvent, storeF
   route('GET', `${cases}/:id/negotiation-historys`, ({ params, query }) => {
     const it = named(params.id)
     if (!it) return missing()
-    const shown = page(query, 300)
-    if ('inner' in shown) return shown
+    const paging = page(query, 300)
+    if ('inner' in paging) return paging
     const steps = [...it.history].reverse()
     return {
-      data: steps.slice(shown.offset, shown.offset + shown.limit).map(({ log_id: id, operator, at, type, details, images: pictures }) => ({ log_id: id, operator, operate_time: rfc3339(at), operate_type: type, operate_details: details, image_list: pictures })),
-      limit: shown.limit,
-      offset: shown.offset,
+      data: steps.slice(paging.offset, paging.offset + paging.limit).map(({ log_id: id, operator, at, type, details, images: pictures }) => ({ log_id: id, operator, operate_time: rfc3339(at), operate_type: type, operate_details: details, image_list: pictures })),
+      limit: paging.limit,
+      offset: paging.offset,
       total_count: steps.length
     }
   })

@@ -30,7 +30,7 @@ export const missing = (path: string): V3Error =>
   refuse(400, 'PARAM_ERROR', `输入源“/body/${path}”映射到字段“${named(path)}”必填性规则校验失败，此字段为必填项`, 268435461, { location: 'body', value: '' })
 
 /** Recorded for `/body/amount/total`「总金额」and 0.01 (wechatpay-axios-plugin 38). */
-const notWhole = (path: string, value: unknown): V3Error =>
+const notInteger = (path: string, value: unknown): V3Error =>
   refuse(400, 'PARAM_ERROR', `无法将 JSON 输入源“/body/${path}”映射到目标字段“${named(path)}”中，此字段需要一个合法的 64 位有符号整数`, 268435461, { location: 'body', value })
 
 /** Recorded for a call that sends `mch_id` instead of `mchid`. */
@@ -46,11 +46,11 @@ export function shapeProblem (body: Json, shape: Shape): V3Error | undefined {
   for (const { steps, isWhole } of rules) {
     if (!isWhole) continue
     const odd = found(body, steps).find(({ value }) => value !== undefined && !Number.isSafeInteger(value))
-    if (odd) return notWhole(odd.path, odd.value)
+    if (odd) return notInteger(odd.path, odd.value)
   }
   for (const { steps, isNeeded } of rules) {
-    const gone = isNeeded && found(body, steps).find(({ value }) => value === undefined || value === null || value === '')
-    if (gone) return missing(gone.path)
+    const absent = isNeeded && found(body, steps).find(({ value }) => value === undefined || value === null || value === '')
+    if (absent) return missing(absent.path)
   }
   const known = new Set(rules.map(({ steps }) => (steps[0] as string).replace('[]', '')))
   const odd = Object.keys(body).filter(name => !known.has(name))

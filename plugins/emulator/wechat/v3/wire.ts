@@ -30,14 +30,14 @@ export const byPublicKey = ({ wechat: { id, key } }: V3Keys): Signer => ({ seria
 const byCertificate = (keys: V3Keys): Signer => keys.platform().at(-1) as Signer
 
 /**
- * The key that signs an answer. `asked`: the request's Wechatpay-Serial. For a merchant without certificates it is always
+ * The key that signs an answer. `requested`: the request's Wechatpay-Serial. For a merchant without certificates it is always
  * the public key (wechatpay-php's README, wechatpay-axios-plugin 61, wechatpay-java 306). For a merchant with both it is
  * the certificate, unless the request names the public key (WxJava 3548) while the switch is under way.
  */
-export function answerSigner (state: State, keys: V3Keys, asked: string | undefined): Signer {
+export function answerSigner (state: State, keys: V3Keys, requested: string | undefined): Signer {
   const { keyMode, keySwitch: { stage } } = state
   if (keyMode === 'public-key' || (keyMode === 'both' && stage === 'done')) return byPublicKey(keys)
-  return keyMode === 'both' && stage === 'under-way' && asked === keys.wechat.id ? byPublicKey(keys) : byCertificate(keys)
+  return keyMode === 'both' && stage === 'under-way' && requested === keys.wechat.id ? byPublicKey(keys) : byCertificate(keys)
 }
 
 /** The key that signs callbacks: during the switch, the public key signs its share of them, evenly spread. */

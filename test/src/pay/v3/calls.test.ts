@@ -243,8 +243,8 @@ t.test('a sub-merchant\'s fund flow bill: nothing is returned before it is verif
   t.same(await read(), { rows: ['1', '2'], error: undefined }, 'concatenated in order')
   t.match(server.seen.find(({ url }) => url.startsWith('/v3/bill/sub'))!.url, /sub_mchid=1900000110.*bill_date=2026-11-20.*account_type=BASIC.*tar_type=GZIP.*algorithm=AEAD_AES_256_GCM/)
   const bad: Array<[string, Change, RegExp]> = [
-    ['a bit of the text', { flip: 3 }, /truncated or altered/], ['a bit of the tag', { flip: -1 }, /truncated or altered/], ['cut', { cut: 1 }, /truncated or altered/], ['nothing but a part of a tag', { cut: 100_000 }, /truncated or altered/], ['another hash', { hash: '0'.repeat(40) }, /hash/], ['not packed', { gzip: false }, /gzip/],
-    ['a key for another', { sealed: 'AAAA' }, /not encrypted for this merchant/], ['a piece missing', { answer: { download_bill_count: 3 } }, /is incomplete/], ['no piece', { answer: { download_bill_list: [], download_bill_count: 0 } }, /is incomplete/], ['twice the same piece', { item: { bill_sequence: 1 } }, /is incomplete/],
+    ['a flipped bit in the text', { flip: 3 }, /truncated or altered/], ['a bit of the tag', { flip: -1 }, /truncated or altered/], ['cut', { cut: 1 }, /truncated or altered/], ['nothing but a part of a tag', { cut: 100_000 }, /truncated or altered/], ['another hash', { hash: '0'.repeat(40) }, /hash/], ['not packed', { gzip: false }, /gzip/],
+    ['a key encrypted for another merchant', { sealed: 'AAAA' }, /not encrypted for this merchant/], ['a piece missing', { answer: { download_bill_count: 3 } }, /is incomplete/], ['no piece', { answer: { download_bill_list: [], download_bill_count: 0 } }, /is incomplete/], ['twice the same piece', { item: { bill_sequence: 1 } }, /is incomplete/],
     ['another hash\'s name', { item: { hash_type: 'SM3' } }, /no download_url, encryption key or hash/], ['no list', { answer: { download_bill_list: null } }, /is incomplete/], ['another host', { item: { download_url: 'https://evil.test/x' } }, /a host that is not/]
   ]
   for (const [name, change, message] of bad) {

@@ -21,23 +21,23 @@ t.test('P10 an answer must have WeChat\'s signature, recent and over these bytes
   const sent = JSON.parse(server.seen[0]!.body)
   t.match(sent, { appid: ACCOUNT.appId, mchid: ACCOUNT.merchant.mchId, out_trade_no: order.outTradeNo, amount: { total: 100, currency: 'CNY' }, payer: { openid: OPENID }, notify_url: 'https://shop.test/notify' })
   t.notOk('scene_info' in sent)
-  const unbelieved: Array<[string, Answer]> = [
+  const untrusted: Array<[string, Answer]> = [
     ['unsigned', answering(200, { prepay_id: 'wx1' }, { change: headers => { headers['wechatpay-signature'] = '' } })],
     ['by another key', answering(200, { prepay_id: 'wx1' }, { key: keys.merchant.key })],
-    ['by a key nobody knows', answering(200, { prepay_id: 'wx1' }, { serial: 'PUB_KEY_ID_0other' })],
+    ['by an unknown key', answering(200, { prepay_id: 'wx1' }, { serial: 'PUB_KEY_ID_0other' })],
     ['six minutes old', answering(200, { prepay_id: 'wx1' }, { at: Date.now() - 360_000 })],
     ['six minutes ahead', answering(200, { prepay_id: 'wx1' }, { at: Date.now() + 360_000 })],
-    ['a timestamp that is none', answering(200, { prepay_id: 'wx1' }, { change: headers => { headers['wechatpay-timestamp'] = 'soon' } })],
+    ['a malformed timestamp', answering(200, { prepay_id: 'wx1' }, { change: headers => { headers['wechatpay-timestamp'] = 'soon' } })],
     ['another algorithm', answering(200, { prepay_id: 'wx1' }, { change: headers => { headers['wechatpay-signature-type'] = 'WECHATPAY2-SM2-WITH-SM3' } })],
     ['a short signature', answering(200, { prepay_id: 'wx1' }, { change: headers => { headers['wechatpay-signature'] = 'AAAA' } })],
     ['a probe', answering(200, { prepay_id: 'wx1' }, { change: headers => { headers['wechatpay-signature'] = 'WECHATPAY/SIGNTEST/AAAA' } })],
     ['without a nonce', answering(200, { prepay_id: 'wx1' }, { change: headers => { headers['wechatpay-nonce'] = '' } })],
     ['another nonce', answering(200, { prepay_id: 'wx1' }, { change: headers => { headers['wechatpay-nonce'] = 'n2' } })],
     ['no prepay_id', answering(200, {})],
-    ['an odd prepay_id', answering(200, { prepay_id: 'a b' })],
-    ['no JSON', answering(200, 'text')]
+    ['a malformed prepay_id', answering(200, { prepay_id: 'a b' })],
+    ['not JSON', answering(200, 'text')]
   ]
-  for (const [name, answer] of unbelieved) {
+  for (const [name, answer] of untrusted) {
     server.become(answer)
     await t.rejects(pay.jsapi(order), { code: 'WECHAT_REPLY', outcome: 'unknown' }, name)
   }

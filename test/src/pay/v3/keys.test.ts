@@ -79,7 +79,7 @@ t.test('platform certificates: fetched on first use, cached, shared, renewed, ro
   clock.pass(61_000)
   await t.rejects(query(), known, 'a new serial number: fetched once more')
   t.ok(await client.keys.keyFor(serial))
-  t.equal((await client.keys.current()).serial, serial, 'the newest encrypts')
+  t.equal((await client.keys.current()).serial, serial, 'the newest is used for encryption')
 
   clock.pass(13 * 3600_000)
   const third = await emulator.rotateCertificate()
@@ -94,11 +94,11 @@ t.test('a flood of unknown serial numbers causes one download', async t => {
   t.ok((await client.keys.current()).serial)
   clock.pass(61_000)
   await emulator.fault({ path: '/v3/certificates', kind: 'html', times: 1 })
-  const strange = Array.from({ length: 200 }, (_none, at) => `ABCDEF${String(at).padStart(34, '0')}`)
-  const outcomes = await Promise.allSettled(strange.map(serial => client.keys.keyFor(serial)))
+  const unknownSerials = Array.from({ length: 200 }, (_none, at) => `ABCDEF${String(at).padStart(34, '0')}`)
+  const outcomes = await Promise.allSettled(unknownSerials.map(serial => client.keys.keyFor(serial)))
   t.equal(outcomes.filter(({ status }) => status === 'rejected').length, 200, 'all waited for the same failing download')
   await emulator.fault({ path: '/v3/certificates', kind: '502', times: 99 })
-  for (const serial of strange) t.equal(await client.keys.keyFor(serial), undefined)
+  for (const serial of unknownSerials) t.equal(await client.keys.keyFor(serial), undefined)
 })
 
 t.test('with only the public key, certificates are never fetched', async t => {
@@ -115,7 +115,7 @@ t.test('N17 during a switch both kinds are accepted, and afterwards the old one 
   const ask = () => client.request('GET', '/v3/refund/domestic/refunds/none')
   await t.rejects(ask(), { code: 'WECHAT_API', signed: true })
   await emulator.setKeyMode('certificate')
-  await t.rejects(ask(), { code: 'WECHAT_API', signed: true }, 'certificates beside the public key')
+  await t.rejects(ask(), { code: 'WECHAT_API', signed: true }, 'certificates in addition to the public key')
   const without = await stage(t, 'public-key', { change: { publicKeyId: 'PUB_KEY_ID_0OLD' } })
   await t.rejects(without.client.request('GET', '/v3/refund/domestic/refunds/none'), { code: /WECHAT/ } as never, 'an id that WeChat no longer uses')
   await t.rejects(emulator.setKeyMode('other' as KeyMode), { message: /mode must be/ })
@@ -130,15 +130,15 @@ t.test('a merchant without a public key or certificates', async t => {
 t.test('a wrong APIv3 key, invalid data in the store, an unavailable store', async t => {
   const other = await stage(t, 'certificate', { change: { apiV3Keys: ['a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6'] } })
   await t.rejects(other.client.keys.current(), { code: 'WECHAT_REPLY', message: /apiV3Key/ })
-  for (const rubbish of ['{', '"text"', '[5]']) {
+  for (const invalid of ['{', '"text"', '[5]']) {
     const store = createMemoryStore()
     const { client, emulator } = await stage(t, 'certificate', { store })
-    await store.set(`wechat:{${emulator.account.mchId}}:v3:certificates`, rubbish, 60_000)
-    t.ok((await client.keys.current()).serial, rubbish)
+    await store.set(`wechat:{${emulator.account.mchId}}:v3:certificates`, invalid, 60_000)
+    t.ok((await client.keys.current()).serial, invalid)
   }
-  const away = createMemoryStore()
-  away.acquire = async () => { throw new Error('away') }
-  const { client } = await stage(t, 'certificate', { store: away })
+  const unavailable = createMemoryStore()
+  unavailable.acquire = async () => { throw new Error('away') }
+  const { client } = await stage(t, 'certificate', { store: unavailable })
   t.ok((await client.keys.current()).serial)
   const busy = createMemoryStore()
   const shared = await stage(t, 'certificate', { store: busy })

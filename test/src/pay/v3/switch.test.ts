@@ -39,7 +39,7 @@ t.test('K1 the switch', { skip }, async t => {
   }
   const merchant = certificate(MCH_ID)
   const platform = certificate('Tenpay.com sign')
-  const stranger = certificate('Tenpay.com sign')
+  const unrelated = certificate('Tenpay.com sign')
   const ours: Pair = { ...certificate('public key'), serial: 'PUB_KEY_ID_0119000001092024112600000000000001' }
   const publicKey = createPublicKey(ours.key).export({ type: 'spki', format: 'pem' }) as string
 
@@ -94,15 +94,15 @@ t.test('K1 the switch', { skip }, async t => {
   }
 
   const forged = async (t: Test, notified: (by: Pair) => Promise<string>) => {
-    t.equal(await notified({ ...stranger, serial: ours.serial }), 'false', 'a foreign signature with the public key\'s id')
-    t.equal(await notified({ ...stranger, serial: platform.serial }), 'false', 'a foreign signature with the certificate\'s serial')
-    t.equal(await notified(stranger), 'unknown key')
+    t.equal(await notified({ ...unrelated, serial: ours.serial }), 'false', 'a foreign signature with the public key\'s id')
+    t.equal(await notified({ ...unrelated, serial: platform.serial }), 'false', 'a foreign signature with the certificate\'s serial')
+    t.equal(await notified(unrelated), 'unknown key')
     t.equal(await notified({ ...ours, serial: 'PUB_KEY_ID_0other' }), 'unknown key')
   }
 
   for (const state of ['not started', 'under way', 'stopped'] as const) {
     for (const first of ['an answer', 'a notification by certificate', 'a notification by public key'] as const) {
-      t.test(`${state}, with the public key configured; first comes ${first}`, async t => {
+      t.test(`${state}, with the public key configured; the first message is ${first}`, async t => {
         const { query, notified, make, fetched } = await stage(t, { state })
         const all = {
           'an answer': async () => { t.match(await query(), { trade_state: 'NOTPAY' }) },
@@ -128,7 +128,7 @@ t.test('K1 the switch', { skip }, async t => {
       t.match(await query(), { trade_state: 'NOTPAY' }, 'without the header, answers are signed with the certificate')
       t.equal(await notified(platform), 'genuine')
       t.equal(await notified(ours), 'unknown key', 'the public key must be configured')
-      t.equal(await notified({ ...stranger, serial: platform.serial }), 'false')
+      t.equal(await notified({ ...unrelated, serial: platform.serial }), 'false')
     }
   })
 
@@ -139,30 +139,30 @@ t.test('K1 the switch', { skip }, async t => {
       t.equal(await notified(ours), 'genuine')
       t.equal(fetched(), 0, 'certificates are not fetched')
       t.equal(await notified(platform), 'unknown key', 'refused as not genuine')
-      t.equal(await notified({ ...stranger, serial: ours.serial }), 'false')
-      for (let at = 0; at < 20; at++) t.equal(await notified(stranger), 'unknown key')
+      t.equal(await notified({ ...unrelated, serial: ours.serial }), 'false')
+      for (let at = 0; at < 20; at++) t.equal(await notified(unrelated), 'unknown key')
       t.equal(fetched(), 1, 'a flood causes one download')
       clock.pass(61_000)
-      t.equal(await notified(stranger), 'unknown key')
+      t.equal(await notified(unrelated), 'unknown key')
       t.equal(fetched(), 2)
     })
   }
 
   t.test('the complete switch and back, in one process', async t => {
     const { query, notified, become, clock } = await stage(t, { state: 'not started' })
-    const fine = async (...by: Pair[]) => {
+    const acceptsOnly = async (...by: Pair[]) => {
       t.match(await query(), { trade_state: 'NOTPAY' })
       for (const pair of by) t.equal(await notified(pair), 'genuine')
     }
-    await fine(platform)
+    await acceptsOnly(platform)
     become({ state: 'under way' })
-    await fine(platform, ours)
+    await acceptsOnly(platform, ours)
     become({ state: 'stopped' })
-    await fine(platform, ours)
+    await acceptsOnly(platform, ours)
     become({ state: 'under way' })
-    await fine(platform, ours)
+    await acceptsOnly(platform, ours)
     become({ state: 'over' })
-    await fine(ours)
+    await acceptsOnly(ours)
     clock.pass(13 * 3600_000)
     await notified(platform)
     await new Promise(resolve => setTimeout(resolve, 200))
@@ -182,12 +182,12 @@ t.test('K1 the switch', { skip }, async t => {
   })
 
   t.test('a forged certificate list is refused', async t => {
-    const other = await stage(t, { state: 'under way', signer: stranger, apiKey: 'another0another0another0another0' })
-    await t.rejects(other.notified(stranger), { code: 'WECHAT_REPLY' })
-    const falsely = await stage(t, { state: 'under way', signer: { ...stranger, serial: ours.serial } })
-    await t.rejects(falsely.notified(stranger), { code: 'WECHAT_REPLY', message: /signature is false/ })
-    const unknown = await stage(t, { state: 'under way', signer: { ...stranger, serial: 'PUB_KEY_ID_0other' } })
-    await t.rejects(unknown.notified(stranger), { code: 'WECHAT_REPLY', message: /unknown/ })
+    const other = await stage(t, { state: 'under way', signer: unrelated, apiKey: 'another0another0another0another0' })
+    await t.rejects(other.notified(unrelated), { code: 'WECHAT_REPLY' })
+    const falsely = await stage(t, { state: 'under way', signer: { ...unrelated, serial: ours.serial } })
+    await t.rejects(falsely.notified(unrelated), { code: 'WECHAT_REPLY', message: /signature is false/ })
+    const unknown = await stage(t, { state: 'under way', signer: { ...unrelated, serial: 'PUB_KEY_ID_0other' } })
+    await t.rejects(unknown.notified(unrelated), { code: 'WECHAT_REPLY', message: /unknown/ })
     const plain = await stage(t, { state: 'over' })
     plain.server.become((_seen, reply) => { reply.writeHead(404).end('{"code":"RESOURCE_NOT_EXISTS","message":"x"}') })
     t.equal(await plain.notified(platform), 'unknown key')
@@ -212,11 +212,11 @@ t.test('K1 the switch', { skip }, async t => {
       t.match(await query(), { trade_state: 'NOTPAY' })
       t.equal(await notified(platform), 'genuine')
     }
-    for (const rubbish of ['["garbage"]', '[]', '{}', 'null', '[null]', JSON.stringify([platform.cert, 'garbage'])]) {
+    for (const invalid of ['["garbage"]', '[]', '{}', 'null', '[null]', JSON.stringify([platform.cert, 'garbage'])]) {
       const store = createMemoryStore()
-      await store.set(key, rubbish, 12 * 3600_000)
+      await store.set(key, invalid, 12 * 3600_000)
       const { notified } = await stage(t, { state: 'not started' }, { withPublicKey: false, store })
-      t.equal(await notified(platform), 'genuine', rubbish)
+      t.equal(await notified(platform), 'genuine', invalid)
     }
   })
 })
