@@ -24,85 +24,88 @@ const LONG = 600_000
 const redisStore = (redis: RedisClient) => createRedisStore(redis, patience(2000))
 
 function conformance (t: Test, make: () => Store) {
-  const fresh = () => `test:{${randomUUID()}}:key`
+  // At the same time: most of them wait for an expiry.
+  t.test('a store', { jobs: 12 }, async t => {
+    const fresh = () => `test:{${randomUUID()}}:key`
 
-  t.test('one acquires the lease, the others see it locked, then the value', async t => {
-    const [store, key] = [make(), fresh()]
-    t.equal(await store.read(key), undefined)
-    t.same(await store.acquire(key, 'a', LONG), { state: 'acquired' })
-    t.same(await store.acquire(key, 'b', LONG), { state: 'locked' })
-    t.equal(await store.complete(key, 'a', 'value', LONG), true)
-    const turn = await store.acquire(key, 'b', LONG)
-    t.match(turn, { state: 'done', value: 'value' })
-    t.ok(turn.state === 'done' && turn.ttl > 0 && turn.ttl <= LONG)
-    t.match(await store.read(key), { value: 'value' })
-  })
+    t.test('one acquires the lease, the others see it locked, then the value', async t => {
+      const [store, key] = [make(), fresh()]
+      t.equal(await store.read(key), undefined)
+      t.same(await store.acquire(key, 'a', LONG), { state: 'acquired' })
+      t.same(await store.acquire(key, 'b', LONG), { state: 'locked' })
+      t.equal(await store.complete(key, 'a', 'value', LONG), true)
+      const turn = await store.acquire(key, 'b', LONG)
+      t.match(turn, { state: 'done', value: 'value' })
+      t.ok(turn.state === 'done' && turn.ttl > 0 && turn.ttl <= LONG)
+      t.match(await store.read(key), { value: 'value' })
+    })
 
-  t.test('a value with too little ttl left is not returned', async t => {
-    const [store, key] = [make(), fresh()]
-    await store.set(key, 'old', LONG)
-    t.match(await store.acquire(key, 'a', LONG, 100), { state: 'done', value: 'old' })
-    t.same(await store.acquire(key, 'a', LONG, 10 * LONG), { state: 'acquired' })
-    t.match(await store.read(key), { value: 'old' }, 'and stays until there is a new one')
-  })
+    t.test('a value with too little ttl left is not returned', async t => {
+      const [store, key] = [make(), fresh()]
+      await store.set(key, 'old', LONG)
+      t.match(await store.acquire(key, 'a', LONG, 100), { state: 'done', value: 'old' })
+      t.same(await store.acquire(key, 'a', LONG, 10 * LONG), { state: 'acquired' })
+      t.match(await store.read(key), { value: 'old' }, 'and stays until there is a new one')
+    })
 
-  t.test('values and leases expire', async t => {
-    const [store, key] = [make(), fresh()]
-    await store.set(key, 'value', 30)
-    await store.acquire(`${key}2`, 'a', 30)
-    await sleep(60)
-    t.equal(await store.read(key), undefined)
-    t.same(await store.acquire(`${key}2`, 'b', LONG), { state: 'acquired' })
-  })
+    t.test('values and leases expire', async t => {
+      const [store, key] = [make(), fresh()]
+      await store.set(key, 'value', 30)
+      await store.acquire(`${key}2`, 'a', 30)
+      await sleep(60)
+      t.equal(await store.read(key), undefined)
+      t.same(await store.acquire(`${key}2`, 'b', LONG), { state: 'acquired' })
+    })
 
-  t.test('T4 without the lease, nothing is written or released', async t => {
-    const [store, key] = [make(), fresh()]
-    await store.acquire(key, 'slow', 20)
-    await sleep(40)
-    t.same(await store.acquire(key, 'next', LONG), { state: 'acquired' })
-    t.equal(await store.complete(key, 'slow', 'late', LONG), false)
-    t.equal(await store.renew(key, 'slow', LONG), false)
-    await store.release(key, 'slow')
-    t.same(await store.acquire(key, 'third', LONG), { state: 'locked' })
-    t.equal(await store.read(key), undefined)
-    t.equal(await store.complete(key, 'next', 'value', LONG), true)
-  })
+    t.test('T4 without the lease, nothing is written or released', async t => {
+      const [store, key] = [make(), fresh()]
+      await store.acquire(key, 'slow', 20)
+      await sleep(40)
+      t.same(await store.acquire(key, 'next', LONG), { state: 'acquired' })
+      t.equal(await store.complete(key, 'slow', 'late', LONG), false)
+      t.equal(await store.renew(key, 'slow', LONG), false)
+      await store.release(key, 'slow')
+      t.same(await store.acquire(key, 'third', LONG), { state: 'locked' })
+      t.equal(await store.read(key), undefined)
+      t.equal(await store.complete(key, 'next', 'value', LONG), true)
+    })
 
-  t.test('a lease can be renewed and released', async t => {
-    const [store, key] = [make(), fresh()]
-    await store.acquire(key, 'a', patience(500))
-    t.equal(await store.renew(key, 'a', LONG), true)
-    await sleep(patience(600))
-    t.same(await store.acquire(key, 'b', LONG), { state: 'locked' })
-    await store.release(key, 'a')
-    t.same(await store.acquire(key, 'b', LONG), { state: 'acquired' })
-  })
+    t.test('a lease can be renewed and released', async t => {
+      const [store, key] = [make(), fresh()]
+      await store.acquire(key, 'a', patience(500))
+      t.equal(await store.renew(key, 'a', LONG), true)
+      await sleep(patience(600))
+      t.same(await store.acquire(key, 'b', LONG), { state: 'locked' })
+      await store.release(key, 'a')
+      t.same(await store.acquire(key, 'b', LONG), { state: 'acquired' })
+    })
 
-  t.test('delete removes only the given value, and can leave a tombstone', async t => {
-    const [store, key] = [make(), fresh()]
-    await store.set(key, 'new', LONG)
-    const note = { key: `${key}:dead`, value: 'because', ttl: LONG }
-    t.equal(await store.delete(key, 'old', note), false)
-    t.equal(await store.read(note.key), undefined)
-    t.match(await store.read(key), { value: 'new' })
-    t.equal(await store.delete(key, 'new', note), true)
-    t.match(await store.read(note.key), { value: 'because' })
-    t.equal(await store.read(key), undefined)
-    await store.set(key, 'again', LONG)
-    t.equal(await store.delete(key, 'again'), true)
-  })
+    t.test('delete removes only the given value, and can leave a tombstone', async t => {
+      const [store, key] = [make(), fresh()]
+      await store.set(key, 'new', LONG)
+      const note = { key: `${key}:dead`, value: 'because', ttl: LONG }
+      t.equal(await store.delete(key, 'old', note), false)
+      t.equal(await store.read(note.key), undefined)
+      t.match(await store.read(key), { value: 'new' })
+      t.equal(await store.delete(key, 'new', note), true)
+      t.match(await store.read(note.key), { value: 'because' })
+      t.equal(await store.read(key), undefined)
+      await store.set(key, 'again', LONG)
+      t.equal(await store.delete(key, 'again'), true)
+    })
 
-  t.test('increment counts within a window', async t => {
-    const [store, key] = [make(), fresh()]
-    t.same([await store.increment(key, patience(500)), await store.increment(key, patience(500)), await store.increment(key, patience(500))], [1, 2, 3])
-    await sleep(patience(600))
-    t.equal(await store.increment(key, LONG), 1)
-  })
+    t.test('increment counts within a window', async t => {
+      const [store, key] = [make(), fresh()]
+      t.same([await store.increment(key, patience(500)), await store.increment(key, patience(500)), await store.increment(key, patience(500))], [1, 2, 3])
+      await sleep(patience(600))
+      t.equal(await store.increment(key, LONG), 1)
+    })
 
-  t.test('a hundred concurrent acquires: one succeeds', async t => {
-    const [store, key] = [make(), fresh()]
-    const turns = await Promise.all(Array.from({ length: 100 }, (_, at) => store.acquire(key, String(at), LONG)))
-    t.equal(turns.filter(({ state }) => state === 'acquired').length, 1)
+    t.test('a hundred concurrent acquires: one succeeds', async t => {
+      const [store, key] = [make(), fresh()]
+      const turns = await Promise.all(Array.from({ length: 100 }, (_, at) => store.acquire(key, String(at), LONG)))
+      t.equal(turns.filter(({ state }) => state === 'acquired').length, 1)
+    })
   })
 }
 

@@ -37,80 +37,83 @@ async function stage (t: Test, way: Way = 'v2', meanwhile: Record<number, (numbe
   return { emulator, pay, waited: () => now / 1000, pays: (number: string) => emulator.pay(number, sub), order: async (number: string) => ((await emulator.app.inject('/_emulator/orders')).json() as Array<{ out_trade_no: string }>).find(order => order.out_trade_no === number) }
 }
 
-for (const [way, { pay: PAY, reverse: REVERSE, failure, old, poor, used, reversed }] of Object.entries(WAYS) as Array<[Way, typeof WAYS[Way]]>) {
-  t.test(way, async t => {
-    t.test('a code that pays', async t => {
-      const { emulator, pay, waited } = await stage(t, way)
-      const authCode = await emulator.authCode('pays', 'oUpF8uN95-Ptaags6E_roPHg7AG0')
-      const both = await Promise.all([pay.micropay({ ...ORDER, authCode }), pay.micropay({ ...ORDER, authCode })])
-      t.match(both[0], { state: 'SUCCESS', amount: 1200, openid: 'oUpF8uN95-Ptaags6E_roPHg7AG0', tradeType: 'MICROPAY', transactionId: /^42000/, mchId: emulator.account.mchId, ...WAYS[way].sub })
-      t.equal(both[0], both[1], 'a double click is one payment')
-      t.equal(waited(), 0)
-      await t.rejects(pay.micropay({ ...ORDER, authCode }), { code: 'WECHAT_API', wechatCode: 'ORDERPAID' })
-      await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M234567', authCode }), { code: 'WECHAT_API', wechatCode: old, statusCode: 400, advice: /refresh/ })
-    })
+// At the same time: most of them wait for an answer.
+t.test('pay by code', { jobs: 4 }, async t => {
+  for (const [way, { pay: PAY, reverse: REVERSE, failure, old, poor, used, reversed }] of Object.entries(WAYS) as Array<[Way, typeof WAYS[Way]]>) {
+    t.test(way, { jobs: 8 }, async t => {
+      t.test('a code that pays', async t => {
+        const { emulator, pay, waited } = await stage(t, way)
+        const authCode = await emulator.authCode('pays', 'oUpF8uN95-Ptaags6E_roPHg7AG0')
+        const both = await Promise.all([pay.micropay({ ...ORDER, authCode }), pay.micropay({ ...ORDER, authCode })])
+        t.match(both[0], { state: 'SUCCESS', amount: 1200, openid: 'oUpF8uN95-Ptaags6E_roPHg7AG0', tradeType: 'MICROPAY', transactionId: /^42000/, mchId: emulator.account.mchId, ...WAYS[way].sub })
+        t.equal(both[0], both[1], 'a double click is one payment')
+        t.equal(waited(), 0)
+        await t.rejects(pay.micropay({ ...ORDER, authCode }), { code: 'WECHAT_API', wechatCode: 'ORDERPAID' })
+        await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M234567', authCode }), { code: 'WECHAT_API', wechatCode: old, statusCode: 400, advice: /refresh/ })
+      })
 
-    t.test('the payer enters the password in time', async t => {
-      const { emulator, pay, waited, pays } = await stage(t, way, { 2: number => pays(number) })
-      const payment = await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') })
-      t.match(payment, { state: 'SUCCESS', amount: 1200 })
-      t.equal(waited(), 10)
-    })
+      t.test('the payer enters the password in time', async t => {
+        const { emulator, pay, waited, pays } = await stage(t, way, { 2: number => pays(number) })
+        const payment = await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') })
+        t.match(payment, { state: 'SUCCESS', amount: 1200 })
+        t.equal(waited(), 10)
+      })
 
-    t.test('the payer declines', async t => {
-      const { emulator, pay } = await stage(t, way, { 1: number => emulator.cancel(number, WAYS[way].sub) })
-      t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'PAYERROR', outTradeNo: ORDER.outTradeNo })
-    })
+      t.test('the payer declines', async t => {
+        const { emulator, pay } = await stage(t, way, { 1: number => emulator.cancel(number, WAYS[way].sub) })
+        t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'PAYERROR', outTradeNo: ORDER.outTradeNo })
+      })
 
-    t.test('the payer never responds: reversed after 30 s, and later attempts to pay fail', async t => {
-      const { emulator, pay, waited, pays, order } = await stage(t, way)
-      t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'REVOKED', outTradeNo: ORDER.outTradeNo, mchId: emulator.account.mchId })
-      t.equal(waited(), 30)
-      t.match(await order(ORDER.outTradeNo), { trade_state: 'REVOKED' })
-      await t.rejects(pays(ORDER.outTradeNo))
-      t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'REVOKED' })
-      await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { code: 'WECHAT_API', wechatCode: reversed })
-    })
+      t.test('the payer never responds: reversed after 30 s, and later attempts to pay fail', async t => {
+        const { emulator, pay, waited, pays, order } = await stage(t, way)
+        t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'REVOKED', outTradeNo: ORDER.outTradeNo, mchId: emulator.account.mchId })
+        t.equal(waited(), 30)
+        t.match(await order(ORDER.outTradeNo), { trade_state: 'REVOKED' })
+        await t.rejects(pays(ORDER.outTradeNo))
+        t.match(await pay.query({ outTradeNo: ORDER.outTradeNo }), { state: 'REVOKED' })
+        await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { code: 'WECHAT_API', wechatCode: reversed })
+      })
 
-    t.test('P9 the answer is lost after the payment: the query finds it', async t => {
-      for (const kind of ['reset', 'hang', 'html', '502', 'garbage']) {
-        const { emulator, pay } = await stage(t, way, {}, kind === 'hang' ? 1500 : undefined)
-        await emulator.fault({ path: PAY, kind, when: 'after' })
-        t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { state: 'SUCCESS', amount: 1200 }, kind)
-      }
-    })
+      t.test('P9 the answer is lost after the payment: the query finds it', async t => {
+        for (const kind of ['reset', 'hang', 'html', '502', 'garbage']) {
+          const { emulator, pay } = await stage(t, way, {}, kind === 'hang' ? 1500 : undefined)
+          await emulator.fault({ path: PAY, kind, when: 'after' })
+          t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { state: 'SUCCESS', amount: 1200 }, kind)
+        }
+      })
 
-    t.test('P9 WeChat fails or never receives the call: no payment, a definite result', async t => {
-      for (const kind of [failure, 'reset']) {
-        const { emulator, pay, order } = await stage(t, way)
-        await emulator.fault({ path: PAY, kind })
-        t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { state: 'NOTPAY', outTradeNo: ORDER.outTradeNo }, kind)
+      t.test('P9 WeChat fails or never receives the call: no payment, a definite result', async t => {
+        for (const kind of [failure, 'reset']) {
+          const { emulator, pay, order } = await stage(t, way)
+          await emulator.fault({ path: PAY, kind })
+          t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { state: 'NOTPAY', outTradeNo: ORDER.outTradeNo }, kind)
+          t.notOk(await order(ORDER.outTradeNo))
+        }
+      })
+
+      t.test('a reversal is repeated if WeChat asks for it; if it fails, the error has an unknown outcome', async t => {
+        const { emulator, pay } = await stage(t, way)
+        await emulator.fault({ path: REVERSE(ORDER.outTradeNo), kind: failure, times: 3 })
+        t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'REVOKED' })
+        await emulator.fault({ path: REVERSE('M234567'), kind: '502', times: 99 })
+        await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M234567', authCode: await emulator.authCode('asks') }), { outcome: 'unknown', code: /WECHAT_(?:NETWORK|REPLY)/ })
+        await emulator.clearFaults()
+        await emulator.fault({ path: REVERSE('M345678'), kind: failure, times: 99 })
+        await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M345678', authCode: await emulator.authCode('asks') }), { code: 'WECHAT_REPLY', outcome: 'unknown', message: new RegExp(`neither paid nor reversed \\(${failure}\\)`) })
+      })
+
+      t.test('refused: fails immediately, no payment', async t => {
+        const { emulator, pay, waited, order } = await stage(t, way)
+        await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('poor') }), { code: 'WECHAT_API', wechatCode: poor, advice: /payer/i, adviceZh: /用户|顾客/ })
+        await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('expired') }), { code: 'WECHAT_API', wechatCode: old })
         t.notOk(await order(ORDER.outTradeNo))
-      }
+        await pay.native(ORDER)
+        await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { code: 'WECHAT_API', wechatCode: used })
+        t.equal(waited(), 0)
+      })
     })
-
-    t.test('a reversal is repeated if WeChat asks for it; if it fails, the error has an unknown outcome', async t => {
-      const { emulator, pay } = await stage(t, way)
-      await emulator.fault({ path: REVERSE(ORDER.outTradeNo), kind: failure, times: 3 })
-      t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode('asks') }), { state: 'REVOKED' })
-      await emulator.fault({ path: REVERSE('M234567'), kind: '502', times: 99 })
-      await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M234567', authCode: await emulator.authCode('asks') }), { outcome: 'unknown', code: /WECHAT_(?:NETWORK|REPLY)/ })
-      await emulator.clearFaults()
-      await emulator.fault({ path: REVERSE('M345678'), kind: failure, times: 99 })
-      await t.rejects(pay.micropay({ ...ORDER, outTradeNo: 'M345678', authCode: await emulator.authCode('asks') }), { code: 'WECHAT_REPLY', outcome: 'unknown', message: new RegExp(`neither paid nor reversed \\(${failure}\\)`) })
-    })
-
-    t.test('refused: fails immediately, no payment', async t => {
-      const { emulator, pay, waited, order } = await stage(t, way)
-      await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('poor') }), { code: 'WECHAT_API', wechatCode: poor, advice: /payer/i, adviceZh: /用户|顾客/ })
-      await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode('expired') }), { code: 'WECHAT_API', wechatCode: old })
-      t.notOk(await order(ORDER.outTradeNo))
-      await pay.native(ORDER)
-      await t.rejects(pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { code: 'WECHAT_API', wechatCode: used })
-      t.equal(waited(), 0)
-    })
-  })
-}
+  }
+})
 
 t.test('APIv3: store information, and unsupported fields', async t => {
   const { emulator, pay } = await stage(t, 'v3')

@@ -36,8 +36,8 @@ export function transferReceipts ({ route, state, storeFile, readFile }: V3Area,
     }, { body: [`${name}!`] })
     route('GET', `${path}/:number`, ({ params, request }) => {
       const bill = find(params.number as string)
-      const asked = bill && receipts.get(bill.transfer_bill_no)
-      if (!bill || !asked) return notFound('电子回单不存在，请先申请')
+      const receipt = bill && receipts.get(bill.transfer_bill_no)
+      if (!bill || !receipt) return notFound('电子回单不存在，请先申请')
       const made = receiptFor(bill)
       return { state: 'FINISHED', create_time: rfc3339(made.at), update_time: rfc3339(made.updated), hash_type: 'SHA256', hash_value: made.hash, download_url: download(request, made.token) }
     })

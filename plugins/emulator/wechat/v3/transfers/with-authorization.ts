@@ -23,10 +23,10 @@ export function createWithAuthorization (bills: TransferBills, authorizations: A
 
   /** A transfer to confirm that also asks for an authorization of later ones. */
   function withAuthorization (body: Json, more: Partial<TransferBill> = {}): TransferBill | V3Error {
-    const asked = object(body.authorization_info)
-    const authorization = body.authorization_info === undefined ? undefined : authorizations.authorize({ ...asked, appid: body.appid, openid: body.openid, transfer_scene_id: body.transfer_scene_id })
+    const info = object(body.authorization_info)
+    const authorization = body.authorization_info === undefined ? undefined : authorizations.authorize({ ...info, appid: body.appid, openid: body.openid, transfer_scene_id: body.transfer_scene_id })
     if (authorization && !isAuthorization(authorization)) return authorization
-    return bills.make(body, text(body.openid), { ...more, authorization: text(asked.out_authorization_no) })
+    return bills.make(body, text(body.openid), { ...more, authorization: text(info.out_authorization_no) })
   }
 
   return { paidByAuthorization, withAuthorization }
