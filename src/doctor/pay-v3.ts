@@ -6,7 +6,7 @@ import { nonce } from '../nonce.ts'
 import { checkMerchant } from '../pay/merchant.ts'
 import type { CheckedV3 } from '../pay/merchant.ts'
 import { meaningOfV3 } from '../pay/v3/error-codes.ts'
-import { judge } from '../pay/v3/message.ts'
+import { verifyMessage } from '../pay/v3/message.ts'
 import { decryptResource } from '../pay/v3/resource.ts'
 import type { EncryptedResource } from '../pay/v3/resource.ts'
 import { authorization } from '../pay/v3/sign.ts'
@@ -240,7 +240,7 @@ export const payV3Checks = [
       const certificates = opened(offeredIn(await certificateList(context)), v3KeysOf(context))
       const { headers, bytes } = await orderQuery(context)
       const serial = String(headers['wechatpay-serial'] ?? '').replace(/[^\w-]/g, '').slice(0, 80)
-      const verdict = await judge(headers, bytes, async serial => serial === publicKeyId ? publicKey : certificates.get(serial.toUpperCase())?.publicKey)
+      const verdict = await verifyMessage(headers, bytes, async serial => serial === publicKeyId ? publicKey : certificates.get(serial.toUpperCase())?.publicKey)
       if (verdict === 'unsigned') return 'unsigned'
       if (verdict === 'unknown key') return { outcome: 'unknown', values: { serial } }
       if (verdict !== 'genuine') return { outcome: 'false', values: { serial } }

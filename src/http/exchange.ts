@@ -8,7 +8,7 @@ import type { Transport } from './transport.ts'
 
 export type Head = Omit<HttpReply, 'body'>
 
-export interface Asked {
+export interface OutgoingRequest {
   /** The call's name in errors. */
   name: string
   method: Dispatcher.HttpMethod
@@ -28,17 +28,17 @@ interface Receiver<T> {
   failed (error: Error): void
 }
 
-export interface Whole extends Head {
+export interface BufferedReply extends Head {
   /** Undefined if it was larger than allowed. */
   body: Buffer | undefined
 }
 
 /** The whole answer, within `timeout` milliseconds. @throws WechatNetworkError */
-export function exchangeWhole (transport: Transport, request: Asked, timeout: number, maxBytes: number): Promise<Whole> {
+export function exchangeBuffered (transport: Transport, request: OutgoingRequest, timeout: number, maxBytes: number): Promise<BufferedReply> {
   const chunks: Buffer[] = []
   let size = 0
   let head: Head
-  return exchange<Whole>(transport, request, timeout, 0, {
+  return exchange<BufferedReply>(transport, request, timeout, 0, {
     head (given) { head = given },
     data (chunk, controller, done) {
       size += chunk.length
@@ -52,16 +52,16 @@ export function exchangeWhole (transport: Transport, request: Asked, timeout: nu
   })
 }
 
-export interface Flowing extends Head {
+export interface StreamedReply extends Head {
   /** Destroying it, or leaving its loop, closes the connection. */
   body: Readable
 }
 
 /** Resolves with the answer's head within `timeout` milliseconds; each chunk of the body may take as long again. @throws WechatNetworkError */
-export function exchangeFlowing (transport: Transport, request: Asked, timeout: number): Promise<Flowing> {
+export function exchangeStreamed (transport: Transport, request: OutgoingRequest, timeout: number): Promise<StreamedReply> {
   let body: Readable
   let ended = false
-  return exchange<Flowing>(transport, request, timeout, timeout, {
+  return exchange<StreamedReply>(transport, request, timeout, timeout, {
     head (head, controller, done) {
       body = new Readable({
         read () { controller.resume() },
@@ -90,7 +90,7 @@ export function exchangeFlowing (transport: Transport, request: Asked, timeout: 
 /** The share of its time that a call may spend in the queue. */
 const LAST_TURN = 0.8
 
-function exchange<T> ({ dispatcher, foreign, queueOf }: Transport, request: Asked, timeout: number, bodyTimeout: number, receiver: Receiver<T>): Promise<T> {
+function exchange<T> ({ dispatcher, foreign, queueOf }: Transport, request: OutgoingRequest, timeout: number, bodyTimeout: number, receiver: Receiver<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     /** Settled: over for the caller, even if the socket is still busy. */
     let settled = false

@@ -4,8 +4,8 @@ import { callChannel, traced } from '../diagnostics.ts'
 import type { CallTrace } from '../diagnostics.ts'
 import { WechatNetworkError, WechatReplyError } from '../errors.ts'
 import { createHosts } from './hosts.ts'
-import { exchangeFlowing, exchangeWhole } from './exchange.ts'
-import type { Asked, Head } from './exchange.ts'
+import { exchangeStreamed, exchangeBuffered } from './exchange.ts'
+import type { OutgoingRequest, Head } from './exchange.ts'
 import { checkHttp } from './options.ts'
 import type { ClientCertificate, HttpOptions } from './options.ts'
 import { lease } from './transport.ts'
@@ -105,19 +105,19 @@ export function createHttp (options: HttpOptions = {}, certificate?: ClientCerti
     }, {
       retries,
       delay: 100,
-      again: error => error instanceof WechatNetworkError && error.retryable && (error.outcome === 'not_sent' || call.repeatable)
+      shouldRetry: error => error instanceof WechatNetworkError && error.retryable && (error.outcome === 'not_sent' || call.repeatable)
     }))
   }
 
   async function whole (call: HttpRequest, base: string): Promise<HttpReply> {
-    const reply = await through(transport => exchangeWhole(transport, requestTo(call, base), timeout, call.maxBytes ?? 1 << 20))
+    const reply = await through(transport => exchangeBuffered(transport, requestTo(call, base), timeout, call.maxBytes ?? 1 << 20))
     refuseForeign(call, reply)
     if (!reply.body) throw new WechatReplyError(call.name, 'the answer is too large')
     return reply as HttpReply
   }
 
   async function flowing (call: HttpRequest, base: string): Promise<HttpStreamReply> {
-    const reply = await through(transport => exchangeFlowing(transport, requestTo(call, base), timeout))
+    const reply = await through(transport => exchangeStreamed(transport, requestTo(call, base), timeout))
     try {
       refuseForeign(call, reply)
       return reply
@@ -152,7 +152,7 @@ function partsOf (base: string): BaseParts {
   return parts
 }
 
-function requestTo (call: HttpRequest, base: string): Asked {
+function requestTo (call: HttpRequest, base: string): OutgoingRequest {
   const { origin, pathname } = partsOf(base)
   const { freshHeaders } = call
   const headers = { 'user-agent': 'fastify-wechat-pay', 'accept-encoding': 'identity', ...call.headers }

@@ -6,7 +6,7 @@ export interface RetryPolicy {
   /** Milliseconds before the first retry, approximately; doubled before each further one. */
   delay: number
   /** Whether to retry after this error: it may pass, and a repeat is safe. */
-  again (error: unknown): boolean
+  shouldRetry (error: unknown): boolean
 }
 
 /** Returns the result of `work`, from the first attempt or a retry. @throws the error of the last attempt */
@@ -14,7 +14,7 @@ export async function retry<T> (work: (attempt: number) => Promise<T>, policy: R
   try {
     return await work(attempt)
   } catch (error) {
-    if (attempt >= policy.retries || !policy.again(error)) throw error
+    if (attempt >= policy.retries || !policy.shouldRetry(error)) throw error
   }
   // Jitter, so that callers that failed together do not retry together.
   await sleep(policy.delay * 2 ** attempt * (0.5 + Math.random()))

@@ -28,7 +28,7 @@ export interface Api {
 }
 
 /** "Busy" (-1) and "too many calls this minute" (45011) are retried after a short wait; other temporary errors last longer. */
-const BUSY: RetryPolicy = { retries: 2, delay: 200, again: error => error instanceof WechatApiError && (error.wechatCode === '-1' || error.wechatCode === '45011') }
+const BUSY: RetryPolicy = { retries: 2, delay: 200, shouldRetry: error => error instanceof WechatApiError && (error.wechatCode === '-1' || error.wechatCode === '45011') }
 
 /** Parameters whose values must not appear in an error. */
 const SECRET_PARAMS = ['secret', 'access_token', 'refresh_token', 'code', 'js_code', 'component_access_token', 'signature', 'openid'] as const

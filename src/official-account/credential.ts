@@ -166,7 +166,7 @@ export function createCredential (parts: CredentialParts): Credential {
     get () {
       const now = clock.now()
       if (current && now < current.until) {
-        if (!current.shared && !sharing && guard.askable()) {
+        if (!current.shared && !sharing && guard.isAvailable()) {
           sharing = true
           share(current).finally(() => { sharing = false })
         } else if (now >= current.refreshAt && !inFlight) refreshBehind(current)

@@ -15,5 +15,5 @@ export async function withLiveToken<T> (token: Pick<Credential, 'get' | 'invalid
       if (isInvalidToken(error)) await token.invalidate(used)
       throw error
     })
-  }, { retries: 1, delay: 0, again: isInvalidToken })
+  }, { retries: 1, delay: 0, shouldRetry: isInvalidToken })
 }

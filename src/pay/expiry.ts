@@ -9,8 +9,8 @@ export interface CertificateStatus {
   validTo: Date
 }
 
-export const platformCertificates = (keys: Pick<PlatformKeys, 'held'>): CertificateStatus[] =>
-  [...keys.held()].map(({ serialNumber, validTo }) => ({ of: 'platform', serialNo: serialNumber, validTo: new Date(validTo) }))
+export const platformCertificates = (keys: Pick<PlatformKeys, 'certificates'>): CertificateStatus[] =>
+  [...keys.certificates()].map(({ serialNumber, validTo }) => ({ of: 'platform', serialNo: serialNumber, validTo: new Date(validTo) }))
 
 /** Milliseconds: a month is enough time to get a new one. */
 const NOTICE = 30 * 86_400_000

@@ -6,7 +6,7 @@ export interface StoreGuard {
   /** The answer, wrapped in an object; undefined, never an exception, while the store is unavailable. */
   ask<T> (question: () => Promise<T>): Promise<{ answer: T } | undefined>
   /** Whether to call the store now: after a failure it is left alone for a moment. */
-  askable (): boolean
+  isAvailable (): boolean
   /** False from a failure until the next answer. */
   reachable (): boolean
 }
@@ -35,7 +35,7 @@ export function createStoreGuard (clock: Pick<Clock, 'now'>, log: Log, name: str
         return undefined
       }
     },
-    askable,
+    isAvailable: askable,
     reachable: () => downUntil === undefined
   }
 }

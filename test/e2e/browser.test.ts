@@ -7,10 +7,10 @@ import type { Orders } from '../../examples/shop/orders.ts'
 import { createShop } from '../../examples/shop/shop.ts'
 import { WechatApiError, WechatNetworkError } from '../../src/errors.ts'
 import { testEmulator } from '../helpers/account.ts'
-import { look, skip, startBrowser } from '../helpers/browser.ts'
+import { checkScreen, skip, startBrowser } from '../helpers/browser.ts'
 import { freePort } from '../helpers/redis.ts'
 
-type Tap = Parameters<typeof testEmulator>[0] & Parameters<typeof look>[0]
+type Tap = Parameters<typeof testEmulator>[0] & Parameters<typeof checkScreen>[0]
 
 /** `signing`: RSA is APIv3's. */
 async function openShop (t: Tap, signing: 'MD5' | 'HMAC-SHA256' | 'RSA' = 'HMAC-SHA256', orders?: Orders) {
@@ -40,9 +40,9 @@ const status = async (page: Page) => (await page.locator('#status').textContent(
 
 async function logIn (t: Tap, page: Page, origin: string, language = 'zh') {
   await page.goto(`${origin}/?lang=${language}`)
-  await look(t, page, `1-product-${language}`)
+  await checkScreen(t, page, `1-product-${language}`)
   await page.click('#login')
-  await look(t, page, '2-consent')
+  await checkScreen(t, page, '2-consent')
   await page.click('#allow')
   await page.waitForSelector('#buy')
 }
@@ -56,14 +56,14 @@ t.test('in a browser', { skip }, async t => {
       const page = await visitor()
       await logIn(t, page, origin, language)
       await page.waitForSelector('#status[data-state=ready]')
-      await look(t, page, `3-ready-${language}`)
+      await checkScreen(t, page, `3-ready-${language}`)
       await page.click('#buy')
       await cashier(page).locator('#pay').waitFor()
-      await look(t, page, '4-cashier')
+      await checkScreen(t, page, '4-cashier')
       t.equal(await cashier(page).locator('#amount').textContent(), '¥68.00')
       await cashier(page).locator('#pay').click()
       await page.waitForSelector('#outcome[data-state=paid]')
-      await look(t, page, `5-paid-${language}`)
+      await checkScreen(t, page, `5-paid-${language}`)
       const [order] = (await emulator.app.inject('/_emulator/orders')).json()
       t.match(await orders.find(order.out_trade_no), { handled: 1, amount: 6800, paid: { transactionId: order.transaction_id } })
       t.match(await page.textContent('#outcome'), new RegExp(order.transaction_id))
@@ -84,7 +84,7 @@ t.test('in a browser', { skip }, async t => {
     await page.waitForSelector('#outcome[data-state=waiting]')
     await emulator.waitForNotification(delivery => !delivery.accepted)
     t.ok(await page.isVisible('#outcome[data-state=waiting]'))
-    await look(t, page, '6-waiting')
+    await checkScreen(t, page, '6-waiting')
     open = true
     await page.waitForSelector('#outcome[data-state=paid]')
   })
@@ -98,7 +98,7 @@ t.test('in a browser', { skip }, async t => {
     await cashier(page).locator('#cancel').click()
     await page.waitForSelector('#outcome[data-state=cancelled]')
     await page.waitForSelector('#pay-order:enabled')
-    await look(t, page, '7-cancelled')
+    await checkScreen(t, page, '7-cancelled')
     t.match((await emulator.app.inject('/_emulator/orders')).json(), [{ trade_state: 'NOTPAY', history: [{ what: 'placed' }, { what: /cancelled/ }] }])
     await page.click('#pay-order')
     await cashier(page).locator('#pay').click()
@@ -120,7 +120,7 @@ t.test('in a browser', { skip }, async t => {
     await page.waitForSelector('#outcome[data-state=waiting]')
     await page.clock.fastForward(31_000)
     await page.waitForSelector('#outcome[data-state=late]')
-    await look(t, page, '6-late')
+    await checkScreen(t, page, '6-late')
     await page.click('#check')
     await page.waitForSelector('#outcome[data-state=paid]')
     const [{ out_trade_no: number }] = (await emulator.app.inject('/_emulator/orders')).json()
@@ -140,7 +140,7 @@ t.test('in a browser', { skip }, async t => {
     await page.waitForSelector('#outcome[data-state=expired]')
     await page.click('#check')
     await page.waitForSelector('text=No payment was found for this order.')
-    await look(t, page, '6-expired')
+    await checkScreen(t, page, '6-expired')
     await page.click('text=Order again')
     await page.waitForSelector('#status[data-state=ready]')
   })
@@ -155,7 +155,7 @@ t.test('in a browser', { skip }, async t => {
       t.equal(reply?.status(), code)
       await page.waitForSelector(`#outcome[data-state=${state}]`)
       t.match(await page.textContent('main'), words)
-      await look(t, page, `11-${state}`)
+      await checkScreen(t, page, `11-${state}`)
     }
     await page.goto(origin)
     await page.click('#login')
@@ -163,7 +163,7 @@ t.test('in a browser', { skip }, async t => {
     await page.click('#allow')
     await page.waitForSelector('#outcome[data-state=snapshot]')
     t.match(await page.textContent('main'), /使用完整服务/)
-    await look(t, page, '11-snapshot')
+    await checkScreen(t, page, '11-snapshot')
   })
 
   t.test('wx.config with a wrong signature is refused', async t => {
@@ -178,7 +178,7 @@ t.test('in a browser', { skip }, async t => {
     await page.waitForSelector('#status[data-state=failed]')
     t.equal(await status(page), '暂时无法支付，请再试一次')
     t.match(said.join(), /config:invalid signature/, 'for the developer, in the console')
-    await look(t, page, '8-config-refused')
+    await checkScreen(t, page, '8-config-refused')
   })
 
   t.test('a payment with a wrong paySign is refused', async t => {
@@ -196,7 +196,7 @@ t.test('in a browser', { skip }, async t => {
     t.equal(await status(page), '暂时无法支付，请再试一次')
     t.match(said.join(), /chooseWXPay:fail/)
     t.equal(await page.textContent('[role=alert]'), '支付验证签名失败')
-    await look(t, page, '9-paysign-refused')
+    await checkScreen(t, page, '9-paysign-refused')
     t.match((await emulator.app.inject('/_emulator/orders')).json(), [{ trade_state: 'NOTPAY' }])
   })
 
@@ -208,7 +208,7 @@ t.test('in a browser', { skip }, async t => {
     await page.click('#refuse')
     await page.waitForSelector('#outcome[data-state=refused]')
     t.match(await page.textContent('#outcome'), /Login declined/)
-    await look(t, page, '10-login-refused')
+    await checkScreen(t, page, '10-login-refused')
     await page.getByRole('link', { name: 'Try again' }).click()
     await page.waitForSelector('#allow')
   })

@@ -7,7 +7,7 @@ import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
 import { wechatPay } from '../../plugins/wechat-pay.ts'
 import { createPay } from '../../src/index.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
-import { look, skip, startBrowser } from '../helpers/browser.ts'
+import { checkScreen, skip, startBrowser } from '../helpers/browser.ts'
 import { freePort } from '../helpers/redis.ts'
 
 /** Ends with the test's timeout if the condition is never true. */
@@ -34,7 +34,7 @@ t.test('in a browser', { skip }, async t => {
   await page.waitForSelector('#live.on')
   await page.locator('#orders').getByText('No orders yet').waitFor()
   t.match(await page.textContent('#orders'), new RegExp(`AppSecret ${emulator.account.appSecret}.*mchId ${emulator.account.mchId}.*npx wechat-emulator exec -- npm start.*HTTPS_PROXY=${emulator.origin}.*bridge\\.js`), 'the getting-started guide')
-  await look(t, page, 'dashboard-guide')
+  await checkScreen(t, page, 'dashboard-guide')
 
   await order('DASH-001')
   const card = page.locator('#orders article')
@@ -43,13 +43,13 @@ t.test('in a browser', { skip }, async t => {
   await card.getByRole('button', { name: 'Pay' }).click()
   await card.getByText('notified (payment)').waitFor()
   t.same(paid, ['DASH-001'])
-  await look(t, page, 'dashboard-orders')
+  await checkScreen(t, page, 'dashboard-orders')
   await card.locator('summary').click()
   await card.getByLabel('Amount (fen)').fill('800')
   await card.getByRole('button', { name: 'Refund', exact: true }).click()
   await card.getByText('refunded ¥8.00').waitFor()
   await card.locator('.badge.odd').getByText('partly refunded').waitFor()
-  await look(t, page, 'dashboard-partly-refunded')
+  await checkScreen(t, page, 'dashboard-partly-refunded')
   await card.getByRole('button', { name: 'Refund ¥60.00' }).click()
   await card.getByText('refunded ¥60.00').waitFor()
   await card.locator('.badge').getByText('refunded', { exact: true }).waitFor()
@@ -73,7 +73,7 @@ t.test('in a browser', { skip }, async t => {
   await emulator.app.inject('/cgi-bin/token')
   await page.locator('#calls details').nth(1).locator('summary').getByText('/pay/orderquery').waitFor()
   t.ok(await page.locator('#calls details').nth(1).getAttribute('open') !== null, 'open details stay open')
-  await look(t, page, 'dashboard-calls')
+  await checkScreen(t, page, 'dashboard-calls')
 
   await page.getByRole('tab', { name: /Notifications/ }).click()
   const cards = page.locator('#notifications article')
@@ -102,7 +102,7 @@ t.test('in a browser', { skip }, async t => {
   await page.locator('[data-form=randomFaults]').getByRole('button').click()
   await page.locator('#active-faults').getByText('Random faults').waitFor()
   t.match((await emulator.app.inject('/_emulator/faults')).json(), { chaos: { calls: { reset: 0.025 }, notifications: { drop: 0.05 } } })
-  await look(t, page, 'dashboard-faults')
+  await checkScreen(t, page, 'dashboard-faults')
 
   // Shown on every tab; arrow keys change the tab.
   await page.getByRole('tab', { name: /Faults/ }).press('ArrowRight')
@@ -118,7 +118,7 @@ t.test('in a browser', { skip }, async t => {
   await page.locator('[data-form=keyMode] [name=mode]').selectOption('both')
   await page.locator('[data-form=keyMode]').getByRole('button').click()
   await until(async () => (await emulator.app.inject('/_emulator/state?brief=true')).json().keyMode === 'both')
-  await look(t, page, 'dashboard-tools')
+  await checkScreen(t, page, 'dashboard-tools')
 
   // Links between an order, its calls and its notifications.
   await page.goto(`${emulator.origin}/_emulator/dashboard#orders/DASH-001`)
@@ -139,12 +139,12 @@ t.test('in a browser', { skip }, async t => {
   t.match(await page.locator('#notifications article').first().textContent(), /failed.*nothing listens at notify_url/)
   await page.locator('#state').selectOption('failed')
   await until(async () => await page.locator('#notifications article').count() === await page.locator('#notifications .badge.bad').count())
-  await look(t, page, 'dashboard-notifications')
+  await checkScreen(t, page, 'dashboard-notifications')
 
   await page.getByRole('tab', { name: /Faults/ }).click()
   await page.click('#language')
   t.match(await page.textContent('#tabs'), /订单.*接口调用.*通知.*转账.*分账.*投诉.*消息.*故障.*工具/)
-  await look(t, page, 'dashboard-zh')
+  await checkScreen(t, page, 'dashboard-zh')
   await page.reload()
   t.match(await page.textContent('h1'), /微信模拟器/, 'remembered')
   await page.selectOption('#accounts', 'second')
@@ -159,7 +159,7 @@ t.test('in a browser', { skip }, async t => {
   t.match(await wide.textContent('h1'), /微信模拟器/, 'in the browser\'s language')
   t.equal(await wide.evaluate('getComputedStyle(document.body).backgroundColor'), 'rgb(17, 19, 21)')
   await wide.locator('#calls details').first().waitFor()
-  await look(t, wide, 'dashboard-dark')
+  await checkScreen(t, wide, 'dashboard-dark')
   t.same(problems, [])
 
   await emulator.close()
@@ -167,7 +167,7 @@ t.test('in a browser', { skip }, async t => {
   t.match(await wide.textContent('#lost'), /连接已断开/)
   t.equal(await wide.locator('#panels').getAttribute('inert'), '')
   t.match(await wide.title(), /^⚠/)
-  await look(t, wide, 'dashboard-lost')
+  await checkScreen(t, wide, 'dashboard-lost')
 })
 
 /** Names that are not translated. */
@@ -203,7 +203,7 @@ t.test('everything is translated', { skip, timeout: 110_000 }, async t => {
     for (const summary of await page.locator(`#${name} article > details > summary`).all()) await summary.click()
     await until(async () => await page.locator(`#${name} details[open] > .inside:empty`).count() === 0)
     t.same(await untranslated(), [], name)
-    await look(t, page, `dashboard-zh-${name}`)
+    await checkScreen(t, page, `dashboard-zh-${name}`)
   }
   t.same(problems, [])
 
@@ -307,7 +307,7 @@ t.test('search and pages in every area, in both languages, on a phone', { skip }
   await page.click('#language')
   await page.getByRole('tab', { name: '投诉' }).click()
   await page.locator('#complaints').getByText('待处理').waitFor()
-  await look(t, page, 'dashboard-complaints')
+  await checkScreen(t, page, 'dashboard-complaints')
   await page.getByRole('tab', { name: '转账' }).click()
   await page.getByRole('button', { name: '确认收款' }).click()
   await page.locator('#transfers').getByText('成功').waitFor()

@@ -36,7 +36,7 @@ const seen = new Set<string>()
  * With `LOOK=true` (test/soak/look-*.test.ts): saves screenshots for phone and desktop in artifacts/, and asserts that
  * axe-core finds no accessibility problem.
  */
-export async function look (t: { same (found: unknown, wanted: unknown, name: string): unknown }, page: Page, name: string): Promise<void> {
+export async function checkScreen (t: { same (found: unknown, wanted: unknown, name: string): unknown }, page: Page, name: string): Promise<void> {
   if (!isLooking || seen.has(name)) return
   seen.add(name)
   mkdirSync('artifacts', { recursive: true })

@@ -139,7 +139,7 @@ export async function healthy (t: Test, emulated: CreateEmulatorOptions = {}, { 
 export interface Wrong { id: string, status: 'failed' | 'warning', message: string, advice?: string | undefined, wechatCode?: string | undefined, requestId?: string | undefined }
 
 /** Failed and warning checks, in both languages; asserts that the output has no secrets, empty placeholders or crashed checks. */
-export async function troubles (t: Test, options: DiagnoseOptions, settings: DiagnoseSettings = {}, isLatencyTested = false): Promise<Wrong[]> {
+export async function findProblems (t: Test, options: DiagnoseOptions, settings: DiagnoseSettings = {}, isLatencyTested = false): Promise<Wrong[]> {
   const { ok, checks } = await diagnose(options, settings)
   const { checks: chinese } = await diagnose(options, { ...settings, offline: true, lang: 'zh' })
   for (const check of [...checks, ...chinese]) complain(t, check)
@@ -157,8 +157,8 @@ function complain (t: Test, check: Check): void {
 }
 
 /** Asserts that exactly this problem is reported. */
-export async function names1 (t: Test & { equal (found: unknown, wanted: unknown, message: string): unknown, match (found: unknown, wanted: object, message: string): unknown, same (found: unknown, wanted: unknown, message: string): unknown }, what: string, wanted: Partial<Wrong> & { id: string, says?: RegExp }, options: DiagnoseOptions, settings: DiagnoseSettings): Promise<void> {
-  const found = await troubles(t, options, settings, wanted.id === 'redis.latency')
+export async function reportsOnly (t: Test & { equal (found: unknown, wanted: unknown, message: string): unknown, match (found: unknown, wanted: object, message: string): unknown, same (found: unknown, wanted: unknown, message: string): unknown }, what: string, wanted: Partial<Wrong> & { id: string, says?: RegExp }, options: DiagnoseOptions, settings: DiagnoseSettings): Promise<void> {
+  const found = await findProblems(t, options, settings, wanted.id === 'redis.latency')
   t.same(found.map(({ id }) => id), [wanted.id], `${what}: ${found.map(({ id, message }) => `${id} (${message})`).join(', ')}`)
   const { says, ...rest } = wanted
   t.match(found[0] ?? {}, { status: 'failed', advice: /./, ...rest, ...(says && { message: says }) }, what)

@@ -137,7 +137,7 @@ export function createV2Client (parts: V2ClientParts): V2Caller {
         // Retry a SYSTEMERROR with the same call; retrying while blocked only prolongs the block.
         retries: 1,
         delay: 200,
-        again: error => repeatable && error instanceof WechatApiError && error.retryable && error.fault === 'wechat' && error.wechatCode !== 'INVALID_REQ_TOO_MUCH'
+        shouldRetry: error => repeatable && error instanceof WechatApiError && error.retryable && error.fault === 'wechat' && error.wechatCode !== 'INVALID_REQ_TOO_MUCH'
       })
     },
 

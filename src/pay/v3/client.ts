@@ -10,7 +10,7 @@ import { retry } from '../../http/retry.ts'
 import type { Store } from '../../store/store.ts'
 import type { CheckedV3 } from '../merchant.ts'
 import { meaningOfV3 } from './error-codes.ts'
-import { judge } from './message.ts'
+import { verifyMessage } from './message.ts'
 import { createPlatformKeys } from './platform-keys.ts'
 import type { PlatformKeys } from './platform-keys.ts'
 import { decryptSensitive, encryptSensitive } from './sensitive.ts'
@@ -84,7 +84,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
       const reply = await http(await signedCall('GET', CERTIFICATES, '', { repeatable: true }))
       if (reply.status === 200) return await verifyAnswer(CERTIFICATES, reply, async serial => keyOf(parse(CERTIFICATES, reply), serial))
       // A refusal comes without certificates: only the public key can verify it.
-      throw refusal(CERTIFICATES, reply, await judge(reply.headers, reply.body, async serial => keyOf({}, serial)) === 'genuine')
+      throw refusal(CERTIFICATES, reply, await verifyMessage(reply.headers, reply.body, async serial => keyOf({}, serial)) === 'genuine')
     }
   })
 
@@ -111,7 +111,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
 
   async function verifyAnswer (path: string, reply: HttpReply, keyFor = keys.keyFor): Promise<unknown> {
     const { status, headers, body } = reply
-    const verdict = await judge(headers, body, keyFor)
+    const verdict = await verifyMessage(headers, body, keyFor)
     if (status >= 200 && status < 300 && status !== 202) {
       if (verdict !== 'genuine') throw new WechatReplyError(path, `the answer's signature is ${WORDS[verdict]}`)
       return status === 204 || body.length === 0 ? {} : parse(path, reply)
@@ -147,7 +147,7 @@ export function createV3Client ({ http: options, bases, merchant, store, clock }
     }, {
       retries: repeatable ? RETRIES : 0,
       delay: 300,
-      again: error => error instanceof WechatApiError && error.retryable && !WAIT.has(error.wechatCode ?? '')
+      shouldRetry: error => error instanceof WechatApiError && error.retryable && !WAIT.has(error.wechatCode ?? '')
     })
   }
 

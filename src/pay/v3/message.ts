@@ -22,7 +22,7 @@ export type Verdict =
   | 'false'
 
 /** `keyFor`: the key of a serial number, if it is known or can be fetched. */
-export async function judge (headers: Headers, body: Uint8Array, keyFor: (serial: string) => Promise<KeyObject | undefined>): Promise<Verdict> {
+export async function verifyMessage (headers: Headers, body: Uint8Array, keyFor: (serial: string) => Promise<KeyObject | undefined>): Promise<Verdict> {
   const { 'wechatpay-signature': signature, 'wechatpay-timestamp': timestamp, 'wechatpay-nonce': nonce, 'wechatpay-serial': serial, 'wechatpay-signature-type': type = ALGORITHM } = headers
   if (signature === undefined) return 'unsigned'
   const turn = fairTurn()

@@ -5,7 +5,7 @@ import { isOwnAppId } from '../merchant.ts'
 import type { CheckedV3 } from '../merchant.ts'
 import type { Payment } from '../order.ts'
 import type { Refund } from '../refund.ts'
-import { judge } from './message.ts'
+import { verifyMessage } from './message.ts'
 import type { Headers } from './message.ts'
 import { asCombined, asOrder, asRefund, belongs, isForeign, isReceiver, isSharing } from './payment.ts'
 import type { Json } from './payment.ts'
@@ -36,7 +36,7 @@ interface Envelope { id: string, event_type: string, summary: string, resource: 
  * @throws WechatNotificationError saying why it is refused, without quoting it
  */
 export async function readV3Notification (headers: Headers, body: Uint8Array, appId: string, merchant: CheckedV3, keyFor: PlatformKeys['keyFor']): Promise<V3Notification> {
-  const verdict = await judge(headers, body, keyFor)
+  const verdict = await verifyMessage(headers, body, keyFor)
   if (verdict === 'probe') throw new SignatureProbe()
   if (verdict !== 'genuine') throw new WechatNotificationError(WORDS[verdict], 401)
   const { id: eventId, event_type: eventType, summary, resource } = envelope(body)

@@ -30,7 +30,7 @@ export interface PlatformKeys {
   /** The key of a serial number or public key id; undefined if WeChat has none, or must not be called again yet. */
   keyFor (serial: string): Promise<KeyObject | undefined>
   /** The certificates that this process knows. */
-  held (): Iterable<X509Certificate>
+  certificates (): Iterable<X509Certificate>
   /** The key for sensitive fields, to be named in Wechatpay-Serial. @throws WechatConfigError if there is none */
   current (): Promise<{ serial: string, key: KeyObject }>
 }
@@ -144,7 +144,7 @@ export function createPlatformKeys ({ merchant, store, clock, fetch }: PlatformK
       return certificates.get(wanted)?.publicKey
     },
 
-    held: () => certificates.values(),
+    certificates: () => certificates.values(),
 
     async current () {
       const { publicKeyId, publicKey } = merchant

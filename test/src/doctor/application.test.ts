@@ -4,17 +4,17 @@ import t from 'tap'
 import { diagnose } from '../../../src/index.ts'
 import type { DiagnoseOptions } from '../../../src/index.ts'
 import { CHECKS } from '../../../src/doctor/diagnose.ts'
-import { healthy, names1, troubles } from '../../helpers/doctor.ts'
+import { healthy, reportsOnly, findProblems } from '../../helpers/doctor.ts'
 
 t.test('one problem at a time', async t => {
   const { options, settings } = await healthy(t)
   const without = (name: keyof DiagnoseOptions): DiagnoseOptions => ({ ...options, [name]: undefined })
-  await names1(t, 'orders without onPayment', { id: 'application.notifications' }, without('onPayment'), settings)
-  await names1(t, 'no expected()', { id: 'application.expected', status: 'warning' }, without('expected'), settings)
-  await names1(t, 'no unfinished()', { id: 'application.reconcile', status: 'warning' }, without('unfinished'), settings)
-  await names1(t, 'a handler with a single parameter', { id: 'application.idempotency', status: 'warning' }, { ...options, onPayment: (_payment: unknown) => {} }, settings)
-  t.same(await troubles(t, { ...options, onPayment: (...all: unknown[]) => all }, settings), [], 'a handler with rest parameters may use it')
-  await names1(t, 'a short shutdown', { id: 'application.shutdown', status: 'warning', says: /2000 ms/ }, options, { ...settings, shutdownTime: 2000 })
+  await reportsOnly(t, 'orders without onPayment', { id: 'application.notifications' }, without('onPayment'), settings)
+  await reportsOnly(t, 'no expected()', { id: 'application.expected', status: 'warning' }, without('expected'), settings)
+  await reportsOnly(t, 'no unfinished()', { id: 'application.reconcile', status: 'warning' }, without('unfinished'), settings)
+  await reportsOnly(t, 'a handler with a single parameter', { id: 'application.idempotency', status: 'warning' }, { ...options, onPayment: (_payment: unknown) => {} }, settings)
+  t.same(await findProblems(t, { ...options, onPayment: (...all: unknown[]) => all }, settings), [], 'a handler with rest parameters may use it')
+  await reportsOnly(t, 'a short shutdown', { id: 'application.shutdown', status: 'warning', says: /2000 ms/ }, options, { ...settings, shutdownTime: 2000 })
 })
 
 t.test('the result', async t => {

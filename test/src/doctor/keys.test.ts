@@ -7,7 +7,7 @@ import { diagnose } from '../../../src/index.ts'
 import type { DiagnoseOptions, DiagnoseSettings } from '../../../src/index.ts'
 import { pem } from '../../../plugins/emulator/keys/v3-keys.ts'
 import { pkcs12, skip } from '../../helpers/certificates.ts'
-import { healthy, merchantCertificate, names1, rsaKey, SECRETS, troubles } from '../../helpers/doctor.ts'
+import { healthy, merchantCertificate, reportsOnly, rsaKey, SECRETS, findProblems } from '../../helpers/doctor.ts'
 import type { Healthy, Wrong } from '../../helpers/doctor.ts'
 
 type Expected = Partial<Wrong> & { id: string, says?: RegExp }
@@ -63,7 +63,7 @@ const CASES: Array<[what: string, expected: Expected, change: Change]> = [
 
 t.test('no problem', async t => {
   const { options, settings } = await healthy(t)
-  t.same(await troubles(t, options, settings), [])
+  t.same(await findProblems(t, options, settings), [])
   const { ok, checks } = await diagnose(options, settings)
   t.equal(ok, true)
   const passed = checks.filter(({ status }) => status === 'passed')
@@ -79,7 +79,7 @@ t.test('one problem at a time', async t => {
   const { options, settings } = await healthy(t)
   for (const [what, expected, change] of CASES) {
     const own = { ...settings }
-    await names1(t, what, expected, change(options, own) ?? options, own)
+    await reportsOnly(t, what, expected, change(options, own) ?? options, own)
   }
 })
 
@@ -87,28 +87,28 @@ t.test('the client certificate as PKCS#12', { skip }, async t => {
   const { options, settings } = await healthy(t)
   const { key, cert } = options.merchant.v2 as { key: string, cert: string }
   const as = (pfx: Buffer) => v2(options, { cert: undefined, key: undefined, pfx })
-  t.same(await troubles(t, as(pkcs12({ key, cert }, '1900000109')), settings), [])
-  await names1(t, 'another pass phrase', { id: 'keys.client-certificate', says: /pass phrase/ }, as(pkcs12({ key, cert }, 'another one')), settings)
-  await names1(t, 'the old format', { id: 'keys.client-certificate', says: /old format/, advice: /openssl pkcs12 -legacy/ as never }, as(pkcs12({ key, cert }, '1900000109', true)), settings)
-  await names1(t, 'something else', { id: 'keys.client-certificate', says: /PKCS#12/ }, as(Buffer.from('rubbish')), settings)
+  t.same(await findProblems(t, as(pkcs12({ key, cert }, '1900000109')), settings), [])
+  await reportsOnly(t, 'another pass phrase', { id: 'keys.client-certificate', says: /pass phrase/ }, as(pkcs12({ key, cert }, 'another one')), settings)
+  await reportsOnly(t, 'the old format', { id: 'keys.client-certificate', says: /old format/, advice: /openssl pkcs12 -legacy/ as never }, as(pkcs12({ key, cert }, '1900000109', true)), settings)
+  await reportsOnly(t, 'something else', { id: 'keys.client-certificate', says: /PKCS#12/ }, as(Buffer.from('rubbish')), settings)
 })
 
 t.test('a certificate that expires soon is a warning', async t => {
   const { options, settings } = await healthy(t)
   const soon = v2(options, { key: pem(foreign), cert: merchantCertificate(foreign, { to: 10 }) })
-  const found = await troubles(t, soon, { ...settings, offline: true })
+  const found = await findProblems(t, soon, { ...settings, offline: true })
   t.match(found, [{ id: 'keys.client-certificate-end', status: 'warning', message: /in \d+ days/ }])
   t.equal(found.length, 1)
 })
 
 t.test('v2 and v3 share a key', async t => {
   const { options, settings } = await healthy(t, { apiKey: SECRETS.apiV3Key })
-  await names1(t, 'the same key', { id: 'keys.distinct', status: 'warning', says: /apiKey and merchant\.v3\.apiV3Key are the same/ }, options, settings)
+  await reportsOnly(t, 'the same key', { id: 'keys.distinct', status: 'warning', says: /apiKey and merchant\.v3\.apiV3Key are the same/ }, options, settings)
 })
 
 t.test('an emulator\'s key is refused for WeChat\'s endpoints', async t => {
   const { options, settings } = await healthy(t)
-  const found = await troubles(t, v2({ ...options, endpoints: undefined } as never, { apiKey: `emulator${'x'.repeat(24)}` }), { ...settings, offline: true })
+  const found = await findProblems(t, v2({ ...options, endpoints: undefined } as never, { apiKey: `emulator${'x'.repeat(24)}` }), { ...settings, offline: true })
   t.match(found.filter(({ id }) => id.startsWith('keys.')), [{ id: 'keys.v2-key', message: /emulator's key/ }])
 })
 
@@ -117,8 +117,8 @@ t.test('key files', { skip: process.platform === 'win32' }, async t => {
   const path = join(t.testdir(), 'apiclient_key.pem')
   writeFileSync(path, 'x', { mode: 0o600 })
   const files = { 'apiclient_key.pem': path }
-  t.same(await troubles(t, options, { ...settings, files }), [])
+  t.same(await findProblems(t, options, { ...settings, files }), [])
   chmodSync(path, 0o644)
-  await names1(t, 'readable by everyone', { id: 'keys.files', status: 'warning', says: /everyone/ }, options, { ...settings, files })
-  await names1(t, 'a missing file', { id: 'keys.files', says: /ENOENT/ }, options, { ...settings, files: { 'apiclient_key.pem': `${path}.gone` } })
+  await reportsOnly(t, 'readable by everyone', { id: 'keys.files', status: 'warning', says: /everyone/ }, options, { ...settings, files })
+  await reportsOnly(t, 'a missing file', { id: 'keys.files', says: /ENOENT/ }, options, { ...settings, files: { 'apiclient_key.pem': `${path}.gone` } })
 })

@@ -5,7 +5,7 @@ import { notify } from '../../../plugins/notify.ts'
 import type { DiagnoseOptions } from '../../../src/index.ts'
 import { diagnose } from '../../../src/index.ts'
 import { freePort } from '../../helpers/redis.ts'
-import { healthy, names1, serverCertificate, spoilingProxy, troubles } from '../../helpers/doctor.ts'
+import { healthy, reportsOnly, serverCertificate, spoilingProxy, findProblems } from '../../helpers/doctor.ts'
 import type { Change, Healthy } from '../../helpers/doctor.ts'
 
 type Options = Healthy['options']
@@ -14,27 +14,27 @@ const notifiedAt = (options: Options, notifyUrl: string | undefined): DiagnoseOp
 t.test('addresses', async t => {
   const { options, settings, origin } = await healthy(t)
   const closed = await freePort()
-  await names1(t, 'no notifyUrl', { id: 'server.notify-url', says: /missing/ }, notifiedAt(options, undefined), settings)
-  await names1(t, 'a path without a host', { id: 'server.notify-url', says: /not an absolute URL/ }, notifiedAt(options, '/wechat/notify'), settings)
-  await names1(t, 'a query', { id: 'server.notify-url', says: /query/ }, notifiedAt(options, `${origin}/wechat/notify?shop=1`), settings)
-  await names1(t, 'http', { id: 'server.notify-url', says: /not https/ }, notifiedAt(options, 'http://shop.test/wechat/notify'), settings)
-  const offline = await troubles(t, { ...notifiedAt(options, 'https://192.168.1.7/wechat/notify'), endpoints: undefined as never }, { ...settings, offline: true })
+  await reportsOnly(t, 'no notifyUrl', { id: 'server.notify-url', says: /missing/ }, notifiedAt(options, undefined), settings)
+  await reportsOnly(t, 'a path without a host', { id: 'server.notify-url', says: /not an absolute URL/ }, notifiedAt(options, '/wechat/notify'), settings)
+  await reportsOnly(t, 'a query', { id: 'server.notify-url', says: /query/ }, notifiedAt(options, `${origin}/wechat/notify?shop=1`), settings)
+  await reportsOnly(t, 'http', { id: 'server.notify-url', says: /not https/ }, notifiedAt(options, 'http://shop.test/wechat/notify'), settings)
+  const offline = await findProblems(t, { ...notifiedAt(options, 'https://192.168.1.7/wechat/notify'), endpoints: undefined as never }, { ...settings, offline: true })
   t.match(offline, [{ id: 'server.notify-url', message: /192\.168\.1\.7, which is not reachable from the internet/ }])
-  await names1(t, 'a closed port', { id: 'server.notify-connect', says: /ECONNREFUSED/ }, { ...options, merchant: { ...options.merchant, notifyUrl: `https://localhost:${closed}/wechat/notify` } }, settings)
-  await names1(t, 'a host name that does not resolve', { id: 'server.notify-connect', says: /ENOTFOUND|EAI_AGAIN/ }, notifiedAt(options, 'https://nowhere.invalid/wechat/notify'), settings)
+  await reportsOnly(t, 'a closed port', { id: 'server.notify-connect', says: /ECONNREFUSED/ }, { ...options, merchant: { ...options.merchant, notifyUrl: `https://localhost:${closed}/wechat/notify` } }, settings)
+  await reportsOnly(t, 'a host name that does not resolve', { id: 'server.notify-connect', says: /ENOTFOUND|EAI_AGAIN/ }, notifiedAt(options, 'https://nowhere.invalid/wechat/notify'), settings)
 
-  await names1(t, 'no origin', { id: 'server.origin', says: /missing/ }, { ...options, origin: undefined as never }, settings)
-  await names1(t, 'an origin with a path', { id: 'server.origin', says: /more than scheme and host/ }, { ...options, origin: `${origin}/shop` }, settings)
-  await names1(t, 'an http origin', { id: 'server.origin', says: /not https/ }, { ...options, origin: 'http://shop.test' }, settings)
-  await names1(t, 'an origin that is not a URL', { id: 'server.origin', says: /not an absolute URL/ }, { ...options, origin: 'shop.test' }, settings)
-  await names1(t, 'an origin with a closed port', { id: 'server.origin-connect', says: /ECONNREFUSED/ }, { ...options, origin: `https://localhost:${closed}` }, settings)
+  await reportsOnly(t, 'no origin', { id: 'server.origin', says: /missing/ }, { ...options, origin: undefined as never }, settings)
+  await reportsOnly(t, 'an origin with a path', { id: 'server.origin', says: /more than scheme and host/ }, { ...options, origin: `${origin}/shop` }, settings)
+  await reportsOnly(t, 'an http origin', { id: 'server.origin', says: /not https/ }, { ...options, origin: 'http://shop.test' }, settings)
+  await reportsOnly(t, 'an origin that is not a URL', { id: 'server.origin', says: /not an absolute URL/ }, { ...options, origin: 'shop.test' }, settings)
+  await reportsOnly(t, 'an origin with a closed port', { id: 'server.origin-connect', says: /ECONNREFUSED/ }, { ...options, origin: `https://localhost:${closed}` }, settings)
 })
 
 t.test('certificates', async t => {
   const { options, settings, tls, inner } = await healthy(t)
   const behind = async (key: string, cert: string, name = 'localhost') => notifiedAt(options, `${(await spoilingProxy(t, inner, { request: forwarded }, { key, cert })).replace('localhost', name)}/wechat/notify`)
-  const only = async (what: string, expected: Parameters<typeof names1>[2], options: DiagnoseOptions, ca = settings.ca) =>
-    await names1(t, what, expected, options, { ...settings, ca: ca as string })
+  const only = async (what: string, expected: Parameters<typeof reportsOnly>[2], options: DiagnoseOptions, ca = settings.ca) =>
+    await reportsOnly(t, what, expected, options, { ...settings, ca: ca as string })
 
   await only('the link missing', { id: 'server.notify-tls', says: /chain is incomplete/, advice: /fullchain/ as never }, await behind(tls.key, tls.cert))
   await only('an untrusted certificate authority', { id: 'server.notify-tls', says: /SELF_SIGNED_CERT_IN_CHAIN.*Test Root|UNABLE_TO_GET_ISSUER_CERT/ }, await behind(tls.key, tls.cert + tls.link + tls.ca), serverCertificate().ca)
@@ -43,7 +43,7 @@ t.test('certificates', async t => {
   const other = serverCertificate({ hosts: ['elsewhere.test'] })
   await only('another name', { id: 'server.notify-tls', says: /another host/ }, await behind(other.key, other.cert + other.link), other.ca)
   const soon = serverCertificate({ to: 5 })
-  const found = await troubles(t, await behind(soon.key, soon.cert + soon.link), { ...settings, ca: soon.ca })
+  const found = await findProblems(t, await behind(soon.key, soon.cert + soon.link), { ...settings, ca: soon.ca })
   t.match(found[0], { id: 'server.notify-tls', status: 'warning', message: /in [45] days/ })
 })
 
@@ -62,38 +62,38 @@ t.test('proxies before the notify route', async t => {
   const through = async (change: Change, path = '/wechat/notify') => notifiedAt(options, `${await spoilingProxy(t, inner, { request: ({ headers }) => ({ headers: appended(headers) as never }), ...change }, chain)}${path}`)
   const answers = (status: number, body = '<html>no</html>', headers = {}) => ({ request: () => ({ answer: { status, body, headers: { 'content-type': 'text/html', ...headers } } }) }) satisfies Change
 
-  t.same(await troubles(t, await through({}), settings), [], 'a correct proxy')
-  await names1(t, 'another path', { id: 'server.notify-route', says: /HTTP 404/ }, await through({}, '/notify'), settings)
-  await names1(t, 'a redirect', { id: 'server.notify-route', says: /redirected \(HTTP 301\)/ }, await through(answers(301, '', { location: 'https://shop.test/' })), settings)
-  await names1(t, 'a catch-all page that answers 200', { id: 'server.notify-route', says: /forged notification was answered with success/ }, await through(answers(200)), settings)
-  await names1(t, 'a firewall', { id: 'server.notify-route', says: /rejects notifications \(HTTP 403\)/ }, await through(answers(403)), settings)
-  await names1(t, 'a login in front of it', { id: 'server.notify-route', says: /rejects notifications \(HTTP 401\)/ }, await through(answers(401)), settings)
-  await names1(t, 'a server that is down', { id: 'server.notify-route', says: /HTTP 502/ }, await through(answers(502)), settings)
+  t.same(await findProblems(t, await through({}), settings), [], 'a correct proxy')
+  await reportsOnly(t, 'another path', { id: 'server.notify-route', says: /HTTP 404/ }, await through({}, '/notify'), settings)
+  await reportsOnly(t, 'a redirect', { id: 'server.notify-route', says: /redirected \(HTTP 301\)/ }, await through(answers(301, '', { location: 'https://shop.test/' })), settings)
+  await reportsOnly(t, 'a catch-all page that answers 200', { id: 'server.notify-route', says: /forged notification was answered with success/ }, await through(answers(200)), settings)
+  await reportsOnly(t, 'a firewall', { id: 'server.notify-route', says: /rejects notifications \(HTTP 403\)/ }, await through(answers(403)), settings)
+  await reportsOnly(t, 'a login in front of it', { id: 'server.notify-route', says: /rejects notifications \(HTTP 401\)/ }, await through(answers(401)), settings)
+  await reportsOnly(t, 'a server that is down', { id: 'server.notify-route', says: /HTTP 502/ }, await through(answers(502)), settings)
 
-  await names1(t, 'a body that is re-encoded', { id: 'server.notify-body', says: /others arrived|different|bytes were sent/ }, await through({ request: ({ headers, body }) => ({ headers: appended(headers) as never, body: Buffer.from(JSON.stringify(JSON.parse(body.toString()), null, 1)) }) }), settings)
-  await names1(t, 'a body that is dropped', { id: 'server.notify-body', says: /received none/ }, await through({
+  await reportsOnly(t, 'a body that is re-encoded', { id: 'server.notify-body', says: /others arrived|different|bytes were sent/ }, await through({ request: ({ headers, body }) => ({ headers: appended(headers) as never, body: Buffer.from(JSON.stringify(JSON.parse(body.toString()), null, 1)) }) }), settings)
+  await reportsOnly(t, 'a body that is dropped', { id: 'server.notify-body', says: /received none/ }, await through({
     request: ({ headers }) => ({ headers: { ...appended(headers), 'content-length': '0' } as never, body: Buffer.alloc(0) })
   }), settings)
-  await names1(t, 'headers that are dropped', { id: 'server.notify-headers', says: /wechatpay-serial, wechatpay-signature/ }, await through({
+  await reportsOnly(t, 'headers that are dropped', { id: 'server.notify-headers', says: /wechatpay-serial, wechatpay-signature/ }, await through({
     request: ({ headers }) => ({ headers: Object.fromEntries(Object.entries(appended(headers)).filter(([name]) => !/^wechatpay-s/.test(name))) as never })
   }), settings)
-  await names1(t, 'the probe\'s header dropped', { id: 'server.notify-body', status: 'warning', says: /did not recognize the probe/ }, await through({
+  await reportsOnly(t, 'the probe\'s header dropped', { id: 'server.notify-body', status: 'warning', says: /did not recognize the probe/ }, await through({
     request: ({ headers }) => ({ headers: Object.fromEntries(Object.entries(appended(headers)).filter(([name]) => name !== 'wechat-doctor-probe')) as never })
   }), settings)
-  await names1(t, 'a low body limit', { id: 'server.notify-limit', says: /rejected \(HTTP 413\)/ }, await through({
+  await reportsOnly(t, 'a low body limit', { id: 'server.notify-limit', says: /rejected \(HTTP 413\)/ }, await through({
     request: ({ headers, body }) => body.length > 10_000 ? { answer: { status: 413, body: 'too large' } } : { headers: appended(headers) as never }
   }), settings)
-  await names1(t, 'a truncated large body', { id: 'server.notify-limit', says: /16384/ }, await through({
+  await reportsOnly(t, 'a truncated large body', { id: 'server.notify-limit', says: /16384/ }, await through({
     request: ({ headers, body }) => ({ headers: appended(headers) as never, body: body.subarray(0, 16_384) })
   }), settings)
-  await names1(t, 'v2\'s content type dropped', { id: 'server.notify-headers', says: /content-type/ }, {
+  await reportsOnly(t, 'v2\'s content type dropped', { id: 'server.notify-headers', says: /content-type/ }, {
     ...await through({
       request: ({ headers }) => ({ headers: Object.fromEntries(Object.entries(appended(headers)).filter(([name]) => name !== 'content-type')) as never })
     }),
     version: 'v2'
   }, settings)
-  await names1(t, 'a server with another key', { id: 'server.notify-body', status: 'warning' }, notifiedAt(options, await elsewhere()), settings)
-  await names1(t, 'https treated as http', { id: 'application.trust-proxy', status: 'warning', says: /treats https as http/ }, await through({
+  await reportsOnly(t, 'a server with another key', { id: 'server.notify-body', status: 'warning' }, notifiedAt(options, await elsewhere()), settings)
+  await reportsOnly(t, 'https treated as http', { id: 'application.trust-proxy', status: 'warning', says: /treats https as http/ }, await through({
     request: ({ headers }) => ({ headers: { ...headers, 'x-forwarded-for': `${String(headers['x-forwarded-for'])}, 198.51.100.7` } })
   }), settings)
   t.equal(handled, 0, 'no handler has seen a probe')
@@ -116,12 +116,12 @@ t.test('trustProxy', async t => {
     const inner = await app.listen({ port: 0, host: '127.0.0.1' })
     return notifiedAt(options, `${await spoilingProxy(t, inner, { request: ({ headers }) => ({ headers: { ...headers, 'x-forwarded-proto': 'https', 'x-forwarded-for': `${String(headers['x-forwarded-for'])}, 198.51.100.7` } }) }, chain)}/wechat/notify`)
   }
-  await names1(t, 'all proxies are trusted', { id: 'application.trust-proxy', says: /forged X-Forwarded-For/ }, await shop(true), settings)
-  await names1(t, 'no proxy is trusted', { id: 'application.trust-proxy', status: 'warning', says: /sees 127\.0\.0\.1 as every client's address/ }, await shop(false), settings)
+  await reportsOnly(t, 'all proxies are trusted', { id: 'application.trust-proxy', says: /forged X-Forwarded-For/ }, await shop(true), settings)
+  await reportsOnly(t, 'no proxy is trusted', { id: 'application.trust-proxy', status: 'warning', says: /sees 127\.0\.0\.1 as every client's address/ }, await shop(false), settings)
   const right = await shop(['127.0.0.1'])
   const { checks } = await diagnose(right, settings)
   t.match(checks.find(({ id }) => id === 'application.trust-proxy'), { status: 'passed', message: /198\.51\.100\.7/ })
-  t.same(await troubles(t, right, settings), [])
+  t.same(await findProblems(t, right, settings), [])
 })
 
 t.test('a merchant with only one version', async t => {
@@ -129,14 +129,14 @@ t.test('a merchant with only one version', async t => {
     const { options, settings } = await healthy(t)
     const { mchId, notifyUrl } = options.merchant as { mchId: string, notifyUrl: string }
     const one = { ...options, merchant: { mchId, notifyUrl, [version]: options.merchant[version] } as never }
-    t.same(await troubles(t, one, settings), [], version)
+    t.same(await findProblems(t, one, settings), [], version)
     const { checks } = await diagnose(one, settings)
     t.match(checks.filter(({ id }) => /^server\.notify-(?:body|headers|limit)$/.test(id)), [{ status: 'passed', message: /2000 bytes/ }, { status: 'passed' }, { status: 'passed', message: /60000 bytes/ }])
     t.same(checks.filter(({ id, status }) => id.startsWith(version === 'v2' ? 'v3.' : 'v2.') && status !== 'skipped'), [])
   }
   const { options, settings } = await healthy(t)
   const { merchant: _merchant, onPayment: _onPayment, order: _order, ...account } = options
-  t.same(await troubles(t, account, settings), [], 'only an Official Account')
+  t.same(await findProblems(t, account, settings), [], 'only an Official Account')
   const { appSecret: _secret, onLogin: _onLogin, origin: _origin, ...payments } = options
-  t.same(await troubles(t, payments, settings), [], 'only payments')
+  t.same(await findProblems(t, payments, settings), [], 'only payments')
 })

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Redis } from 'ioredis'
 import type { DiagnoseOptions } from '../../../src/index.ts'
 import { diagnose } from '../../../src/index.ts'
-import { healthy, names1, troubles } from '../../helpers/doctor.ts'
+import { healthy, reportsOnly, findProblems } from '../../helpers/doctor.ts'
 import { skip, startRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/until.ts'
 
@@ -21,39 +21,39 @@ t.test('one problem at a time', { skip }, async t => {
   const { server, redis } = await redisFor(t)
   const use = (client: unknown): DiagnoseOptions => ({ ...options, redis: client as Redis })
 
-  t.same(await troubles(t, use(redis), settings), [], 'nothing')
+  t.same(await findProblems(t, use(redis), settings), [], 'nothing')
   const { checks } = await diagnose(use(redis), settings)
   // Without latency, which a busy machine does not pass.
   t.match(checks.filter(({ id, status }) => id.startsWith('redis.') && id !== 'redis.latency' && status === 'passed').map(({ id }) => id), ['redis.processes', 'redis.reachable', 'redis.commands', 'redis.version', 'redis.eviction', 'redis.memory', 'redis.persistence', 'redis.role', 'redis.cluster', 'redis.clock'])
   t.equal(await redis.dbsize(), 0, 'the doctor leaves no keys')
 
   await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
-  t.same(await troubles(t, use(redis), settings), [], 'a policy without a limit evicts nothing')
+  t.same(await findProblems(t, use(redis), settings), [], 'a policy without a limit evicts nothing')
   await redis.config('SET', 'maxmemory', '100mb')
-  await names1(t, 'a policy that evicts locks', { id: 'redis.eviction', says: /allkeys-lru/ }, use(redis), settings)
+  await reportsOnly(t, 'a policy that evicts locks', { id: 'redis.eviction', says: /allkeys-lru/ }, use(redis), settings)
   await redis.config('SET', 'maxmemory-policy', 'volatile-ttl')
-  await names1(t, 'a policy that evicts keys with a ttl', { id: 'redis.eviction', says: /volatile-ttl/ }, use(redis), settings)
+  await reportsOnly(t, 'a policy that evicts keys with a ttl', { id: 'redis.eviction', says: /volatile-ttl/ }, use(redis), settings)
   await redis.config('SET', 'maxmemory-policy', 'noeviction')
   await redis.config('SET', 'maxmemory', '1mb')
-  await names1(t, 'no memory left', { id: 'redis.commands', says: /OOM/ }, use(redis), settings)
+  await reportsOnly(t, 'no memory left', { id: 'redis.commands', says: /OOM/ }, use(redis), settings)
   const used = Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1])
   await redis.config('SET', 'maxmemory', String(Math.floor(used * 1.06)))
-  await names1(t, 'hardly any memory left', { id: 'redis.memory', status: 'warning', says: /9\d %/ }, use(redis), settings)
+  await reportsOnly(t, 'hardly any memory left', { id: 'redis.memory', status: 'warning', says: /9\d %/ }, use(redis), settings)
   await redis.config('SET', 'maxmemory', '0')
 
   await redis.config('SET', 'appendonly', 'no')
-  await names1(t, 'no persistence', { id: 'redis.persistence', status: 'warning' }, use(redis), settings)
+  await reportsOnly(t, 'no persistence', { id: 'redis.persistence', status: 'warning' }, use(redis), settings)
   await redis.config('SET', 'save', '900 1')
-  t.same(await troubles(t, use(redis), settings), [], 'snapshots are sufficient')
+  t.same(await findProblems(t, use(redis), settings), [], 'snapshots are sufficient')
   await redis.config('SET', 'appendonly', 'yes')
 
   await redis.call('ACL', 'SETUSER', 'reader', 'on', '>reader', '~*', '+@all', '-set')
   const reader = server.client({ username: 'reader', password: 'reader' })
-  await names1(t, 'a user that may not write', { id: 'redis.commands', says: /NOPERM/ }, use(reader), settings)
+  await reportsOnly(t, 'a user that may not write', { id: 'redis.commands', says: /NOPERM/ }, use(reader), settings)
   await redis.call('ACL', 'SETUSER', 'narrow', 'on', '>narrow', '~*', '+@all', '-info')
-  t.same(await troubles(t, use(server.client({ username: 'narrow', password: 'narrow' })), settings), [], 'a user without INFO is not a problem')
+  t.same(await findProblems(t, use(server.client({ username: 'narrow', password: 'narrow' })), settings), [], 'a user without INFO is not a problem')
   await redis.config('SET', 'requirepass', 'a password')
-  await names1(t, 'no password', { id: 'redis.reachable', says: /NOAUTH/ }, use(server.client()), settings)
+  await reportsOnly(t, 'no password', { id: 'redis.reachable', says: /NOAUTH/ }, use(server.client()), settings)
 
   const putOn = (change: (script: string, answer: unknown) => unknown) => ({
     on: () => {},
@@ -62,10 +62,10 @@ t.test('one problem at a time', { skip }, async t => {
     eval: async (script: string, ...rest: [number, ...Array<string | number>]) => await change(script, await (redis as unknown as { eval (...args: unknown[]): Promise<unknown> }).eval(script, ...rest)),
     config: redis.config.bind(redis)
   })
-  await names1(t, 'an old version', { id: 'redis.version', status: 'warning', says: /5\.0\.7/ }, use(putOn((_script, answer) => typeof answer === 'string' ? answer.replace(/redis_version:\S+/, 'redis_version:5.0.7') : answer)), settings)
-  await names1(t, 'a slow connection', { id: 'redis.latency', status: 'warning' }, use(putOn(async (_script, answer) => { await sleep(80); return answer })), settings)
-  await names1(t, 'another clock', { id: 'redis.clock', status: 'warning' }, use(putOn((script, answer) => script.includes('TIME') && Array.isArray(answer) ? [String(Number(answer[0]) - 600), '0'] : answer)), settings)
-  await names1(t, 'a full disk', { id: 'redis.persistence', says: /AOF/ }, use(putOn((_script, answer) => typeof answer === 'string' ? answer.replace('aof_last_write_status:ok', 'aof_last_write_status:err') : answer)), settings)
+  await reportsOnly(t, 'an old version', { id: 'redis.version', status: 'warning', says: /5\.0\.7/ }, use(putOn((_script, answer) => typeof answer === 'string' ? answer.replace(/redis_version:\S+/, 'redis_version:5.0.7') : answer)), settings)
+  await reportsOnly(t, 'a slow connection', { id: 'redis.latency', status: 'warning' }, use(putOn(async (_script, answer) => { await sleep(80); return answer })), settings)
+  await reportsOnly(t, 'another clock', { id: 'redis.clock', status: 'warning' }, use(putOn((script, answer) => script.includes('TIME') && Array.isArray(answer) ? [String(Number(answer[0]) - 600), '0'] : answer)), settings)
+  await reportsOnly(t, 'a full disk', { id: 'redis.persistence', says: /AOF/ }, use(putOn((_script, answer) => typeof answer === 'string' ? answer.replace('aof_last_write_status:ok', 'aof_last_write_status:err') : answer)), settings)
 })
 
 t.test('unavailable, or not a Redis', { skip }, async t => {
@@ -73,9 +73,9 @@ t.test('unavailable, or not a Redis', { skip }, async t => {
   const { server, redis } = await redisFor(t)
   const replica = await redisFor(t, '--replicaof', '127.0.0.1', String(server.port))
   await until(async () => (await replica.redis.info('replication')).includes('master_link_status:up'))
-  await names1(t, 'a replica', { id: 'redis.role', says: /replica/ }, { ...options, redis: replica.redis }, settings)
+  await reportsOnly(t, 'a replica', { id: 'redis.role', says: /replica/ }, { ...options, redis: replica.redis }, settings)
   await server.kill()
-  await names1(t, 'a stopped server', { id: 'redis.reachable' }, { ...options, redis }, settings)
-  await names1(t, 'several processes without Redis', { id: 'redis.processes' }, options, { ...settings, processes: 4 })
-  await names1(t, 'several processes, according to the platform', { id: 'redis.processes' }, options, { ...settings, env: { WEB_CONCURRENCY: '3' } })
+  await reportsOnly(t, 'a stopped server', { id: 'redis.reachable' }, { ...options, redis }, settings)
+  await reportsOnly(t, 'several processes without Redis', { id: 'redis.processes' }, options, { ...settings, processes: 4 })
+  await reportsOnly(t, 'several processes, according to the platform', { id: 'redis.processes' }, options, { ...settings, env: { WEB_CONCURRENCY: '3' } })
 })

@@ -4,7 +4,7 @@ import { businessFailed } from '../wire.ts'
 import { chinaTime } from '../../state/state.ts'
 import type { State } from '../../state/state.ts'
 import type { V2Register } from './check-request.ts'
-import { spaced } from './refunds.ts'
+import { withSeparators } from './refunds.ts'
 
 interface BankTransfer {
   partner_trade_no: string
@@ -54,7 +54,7 @@ export function v2Bank (route: V2Register, state: State, { bankKey, decrypt }: B
   route('/mmpaysptrans/query_bank', ({ fields }) => {
     const found = transfers.get(fields.partner_trade_no ?? '')
     if (!found) return businessFailed('ORDERNOTEXIST', '订单不存在')
-    const at = spaced(chinaTime(found.at))
+    const at = withSeparators(chinaTime(found.at))
     return { result_code: 'SUCCESS', err_code: 'SUCCESS', err_code_des: 'SUCCESS', mch_id: state.account.mchId, partner_trade_no: found.partner_trade_no, payment_no: found.payment_no, bank_no_md5: found.bank_no_md5, true_name_md5: found.true_name_md5, amount: found.amount, status: 'SUCCESS', cmms_amt: found.fee, create_time: at, pay_succ_time: at }
   }, OLD)
 }

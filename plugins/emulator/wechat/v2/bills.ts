@@ -5,7 +5,7 @@ import { v2Xml } from '../wire.ts'
 import { chinaTime, orderKey } from '../../state/state.ts'
 import type { Order, Refund, State } from '../../state/state.ts'
 import type { V2Register } from './check-request.ts'
-import { spaced } from './refunds.ts'
+import { withSeparators } from './refunds.ts'
 
 export function v2Bills (route: V2Register, state: State): void {
   route('/pay/downloadbill', ({ fields }, reply) => {
@@ -25,7 +25,7 @@ export function v2Bills (route: V2Register, state: State): void {
 
   function send (reply: FastifyReply, day: string, tarType: string | undefined, text: string | undefined): FastifyReply {
     if (!/^\d{8}$/.test(day) || day >= chinaTime(state.now()).slice(0, 8)) return failed(reply, 'invalid bill_date', '20001')
-    if (!billIsMade(state, day)) return failed(reply, 'Bill Creating', '20007')
+    if (!isBillReady(state, day)) return failed(reply, 'Bill Creating', '20007')
     if (text === undefined) return failed(reply, 'No Bill Exist', '20002')
     return tarType === 'GZIP'
       ? reply.type('application/x-gzip').send(gzipSync(text))
@@ -37,7 +37,7 @@ export function v2Bills (route: V2Register, state: State): void {
 }
 
 /** A day's bills are ready at 10:00 the next morning. */
-export function billIsMade (state: State, day: string): boolean {
+export function isBillReady (state: State, day: string): boolean {
   const readyAt = Date.parse(`${day.replace(/^(....)(..)(..)$/, '$1-$2-$3')}T10:00:00+08:00`) + 86_400_000
   return state.now() >= readyAt
 }
@@ -59,7 +59,7 @@ export function tradeBillText (state: State, day: string, type: string): string 
   const byTransaction = new Map(orders.map(order => [order.transaction_id, order]))
   const orderOf = (refund: Refund) => byTransaction.get(refund.transaction_id) as Order
   const head = (order: Order, at: string, state: string) =>
-    [spaced(at), order.appid, order.mch_id, order.sub_mch_id || '0', order.device_info, order.transaction_id, order.out_trade_no, order.openid, order.trade_type, state, 'OTHERS', order.fee_type]
+    [withSeparators(at), order.appid, order.mch_id, order.sub_mch_id || '0', order.device_info, order.transaction_id, order.out_trade_no, order.openid, order.trade_type, state, 'OTHERS', order.fee_type]
   const rows = [
     ...paid.map(order => row([...head(order, order.time_end, 'SUCCESS'), yuan(order.total_fee), '0.00', '0', '0', '0.00', '0.00', '', '', order.body, order.attach, yuan(feeOf(order.total_fee), 5), '0.60%', yuan(order.total_fee), '0.00', ''])),
     ...refunds.map(refund => {
@@ -88,7 +88,7 @@ export function fundFlowText (state: State, day: string, subMchId?: string): str
   let balance = 0
   const rows = [...incoming, ...outgoing].sort((one, other) => one.at < other.at ? -1 : 1).map(({ at, id, name, amount, voucher }) => {
     balance += amount
-    return row([spaced(at), id, state.random.digits(16), name, name, amount < 0 ? '支出' : '收入', yuan(Math.abs(amount)), yuan(balance), 'system', '', voucher])
+    return row([withSeparators(at), id, state.random.digits(16), name, name, amount < 0 ? '支出' : '收入', yuan(Math.abs(amount)), yuan(balance), 'system', '', voucher])
   })
   const sum = (moves: Array<{ amount: number }>) => yuan(Math.abs(moves.reduce((total, { amount }) => total + amount, 0)))
   return `${[FLOW_COLUMNS, ...rows, FLOW_TOTALS, row([`${rows.length}.0`, `${incoming.length}.0`, sum(incoming), `${outgoing.length}.0`, sum(outgoing)])].join('\r\n')}\r\n`

@@ -6,7 +6,7 @@ import type { Order, State } from '../../state/state.ts'
 import type { V2Register, V2Handler, V2Request } from './check-request.ts'
 import type { V2Orders } from './orders.ts'
 import { orderFields } from './orders.ts'
-import { spaced } from './refunds.ts'
+import { withSeparators } from './refunds.ts'
 
 export interface Contract {
   contract_id: string
@@ -63,7 +63,7 @@ export function v2Contracts (route: V2Register, state: State, orders: V2Orders, 
       if (contract.state !== 'WAITING' || contract.out_trade_no !== order.out_trade_no || contract.sub_mch_id !== order.sub_mch_id) continue
       contract.state = 'SIGNED'
       contract.openid = order.openid
-      contractSigned(contract, { result_code: 'SUCCESS', contract_code: contract.contract_code, plan_id: contract.plan_id, openid: contract.openid, change_type: 'ADD', operate_time: spaced(chinaTime(state.now())), contract_id: contract.contract_id, request_serial: contract.request_serial })
+      contractSigned(contract, { result_code: 'SUCCESS', contract_code: contract.contract_code, plan_id: contract.plan_id, openid: contract.openid, change_type: 'ADD', operate_time: withSeparators(chinaTime(state.now())), contract_id: contract.contract_id, request_serial: contract.request_serial })
     }
   })
 

@@ -4,7 +4,7 @@ import type { Values } from '../wire.ts'
 import { chinaTime, openidProblem } from '../../state/state.ts'
 import type { Payout, State } from '../../state/state.ts'
 import type { V2Register, V2Handler } from './check-request.ts'
-import { spaced } from './refunds.ts'
+import { withSeparators } from './refunds.ts'
 
 /** The older calls: client certificate, MD5, unsigned answers. */
 const OLD = { cert: true, signType: 'MD5', signedReply: false } as const
@@ -43,7 +43,7 @@ export function v2Payouts (route: V2Register, state: State): void {
   route('/mmpaymkttransfers/gethbinfo', ({ fields }, reply) => {
     const payout = state.payouts.get(`redpack/${fields.mch_billno}`)
     if (!payout) return businessFailed('NOT_FOUND', '指定单号数据不存在')
-    const at = spaced(chinaTime(payout.at))
+    const at = withSeparators(chinaTime(payout.at))
     const values = { return_code: 'SUCCESS', return_msg: 'OK', result_code: 'SUCCESS', mch_billno: payout.number, mch_id: state.account.mchId, detail_id: payout.wechatNumber, status: 'RECEIVED', send_type: 'API', hb_type: payout.count > 1 ? 'GROUP' : 'NORMAL', total_num: payout.count, total_amount: payout.amount, send_time: at }
     const elements = Object.entries(values).map(([name, value]) => `<${name}><![CDATA[${value}]]></${name}>`).join('\n')
     return reply.type('text/plain').send(`<xml>${elements}\n<hblist>\n<hbinfo>\n<openid><![CDATA[${payout.openid}]]></openid>\n<amount>${payout.amount}</amount>\n<rcv_time><![CDATA[${at}]]></rcv_time>\n</hbinfo>\n</hblist>\n</xml>`)
@@ -53,12 +53,12 @@ export function v2Payouts (route: V2Register, state: State): void {
     for (const name of ['partner_trade_no', 'openid', 'check_name', 'amount', 'desc']) if (!fields[name]) return businessFailed('PARAM_ERROR', `参数错误:${name}`)
     const payout = payOut({ kind: 'transfer', number: fields.partner_trade_no as string, openid: fields.openid as string, amount: Number(fields.amount), count: 1, description: fields.desc as string })
     if (!isPayout(payout)) return payout
-    return { result_code: 'SUCCESS', mch_appid: state.account.appId, mchid: state.account.mchId, partner_trade_no: payout.number, payment_no: payout.wechatNumber, payment_time: spaced(chinaTime(payout.at)) }
+    return { result_code: 'SUCCESS', mch_appid: state.account.appId, mchid: state.account.mchId, partner_trade_no: payout.number, payment_no: payout.wechatNumber, payment_time: withSeparators(chinaTime(payout.at)) }
   }, { ...OLD, appid: 'mch_appid', mchId: 'mchid' })
 
   route('/mmpaymkttransfers/gettransferinfo', ({ fields }) => {
     const payout = state.payouts.get(`transfer/${fields.partner_trade_no}`)
     if (!payout) return businessFailed('NOT_FOUND', '指定单号数据不存在')
-    return { result_code: 'SUCCESS', partner_trade_no: payout.number, appid: state.account.appId, mch_id: state.account.mchId, detail_id: payout.wechatNumber, status: 'SUCCESS', openid: payout.openid, payment_amount: payout.amount, transfer_time: spaced(chinaTime(payout.at)), payment_time: spaced(chinaTime(payout.at)), desc: payout.description }
+    return { result_code: 'SUCCESS', partner_trade_no: payout.number, appid: state.account.appId, mch_id: state.account.mchId, detail_id: payout.wechatNumber, status: 'SUCCESS', openid: payout.openid, payment_amount: payout.amount, transfer_time: withSeparators(chinaTime(payout.at)), payment_time: withSeparators(chinaTime(payout.at)), desc: payout.description }
   }, OLD)
 }

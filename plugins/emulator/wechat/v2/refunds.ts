@@ -92,7 +92,7 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
     // Settling twice must not move the money twice.
     if ((status === 'REFUNDCLOSE') !== (refund.refund_status === 'REFUNDCLOSE')) state.balance += status === 'REFUNDCLOSE' ? refund.refund_fee : -refund.refund_fee
     refund.refund_status = status
-    if (status === 'SUCCESS') refund.success_time = spaced(chinaTime(state.now()))
+    if (status === 'SUCCESS') refund.success_time = withSeparators(chinaTime(state.now()))
     const order = orders.byTransaction(refund.transaction_id)
     if (order) orders.changed(order)
     settled(refund)
@@ -166,6 +166,6 @@ export function v2Refunds (route: V2Register, state: State, orders: V2Orders, se
 }
 
 /** `yyyyMMddHHmmss` as `yyyy-MM-dd HH:mm:ss`. */
-export const spaced = (compact: string) => compact.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3 $4:$5:$6')
+export const withSeparators = (compact: string) => compact.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3 $4:$5:$6')
 
 export type V2Refunds = ReturnType<typeof v2Refunds>

@@ -3,7 +3,7 @@ import { businessFailed, v2Xml } from '../wire.ts'
 import { userOf } from '../../state/state.ts'
 import type { State } from '../../state/state.ts'
 import type { V2Register, V2Handler } from './check-request.ts'
-import { spaced } from './refunds.ts'
+import { withSeparators } from './refunds.ts'
 import type { Routes } from '../routes.ts'
 
 export function v2Tools (app: Routes, route: V2Register, state: State, { micropay, reverse, query }: Record<'micropay' | 'reverse' | 'query', V2Handler>): void {
@@ -22,7 +22,7 @@ export function v2Tools (app: Routes, route: V2Register, state: State, { micropa
     const paid = [...state.orders.values()].filter(order => order.time_end >= (fields.begin_time ?? '') && order.time_end <= (fields.end_time ?? ''))
     const rows = paid.slice(Number(fields.offset ?? 0), Number(fields.offset ?? 0) + Number(fields.limit ?? 200))
     if (rows.length === 0) return { return_code: 'FAIL', return_msg: 'no data', error_code: '20002' }
-    return reply.type('text/plain').send([String(rows.length), ...rows.map(order => `\`${spaced(order.time_end)},\`${order.transaction_id},\`5,\`很好`)].join('\n'))
+    return reply.type('text/plain').send([String(rows.length), ...rows.map(order => `\`${withSeparators(order.time_end)},\`${order.transaction_id},\`5,\`很好`)].join('\n'))
   }, { cert: true, signType: 'HMAC-SHA256' })
 
   // The sandbox: the API key signs a request for a sandbox key, which signs all other calls. Today it only offers pay by code.

@@ -1,7 +1,7 @@
 /** /v3/bill: a call returns the download URL and hash; the download itself is not signed. */
 import { createCipheriv, createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
-import { billIsMade, fundFlowText, tradeBillText } from '../v2/bills.ts'
+import { isBillReady, fundFlowText, tradeBillText } from '../v2/bills.ts'
 import { chinaTime } from '../../state/state.ts'
 import { isOurs } from './area.ts'
 import type { V3Area } from './area.ts'
@@ -14,7 +14,7 @@ export function v3Bills ({ route, state, storeFile, readFile }: V3Area, encrypt:
     const { bill_date: date = '', tar_type: type } = query
     const day = date.replaceAll('-', '')
     if (!/^\d{4}-\d\d-\d\d$/.test(date) || day >= chinaTime(state.now()).slice(0, 8)) return refuse(400, 'PARAM_ERROR', '账单日期错误', 268435464)
-    if (!billIsMade(state, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
+    if (!isBillReady(state, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
     const bill = text(day)
     if (bill === undefined) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在', 268435461)
     const token = storeFile(type === 'GZIP' ? gzipSync(bill) : bill)
@@ -43,7 +43,7 @@ export function v3Bills ({ route, state, storeFile, readFile }: V3Area, encrypt:
     if (algorithm !== 'AEAD_AES_256_GCM') return refuse(400, 'PARAM_ERROR', '加密算法错误', 268435464)
     if (!isOurs(state, sub)) return refuse(403, 'NO_AUTH', '无权限')
     if (!/^\d{4}-\d\d-\d\d$/.test(date) || day >= chinaTime(state.now()).slice(0, 8)) return refuse(400, 'PARAM_ERROR', '账单日期错误', 268435464)
-    if (!billIsMade(state, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
+    if (!isBillReady(state, day)) return refuse(400, 'STATEMENT_CREATING', '账单生成中，请稍后再试', 268435461)
     const bill = account === 'BASIC' ? fundFlowText(state, day, sub) : undefined
     if (bill === undefined) return refuse(400, 'NO_STATEMENT_EXIST', '请求的账单文件不存在', 268435461)
     const [key, nonce] = [state.random.word(32), state.random.word(12)]

@@ -13,7 +13,7 @@ import { createMemoryStore } from '../../../../src/store/memory.ts'
 import type { Store } from '../../../../src/store/store.ts'
 import { checkMerchant } from '../../../../src/pay/merchant.ts'
 import { createV3Client } from '../../../../src/pay/v3/client.ts'
-import { judge } from '../../../../src/pay/v3/message.ts'
+import { verifyMessage } from '../../../../src/pay/v3/message.ts'
 import { testClock } from '../../../helpers/account.ts'
 import { selfSigned, skip } from '../../../helpers/certificates.ts'
 import { fakeServer } from '../../../helpers/fake-server.ts'
@@ -86,7 +86,7 @@ t.test('K1 the switch', { skip }, async t => {
       const client = createV3Client({ http: { retries: 0 }, bases: [server.origin], merchant: checkMerchant({ mchId: MCH_ID, v3 }, server.origin).v3!, store: shared, clock })
       return {
         query: () => client.request('GET', QUERY, { query: { mchid: MCH_ID } }),
-        notified: async (by: Pair) => await judge(signedBy(by, '{"id":"1"}'), Buffer.from('{"id":"1"}'), client.keys.keyFor),
+        notified: async (by: Pair) => await verifyMessage(signedBy(by, '{"id":"1"}'), Buffer.from('{"id":"1"}'), client.keys.keyFor),
         keys: client.keys
       }
     }
