@@ -160,8 +160,28 @@ export function expose (app: FastifyInstance, name: Decorator, value: object, na
   accounts[namespace] = value
 }
 
-/** Whether the application's handler has already answered. */
-export const answered = (answer: unknown, reply: FastifyReply): boolean => answer !== undefined || reply.sent || reply.hasHeader('location')
+/**
+ * Runs a handler of the application that may answer the request itself. `isAnswered`: it called `reply.send`, which
+ * `redirect` and others use, or `reply.hijack`. `value`: what it returned, undefined for `reply` itself.
+ */
+export async function runHandler<T> (reply: FastifyReply, handle: () => T | Promise<T>): Promise<{ isAnswered: boolean, value: Awaited<T> | undefined }> {
+  let isSent = false
+  const send = reply.send.bind(reply)
+  const then = reply.then.bind(reply)
+  reply.send = payload => {
+    isSent = true
+    return send(payload)
+  }
+  // Awaiting a reply waits until its response has ended: for ever, if a handler returns the reply of `reply.setCookie()`.
+  reply.then = (fulfilled, rejected) => { if (isSent || reply.sent) then(fulfilled, rejected); else fulfilled() }
+  try {
+    const value = await handle()
+    return { isAnswered: isSent || reply.sent, value }
+  } finally {
+    reply.send = send
+    reply.then = then
+  }
+}
 
 /** The decorator that `expose` made, if there is one. */
 export function exposed<T> (app: FastifyInstance, name: Decorator, namespace: string | undefined): T | undefined {

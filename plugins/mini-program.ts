@@ -10,7 +10,7 @@ import type { Merchant } from '../src/pay/merchant.ts'
 import { createRedeemOnce } from '../src/redeem-once.ts'
 import { accountKey } from '../src/store/key.ts'
 import { accountsOf, findAccounts } from './accounts.ts'
-import { answered, checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
+import { checkPluginOptions, expose, noStore, routeOf, runHandler, scopeOf } from './common.ts'
 import type { Namespaced, WithAccounts, WithProvider } from './common.ts'
 import { MINI_PROGRAM_LOGIN } from './schemas.ts'
 import type { TokenOptions } from './token.ts'
@@ -76,8 +76,10 @@ export const miniProgram = fp<MiniProgramPluginOptions | WithProvider<MiniProgra
     scope.post('/mini-program/login', { ...routeOf(options, MINI_PROGRAM_LOGIN), bodyLimit: BODY_LIMIT }, async (request, reply) => {
       const { code } = (request.body ?? {}) as { code?: unknown }
       if (!isCode(code)) throw new WechatInputError('code', 'must be JSON with the code from wx.login: { code }')
-      const answer = await onLogin(await sessionOf(request, code), request, reply)
-      return answered(answer, reply) ? answer ?? reply : reply.code(204).send()
+      const session = await sessionOf(request, code)
+      const { isAnswered, value } = await runHandler(reply, () => onLogin(session, request, reply))
+      if (isAnswered) return reply
+      return value ?? reply.code(204).send()
     })
   }, scopeOf(options))
 }, { fastify: '5.x', name: 'fastify-wechat-pay/mini-program' })

@@ -10,7 +10,7 @@ import { accountKey } from '../src/store/key.ts'
 import { accountsOf, findAccounts, perAccount } from './accounts.ts'
 import type { WechatAccount } from './accounts.ts'
 import { baseOf, createRoundTrips, originOf, withoutQuery } from './browsers.ts'
-import { answered, checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
+import { checkPluginOptions, expose, noStore, routeOf, runHandler, scopeOf } from './common.ts'
 import type { CommonOptions, Namespaced, WithAccounts, WithComponent } from './common.ts'
 import { origin as checkOrigin } from './option-shapes.ts'
 import { AUTHORIZE, CALLBACK, HIDDEN } from './schemas.ts'
@@ -35,8 +35,8 @@ export interface OAuthOptions extends CommonOptions {
   /** The third-party platform that logs visitors in on this account's behalf. */
   component?: AccountComponent
   /**
-   * Called once WeChat has identified the visitor: start the session here. Return `reply` if you have answered;
-   * otherwise the visitor is redirected to `returnTo`. Without it, no routes are added.
+   * Called once WeChat has identified the visitor: start the session here. It may answer with `reply` before it resolves;
+   * otherwise, whatever it returns, the visitor is redirected to `returnTo`. Without it, no routes are added.
    */
   onLogin?: LoginHandler
   /** Called instead of `onLogin` for a visitor of WeChat's snapshot page. Default: 403. */
@@ -134,8 +134,8 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
     if (code !== undefined && !isCode(code)) throw new WechatLoginError('WECHAT_LOGIN_CODE', 'this is not a WeChat code', { statusCode: 400 })
     trips.forget(trip, request, reply)
     if (code === undefined) {
-      const answer = await onRefuse?.(request, reply)
-      if (answered(answer, reply)) return answer ?? reply
+      const { isAnswered } = await runHandler(reply, () => onRefuse?.(request, reply))
+      if (isAnswered) return reply
       throw new WechatLoginError('WECHAT_LOGIN_REFUSED', 'the visitor did not allow the login')
     }
     const { user, ...tokens } = JSON.parse(await exchangeOnce(request.wechatAccount, trip.state, code, request.log)) as { user: WechatUser, accessToken: string, refreshToken: string }
@@ -146,8 +146,8 @@ export const oauth = fp<OAuthOptions | WithComponent<OAuthOptions> | WithAccount
         advice: 'Ask the visitor to tap "use the full service" at the bottom of the page.', adviceZh: '请提示用户点击页面底部的「使用完整服务」。'
       })
     }
-    const answer = await handler(user, request, reply)
-    return answered(answer, reply) ? answer ?? reply : reply.redirect(trip.returnTo)
+    const { isAnswered } = await runHandler(reply, () => handler(user, request, reply))
+    return isAnswered ? reply : reply.redirect(trip.returnTo)
   }
 
   app.register(async scope => {

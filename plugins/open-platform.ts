@@ -11,7 +11,7 @@ import { digestOf, isAuthCode } from '../src/open-platform/push.ts'
 import { checkOptions } from '../src/shapes.ts'
 import { accountKey } from '../src/store/key.ts'
 import { baseOf, createRoundTrips, originOf, withoutQuery } from './browsers.ts'
-import { answered, noStore, routeOf, scopeOf, storeOf, warnOfPlainHttp } from './common.ts'
+import { noStore, routeOf, runHandler, scopeOf, storeOf, warnOfPlainHttp } from './common.ts'
 import type { CommonOptions } from './common.ts'
 import type { WechatAccounts } from './accounts.ts'
 import { OPEN_PLATFORM, OPTIONS } from './option-shapes.ts'
@@ -23,8 +23,8 @@ type Common = Pick<CommonOptions, 'endpoints' | 'redis' | 'encryptionKey' | 'htt
 /** `preHandler` applies to the two browser routes; WeChat's pushes are verified by their signature. */
 export interface OpenPlatformOptions extends PlatformOptions, Common {
   /**
-   * Called when an owner returns, after `onAuthorized`. Return `reply` if you have answered; otherwise the owner is redirected
-   * to `returnTo`.
+   * Called when an owner returns, after `onAuthorized`. It may answer with `reply` before it resolves; otherwise the owner is
+   * redirected to `returnTo`.
    */
   onReturn?: (authorization: Redeemed, request: FastifyRequest, reply: FastifyReply) => unknown
   /** The accounts an owner can choose: 1 Official Accounts, 2 mini programs, 3 both (default). */
@@ -111,8 +111,8 @@ export const openPlatform = fp<OpenPlatformOptions>(async (app, options) => {
     await bindCode(trip.state, code)
     const authorization = await platform.redeem(code)
     trips.forget(trip, request, reply)
-    const answer = await onReturn?.(authorization, request, reply)
-    return answered(answer, reply) ? answer ?? reply : reply.redirect(trip.returnTo)
+    const { isAnswered } = await runHandler(reply, () => onReturn?.(authorization, request, reply))
+    return isAnswered ? reply : reply.redirect(trip.returnTo)
   }
 
   /** A state accepts one code: repeating the request is allowed, a different code is not. */

@@ -7,7 +7,7 @@ import type { Merchant } from '../src/pay/merchant.ts'
 import type { H5Order, JsapiOrder, NativeOrder, Order } from '../src/pay/order.ts'
 import type { WechatPay } from '../src/pay/pay.ts'
 import { accountsOf, findAccounts } from './accounts.ts'
-import { checkPluginOptions, expose, noStore, routeOf, scopeOf } from './common.ts'
+import { checkPluginOptions, expose, noStore, routeOf, runHandler, scopeOf } from './common.ts'
 import type { CommonOptions, Namespaced, WithAccounts } from './common.ts'
 import { acceptForms } from './forms.ts'
 import type { ProductHandler } from './native-callback.ts'
@@ -56,7 +56,10 @@ export const pay = fp<PayPluginOptions | WithAccounts<PayPluginOptions>>(async (
       findAccounts(scope, accounts)
       scope.addHook('onSend', noStore)
       scope.post('/pay', routeOf(options, PAY), async (request, reply) => {
-        const order = { ...await orderOf(request, reply) } as JsapiOrder & H5Order & { way?: typeof WAYS[number] }
+        const { isAnswered, value } = await runHandler(reply, () => orderOf(request, reply))
+        if (isAnswered) return reply
+        if (value === undefined || value === null) throw new WechatConfigError('order', 'must return an order, or answer the request')
+        const order = { ...value } as JsapiOrder & H5Order & { way?: typeof WAYS[number] }
         const { way = 'jsapi' } = order
         if (!WAYS.includes(way)) throw new WechatConfigError('order', `must return an order whose way is one of ${WAYS.join(', ')}`)
         // WeChat requires the payer's IP address; Fastify's trustProxy determines it.
@@ -77,7 +80,9 @@ export const pay = fp<PayPluginOptions | WithAccounts<PayPluginOptions>>(async (
 /** Proxies write ports, brackets, `unknown` and so on into X-Forwarded-For: returns the farthest valid address, if any. */
 function payerIp ({ ip, ips }: FastifyRequest): string | undefined {
   if (ips === undefined && isIP(ip) === 4) return ip
-  return (ips ?? [ip]).toReversed().map(bareIp).find(address => isIP(address) !== 0)
+  // On a Unix socket, and after the page has disconnected, there is no address.
+  const known: ReadonlyArray<string | undefined> = ips ?? [ip]
+  return known.filter(address => address !== undefined).toReversed().map(bareIp).find(address => isIP(address) !== 0)
 }
 
 const bareIp = (address: string): string => {

@@ -10,7 +10,7 @@ import type { Store } from './store/store.ts'
  * Returns the result of `redeem`, or of a concurrent request with the same key. Undefined if that request has already
  * finished: then this one is a replay. @throws errors of `redeem`
  */
-export type RedeemOnce = (key: string, redeem: () => Promise<string>, log: Pick<Log, 'error'>) => Promise<string | undefined>
+export type RedeemOnce = (key: string, redeem: () => Promise<string>, log: Pick<Log, 'error' | 'info'>) => Promise<string | undefined>
 
 /** How long a concurrent request waits for the first, in milliseconds; WeChat's client may send two. */
 const CONCURRENT_WAIT = 10_000
@@ -24,6 +24,7 @@ const FAILED = 'failed'
  */
 export function createRedeemOnce (shared: Store, remember: number, isTransient: (error: unknown) => boolean = () => false): RedeemOnce {
   const own = createMemoryStore()
+  let isAway = false
 
   return async (key, redeem, log) => {
     const id = randomUUID()
@@ -34,8 +35,14 @@ export function createRedeemOnce (shared: Store, remember: number, isTransient: 
       let turn
       try {
         turn = await store.acquire(key, id, CONCURRENT_WAIT)
+        if (store === shared && isAway) {
+          isAway = false
+          log.info({}, 'fastify-wechat-pay: the shared store is back')
+        }
       } catch (err) {
-        log.error({ err }, 'fastify-wechat-pay: the shared store is unreachable; this process tracks only its own logins')
+        // Each outage once: while it lasts, every login comes here.
+        if (!isAway) log.error({ err }, 'fastify-wechat-pay: the shared store is unreachable; this process tracks only its own logins')
+        isAway = true
         store = own
         continue
       }

@@ -16,7 +16,7 @@ import { createApi } from './api.ts'
 import type { JsonObject } from './api.ts'
 import { createCredential } from './credential.ts'
 import type { Credential, CredentialStatus } from './credential.ts'
-import { withLiveToken } from './live-token.ts'
+import { INVALID_TOKEN_OF_ACCOUNT, withLiveToken } from './live-token.ts'
 import { askProvider } from './provider.ts'
 
 export interface AccountOptions {
@@ -116,7 +116,7 @@ export function createAccessToken (options: AccessTokenOptions): WechatToken {
     if (!/^\/[a-z0-9]/i.test(path) || /[?#\\\s]/.test(path) || path.includes('..')) {
       throw new WechatInputError('path', 'must be a path of api.weixin.qq.com; pass parameters in query')
     }
-    return await withLiveToken(token, used => call({ ...query, access_token: used }))
+    return await withLiveToken(token, used => call({ ...query, access_token: used }), INVALID_TOKEN_OF_ACCOUNT)
   }
 
   const request: WechatToken['request'] = <T>(path: string, { query, ...call }: TokenRequest = {}) =>

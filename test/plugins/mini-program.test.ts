@@ -1,6 +1,7 @@
 /** The mini program plugin: one exchange per code, session keys stay on the server, multiple accounts, a complete purchase. */
 import { inspect } from 'node:util'
 import Fastify from 'fastify'
+import type { FastifyReply } from 'fastify'
 import t from 'tap'
 import { miniProgram } from '../../plugins/mini-program.ts'
 import type { MiniProgramPluginOptions, MiniProgramSession } from '../../plugins/mini-program.ts'
@@ -105,6 +106,10 @@ t.test('the application can answer itself; its errors are passed through; preHan
   const guarded = await host(t, { preHandler: async (_request, reply) => await reply.code(429).send() })
   t.equal((await guarded.login('x')).statusCode, 429)
   t.equal(await guarded.exchanges(), 0)
+  for (const onLogin of [() => null, (_session: unknown, _request: unknown, reply: FastifyReply) => reply.header('x-session', '1')]) {
+    const silent = await host(t, { onLogin })
+    t.match(await silent.login(await silent.emulator.loginCode()), { statusCode: 204, body: '' }, 'null and an unsent reply are no answer')
+  }
   const both = await host(t, { onMiniProgramLogin: () => ({ by: 'name' }) })
   t.same((await both.login(await both.emulator.loginCode())).json(), { by: 'name' })
 })

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import cookie from '@fastify/cookie'
 import Fastify from 'fastify'
@@ -226,7 +227,7 @@ t.test('the application can answer itself, with its own cookie plugin; without o
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(cookie)
-  await app.register(oauth, { ...emulator.config, onLogin: (user, _request, reply) => { reply.setCookie('session', user.openid); return user } })
+  await app.register(oauth, { ...emulator.config, onLogin: (user, _request, reply) => reply.setCookie('session', user.openid).send(user) })
   const redirect = await app.inject('/wechat/oauth/authorize')
   const back = await fetch(String(redirect.headers.location), { redirect: 'manual' })
   const { pathname, search } = new URL(String(back.headers.get('location')))
@@ -240,6 +241,36 @@ t.test('the application can answer itself, with its own cookie plugin; without o
   await bare.register(oauth, emulator.config)
   t.ok(bare.wechatOAuth)
   t.notOk(bare.hasRoute({ method: 'GET', url: '/wechat/oauth/authorize' }))
+})
+
+t.test('a handler that does not answer redirects the visitor, whatever it returns', async t => {
+  type Login = OAuthOptions['onLogin']
+  const silent: Record<string, Login> = {
+    null: () => null,
+    'a text': () => 'OK',
+    'a record with private fields': async () => ({ phone: '13800000000' }),
+    'the reply after setting a header': (_user, _request, reply) => reply.header('x-session', '1'),
+    'the reply, from an async function': async (_user, _request, reply) => reply.header('x-session', '1')
+  }
+  for (const [what, onLogin] of Object.entries(silent)) {
+    const { begin, consent, visit } = await host(t, { onLogin: onLogin as NonNullable<Login> })
+    const { consent: url, cookies } = await begin('?returnTo=/cart')
+    t.match(await visit(await consent(url), cookies), { statusCode: 302, body: '', headers: { location: '/cart' } }, what)
+  }
+  const answering: Record<string, Login> = {
+    send: (_user, _request, reply) => { reply.send('own') },
+    'an async send': async (_user, _request, reply) => await reply.send('own'),
+    'a stream': (_user, _request, reply) => reply.send(Readable.from(['own'])),
+    hijack: (_user, _request, reply) => { reply.hijack(); reply.raw.end('own') }
+  }
+  for (const [what, onLogin] of Object.entries(answering)) {
+    const { begin, consent, visit } = await host(t, { onLogin: onLogin as NonNullable<Login> })
+    const { consent: url, cookies } = await begin()
+    t.match(await visit(await consent(url), cookies), { statusCode: 200, body: 'own' }, what)
+  }
+  const { begin, consent, visit } = await host(t, { onLogin: (_user, _request, reply) => reply.redirect('/elsewhere') })
+  const { consent: url, cookies } = await begin()
+  t.match(await visit(await consent(url), cookies), { statusCode: 302, headers: { location: '/elsewhere' } })
 })
 
 t.test('concurrent requests at two processes share one exchange; without Redis, each process tracks its own', { skip }, async t => {

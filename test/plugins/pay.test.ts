@@ -1,5 +1,10 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import Fastify from 'fastify'
+import type { FastifyReply } from 'fastify'
 import t from 'tap'
+import { Client, request } from 'undici'
 import { pay } from '../../plugins/pay.ts'
 import type { JsapiOrder, PayPluginOptions } from '../../plugins/pay.ts'
 import { OPENID, testEmulator } from '../helpers/account.ts'
@@ -39,9 +44,34 @@ t.test('errors thrown by order() reach the page', async t => {
 })
 
 t.test('P2 invalid results of order()', async t => {
-  for (const wrong of [undefined, { ...ORDER, amount: 0 }, { ...ORDER, amount: '6800' }, { ...ORDER, openid: undefined }]) {
+  for (const wrong of [{ ...ORDER, amount: 0 }, { ...ORDER, amount: '6800' }, { ...ORDER, openid: undefined }]) {
     const { app } = await host(t, { order: () => wrong as JsapiOrder })
     t.match((await app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 400, code: 'WECHAT_INPUT' })
+  }
+  for (const wrong of [undefined, null]) {
+    const { app } = await host(t, { order: () => wrong as never })
+    t.match((await app.inject({ method: 'POST', url: '/wechat/pay' })).json(), { statusCode: 500, code: 'WECHAT_CONFIG', message: 'this server is not configured for this' })
+  }
+})
+
+t.test('order() may answer the request itself: no order is placed, nothing is logged as an error', async t => {
+  const lines: string[] = []
+  for (const order of [(_request: unknown, reply: FastifyReply) => reply.code(401).send({ own: true }), async (_request: unknown, reply: FastifyReply) => { reply.code(401).send({ own: true }) }]) {
+    const { app, emulator } = await host(t, { order: order as never }, { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
+    const reply = await app.inject({ method: 'POST', url: '/wechat/pay' })
+    t.match([reply.statusCode, reply.json()], [401, { own: true }])
+    t.equal((await emulator.app.inject('/_emulator/orders')).body, '[]')
+  }
+  t.same(lines, [])
+})
+
+t.test('a server on a Unix socket, where the payer has no address', async t => {
+  for (const fastify of [{}, { trustProxy: true }]) {
+    const { app } = await host(t, {}, fastify)
+    const path = join(mkdtempSync(join(tmpdir(), 'wechat-')), 'socket')
+    await app.listen({ path })
+    const { body } = await request('http://localhost/wechat/pay', { method: 'POST', headers: { 'x-forwarded-for': '9.9.9.9' }, dispatcher: new Client('http://localhost', { socketPath: path }) })
+    t.match(await body.json(), { package: /^prepay_id=/ })
   }
 })
 

@@ -4,6 +4,7 @@ import { createAccessToken } from '../../src/official-account/access-token.ts'
 import type { AccessTokenOptions } from '../../src/official-account/access-token.ts'
 import { resolveEndpoints } from '../../src/options.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
+import { patience } from '../helpers/patience.ts'
 import { ACCOUNT, testEmulator } from '../helpers/account.ts'
 import { FAULTS, fakeServer, json } from '../helpers/fake-server.ts'
 import type { Answer } from '../helpers/fake-server.ts'
@@ -26,7 +27,7 @@ t.test('stable_token, token and tickets against the emulator', async t => {
 
 t.test('T6 a revoked token: a thousand calls, one renewal, all succeed', async t => {
   const emulator = await testEmulator(t)
-  const token = createAccessToken(emulator.config)
+  const token = createAccessToken({ ...emulator.config, http: { ...emulator.config.http, timeout: patience(10_000) } })
   await token.get()
   await emulator.expireTokens()
   await Promise.all(Array.from({ length: 1000 }, () => token.request('/cgi-bin/getcallbackip')))

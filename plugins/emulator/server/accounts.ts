@@ -11,7 +11,7 @@ export interface Tenant {
 /** @throws Error if two accounts cannot be distinguished */
 export function checkTenants (tenants: readonly Tenant[]): void {
   for (const [index, { name, state: { account } }] of tenants.entries()) {
-    if (index > 0 && !/^[\w-]+$/.test(name)) throw new Error('an account\'s name must consist of letters, digits, _ and -')
+    if (index > 0 && (typeof name !== 'string' || !/^[\w-]+$/.test(name))) throw new Error('an account\'s name must consist of letters, digits, _ and -')
     for (const other of tenants.slice(0, index)) {
       if (other.name === name) throw new Error(`two accounts are named ${name}`)
       if (other.state.account.appId === account.appId) throw new Error(`two accounts have the appId ${account.appId}`)
