@@ -81,7 +81,7 @@ t.test('ticket, authorization by the owner, a login and a signed page on behalf 
   t.equal((await app.inject(`/s/${appId}/jssdk?url=http://localhost/`)).statusCode, 404)
   await t.rejects(app.wechatOpenPlatform.authorizer(appId).token.get(), { code: 'WECHAT_UNAUTHORIZED' })
   const platformToken = await app.wechatOpenPlatform.token()
-  for (let at = 0; at < 3; at++) await t.rejects(app.wechatOpenPlatform.authorizer(appId).login(`garbage${at}`), { wechatCode: '61003' })
+  for (let at = 0; at < 3; at++) await t.rejects(app.wechatOpenPlatform.authorizer(appId).login(`garbage${at}`), { code: 'WECHAT_API', wechatCode: '61003' })
   t.equal(await app.wechatOpenPlatform.token(), platformToken, 'an account that has withdrawn does not end the platform\'s token')
   const secrets = [openPlatformConfig?.componentAppSecret, openPlatformConfig?.token, openPlatformConfig?.encodingAesKey, used, 'refreshtoken@@@', 'ticket@@@', 'queryauthcode@@@', 'queryauthcode%40']
   for (const secret of secrets) t.notOk(lines.join('').includes(String(secret)), `the log contains no ${String(secret).slice(0, 16)}`)
