@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { createPay } from '../../../src/pay/pay.ts'
 import { systemClock } from '../../../src/clock.ts'
 import type { Clock } from '../../../src/clock.ts'
+import { patience } from '../../helpers/patience.ts'
 import { testEmulator } from '../../helpers/account.ts'
 
 const ORDER = { outTradeNo: 'M1234567890', description: '咖啡', amount: 1200 }
@@ -76,7 +77,7 @@ t.test('pay by code', { jobs: 4 }, async t => {
 
       t.test('P9 the answer is lost after the payment: the query finds it', async t => {
         for (const kind of ['reset', 'hang', 'html', '502', 'garbage']) {
-          const { emulator, pay } = await stage(t, way, {}, kind === 'hang' ? 1500 : undefined)
+          const { emulator, pay } = await stage(t, way, {}, kind === 'hang' ? patience(3000) : undefined)
           await emulator.fault({ path: PAY, kind, when: 'after' })
           t.match(await pay.micropay({ ...ORDER, authCode: await emulator.authCode() }), { state: 'SUCCESS', amount: 1200 }, kind)
         }
