@@ -42,7 +42,7 @@ t.test('once', { jobs: 20 }, async t => {
   })
 
   t.test('N3 also in the process where it hangs', async t => {
-    const once = createOnce(createMemoryStore(), { timeout: 4500, remember: 10_000, limit: 100 })
+    const once = createOnce(createMemoryStore(), { timeout: patience(4500), remember: 10_000, limit: 100 })
     const hanging = once('key', () => new Promise(() => {}))
     hanging.catch(() => {})
     await sleep(200)
@@ -119,7 +119,7 @@ t.test('once', { jobs: 20 }, async t => {
     const store = createMemoryStore()
     const broken = async (): Promise<never> => { throw new Error('away') }
     const flaky: Store = { ...store, renew: broken, complete: broken, release: broken }
-    const once = createOnce(flaky, { timeout: 3000, remember: 10_000 })
+    const once = createOnce(flaky, { timeout: patience(3000), remember: 10_000 })
     await once('key', async () => { await sleep(1100) })
     await t.rejects(once('other', async () => { throw new Error('the host\'s') }), { message: 'the host\'s' })
   })
@@ -132,7 +132,7 @@ t.test('once', { jobs: 20 }, async t => {
       return await call(...args)
     }
     const store: Store = { ...shared, acquire: guarded(shared.acquire), complete: guarded(shared.complete), release: guarded(shared.release), renew: guarded(shared.renew), set: guarded(shared.set) }
-    const once = createOnce(store, { timeout: 2000, remember: 10_000, storeAway: 'process' })
+    const once = createOnce(store, { timeout: patience(2000), remember: 10_000, storeAway: 'process' })
     let runs = 0
     const work = async () => { await sleep(20); runs++ }
     await Promise.all(Array.from({ length: 20 }, () => once('key', work)))
@@ -154,13 +154,13 @@ t.test('once', { jobs: 20 }, async t => {
     await shared.acquire('key', 'another', 10_000)
     let attempts = 0
     const store: Store = { ...shared, acquire: async (...args) => { if (++attempts > 3) throw new Error('away'); return await shared.acquire(...args) } }
-    const once = createOnce(store, { timeout: 2000, remember: 10_000, storeAway: 'process' })
+    const once = createOnce(store, { timeout: patience(2000), remember: 10_000, storeAway: 'process' })
     await t.rejects(once('key', async () => { t.fail('the work ran') }), { message: 'away' })
   })
 
   t.test('N20 success in time counts even if the store does not answer', async t => {
     const shared = createMemoryStore()
-    const once = createOnce({ ...shared, complete: () => new Promise(() => {}) }, { timeout: 300, remember: 10_000 })
+    const once = createOnce({ ...shared, complete: () => new Promise(() => {}) }, { timeout: patience(300), remember: 10_000 })
     let runs = 0
     await once('key', async () => { await sleep(50); runs++ })
     await once('key', async () => { runs++ })

@@ -4,6 +4,7 @@ import { createDelivery, createOAuth, createOnce, createMemoryStore, createPay, 
 import type { Payment, ReconcileParts, UnfinishedOrder } from '../../../src/index.ts'
 import { silent } from '../../../src/log.ts'
 import { systemClock } from '../../../src/clock.ts'
+import { patience } from '../../helpers/patience.ts'
 import { ACCOUNT, OPENID } from '../../helpers/account.ts'
 import { fakeServer } from '../../helpers/fake-server.ts'
 
@@ -59,7 +60,7 @@ t.test('expected() may return null, like a database', async t => {
   const { payment } = { payment: { outTradeNo: 'N-1', transactionId: '42', amount: 1, currency: 'CNY' } as Payment }
   const mismatches: unknown[] = []
   for (const none of [null, undefined]) {
-    const delivery = createDelivery('wx1', '19', createOnce(createMemoryStore(), { timeout: 1000, remember: 1000 }), {
+    const delivery = createDelivery('wx1', '19', createOnce(createMemoryStore(), { timeout: patience(1000), remember: 1000 }), {
       onPayment: () => t.fail('an unexpected order was handled'), expected: async () => none, onMismatch: (_payment, expected) => { mismatches.push(expected) }
     })
     await t.rejects(delivery.payment(payment, { source: 'query' }, silent), { code: 'WECHAT_NOTIFICATION', statusCode: 409 })
