@@ -2,7 +2,6 @@
 import t from 'tap'
 import { accountKey } from '../../../src/store/key.ts'
 import { createRedisStore } from '../../../src/index.ts'
-import { patience } from '../../helpers/patience.ts'
 import { healthy, nameLeadsTo, reportsOnly, spoilingProxy, findProblems } from '../../helpers/doctor.ts'
 import { skip, startRedis } from '../../helpers/redis.ts'
 
@@ -29,7 +28,7 @@ t.test('refusals', async t => {
   await withFault('48001', '/cgi-bin/ticket/getticket')
   await reportsOnly(t, 'no ticket', { id: 'account.ticket', wechatCode: '48001' }, options, settings)
   await withFault('hang', '/cgi-bin/ticket/getticket', 2)
-  await reportsOnly(t, 'no answer to the ticket call', { id: 'account.ticket', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: patience(2500) } }, settings)
+  await reportsOnly(t, 'no answer to the ticket call', { id: 'account.ticket', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: 2500 } }, settings)
   await withFault('html', TOKEN, 2)
   await reportsOnly(t, 'a page instead of a token', { id: 'account.token', says: /not JSON/ }, options, settings)
   await emulator.clearFaults()

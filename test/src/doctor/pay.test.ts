@@ -4,7 +4,6 @@ import t from 'tap'
 import { pem } from '../../../plugins/emulator/keys/v3-keys.ts'
 import type { DiagnoseOptions } from '../../../src/index.ts'
 import { diagnose } from '../../../src/index.ts'
-import { patience } from '../../helpers/patience.ts'
 import { healthy, merchantCertificate, reportsOnly, rsaKey, spoilingProxy, findProblems } from '../../helpers/doctor.ts'
 import type { Healthy } from '../../helpers/doctor.ts'
 
@@ -35,7 +34,7 @@ t.test('APIv3 refuses', async t => {
   await withFault('html', ORDERS)
   await reportsOnly(t, 'a page instead of an answer', { id: 'v3.signature', says: /not with JSON/ }, options, settings)
   await withFault('hang', ORDERS)
-  await reportsOnly(t, 'no answer', { id: 'v3.signature', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: patience(2500) } }, settings)
+  await reportsOnly(t, 'no answer', { id: 'v3.signature', says: /TIMEOUT/ }, { ...options, http: { ...options.http, timeout: 2500 } }, settings)
   await withFault('reset', '/v3/refund/')
   await reportsOnly(t, 'a reset connection', { id: 'v3.refunds', says: /UND_ERR_SOCKET|ECONNRESET/ }, options, settings)
   // The clock check calls this path without a signature first; the fault applies to later calls.
