@@ -6,7 +6,7 @@ import { wechatPay } from '../../plugins/wechat-pay.ts'
 import type { WechatError, WechatPayOptions } from '../../plugins/wechat-pay.ts'
 import { assets } from './assets.ts'
 import { createOrders } from './orders.ts'
-import type { Orders } from './orders.ts'
+import type { Orders, ShopOrder } from './orders.ts'
 import { answerErrors, ShopError } from './errors.ts'
 import { languageOf, rememberLanguage } from './language.ts'
 import { orderPage, productPage, refusedPage } from './pages.ts'
@@ -27,6 +27,8 @@ export interface ShopOptions {
   trustProxy?: boolean
   logger?: boolean
 }
+
+const isExpired = ({ expiresAt }: ShopOrder) => expiresAt.getTime() < Date.now()
 
 const notFound = () => new ShopError(404, 'noOrder')
 
@@ -50,7 +52,7 @@ export async function createShop ({ account, origin, bridge, orders: given, sess
       const order = await orders.find(String(outTradeNo))
       const visitor = session.visitor(request)
       if (!order || order.openid !== visitor?.openid) throw notFound()
-      if (order.expiresAt.getTime() < Date.now()) throw new ShopError(409, 'closed')
+      if (isExpired(order)) throw new ShopError(409, 'closed')
       return { outTradeNo: order.outTradeNo, description: order.title[order.language], amount: order.amount, openid: order.openid }
     },
     expected: outTradeNo => orders.find(outTradeNo),
@@ -76,7 +78,7 @@ export async function createShop ({ account, origin, bridge, orders: given, sess
 
   app.get('/orders/:number', async (request, reply) => {
     const order = await ownOrder(request)
-    const outcome = order.paid ? 'paid' : order.expiresAt.getTime() < Date.now() ? 'expired' : 'cancelled' in (request.query as object) ? 'cancelled' : 'waiting'
+    const outcome = order.paid ? 'paid' : isExpired(order) ? 'expired' : 'cancelled' in (request.query as object) ? 'cancelled' : 'waiting'
     return reply.type(html).send(orderPage(languageOf(request), order, outcome, bridge))
   })
 

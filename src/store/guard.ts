@@ -17,11 +17,11 @@ const RETRY_AFTER = 1000
 /** `name`: identifies the store in the log. Each outage is logged twice: when it begins and when it is over. */
 export function createStoreGuard (clock: Pick<Clock, 'now'>, log: Log, name: string): StoreGuard {
   let downUntil: number | undefined
-  const askable = () => downUntil === undefined || clock.now() >= downUntil
+  const isAvailable = () => downUntil === undefined || clock.now() >= downUntil
 
   return {
     async ask (question) {
-      if (!askable()) return undefined
+      if (!isAvailable()) return undefined
       try {
         const answer = await question()
         if (downUntil !== undefined) log.info({}, `${name}: the shared store is back`)
@@ -35,7 +35,7 @@ export function createStoreGuard (clock: Pick<Clock, 'now'>, log: Log, name: str
         return undefined
       }
     },
-    isAvailable: askable,
+    isAvailable,
     reachable: () => downUntil === undefined
   }
 }

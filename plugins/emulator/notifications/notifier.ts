@@ -21,8 +21,6 @@ import type { Delivery, Order, Refund, State } from '../state/state.ts'
 const MINUTE = 60
 /** Seconds between attempts. */
 const SCHEDULE = [15, 15, 30, 3 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE, 60 * MINUTE, 180 * MINUTE, 180 * MINUTE, 180 * MINUTE, 360 * MINUTE, 360 * MINUTE]
-/** How long closing waits for running deliveries, in milliseconds. */
-const GRACE = 200
 
 /** A notification and its receiver. */
 type Message = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'> & { body: string, v3: boolean }
@@ -180,10 +178,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
     async close (): Promise<void> {
       closed = true
       scheduler.close()
-      // A slow merchant does not keep the emulator from stopping.
-      const grace = setTimeout(() => { poster.abort() }, GRACE)
-      await Promise.all(underWay)
-      clearTimeout(grace)
+      await poster.close(Promise.all(underWay))
     }
   }
 }

@@ -2,14 +2,16 @@
 
 /** How long the merchant has to answer, in milliseconds. */
 const TIMEOUT = 5000
+/** How long closing waits for running calls, in milliseconds. */
+const GRACE = 200
 
 export interface Post { headers: Record<string, string>, body: string }
 
 export interface Poster {
   /** @throws if there is no complete answer in time */
   post (url: string, message: Post): Promise<{ status: number, body: Buffer }>
-  /** Ends the calls that still run. */
-  abort (): void
+  /** Waits for `work`, the deliveries that use this poster. Ends calls that take longer, so that a slow server does not keep the emulator from stopping. */
+  close (work: Promise<unknown>): Promise<void>
 }
 
 export function createPoster (): Poster {
@@ -29,8 +31,10 @@ export function createPoster (): Poster {
         running.delete(controller)
       }
     },
-    abort () {
-      for (const controller of running) controller.abort(new Error('the emulator was closed'))
+    async close (work) {
+      const timer = setTimeout(() => { for (const controller of running) controller.abort(new Error('the emulator was closed')) }, GRACE)
+      await work
+      clearTimeout(timer)
     }
   }
 }

@@ -3,7 +3,7 @@
 import { button, h, raw } from './dom.js'
 import { form } from './forms.js'
 import { act, ask } from './server.js'
-import { t, view } from './view.js'
+import { oneOf, t, view } from './view.js'
 import { CALL_FAULTS, NOTIFICATION_FAULTS } from './words.js'
 
 /** Practically unlimited. */
@@ -31,7 +31,7 @@ async function toggle (kind, isOn, add) {
   await view.refresh()
 }
 
-const one = ([kind, ...words], isOn, add) => button(h('span', {}, raw(kind), h('small', {}, words[view.language])), () => toggle(kind, isOn, add), { role: 'switch', class: 'switch', 'aria-checked': String(isOn), 'data-kind': kind })
+const one = ([kind, ...words], isOn, add) => button(h('span', {}, raw(kind), h('small', {}, oneOf(words))), () => toggle(kind, isOn, add), { role: 'switch', class: 'switch', 'aria-checked': String(isOn), 'data-kind': kind })
 
 const addCall = (kind, times = ALWAYS) => ask('faults', 'POST', { kind, times, ms: 3000, ...(path && { path }) })
 

@@ -18,14 +18,14 @@ export const view = {
   refresh: async () => {}
 }
 
+/** Selects from a pair of English and Chinese texts. */
+export const oneOf = (texts) => texts[view.language]
+
 /** @throws Error if the word is missing, so that nothing is shown untranslated */
 export function t (word) {
   if (!Object.hasOwn(WORDS, word)) throw new Error(`words.js has no ${word}`)
-  return WORDS[word][view.language]
+  return oneOf(WORDS[word])
 }
-
-/** Selects from a pair of English and Chinese texts. */
-export const oneOf = (texts) => texts[view.language]
 
 /** A word for one of WeChat's values, or the value itself. */
 export const tOr = (table, value) => table[value]?.[view.language] ?? value

@@ -19,8 +19,6 @@ const SCHEDULE = [5, 5]
 const TICKET_EVERY = 600
 /** Minimum milliseconds between tickets, for any timeScale. */
 const LEAST = 100
-/** How long closing waits for running pushes, in milliseconds. */
-const GRACE = 200
 
 const HEADERS = { 'user-agent': 'Mozilla/4.0', accept: '*/*', pragma: 'no-cache', 'content-type': 'text/xml' }
 
@@ -158,10 +156,7 @@ export function createPushes (state: State, { account, log, newTicket }: PushPar
     async close (): Promise<void> {
       closed = true
       scheduler.close()
-      // A slow platform does not keep the emulator from stopping.
-      const grace = setTimeout(() => { poster.abort() }, GRACE)
-      await Promise.allSettled(underWay)
-      clearTimeout(grace)
+      await poster.close(Promise.allSettled(underWay))
     }
   }
 }

@@ -57,6 +57,7 @@ export function createAuthorizations ({ route, state, sendEvent }: V3Area) {
     authorizations.set(number, made)
     return made
   }
+
   const authorizationJson = (it: Authorization): Json => ({
     out_authorization_no: it.out_authorization_no,
     appid: it.appid,

@@ -61,7 +61,7 @@ export function v3Transfers (area: V3Area) {
     list: bills.list,
     find,
     byWechatNumber: bills.byWechatNumber,
-    findByPackage: (info: string) => bills.list().findLast(bill => bill.package_info === info),
+    findByPackage: (info: string) => bills.list().find(bill => bill.package_info === info),
     move: bills.move,
     /** The receiver confirms, which also grants an authorization requested with the transfer. Undefined if there is nothing to confirm. */
     confirm (number: string, subMchId = ''): TransferBill | undefined {
