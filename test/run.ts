@@ -1,38 +1,40 @@
 /**
- * `npm test`, `npm run test:soak`: runs the test files in a few processes at a time, the longest first. Files that start
- * processes or browsers get a process each; the others share processes.
+ * `npm test`, `npm run test:soak`: runs the test files in a few processes at a time, the longest first. A process that has
+ * finished a file gets the next one.
  * `npm test test/src test/plugins/notify.test.ts`: only these. `--jobs 4`: number of concurrent processes. `--import file`:
  * loaded by each process before its tests. `--coverage`: collects coverage for `npm run coverage`.
  */
 import { spawn } from 'node:child_process'
+import type { ChildProcessByStdio } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { text } from 'node:stream/consumers'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { need } from './helpers/needs.ts'
-import { FILE, readReports } from './helpers/tap-report.ts'
+import { FILE, problemsAtEnd, readReport } from './helpers/tap-report.ts'
 import type { Report } from './helpers/tap-report.ts'
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     soak: { type: 'boolean', default: false },
-    jobs: { type: 'string', default: String(availableParallelism() + 1) },
+    jobs: { type: 'string', default: String(availableParallelism() + 2) },
     import: { type: 'string', multiple: true, default: [] },
     coverage: { type: 'boolean', default: false }
   }
 })
 
-/** Seconds. Only for tests that hang: a busy machine may be many times slower than a quiet one. */
-const TIMEOUT = { test: 600, process: 1200 }
+/** Seconds that a file may take. Only for tests that hang: a busy machine may be many times slower than a quiet one. */
+const TIMEOUT = 1200
 /** Seconds between two progress lines. */
 const PROGRESS = 10
 const DURATIONS = '.tap/durations.json'
-/** Files that share processes. connections.test.ts looks at all connections of its process. */
-const SHARED = /^test\/(?:src|plugins)\/(?!.*connections)/
+/** Files that get a process each: long ones, and connections.test.ts, which looks at all connections of its process. */
+const ALONE = /^test\/soak\/|\/connections\.test\.ts$/
 
 type Outcome = Report & { seconds: number }
 
@@ -43,16 +45,15 @@ for (const { skip } of ['redis-server', 'chromium', 'openssl'].map(need)) if (sk
 const durations = readDurations()
 const files = positionals.length > 0 ? positionals.flatMap(testsIn) : testsIn('test').filter(file => file.startsWith('test/soak/') === options.soak)
 if (files.length === 0) throw new Error(`no tests in ${positionals.join(' ')}`)
-const jobs = Math.max(1, Number(options.jobs))
-const waiting = batches()
+const waiting = files.toSorted((one, other) => expected(other) - expected(one))
 
 const start = performance.now()
 /** The current file of each process, and its start. */
 const running = new Map<number, { file: string, since: number }>()
 const outcomes: Outcome[] = []
 const timer = setInterval(showProgress, process.stdout.isTTY ? 1000 : PROGRESS * 1000)
-await Promise.all(Array.from({ length: jobs }, async (_, job) => {
-  for (let batch = waiting.shift(); batch !== undefined; batch = waiting.shift()) await run(batch, job)
+await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, async (_, job) => {
+  while (waiting.length > 0) await runFiles(job)
 }))
 clearInterval(timer)
 
@@ -63,59 +64,56 @@ const sum = (what: 'passed' | 'failed' | 'skipped') => outcomes.reduce((all, out
 print(`${sum('passed')} passed, ${sum('failed')} failed${sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''} (${files.length} files, ${seconds(start)} s)`)
 process.exitCode = bad.length > 0 ? 1 : 0
 
-/**
- * The longest first. Two batches of shared processes per concurrent process, of about the same length. The longest files
- * mostly wait, so every second batch has them at its end: otherwise all batches would wait at the same time.
- */
-function batches (): string[][] {
-  const longFirst = files.toSorted((one, other) => expected(other) - expected(one))
-  const alone = longFirst.filter(file => !SHARED.test(file)).map(file => [file])
-  const shared = Array.from({ length: 2 * jobs }, () => [] as string[])
-  for (const file of longFirst.filter(file => SHARED.test(file))) shared.toSorted((one, other) => total(one) - total(other))[0]?.push(file)
-  return [...alone, ...shared.filter(batch => batch.length > 0).map((batch, at) => at % 2 ? batch.reverse() : batch)]
-    .sort((one, other) => total(other) - total(one))
-}
-
-async function run (batch: string[], job: number): Promise<void> {
-  running.set(job, { file: batch[0] as string, since: performance.now() })
-  const took: Record<string, number> = {}
+/** Runs files in one process until none is waiting, or the next one needs a process of its own. */
+async function runFiles (job: number): Promise<void> {
   // Node.js 20 has no compile cache; on newer versions it makes coverage inexact.
-  const child = spawn(process.execPath, ['--import', 'tsx', ...options.import.flatMap(module => ['--import', module]), 'test/helpers/batch.ts'], {
-    env: { ...process.env, TEST_FILES: batch.join('\n'), TAP_TIMEOUT: String(TIMEOUT.test * batch.length), ...(options.coverage ? { NODE_V8_COVERAGE: resolve('.tap/coverage') } : { NODE_COMPILE_CACHE: resolve('.tap/compiled') }) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: TIMEOUT.process * 1000
+  const child = spawn(process.execPath, ['--import', 'tsx', ...options.import.flatMap(module => ['--import', module]), 'test/helpers/run-files.ts'], {
+    env: { ...process.env, TAP_TIMEOUT: String(TIMEOUT * files.length), ...(options.coverage ? { NODE_V8_COVERAGE: resolve('.tap/coverage') } : { NODE_COMPILE_CACHE: resolve('.tap/compiled') }) },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc']
+  }) as ChildProcessByStdio<null, Readable, Readable>
+  const exit = once(child, 'exit')
+  let last: string | undefined
+  child.on('message', message => {
+    // tap sends messages of its own.
+    if (message !== 'next') return
+    const isOver = waiting.length === 0 || (last !== undefined && [last, waiting[0] as string].some(file => ALONE.test(file)))
+    if (!isOver) last = waiting.shift()
+    child.send({ file: isOver ? null : last })
   })
-  const close = () => {
-    const last = running.get(job)
-    if (last) took[last.file] = Number(seconds(last.since))
-  }
-  createInterface({ input: child.stdout }).on('line', line => {
-    const file = FILE.exec(line)?.[1]
-    if (file === undefined || file === running.get(job)?.file) return
-    close()
-    running.set(job, { file, since: performance.now() })
-  })
-  const [output, errors, code] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    new Promise<number | string>(resolve => { child.once('exit', (code, signal) => resolve(code ?? String(signal))) })
-  ])
-  close()
-  const reports = readReports(output, batch)
-  const isBad = reports.some(({ failed }) => failed > 0)
-  if (code !== 0 && !isBad) {
-    const report = reports.find(({ file }) => file === running.get(job)?.file) as Report
-    report.failed++
-    report.failures.push(`its process ended with ${code}`)
-  }
-  running.delete(job)
-  const failed = reports.filter(({ failed }) => failed > 0)
-  if (errors !== '') failed.at(-1)?.failures.push(`its process's stderr\n${errors}`)
-  for (const report of reports) {
-    const outcome = { ...report, seconds: took[report.file] ?? 0 }
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { errors += text })
+  let lines: string[] = []
+  let hasFailed = false
+  let deadline: NodeJS.Timeout | undefined
+  /** `end`: exit code or signal of the process, if it has ended. */
+  const finish = (file: string, end?: number | string) => {
+    clearTimeout(deadline)
+    const report = readReport(file, lines)
+    if (end !== undefined) report.failures.push(...problemsAtEnd(lines, end, hasFailed || report.failed > 0))
+    report.failed = Math.max(report.failed, report.failures.length > 0 ? 1 : 0)
+    if (report.failed > 0 && errors !== '') report.failures.push(`its process's stderr\n${errors}`)
+    hasFailed ||= report.failed > 0
+    const outcome = { ...report, seconds: Number(seconds(running.get(job)?.since ?? performance.now())) }
     outcomes.push(outcome)
     show(outcome)
+    running.delete(job)
   }
+  for await (const line of createInterface({ input: child.stdout })) {
+    const file = FILE.exec(line)?.[1]
+    if (file !== undefined) {
+      const before = running.get(job)?.file
+      if (before !== undefined) finish(before)
+      lines = []
+      errors = ''
+      running.set(job, { file, since: performance.now() })
+      deadline = setTimeout(() => child.kill(), TIMEOUT * 1000)
+    }
+    lines.push(line)
+  }
+  const [code, signal] = await exit
+  // A process that cannot start has no file yet.
+  const current = running.get(job)?.file ?? waiting.shift()
+  if (current !== undefined) finish(current, code ?? String(signal))
 }
 
 function show ({ file, passed, failed, skipped, failures, seconds }: Outcome): void {
@@ -151,11 +149,7 @@ function readDurations (): Record<string, number> {
   }
 }
 
-/** Seconds, as in the last run. Before the first run, files with processes or browsers count as long. */
+/** Seconds, as in the last run. Before the first run, browsers and large files count as slow. */
 function expected (file: string): number {
-  return durations[file] ?? (SHARED.test(file) ? statSync(file).size / 10_000 : file.startsWith('test/src/') ? 15 : 60)
-}
-
-function total (batch: string[]): number {
-  return batch.reduce((sum, file) => sum + expected(file), 0)
+  return durations[file] ?? statSync(file).size / 1000 + (file.startsWith('test/e2e/') ? 60 : 0)
 }

@@ -1,4 +1,4 @@
-/** Parses the TAP output of a process that ran test files (test/helpers/batch.ts). */
+/** Parses the TAP output of a process that runs test files (test/helpers/run-files.ts). */
 
 export interface Report {
   file: string
@@ -9,23 +9,20 @@ export interface Report {
   failures: string[]
 }
 
-export const FILE = /^# file: (.+)$/
+/** The start of a file's output. */
+export const FILE = /^ +# file: (.+)$/
 const SUMMARY = /^# \{ total: .*\}$/
 const FAILED = /^( *)not ok \d+(?: - (.*?))?(?: # time=\S+)?(?: \{)?$/
 /** An assertion or a skipped test. A line with a time is a test that contains assertions. */
 const RESULT = /^ *(not )?ok \d+(?!.* # time=)(?:.* # (SKIP|TODO)\b)?/
 
-/** `output`: the complete output. If tap's last line is missing, the process ended too early, which is a failure. */
-export function readReports (output: string, files: string[]): Report[] {
-  const reports = files.map(file => ({ file, passed: 0, failed: 0, skipped: 0, failures: [] as string[] }))
-  let report = reports[0] as Report
-  const lines = output.split('\n')
+/** `lines`: the output of one file's tests. */
+export function readReport (file: string, lines: string[]): Report {
+  const report: Report = { file, passed: 0, failed: 0, skipped: 0, failures: [] }
   /** The enclosing subtests of the current line. */
   const around: string[] = []
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] as string
-    const file = FILE.exec(line)?.[1]
-    if (file !== undefined) report = reports.find(report => report.file === file) ?? report
     const subtest = /^( *)# Subtest: (.*)$/.exec(line)
     if (subtest) around.splice((subtest[1] as string).length / 4, Infinity, subtest[2] as string)
     const result = RESULT.exec(line)
@@ -42,10 +39,15 @@ export function readReports (output: string, files: string[]): Report[] {
     if (empty && report.failures.length > 0) continue
     report.failures.push([[...around.slice(0, indent.length / 4), failed[2] ?? ''].join(' > '), ...details].join('\n'))
   }
+  return report
+}
+
+/**
+ * What is wrong with the end of a process. `end`: exit code or signal. `hasFailed`: a failure that was found before explains
+ * both the exit code and tap's count.
+ */
+export function problemsAtEnd (lines: string[], end: number | string, hasFailed: boolean): string[] {
   const summary = lines.findLast(line => SUMMARY.test(line))
-  if (summary === undefined) report.failures.push(`it ended before its tests did; the last lines:\n${lines.slice(-30).join('\n')}`)
-  // Failures that the loop above did not recognize.
-  if (/\bfail: \d/.test(summary ?? '') && reports.every(({ failed, failures }) => failed === 0 && failures.length === 0)) report.failures.push(`tap counted failures: ${summary}`)
-  for (const one of reports) one.failed = Math.max(one.failed, one.failures.length > 0 ? 1 : 0)
-  return reports
+  if (summary === undefined) return [`its process ended with ${end} before its tests did; the last lines:\n${lines.slice(-30).join('\n')}`]
+  return end === 0 || hasFailed ? [] : [`its process ended with ${end}: ${summary}`]
 }

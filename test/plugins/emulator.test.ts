@@ -1,4 +1,5 @@
 /** The emulator refuses what WeChat refuses, with WeChat's messages. */
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import Fastify from 'fastify'
@@ -155,7 +156,8 @@ const order = (emulator: Emulator, change: Record<string, string> = {}) => ({
 })
 async function post (emulator: Emulator, path: string, fields: Record<string, string>, sign = signV2(fields, emulator.account.apiKey, fields.sign_type === 'HMAC-SHA256' ? 'HMAC-SHA256' : 'MD5')): Promise<Record<string, string>> {
   const reply = await emulator.app.inject({ method: 'POST', url: path, payload: writeXml({ ...fields, sign }) })
-  t.match(reply, { statusCode: 200, headers: { 'content-type': /^text\/plain/ } })
+  assert.equal(reply.statusCode, 200)
+  assert.match(String(reply.headers['content-type']), /^text\/plain/)
   return { ...readXml(reply.rawPayload) }
 }
 
