@@ -60,8 +60,8 @@ const PLACEHOLDERS = [
   // Only words used in placeholders, at least one of them unmistakable: your-32-character-api-key-here, changeme, TODO.
   /^(?=.*(?:your|change.?me|placeholder|replace|todo|tbd|fixme|insert|xxx))(?:your|the|my|own|real|change|replace|insert|enter|put|fill|in|this|with|me|it|goes|right|below|here|placeholder|todo|tbd|fixme|wechat|weixin|wx|pay|merchant|mch|app|api|v[23]|secret|key|id|value|string|char(?:acter)?s?|random|bytes?|[-_. !x\d])+$/i,
   /^([x0*.-])\1+$/i,
-  // <app secret>, {{ key }}, ${KEY}, [KEY]
-  /^\$?[<{[(]+[\w .-]*[>}\])]+$/
+  // <app secret>, {{ key }}, ${KEY}, [KEY]; the word, because a random key may begin and end with brackets
+  /^\$?[<{[(]+(?=.*(?:secret|key|your|here|change|replace|todo|xxx))[\w .-]*[>}\])]+$/i
 ]
 const isPlaceholder = (value: string): boolean => value.length <= 100 && PLACEHOLDERS.some(pattern => pattern.test(value))
 

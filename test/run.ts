@@ -36,7 +36,7 @@ const DURATIONS = '.tap/durations.json'
 /** Files that get a process each: long ones, and connections.test.ts, which looks at all connections of its process. */
 const ALONE = /^test\/soak\/|\/connections\.test\.ts$/
 
-type Outcome = Report & { seconds: number }
+type Outcome = Report & { seconds: number, stderr: string }
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 mkdirSync('.tap', { recursive: true })
@@ -80,8 +80,8 @@ async function runFiles (job: number): Promise<void> {
     if (!isOver) last = waiting.shift()
     child.send({ file: isOver ? null : last })
   })
-  let errors = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { errors += text })
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
   let lines: string[] = []
   let hasFailed = false
   let deadline: NodeJS.Timeout | undefined
@@ -91,9 +91,8 @@ async function runFiles (job: number): Promise<void> {
     const report = readReport(file, lines)
     if (end !== undefined) report.failures.push(...problemsAtEnd(lines, end, hasFailed || report.failed > 0))
     report.failed = Math.max(report.failed, report.failures.length > 0 ? 1 : 0)
-    if (report.failed > 0 && errors !== '') report.failures.push(`its process's stderr\n${errors}`)
     hasFailed ||= report.failed > 0
-    const outcome = { ...report, seconds: Number(seconds(running.get(job)?.since ?? performance.now())) }
+    const outcome = { ...report, stderr, seconds: Number(seconds(running.get(job)?.since ?? performance.now())) }
     outcomes.push(outcome)
     show(outcome)
     running.delete(job)
@@ -104,7 +103,7 @@ async function runFiles (job: number): Promise<void> {
       const before = running.get(job)?.file
       if (before !== undefined) finish(before)
       lines = []
-      errors = ''
+      stderr = ''
       running.set(job, { file, since: performance.now() })
       deadline = setTimeout(() => child.kill(), TIMEOUT * 1000)
     }
@@ -116,10 +115,12 @@ async function runFiles (job: number): Promise<void> {
   if (current !== undefined) finish(current, code ?? String(signal))
 }
 
-function show ({ file, passed, failed, skipped, failures, seconds }: Outcome): void {
+function show ({ file, passed, failed, skipped, failures, seconds, stderr }: Outcome): void {
   const counts = `${passed} passed${failed > 0 ? `, ${failed} failed` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`
   print(`${failed > 0 ? 'not ok' : 'ok'} ${String(outcomes.length).padStart(3)}/${files.length} ${file}: ${counts} (${seconds} s)`)
+  if (failed === 0) return
   for (const failure of failures) print(failure.replace(/^/gm, '    '))
+  if (stderr !== '') print(`    its process's stderr\n${stderr.replace(/^/gm, '    ')}`)
 }
 
 function showProgress (): void {

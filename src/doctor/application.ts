@@ -1,6 +1,6 @@
 /** Your application: what the options show of it, and which client address the running server sees. */
 import { check, fails, passes, skips, warns } from './check.ts'
-import { MADE_UP_ADDRESS, usualReport } from './probe.ts'
+import { FORGED_ADDRESS, usualReport } from './probe.ts'
 import type { CheckContext } from './context.ts'
 
 /** Environment variables contain no functions: then there is nothing to check. */
@@ -88,7 +88,7 @@ export const applicationChecks = [
       if (!report) return 'unreported'
       const { ip, peer, protocol, headers } = report
       const values = { ip, protocol }
-      if (ip === MADE_UP_ADDRESS) return 'forgeable'
+      if (ip === FORGED_ADDRESS) return 'forgeable'
       if (ip === peer && headers.some(name => PROXIES.has(name))) return { outcome: 'hidden', values }
       return context.options.merchant?.notifyUrl?.startsWith('https:') && protocol !== 'https' ? { outcome: 'http', values } : { outcome: 'right', values }
     }

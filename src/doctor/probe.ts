@@ -49,7 +49,7 @@ const headersOf = (context: CheckContext): Record<string, string> => ({
 export const neededHeaders = (context: CheckContext): string[] => Object.keys(headersOf(context)).filter(name => /^(?:content-type|wechatpay-.*)$/.test(name))
 
 /** A documentation address (RFC 5737): a server that believes it believes any forged header. */
-export const MADE_UP_ADDRESS = '203.0.113.77'
+export const FORGED_ADDRESS = '203.0.113.77'
 
 export interface Probed {
   hit: Hit | { problem: string }
@@ -71,7 +71,7 @@ export async function probed (context: CheckContext, size: number): Promise<Prob
       method: 'POST',
       body,
       ca: context.settings.ca,
-      headers: { ...headersOf(context), 'x-forwarded-for': MADE_UP_ADDRESS, [PROBE_HEADER]: probe }
+      headers: { ...headersOf(context), 'x-forwarded-for': FORGED_ADDRESS, [PROBE_HEADER]: probe }
     })
     const report = 'status' in answer && answer.status === PROBE_STATUS ? readProbeAnswer(merchant, probe, answer.body) : undefined
     return { hit: answer, report, sent: { digest: digestOf(body), length: body.length } }

@@ -32,9 +32,9 @@ async function openShop (t: Tap, signing: 'MD5' | 'HMAC-SHA256' | 'RSA' = 'HMAC-
 
 const cashier = (page: Page) => page.frameLocator('iframe[title="WeChat Pay"]')
 const consoleOf = (page: Page) => {
-  const said: string[] = []
-  page.on('console', message => said.push(message.text()))
-  return said
+  const lines: string[] = []
+  page.on('console', message => lines.push(message.text()))
+  return lines
 }
 const status = async (page: Page) => (await page.locator('#status').textContent()) ?? ''
 
@@ -169,7 +169,7 @@ t.test('in a browser', { skip }, async t => {
   t.test('wx.config with a wrong signature is refused', async t => {
     const { origin } = await openShop(t)
     const page = await visitor()
-    const said = consoleOf(page)
+    const lines = consoleOf(page)
     await page.route('**/wechat/jssdk*', async route => {
       const reply = await route.fetch()
       await route.fulfill({ json: { ...await reply.json(), signature: '0'.repeat(40) } })
@@ -177,14 +177,14 @@ t.test('in a browser', { skip }, async t => {
     await logIn(t, page, origin)
     await page.waitForSelector('#status[data-state=failed]')
     t.equal(await status(page), '暂时无法支付，请再试一次')
-    t.match(said.join(), /config:invalid signature/, 'for the developer, in the console')
+    t.match(lines.join(), /config:invalid signature/, 'for the developer, in the console')
     await checkScreen(t, page, '8-config-refused')
   })
 
   t.test('a payment with a wrong paySign is refused', async t => {
     const { origin, emulator } = await openShop(t)
     const page = await visitor()
-    const said = consoleOf(page)
+    const lines = consoleOf(page)
     await page.route('**/wechat/pay', async route => {
       const reply = await route.fetch()
       await route.fulfill({ json: { ...await reply.json(), paySign: '0'.repeat(64) } })
@@ -194,7 +194,7 @@ t.test('in a browser', { skip }, async t => {
     await page.click('#buy')
     await page.waitForSelector('#status[data-state=failed]')
     t.equal(await status(page), '暂时无法支付，请再试一次')
-    t.match(said.join(), /chooseWXPay:fail/)
+    t.match(lines.join(), /chooseWXPay:fail/)
     t.equal(await page.textContent('[role=alert]'), '支付验证签名失败')
     await checkScreen(t, page, '9-paysign-refused')
     t.match((await emulator.app.inject('/_emulator/orders')).json(), [{ trade_state: 'NOTPAY' }])

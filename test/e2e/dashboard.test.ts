@@ -290,7 +290,7 @@ t.test('search and pages in every area, in both languages, on a phone', { skip }
   await page.fill('#search', 'no such thing')
   await page.getByText('Nothing found.').waitFor()
 
-  for (const [name, area, shown] of [['Transfers', 'transfers', /¥12\.34新会员奖励waits for the receiver/], ['Profit sharing', 'sharing', /分给门店finished/], ['Services', 'services', /¥3\.00充电宝in progress/], ['Complaints', 'complaints', /¥5\.00<b>没有收到货<\/b>not yet handled.*COMPLAINED.*USER_CREATE_COMPLAINT 用户提交投诉/], ['Messages', 'messages', /template message/]] as const) {
+  for (const [name, area, shown] of [['Transfers', 'transfers', /¥12\.34新会员奖励waiting for the receiver/], ['Profit sharing', 'sharing', /分给门店finished/], ['Services', 'services', /¥3\.00充电宝in progress/], ['Complaints', 'complaints', /¥5\.00<b>没有收到货<\/b>not yet handled.*COMPLAINED.*USER_CREATE_COMPLAINT 用户提交投诉/], ['Messages', 'messages', /template message/]] as const) {
     await page.getByRole('tab', { name }).click()
     const card = page.locator(`#${area} article`)
     await card.waitFor()

@@ -157,9 +157,9 @@ function complain (t: Test, check: Check): void {
 }
 
 /** Asserts that exactly this problem is reported. */
-export async function reportsOnly (t: Test & { equal (found: unknown, wanted: unknown, message: string): unknown, match (found: unknown, wanted: object, message: string): unknown, same (found: unknown, wanted: unknown, message: string): unknown }, what: string, wanted: Partial<Wrong> & { id: string, says?: RegExp }, options: DiagnoseOptions, settings: DiagnoseSettings): Promise<void> {
+export async function reportsOnly (t: Test & { equal (found: unknown, wanted: unknown, message: string): unknown, match (found: unknown, wanted: object, message: string): unknown, same (found: unknown, wanted: unknown, message: string): unknown }, what: string, wanted: Omit<Partial<Wrong>, 'message'> & { id: string, message?: RegExp }, options: DiagnoseOptions, settings: DiagnoseSettings): Promise<void> {
   const found = await findProblems(t, options, settings, wanted.id === 'redis.latency')
   t.same(found.map(({ id }) => id), [wanted.id], `${what}: ${found.map(({ id, message }) => `${id} (${message})`).join(', ')}`)
-  const { says, ...rest } = wanted
-  t.match(found[0] ?? {}, { status: 'failed', advice: /./, ...rest, ...(says && { message: says }) }, what)
+  const { message, ...rest } = wanted
+  t.match(found[0] ?? {}, { status: 'failed', advice: /./, ...rest, ...(message && { message }) }, what)
 }

@@ -11,26 +11,26 @@ export interface Surroundings { env?: NodeJS.ProcessEnv, cwd?: string }
 export function program (file: string, args: readonly string[], { env = {}, cwd = root }: Surroundings = {}) {
   const tsx = fileURLToPath(import.meta.resolve('tsx'))
   const child = spawn('env', unwatched(process.execPath, ['--import', tsx, file, ...args]), { cwd, env: { ...process.env, ...env } })
-  const said = { out: '', err: '' }
-  child.stdout.on('data', chunk => { said.out += chunk })
-  child.stderr.on('data', chunk => { said.err += chunk })
+  const printed = { out: '', err: '' }
+  child.stdout.on('data', chunk => { printed.out += chunk })
+  child.stderr.on('data', chunk => { printed.err += chunk })
   const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
   return {
     child,
-    said,
+    printed,
     /** Resolves with the exit code. */
     ended,
     /** What it printed. */
     async output () {
       const code = await ended
-      if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${said.out}${said.err}`)
-      return said.out
+      if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${printed.out}${printed.err}`)
+      return printed.out
     },
-    async says (what: RegExp): Promise<string> {
+    async waitFor (what: RegExp): Promise<string> {
       for (;;) {
-        const found = what.exec(said.out) ?? what.exec(said.err)
+        const found = what.exec(printed.out) ?? what.exec(printed.err)
         if (found) return found[1] ?? found[0]
-        if ((child.exitCode ?? child.signalCode) !== null) throw new Error(`${args.join(' ')} ended with ${child.exitCode ?? child.signalCode}: ${said.out}${said.err}`)
+        if ((child.exitCode ?? child.signalCode) !== null) throw new Error(`${args.join(' ')} ended with ${child.exitCode ?? child.signalCode}: ${printed.out}${printed.err}`)
         await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), ended])
       }
     },

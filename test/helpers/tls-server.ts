@@ -25,15 +25,15 @@ async function listen (t: Ending, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** `open`: currently open sockets; `most`: maximum open at a time; `made`: total. */
+/** `open`: currently open sockets; `peak`: maximum open at a time. */
 export async function tlsServer (t: Ending, tls: TlsOptions, answer: RequestListener) {
-  const count = { open: 0, most: 0, made: 0, resumed: 0, shown: [] as string[] }
+  const count = { open: 0, peak: 0, total: 0, resumed: 0, clientNames: [] as string[] }
   const server = createSecure(tls, answer)
   server.on('secureConnection', (socket: TLSSocket) => {
-    count.made++
+    count.total++
     if (socket.isSessionReused()) count.resumed++
-    count.shown.push(String(socket.getPeerCertificate()?.subject?.CN ?? ''))
-    count.most = Math.max(count.most, ++count.open)
+    count.clientNames.push(String(socket.getPeerCertificate()?.subject?.CN ?? ''))
+    count.peak = Math.max(count.peak, ++count.open)
     socket.on('close', () => { count.open-- })
   })
   const port = await listen(t, server)
@@ -43,11 +43,11 @@ export async function tlsServer (t: Ending, tls: TlsOptions, answer: RequestList
 /** A CONNECT proxy; `credentials`: required `user:password`; `tls`: an https proxy. */
 export async function connectProxy (t: Ending, { credentials, tls, hangs = false }: { credentials?: string, tls?: TlsOptions, hangs?: boolean } = {}) {
   const seen: string[] = []
-  const shown: string[] = []
+  const clientNames: string[] = []
   const server = tls ? createSecure(tls) : createPlain()
   server.on('connect', (request, client: Socket, head: Buffer) => {
     seen.push(String(request.url))
-    if (tls) shown.push(String((client as TLSSocket).getPeerCertificate()?.subject?.CN ?? ''))
+    if (tls) clientNames.push(String((client as TLSSocket).getPeerCertificate()?.subject?.CN ?? ''))
     client.on('error', () => {})
     if (hangs) return
     if (credentials && request.headers['proxy-authorization'] !== `Basic ${Buffer.from(credentials).toString('base64')}`) {
@@ -64,7 +64,7 @@ export async function connectProxy (t: Ending, { credentials, tls, hangs = false
     client.on('close', () => there.destroy())
   })
   const port = await listen(t, server)
-  return { port, seen, shown, url: `${tls ? 'https' : 'http'}://${credentials ? `${credentials}@` : ''}localhost:${port}` }
+  return { port, seen, clientNames, url: `${tls ? 'https' : 'http'}://${credentials ? `${credentials}@` : ''}localhost:${port}` }
 }
 
 /** Waits until the condition is true, or until the test's timeout. */

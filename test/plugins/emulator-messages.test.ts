@@ -78,11 +78,11 @@ t.test('JS-SDK calls besides payment', async t => {
   t.match(await bridge('scanQRCode', { text: codeUrl }), { cashier: /^\/_emulator\/cashier\/wx/ })
   t.match(await bridge('scanQRCode', { text: 'https://x.test' }), { err_msg: 'scanQRCode:fail' })
   const { packageInfo } = await pay.v3.transfers.create({ outBillNo: 'JS00001', sceneId: '1000', openid: OPENID, amount: 100, remark: '奖', reports: [{ info_type: '活动名称', info_content: 'a' }, { info_type: '奖励说明', info_content: 'b' }] })
-  const said = { mchId: emulator.account.mchId, appId: emulator.account.appId, package: packageInfo }
-  const { cashier } = await bridge('requestMerchantTransfer', said)
+  const request = { mchId: emulator.account.mchId, appId: emulator.account.appId, package: packageInfo }
+  const { cashier } = await bridge('requestMerchantTransfer', request)
   t.match((await emulator.app.inject(cashier)).body, /¥1\.00/)
-  t.match(await bridge('requestMerchantTransfer', { ...said, mchId: '1' }), { err_msg: 'requestMerchantTransfer:fail', err_desc: /mchId/ })
-  t.match(await bridge('requestMerchantTransfer', { ...said, package: 'x' }), { err_msg: 'requestMerchantTransfer:fail' })
+  t.match(await bridge('requestMerchantTransfer', { ...request, mchId: '1' }), { err_msg: 'requestMerchantTransfer:fail', err_desc: /mchId/ })
+  t.match(await bridge('requestMerchantTransfer', { ...request, package: 'x' }), { err_msg: 'requestMerchantTransfer:fail' })
   await emulator.confirmTransfer('JS00001')
-  t.match(await bridge('requestMerchantTransfer', said), { err_msg: 'requestMerchantTransfer:fail', err_desc: '单据状态不允许确认收款' })
+  t.match(await bridge('requestMerchantTransfer', request), { err_msg: 'requestMerchantTransfer:fail', err_desc: '单据状态不允许确认收款' })
 })

@@ -408,11 +408,11 @@ t.test('settings: flags win over environment over file; wrong values are named',
   t.match(readSettings(['exec', '--seed', 's', '--port', '1', '--', 'x'], { WECHAT_EMULATOR_MCH_ID: '19' }), { describing: ['seed'] }, 'settings for a new emulator')
   for (const [args, message] of [
     [['--port', 'x'], /^--port must be a port: a whole number from 0 to 65535$/], [['--port', ''], /--port must be a port/], [['--port', '99999'], /--port must be a port/], [['--secure-port', '1.5'], /--secure-port must be a port/],
-    [['--time-scale', 'x'], '--time-scale must be a number'], [['exce', '--', 'npm'], 'there is no command exce: did you mean exec?'], [['npm', 'start'], 'there is no command npm'], [['--prot', '1'], 'there is no option --prot: did you mean --port?'],
+    [['--time-scale', 'x'], '--time-scale must be a number'], [['exce', '--', 'npm'], 'unknown command exce: did you mean exec?'], [['npm', 'start'], 'unknown command npm'], [['--prot', '1'], 'unknown option --prot: did you mean --port?'],
     [['exec', 'npm', '--', 'npm'], /unexpected argument npm: put the command after --/], [['--public-host', 'a,,b'], /--public-host must be a string/], [['--sub-merchant', 'x'], /--sub-merchant must be a merchant's number/], [['--seed', ''], '--seed must be a string'], [['--key-mode', 'x'], /--key-mode must be/],
-    [['exec'], /exec needs a command/], [['exec', '--'], /exec needs a command/], [['--wrong'], 'there is no option --wrong'],
-    [['--config', join(dir, 'none.json')], /cannot read .*none\.json/], [['--config', join(dir, 'odd.json')], /there is no setting prot: did you mean port\?/], [['--config', join(dir, 'broken.json')], /is not JSON/],
-    [['--config', join(dir, 'odd-account.json')], /accounts\[0\]: there is no setting appid: did you mean appId\?/], [['--config', join(dir, 'nameless.json')], /accounts\[0\] has no name/], [['--config', join(dir, 'list.json')], /must be an object/], [['--config', join(dir, 'no-list.json')], /accounts must be an array/]
+    [['exec'], /exec needs a command/], [['exec', '--'], /exec needs a command/], [['--wrong'], 'unknown option --wrong'],
+    [['--config', join(dir, 'none.json')], /cannot read .*none\.json/], [['--config', join(dir, 'odd.json')], /unknown setting prot: did you mean port\?/], [['--config', join(dir, 'broken.json')], /is not JSON/],
+    [['--config', join(dir, 'odd-account.json')], /accounts\[0\]: unknown setting appid: did you mean appId\?/], [['--config', join(dir, 'nameless.json')], /accounts\[0\] has no name/], [['--config', join(dir, 'list.json')], /must be an object/], [['--config', join(dir, 'no-list.json')], /accounts must be an array/]
   ] as const) t.throws(() => readSettings([...args], {}), { message })
   const emulator = await testEmulator(t, { keyMode: 'certificate' })
   const place = { config: emulator.bothConfig, origin: emulator.origin, host: '127.0.0.1', securePort: emulator.securePort }

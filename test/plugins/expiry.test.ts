@@ -29,9 +29,9 @@ t.test('the merchant\'s certificates are listed, with a warning a month before e
   t.ok(Math.abs(first!.validTo.getTime() - Date.now() - 20 * DAY) < DAY)
   t.ok(Math.abs(second!.validTo.getTime() - Date.now() - 200 * DAY) < DAY)
   // Compare with openssl's output.
-  const said = execFileSync('openssl', ['x509', '-noout', '-serial', '-enddate'], { input: soon.cert }).toString()
-  t.match(said, `serial=${first!.serialNo}`)
-  t.equal(Date.parse(String(/notAfter=(.*)/.exec(said)?.[1])), first!.validTo.getTime())
+  const output = execFileSync('openssl', ['x509', '-noout', '-serial', '-enddate'], { input: soon.cert }).toString()
+  t.match(output, `serial=${first!.serialNo}`)
+  t.equal(Date.parse(String(/notAfter=(.*)/.exec(output)?.[1])), first!.validTo.getTime())
   await app.ready()
   t.equal(lines.length, 1, 'only the one that expires soon')
   t.match(JSON.parse(lines[0]!), { account: appId, certificate: 'merchant.v2', days: 19, serialNo: first!.serialNo })

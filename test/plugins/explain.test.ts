@@ -197,7 +197,7 @@ t.test('paySign: v2, v3 and app', async t => {
     const fields = orderOf(emulator, change)
     return /prepay_id><!\[CDATA\[(\w+)/.exec((await send(emulator, { ...fields, sign: signV2(fields, apiKey, 'MD5') })).body)?.[1] as string
   }
-  const pay = async (said: object, name = 'getBrandWCPayRequest') => (await emulator.app.inject({ method: 'POST', url: `/_emulator/bridge/${name}`, payload: JSON.stringify(said) })).json()
+  const pay = async (parameters: object, name = 'getBrandWCPayRequest') => (await emulator.app.inject({ method: 'POST', url: `/_emulator/bridge/${name}`, payload: JSON.stringify(parameters) })).json()
   const id = await prepay({})
   const right = { appId, timeStamp: '1', nonceStr: 'n', package: `prepay_id=${id}`, signType: 'MD5' }
   const signed = (fields: Record<string, string>) => signV2(fields, apiKey, 'MD5')
@@ -212,8 +212,8 @@ t.test('paySign: v2, v3 and app', async t => {
     [['timestamp-number'], { ...right, timeStamp: 1, paySign: signed(right) }],
     [['lower-case'], { ...right, paySign: signed(right).toLowerCase() }]
   ]
-  for (const [ids, said] of cases) {
-    t.match(await pay(said), { err_desc: '支付验证签名失败' })
+  for (const [ids, parameters] of cases) {
+    t.match(await pay(parameters), { err_desc: '支付验证签名失败' })
     t.same(await idsOf(emulator), ids, `${ids}`)
   }
   t.match(await pay({ ...right, paySign: signed(right) }), { cashier: /^\/_emulator\/cashier\// })

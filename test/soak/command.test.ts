@@ -13,8 +13,8 @@ t.test('commands and exec find the emulator that uses the folder', async t => {
   const data = join(t.testdir({}), 'kept')
   const emulator = command(['--port', '0', '--data', data])
   t.teardown(emulator.stop)
-  await emulator.says(/wechat-emulator --help/)
-  const origin = await emulator.says(/WeChat emulator on (\S+)/)
+  await emulator.waitFor(/wechat-emulator --help/)
+  const origin = await emulator.waitFor(/WeChat emulator on (\S+)/)
   const app = createServer((_request, reply) => { reply.writeHead(204).end() }).listen(0, '127.0.0.1')
   t.teardown(() => app.close())
   await once(app, 'listening')
@@ -26,7 +26,7 @@ t.test('commands and exec find the emulator that uses the folder', async t => {
 
   const tail = command(['tail', '--data', data])
   t.teardown(tail.stop)
-  await tail.says(/waiting for calls/)
+  await tail.waitFor(/waiting for calls/)
   await place('VERBS-001')
   await place('VERBS-002')
   t.equal(await does('health'), `up: ${origin}, version 0.1.0`)
@@ -44,17 +44,17 @@ t.test('commands and exec find the emulator that uses the folder', async t => {
   const explanation = await does('explain', 'latest')
   t.match(explanation, new RegExp(`^v2, MD5[^]*signature received: ${signature}[^]*text to sign:\nappid=${config.appId}&body=x&mch_id=[^]*mistake: The signature is right, but in lower case`))
   t.equal(await does('explain'), explanation, 'the latest, if none is named')
-  await tail.says(/→ POST \/v3\/pay\/transactions\/jsapi 200 VERBS-001/)
-  await tail.says(/← notification payment VERBS-001, attempt 1: accepted, HTTP 204/)
-  await tail.says(/← notification payment VERBS-003, attempt 1: accepted, HTTP 204/)
-  t.equal(tail.said.out.match(/notification payment VERBS-001/g)?.length, 1, 'each once')
+  await tail.waitFor(/→ POST \/v3\/pay\/transactions\/jsapi 200 VERBS-001/)
+  await tail.waitFor(/← notification payment VERBS-001, attempt 1: accepted, HTTP 204/)
+  await tail.waitFor(/← notification payment VERBS-003, attempt 1: accepted, HTTP 204/)
+  t.equal(tail.printed.out.match(/notification payment VERBS-001/g)?.length, 1, 'each once')
 
   const { mchId } = config.merchant
   const around = command(['exec', '--data', data, '--', 'sh', '-c', 'echo "$WECHAT_MCH_ID"'])
   t.equal(await around.output(), `${mchId}\n`)
-  t.match(around.said.err, `${origin}/_emulator/dashboard (already running)`)
+  t.match(around.printed.err, `${origin}/_emulator/dashboard (already running)`)
   for (const [args, words] of [
-    [['exec', '--data', data, '--seed', 's', '--', 'true'], /already running at \S+, and --seed is for a new one/],
+    [['exec', '--data', data, '--seed', 's', '--', 'true'], /already running at \S+, and --seed only applies to a new one/],
     [['--data', data, '--port', '0'], /is in use by another emulator/],
     [['pay', 'NONE', '--data', data], /no such number/],
     [['pay', '--data', data], /pay needs one order/],
@@ -66,7 +66,7 @@ t.test('commands and exec find the emulator that uses the folder', async t => {
   ] as const) {
     const wrong = command(args)
     t.equal(await wrong.ended, 1)
-    t.match(wrong.said.err, words)
+    t.match(wrong.printed.err, words)
   }
   t.equal(await command(['--version']).output(), '0.1.0\n')
 
@@ -83,10 +83,10 @@ t.test('exec returns a killed command\'s exit code; a killed emulator\'s folder 
   const around = command(['exec', '--port', '0', '--data', data, '--', 'sh', '-c', 'kill -KILL $$'])
   t.equal(await around.ended, 137)
   const killed = command(['--port', '0', '--data', data])
-  await killed.says(/wechat-emulator --help/)
+  await killed.waitFor(/wechat-emulator --help/)
   killed.child.kill('SIGKILL')
   t.equal(await killed.ended, 'SIGKILL')
   const next = command(['--port', '0', '--data', data])
   t.teardown(next.stop)
-  await next.says(/wechat-emulator --help/)
+  await next.waitFor(/wechat-emulator --help/)
 })

@@ -21,7 +21,7 @@ function start (t: { teardown (end: () => unknown): unknown }, words: readonly s
   return {
     child,
     ended,
-    async says (what: RegExp): Promise<string> {
+    async waitFor (what: RegExp): Promise<string> {
       for (;;) {
         const found = what.exec(output)
         if (found) return found[1] ?? found[0]
@@ -39,7 +39,7 @@ t.test('built in a clean folder, it is healthy, an app is paid, and it stops at 
   const place = join(dir, 'image')
   const own = { WECHAT_EMULATOR_HOST: '127.0.0.1', WECHAT_EMULATOR_PORT: port, WECHAT_EMULATOR_SECURE_PORT: securePort, WECHAT_EMULATOR_PUBLIC_HOST: 'wechat' }
   const wechat = start(t, ['sh', join(folder, 'without-docker.sh'), place, tarball], dir, own)
-  await wechat.says(/WeChat emulator on (\S+)/)
+  await wechat.waitFor(/WeChat emulator on (\S+)/)
   const [, check = ''] = /^HEALTHCHECK .*CMD (\[.*\])$/m.exec(readFileSync(join(folder, 'Dockerfile'), 'utf8')) ?? []
   const health = (env: Record<string, string>) => run('env', [...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...JSON.parse(check) as string[]], join(place, 'emulator'))
   t.match(health(own), /^up: http:\/\/127\.0\.0\.1:\d+, version \d/)
@@ -57,9 +57,9 @@ t.test('built in a clean folder, it is healthy, an app is paid, and it stops at 
     NOTIFY_URL: `http://127.0.0.1:${appPort}/notify`,
     WECHAT_EMULATOR_SECURE_PORT: securePort
   })
-  const number = await app.says(/placed: (\S+) wx\w+/)
+  const number = await app.waitFor(/placed: (\S+) wx\w+/)
   t.match(await fetch(`http://127.0.0.1:${port}/_emulator/orders/${number}/pay`, { method: 'POST' }), { status: 200 })
-  t.equal(await app.says(/paid: (.+)/), `${number} 6800`)
+  t.equal(await app.waitFor(/paid: (.+)/), `${number} 6800`)
   wechat.child.kill('SIGTERM')
   t.equal(await wechat.ended, 0, 'as docker stop does')
 })

@@ -10,30 +10,30 @@ import { program } from '../helpers/program.ts'
 const root = new URL('../../', import.meta.url)
 
 t.test('demo --once --v3: a line per step, signed with RSA', async t => {
-  const { said, ended } = program('examples/shop/demo.ts', ['--once', '--v3'])
-  t.equal(await ended, 0, said.err)
-  t.match(said.out, /^1 token:[^]*^2 login:[^]*^3 jssdk:[^]*^4 order:.*signed with RSA\n5 payment:.*\npaid out_trade_no=\S+ transaction_id=\d{28} total_fee=6800 notified=1\n$/m)
+  const { printed, ended } = program('examples/shop/demo.ts', ['--once', '--v3'])
+  t.equal(await ended, 0, printed.err)
+  t.match(printed.out, /^1 token:[^]*^2 login:[^]*^3 jssdk:[^]*^4 order:.*signed with RSA\n5 payment:.*\npaid out_trade_no=\S+ transaction_id=\d{28} total_fee=6800 notified=1\n$/m)
 })
 
 t.test('a failing demo names the step and exits with 1', async t => {
   const taken = createServer().listen(0, 'localhost')
   t.teardown(() => taken.close())
   await once(taken, 'listening')
-  const { said, ended } = program('examples/shop/demo.ts', ['--once', '--port', String((taken.address() as AddressInfo).port)])
+  const { printed, ended } = program('examples/shop/demo.ts', ['--once', '--port', String((taken.address() as AddressInfo).port)])
   t.equal(await ended, 1)
-  t.match(said.err, /^demo failed at opening the shop: port \d+ is in use: .*--port N/)
+  t.match(printed.err, /^demo failed at opening the shop: port \d+ is in use: .*--port N/)
 })
 
 t.test('no deprecation warnings, ours or of dependencies', async t => {
-  const { said, ended } = program('--throw-deprecation', ['--import', 'tsx', 'examples/shop/demo.ts', '--once', '--v3'])
-  t.equal(await ended, 0, said.err)
-  t.equal(said.err, '')
+  const { printed, ended } = program('--throw-deprecation', ['--import', 'tsx', 'examples/shop/demo.ts', '--once', '--v3'])
+  t.equal(await ended, 0, printed.err)
+  t.equal(printed.err, '')
 })
 
 t.test('demo prints the URL and instructions, and stops at a signal', async t => {
   const demo = program('examples/shop/demo.ts', ['--port', '0'])
-  await demo.says(/Stop with Ctrl\+C/)
-  const url = /http:\/\/localhost:\d+\/\?lang=en/.exec(demo.said.out)?.[0]
+  await demo.waitFor(/Stop with Ctrl\+C/)
+  const url = /http:\/\/localhost:\d+\/\?lang=en/.exec(demo.printed.out)?.[0]
   t.match(await (await fetch(String(url))).text(), /Pour-over coffee/)
   demo.child.kill('SIGTERM')
   t.equal(await demo.ended, 0)
@@ -57,8 +57,8 @@ t.test('when npm exits, everything exits', { timeout: 110_000 }, async t => {
 
 t.test('wechat-emulator: start, exec, ports in use, wrong options', async t => {
   const emulator = command(['--port', '0', '--app-id', 'wx00000000000000aa', '--time-scale', '0.1'])
-  await emulator.says(/bridge\.js/)
-  const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(emulator.said.out)?.[0]
+  await emulator.waitFor(/bridge\.js/)
+  const origin = /http:\/\/127\.0\.0\.1:\d+/.exec(emulator.printed.out)?.[0]
   t.match(await (await fetch(`${origin}/_emulator/config`)).json(), { appId: 'wx00000000000000aa', appSecret: /^emulator[0-9a-f]{24}$/, endpoints: { api: origin } })
   emulator.child.kill('SIGINT')
   t.equal(await emulator.ended, 0)
@@ -66,9 +66,9 @@ t.test('wechat-emulator: start, exec, ports in use, wrong options', async t => {
   const printEnvironment = 'console.log(process.env.WECHAT_MCH_ID, Object.keys(process.env).filter(name => name.startsWith("WECHAT_")).length); process.exit(7)'
   const around = command(['exec', '--port', '0', '--mch-id', '1900000009', '--', process.execPath, '-e', printEnvironment])
   t.equal(await around.ended, 7, 'the command\'s exit code')
-  t.match(around.said.out, /^1900000009 \d+\n$/)
+  t.match(around.printed.out, /^1900000009 \d+\n$/)
   const stopped = command(['exec', '--port', '0', '--', process.execPath, '-e', 'console.log("up"); setInterval(() => {}, 1000)'])
-  await stopped.says(/up/)
+  await stopped.waitFor(/up/)
   stopped.child.kill('SIGTERM')
   t.equal(await stopped.ended, 143)
 
@@ -79,15 +79,15 @@ t.test('wechat-emulator: start, exec, ports in use, wrong options', async t => {
   for (const args of [['--port', String(port)], ['--port', '0', '--secure-port', String(port)]]) {
     const busy = command(args)
     t.equal(await busy.ended, 1, `exits if the port of ${args[args.length - 2]} is taken`)
-    t.match(busy.said.err, new RegExp(`[pP]ort ${port} is in use.*Start this one with ${args[args.length - 2]} N`))
+    t.match(busy.printed.err, new RegExp(`[pP]ort ${port} is in use.*Start this one with ${args[args.length - 2]} N`))
   }
 
   const help = command(['--help'])
   t.equal(await help.ended, 0)
-  t.match(help.said.out, /--time-scale/)
-  for (const [args, env, words] of [[['--port', 'x'], {}, /--port must be a port/], [['exce', '--', 'npm'], {}, /no command exce: did you mean exec\?/], [['exec', '--port', '0', '--', 'no-such-command'], {}, /cannot run no-such-command/], [['--port', '0'], { NODE_ENV: 'production' }, /NODE_ENV=production/]] as Array<[string[], object, RegExp]>) {
+  t.match(help.printed.out, /--time-scale/)
+  for (const [args, env, words] of [[['--port', 'x'], {}, /--port must be a port/], [['exce', '--', 'npm'], {}, /unknown command exce: did you mean exec\?/], [['exec', '--port', '0', '--', 'no-such-command'], {}, /cannot run no-such-command/], [['--port', '0'], { NODE_ENV: 'production' }, /NODE_ENV=production/]] as Array<[string[], object, RegExp]>) {
     const wrong = command(args, { env: env as NodeJS.ProcessEnv })
     t.equal(await wrong.ended, 1)
-    t.match(wrong.said.err, words)
+    t.match(wrong.printed.err, words)
   }
 })

@@ -25,9 +25,9 @@ t.test('healthy, without slots, with unserved slots', { skip }, async t => {
 
   const busPort = await freePort()
   const partial = await redisFor(t, '--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-require-full-coverage', 'no')
-  await reportsOnly(t, 'no slots at all', { id: 'redis.reachable', says: /CLUSTERDOWN/ }, { ...options, redis: partial.redis }, settings)
+  await reportsOnly(t, 'no slots at all', { id: 'redis.reachable', message: /CLUSTERDOWN/ }, { ...options, redis: partial.redis }, settings)
   const slot = await partial.redis.cluster('KEYSLOT', key)
   await partial.redis.call('CLUSTER', 'ADDSLOTS', String(slot))
   await until(async () => String(await partial.redis.call('CLUSTER', 'INFO')).includes('cluster_state:ok'))
-  await reportsOnly(t, 'slots without a node', { id: 'redis.cluster', says: /1 of 16384/ }, { ...options, redis: partial.redis }, settings)
+  await reportsOnly(t, 'slots without a node', { id: 'redis.cluster', message: /1 of 16384/ }, { ...options, redis: partial.redis }, settings)
 })

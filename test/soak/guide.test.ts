@@ -20,7 +20,7 @@ function start (line: string, cwd: string, env: Record<string, string>) {
   child.stderr.on('data', chunk => { output += chunk })
   return {
     child,
-    async says (what: RegExp): Promise<string> {
+    async waitFor (what: RegExp): Promise<string> {
       for (;;) {
         const found = what.exec(output)
         if (found) return found[1] ?? found[0]
@@ -54,11 +54,11 @@ t.test('the guide, from an existing project to a paid order, with two unmodified
       const env = { WECHAT_EMULATOR_PORT: '0', WECHAT_EMULATOR_SECURE_PORT: '0', PORT: String(await freePort()) }
       const shop = start(sample(guide, `run: ${name}`).trim(), project, env)
       t.teardown(() => shop.stop())
-      const dashboard = await shop.says(/WeChat emulator: (\S+)/)
-      const number = await shop.says(/placed: (\S+) prepay_id=wx\w+/)
+      const dashboard = await shop.waitFor(/WeChat emulator: (\S+)/)
+      const number = await shop.waitFor(/placed: (\S+) prepay_id=wx\w+/)
       const pay = /^curl -X POST (\S+)$/.exec(sample(guide, 'run: pay').trim())?.[1]?.replace('http://127.0.0.1:8788', new URL(dashboard).origin).replace('$OUT_TRADE_NO', number)
       t.match(await fetch(pay as string, { method: 'POST' }), { status: 200 })
-      t.equal(await shop.says(/paid: (.+)/), `${number} 6800`, `${guide}: ${name} is paid`)
+      t.equal(await shop.waitFor(/paid: (.+)/), `${number} 6800`, `${guide}: ${name} is paid`)
       // The app logs it before it answers.
       const notifications = async () => await (await fetch(`${new URL(dashboard).origin}/_emulator/notifications`)).json() as Array<{ out_trade_no: string, accepted: boolean }>
       while (!(await notifications()).some(({ accepted, out_trade_no: paid }) => accepted && paid === number)) await setTimeout(50)

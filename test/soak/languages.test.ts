@@ -29,11 +29,11 @@ for (const { page, file, needs, ends } of PROGRAMS) {
     const words = line.split(' ').map(word => word === 'python3' ? PYTHON : word)
     const shop = command(['exec', '--port', '0', '--', ...words], { cwd: dir, env: { PORT: String(await freePort()), GOCACHE: process.env.GOCACHE ?? '/tmp/go-build', GOFLAGS: '-mod=mod' } })
     t.teardown(shop.stop)
-    const dashboard = await shop.says(/WeChat emulator: (\S+)/)
-    const number = await shop.says(/^placed: (\S+) .*wx\w+/m)
+    const dashboard = await shop.waitFor(/WeChat emulator: (\S+)/)
+    const number = await shop.waitFor(/^placed: (\S+) .*wx\w+/m)
     t.match(await fetch(`${new URL(dashboard).origin}/_emulator/orders/${number}/pay`, { method: 'POST' }), { status: 200 })
-    t.equal(await shop.ended, 0, shop.said.err)
-    t.equal(ends.exec(shop.said.out)?.[1], number)
+    t.equal(await shop.ended, 0, shop.printed.err)
+    t.equal(ends.exec(shop.printed.out)?.[1], number)
   })
 }
 

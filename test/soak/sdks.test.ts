@@ -28,11 +28,11 @@ for (const [name, mode] of [['tenpay', 'public-key'], ['weixin-pay', 'public-key
     }
     const shop = command(['exec', '--port', '0', '--key-mode', mode, '--', process.execPath, `${name}.mjs`], { cwd: dir })
     t.teardown(shop.stop)
-    const dashboard = await shop.says(/WeChat emulator: (\S+)/)
-    const number = await shop.says(/^placed: (\S+) \S+$/m)
+    const dashboard = await shop.waitFor(/WeChat emulator: (\S+)/)
+    const number = await shop.waitFor(/^placed: (\S+) \S+$/m)
     t.match(await fetch(`${new URL(dashboard).origin}/_emulator/orders/${number}/pay`, { method: 'POST' }), { status: 200 })
-    t.equal(await shop.ended, 0, shop.said.err)
-    t.match(shop.said.out, new RegExp(`^paid: ${number} 6800\ndone: SUCCESS 800$`, 'm'))
+    t.equal(await shop.ended, 0, shop.printed.err)
+    t.match(shop.printed.out, new RegExp(`^paid: ${number} 6800\ndone: SUCCESS 800$`, 'm'))
   })
 }
 
@@ -43,6 +43,6 @@ t.test('node-easywechat', { timeout: 120_000 }, async t => {
   install(dir, 'node-easywechat@3.6.2', 'node-socialite@1.4.1')
   const platform = command(['exec', '--port', '0', '--component', '--', process.execPath, 'node-easywechat.mjs'], { cwd: dir })
   t.teardown(platform.stop)
-  t.equal(await platform.ended, 0, platform.said.err)
-  t.match(platform.said.out, 'page: mp.weixin.qq.com\nevent: true\nauthorized: true\ncalled: true\ngone: true\nrefused: 61003\n')
+  t.equal(await platform.ended, 0, platform.printed.err)
+  t.match(platform.printed.out, 'page: mp.weixin.qq.com\nevent: true\nauthorized: true\ncalled: true\ngone: true\nrefused: 61003\n')
 })

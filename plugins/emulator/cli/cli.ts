@@ -64,7 +64,7 @@ async function run (settings: Settings, command: string[]): Promise<number> {
   const { execAgainst } = await import('./exec.ts')
   const running = await findRunning(settings)
   if (running) {
-    if (describing.length > 0) throw new Error(`an emulator is already running at ${running.base}, and --${describing[0]} is for a new one: leave it out, or start another with --port 0`)
+    if (describing.length > 0) throw new Error(`an emulator is already running at ${running.base}, and --${describing[0]} only applies to a new one: leave it out, or start another with --port 0`)
     console.error(`WeChat emulator: ${running.base}/_emulator/dashboard (already running)`)
     return await execAgainst(running, command)
   }

@@ -86,7 +86,7 @@ export function readSettings (args: string[], env: NodeJS.ProcessEnv): Settings 
   const first = args[0] !== undefined && !args[0].startsWith('-') ? args[0] : undefined
   const verb = first === undefined ? undefined : VERBS[first]
   const isExec = first === 'exec'
-  if (first !== undefined && !isExec && !verb) throw new Error(`there is no command ${first}${didYouMean(first, ['exec', ...Object.keys(VERBS)])}`)
+  if (first !== undefined && !isExec && !verb) throw new Error(`unknown command ${first}${didYouMean(first, ['exec', ...Object.keys(VERBS)])}`)
   const end = isExec ? args.indexOf('--') : -1
   const { values, positionals } = parse((end < 0 ? args : args.slice(0, end)).slice(first === undefined ? 0 : 1), verb?.flags ?? {})
   const help = values.help === true
@@ -132,7 +132,7 @@ function parse (args: string[], more: Record<string, [kind: 'text' | 'switch', h
   } catch (error) {
     const { code, message } = error as Error & { code?: string }
     const odd = code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? /'(-[^'\s]*)/.exec(message)?.[1] : undefined
-    throw odd === undefined ? error : new Error(`there is no option ${odd}${didYouMean(odd.replace(/^-+/, ''), Object.keys(options), name => `--${name}`)}`)
+    throw odd === undefined ? error : new Error(`unknown option ${odd}${didYouMean(odd.replace(/^-+/, ''), Object.keys(options), name => `--${name}`)}`)
   }
 }
 
@@ -191,7 +191,7 @@ function readFile (path: string | undefined): Record<string, unknown> {
   if (typeof content !== 'object' || content === null || Array.isArray(content)) throw new Error(`${file} must be an object: { "port": 8788 }`)
   const known = [...Object.keys(SETTINGS).map(camel), 'accounts']
   const odd = Object.keys(content).find(name => !known.includes(name))
-  if (odd !== undefined) throw new Error(`${file}: there is no setting ${odd}${didYouMean(odd, known)}`)
+  if (odd !== undefined) throw new Error(`${file}: unknown setting ${odd}${didYouMean(odd, known)}`)
   return content as Record<string, unknown>
 }
 
@@ -203,7 +203,7 @@ function accountsOf (value: unknown): Array<StateOptions & { name: string }> {
   for (const [at, account] of (value as unknown[]).entries()) {
     if (typeof account !== 'object' || account === null) throw new Error(`accounts[${at}] must be an object with a name`)
     const odd = Object.keys(account).find(name => !ACCOUNT.includes(name))
-    if (odd !== undefined) throw new Error(`accounts[${at}]: there is no setting ${odd}${didYouMean(odd, ACCOUNT)}`)
+    if (odd !== undefined) throw new Error(`accounts[${at}]: unknown setting ${odd}${didYouMean(odd, ACCOUNT)}`)
     const { name } = account as { name?: unknown }
     if (typeof name !== 'string' || name === '') throw new Error(`accounts[${at}] has no name, which is needed for the account's path`)
   }

@@ -1,6 +1,6 @@
 /** Records by area, newest first: searched and paged on the server, so that it works with a hundred thousand records. */
 import type { PayV2 } from '../wechat/v2/v2.ts'
-import type { Notifier, Upcoming } from '../notifications/notifier.ts'
+import type { Notifier, Scheduled } from '../notifications/notifier.ts'
 import type { Delivery, Order, State } from '../state/state.ts'
 import { createOrderSearch } from './order-search.ts'
 import type { Journal } from './journal.ts'
@@ -126,18 +126,18 @@ export function recordRoutes (app: Routes, state: State, { pay, journal, notifie
 
   function withDetails (area: string, rows: Row[]): object[] {
     if (area === 'notifications') {
-      const upcoming = notifier.upcoming()
-      return (rows as unknown as Delivery[]).map(delivery => ({ ...delivery, state: deliveryState(delivery), next: upcoming.find(next => isNextOf(next, delivery))?.at ?? '' }))
+      const scheduled = notifier.scheduled()
+      return (rows as unknown as Delivery[]).map(delivery => ({ ...delivery, state: deliveryState(delivery), next: scheduled.find(next => isNextOf(next, delivery))?.at ?? '' }))
     }
     if (area !== 'orders') return rows
-    const upcoming = notifier.upcoming()
+    const scheduled = notifier.scheduled()
     const orders = (rows as unknown as Order[]).map(order => pay.orders.find(order.out_trade_no, order.sub_mch_id) ?? order)
     indexDeliveries()
     return orders.map(order => ({
       ...order,
       state: stateOfOrder(order),
       left: order.transaction_id === '' ? 0 : pay.refunds.left(order),
-      next: upcoming.filter(next => next.out_trade_no === order.out_trade_no).map(({ at, attempt, about }) => ({ at, attempt, about })),
+      next: scheduled.filter(next => next.out_trade_no === order.out_trade_no).map(({ at, attempt, about }) => ({ at, attempt, about })),
       deliveries: (deliveriesOf.get(order.out_trade_no) ?? []).map((delivery: Delivery) => ({ at: delivery.sent_at, state: deliveryState(delivery), about: delivery.about })),
       refunds: pay.refunds.ofOrder(order).map(({ out_refund_no: number, refund_fee: fee, refund_status: status, created_at: at }) => ({ out_refund_no: number, refund_fee: fee, refund_status: status, at: new Date(at).toISOString() }))
     }))
@@ -148,7 +148,7 @@ interface Found { found: readonly Row[], states: Record<string, number> }
 
 const deliveryState = ({ accepted, reply, error }: Delivery) => accepted ? 'accepted' : reply === null && error === null ? 'underWay' : 'failed'
 
-const isNextOf = (next: Upcoming, { about, out_trade_no: order, out_refund_no: refund, url, attempt }: Delivery) =>
+const isNextOf = (next: Scheduled, { about, out_trade_no: order, out_refund_no: refund, url, attempt }: Delivery) =>
   next.attempt === attempt + 1 && next.about === about && next.out_trade_no === order && next.out_refund_no === refund && next.url === url
 
 /** The number of records of each kind, without reading them. */

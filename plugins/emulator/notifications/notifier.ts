@@ -140,7 +140,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
 
   return {
     /** The pending retries and their times: ISO 8601, on the emulator's clock. */
-    upcoming: (): Upcoming[] => [...pending.values()].filter(({ number }) => number > 1).map(({ message, number, since }) =>
+    scheduled: (): Scheduled[] => [...pending.values()].filter(({ number }) => number > 1).map(({ message, number, since }) =>
       ({ ...pick(message), attempt: number, at: new Date(since + (SCHEDULE[number - 2] ?? 0) * 1000 * state.timeScale).toISOString() })),
     paid (order: Order): void {
       const v3 = order.sign_type === 'RSA'
@@ -184,7 +184,7 @@ export function createNotifier (state: State, keys: V3Keys, notificationFaults: 
 }
 
 /** The next attempt of a notification. */
-export type Upcoming = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url' | 'attempt'> & { at: string }
+export type Scheduled = Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url' | 'attempt'> & { at: string }
 
 const pick = ({ about, out_trade_no: number, out_refund_no: refund, url }: Pick<Delivery, 'about' | 'out_trade_no' | 'out_refund_no' | 'url'>) => ({ about, out_trade_no: number, out_refund_no: refund, url })
 

@@ -14,7 +14,7 @@ t.test('one problem at a time', async t => {
   await reportsOnly(t, 'no unfinished()', { id: 'application.reconcile', status: 'warning' }, without('unfinished'), settings)
   await reportsOnly(t, 'a handler with a single parameter', { id: 'application.idempotency', status: 'warning' }, { ...options, onPayment: (_payment: unknown) => {} }, settings)
   t.same(await findProblems(t, { ...options, onPayment: (...all: unknown[]) => all }, settings), [], 'a handler with rest parameters may use it')
-  await reportsOnly(t, 'a short shutdown', { id: 'application.shutdown', status: 'warning', says: /2000 ms/ }, options, { ...settings, shutdownTime: 2000 })
+  await reportsOnly(t, 'a short shutdown', { id: 'application.shutdown', status: 'warning', message: /2000 ms/ }, options, { ...settings, shutdownTime: 2000 })
 })
 
 t.test('the result', async t => {

@@ -33,15 +33,15 @@ t.test('C1 500 concurrent calls with a custom CA: all succeed, on at most 64 soc
   const replies = await Promise.all(Array.from({ length: 500 }, () => http(call(origin))))
   t.equal(replies.filter(({ body }) => body.toString() === 'ok').length, 500)
   // On a busy machine the first sockets are free again before the last have connected.
-  t.ok(count.most <= 64 && count.most > 20, `on ${count.most} sockets`)
-  t.equal(count.made, count.most, 'and none was closed and reopened')
-  const { made } = count
+  t.ok(count.peak <= 64 && count.peak > 20, `on ${count.peak} sockets`)
+  t.equal(count.total, count.peak, 'and none was closed and reopened')
+  const { total } = count
   await http.disconnect()
   await until(() => count.open === 0)
 
   const few = createHttp({ ca: cert, connections: 3, timeout: 60_000 })
   await Promise.all(Array.from({ length: 20 }, () => few(call(origin))))
-  t.ok(count.made <= made + 3, 'or on as many as configured')
+  t.ok(count.total <= total + 3, 'or on as many as configured')
   await few.disconnect()
 })
 
@@ -97,19 +97,19 @@ t.test('shared by clients with the same connection options, and closed with the 
   const [one, other] = [createHttp({ ca: cert }), createHttp({ ca: [cert], timeout: 1234 })]
   await one(call(origin))
   await other(call(origin))
-  t.equal(count.made, 1, 'one socket')
+  t.equal(count.total, 1, 'one socket')
   const own = createHttp({ ca: cert }, shop)
   await own(call(origin))
-  t.same(count.shown, ['', '1900000109'], 'a client certificate has its own connections')
+  t.same(count.clientNames, ['', '1900000109'], 'a client certificate has its own connections')
   await one.disconnect()
   await one.disconnect()
   await other(call(origin))
-  t.equal(count.made, 2, 'the other client keeps using it')
+  t.equal(count.total, 2, 'the other client keeps using it')
   await Promise.all([other.disconnect(), own.disconnect()])
   await until(() => count.open === 0)
   t.equal((await one(call(origin))).status, 200, 'a late call opens a new connection')
   await until(() => count.open === 0)
-  t.equal(count.made, 3)
+  t.equal(count.total, 3)
 })
 
 t.test('an unavailable host occupies no slots, and uses no extra sockets after it recovers', async t => {
@@ -211,7 +211,7 @@ t.test('TLS sessions are resumed, even after garbage collection', { skip }, asyn
     await until(() => count.open === 0)
     collectGarbage()
   }
-  t.equal(count.made, 4)
+  t.equal(count.total, 4)
   t.equal(count.resumed, 3)
   await http.disconnect()
 
@@ -223,7 +223,7 @@ t.test('TLS sessions are resumed, even after garbage collection', { skip }, asyn
     await until(() => mutual.count.open === 0)
   }
   t.equal(mutual.count.resumed, 2)
-  t.same(mutual.count.shown, ['1900000109', '1900000109', '1900000109'], 'and still with the merchant\'s certificate')
+  t.same(mutual.count.clientNames, ['1900000109', '1900000109', '1900000109'], 'and still with the merchant\'s certificate')
   await own.disconnect()
 })
 

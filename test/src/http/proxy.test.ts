@@ -36,19 +36,19 @@ for (const kind of ['http', 'https'] as const) {
     const http = createHttp({ proxy: url, ca: host.cert, retries: 0 }, shop)
     t.equal((await http(call(origin))).body.toString(), 'POST /call')
     t.equal((await http(call(origin))).status, 200)
-    t.same(count.shown, ['1900000109'], 'one tunnel for both, and the merchant\'s certificate in it')
+    t.same(count.clientNames, ['1900000109'], 'one tunnel for both, and the merchant\'s certificate in it')
     t.same(proxy.seen, [`localhost:${port}`])
-    if (kind === 'https') t.same(proxy.shown, [''], 'the proxy gets no client certificate')
+    if (kind === 'https') t.same(proxy.clientNames, [''], 'the proxy gets no client certificate')
     await http.disconnect()
 
     const untrusting = createHttp({ proxy: url, retries: 0 }, shop)
     await t.rejects(untrusting(call(origin)), { code: 'WECHAT_NETWORK', reason: 'DEPTH_ZERO_SELF_SIGNED_CERT', outcome: 'not_sent', retryable: false }, 'untrusted certificates are refused, inside and outside the tunnel')
-    t.equal(count.shown.length, 1)
+    t.equal(count.clientNames.length, 1)
     await untrusting.disconnect()
 
     const many = createHttp({ proxy: url, ca: host.cert, connections: 4, timeout: 60_000 }, shop)
     await Promise.all(Array.from({ length: 40 }, () => many(call(origin))))
-    t.equal(count.most, 4, 'no more tunnels than connections')
+    t.equal(count.peak, 4, 'no more tunnels than connections')
     await many.disconnect()
     t.equal(proxy.seen.length, 5 + (kind === 'http' ? 1 : 0))
   })
@@ -85,7 +85,7 @@ t.test('a proxy that refuses, is unavailable or hangs: nothing was sent, and no 
     t.notMatch(inspect(http, { depth: 10, showHidden: true }), /canary/)
     await http.disconnect()
   }
-  t.equal(count.made, 0)
+  t.equal(count.total, 0)
 })
 
 t.test('proxy environment variables are only used if enabled', { skip }, async t => {
@@ -103,7 +103,7 @@ t.test('proxy environment variables are only used if enabled', { skip }, async t
   process.env.NO_PROXY = 'localhost'
   t.equal((await viaEnvironment(call(origin))).status, 200)
   t.equal(proxy.seen.length, 1, 'not for this host')
-  t.same([...new Set(count.shown)], ['1900000109'])
+  t.same([...new Set(count.clientNames)], ['1900000109'])
   delete process.env.HTTPS_PROXY
   delete process.env.NO_PROXY
   const without = createHttp({ ca: host.cert, proxy: 'env' }, shop)

@@ -43,7 +43,7 @@ t.test('the watermark\'s appid and timestamp', t => {
 t.test('anything not from WeChat is refused with the same error', t => {
   const now = Math.floor(Date.now() / 1000)
   const block = (text: string) => Buffer.from(text.padEnd(Math.ceil(text.length / 16) * 16))
-  const said = new Set<string>()
+  const messages = new Set<string>()
   const fine = JSON.stringify({ watermark: { timestamp: now, appid: APP_ID } })
   const foreign = createCipheriv('aes-128-cbc', Buffer.alloc(16, 7), Buffer.from(WECHAT.iv, 'base64'))
   for (const [name, data] of Object.entries({
@@ -67,10 +67,10 @@ t.test('anything not from WeChat is refused with the same error', t => {
     } catch (error) {
       t.match(error, { code: 'WECHAT_DECRYPT', statusCode: 400, fault: 'caller', advice: /wx\.login/, adviceZh: /session_key/ }, name)
       t.notMatch(inspect(error, { showHidden: true, depth: 5 }), WECHAT.sessionKey)
-      said.add((error as Error).message)
+      messages.add((error as Error).message)
     }
   }
-  t.equal(said.size, 1, 'errors do not reveal how far a ciphertext was processed')
+  t.equal(messages.size, 1, 'errors do not reveal how far a ciphertext was processed')
   t.end()
 })
 

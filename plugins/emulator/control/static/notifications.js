@@ -2,7 +2,7 @@
 
 import { badge, button, clock, dateTime, folder, h, link, part, raw, time } from './dom.js'
 import { act, segment } from './server.js'
-import { t, tOr, view } from './view.js'
+import { t, nameOf, view } from './view.js'
 import { ABOUT, NETWORK } from './words.js'
 
 const KINDS = { accepted: 'good', failed: 'bad', underWay: '' }
@@ -20,7 +20,7 @@ function notificationCard (it) {
   const number = it.out_trade_no
   return h('article', { class: 'card' },
     folder([
-      time(it.sent_at), h('span', { class: 'what' }, `${tOr(ABOUT, it.about)} · `, raw(it.out_refund_no || number), ` · ${t('attempt')} #${it.attempt}`),
+      time(it.sent_at), h('span', { class: 'what' }, `${nameOf(ABOUT, it.about)} · `, raw(it.out_refund_no || number), ` · ${t('attempt')} #${it.attempt}`),
       badge(KINDS[it.state], `${t(it.state)}${it.reply ? ` ${it.reply.status}` : ''}`),
       it.state === 'failed' && raw(reasonOf(it), { class: 'why' }),
       it.next && h('span', { class: 'why next', title: dateTime(it.next) }, `${t('nextAt')} ${clock(it.next)}`)

@@ -4,7 +4,7 @@ import { badge, button, folder, h, id, link, raw, time, yuan } from './dom.js'
 import { form } from './forms.js'
 import { guide } from './guide.js'
 import { act, ofSub, segment } from './server.js'
-import { t, tOr, view } from './view.js'
+import { t, nameOf, view } from './view.js'
 import { ABOUT, happened, REFUND_STATES, STATES } from './words.js'
 
 const KINDS = { SUCCESS: 'good', NOTPAY: 'odd', USERPAYING: 'odd', PARTLY_REFUNDED: 'odd', REFUND: '', CLOSED: '', REVOKED: '', PAYERROR: 'bad' }
@@ -14,9 +14,9 @@ const REFUND_ENDS = [['SUCCESS', 'refundSuccess'], ['CLOSED', 'refundClosed'], [
 function lifeLine (order) {
   const events = [
     ...order.history.map(({ at, what }) => ({ at, what: happened(what, view.language), kind: /^paid/.test(what) ? 'good' : /cancel|closed|expired|complain/.test(what) ? 'bad' : '' })),
-    ...order.deliveries.map(({ at, state, about }) => ({ at, what: `${t({ accepted: 'notified', failed: 'notNotified', underWay: 'notifying' }[state])} (${tOr(ABOUT, about)})`, kind: { accepted: 'good', failed: 'bad', underWay: '' }[state] })),
-    ...order.refunds.map(refund => ({ at: refund.at, what: `${tOr(REFUND_STATES, refund.refund_status)} ${yuan(refund.refund_fee)}`, kind: REFUND_KINDS[refund.refund_status] })),
-    ...order.next.map(({ at, attempt, about }) => ({ at, what: `${t('nextAttempt')} #${attempt} (${tOr(ABOUT, about)})`, kind: 'odd' }))
+    ...order.deliveries.map(({ at, state, about }) => ({ at, what: `${t({ accepted: 'notified', failed: 'notNotified', underWay: 'notifying' }[state])} (${nameOf(ABOUT, about)})`, kind: { accepted: 'good', failed: 'bad', underWay: '' }[state] })),
+    ...order.refunds.map(refund => ({ at: refund.at, what: `${nameOf(REFUND_STATES, refund.refund_status)} ${yuan(refund.refund_fee)}`, kind: REFUND_KINDS[refund.refund_status] })),
+    ...order.next.map(({ at, attempt, about }) => ({ at, what: `${t('nextAttempt')} #${attempt} (${nameOf(ABOUT, about)})`, kind: 'odd' }))
   ].sort((one, other) => one.at < other.at ? -1 : 1)
   return h('ol', { class: 'life' }, ...events.map(({ at, what, kind }) => h('li', { class: kind }, what, time(at))))
 }
@@ -32,7 +32,7 @@ function orderCard (order) {
     h('div', { class: 'head' },
       h('span', { class: 'amount' }, yuan(order.total_fee)),
       raw(order.body, { class: 'name' }),
-      badge(KINDS[order.state], tOr(STATES, order.state))),
+      badge(KINDS[order.state], nameOf(STATES, order.state))),
     h('p', { class: 'ids' }, id(order.out_trade_no), raw(` · ${order.trade_type} · ${order.sign_type === 'RSA' ? 'APIv3' : `v2 ${order.sign_type}`}`), ...order.transaction_id ? [' · ', id(order.transaction_id)] : []),
     lifeLine(order),
     h('div', { class: 'actions' },
@@ -57,6 +57,6 @@ export const orders = {
   name: 'orders',
   key: order => `${order.sub_mch_id}/${order.out_trade_no}`,
   render: orderCard,
-  stateWord: state => tOr(STATES, state),
+  stateWord: state => nameOf(STATES, state),
   empty: guide
 }

@@ -3,7 +3,7 @@
 import { badge, button, folder, h, id, link, raw, time, yuan, part } from './dom.js'
 import { form } from './forms.js'
 import { act, ofSub, segment } from './server.js'
-import { t, tOr, view } from './view.js'
+import { t, nameOf, view } from './view.js'
 import { happened, RECORD_STATES, TABLES } from './words.js'
 
 const state = (choices, value = choices[0]) => ({ name: 'state', label: 'state', kind: 'choice', choices, value })
@@ -29,15 +29,15 @@ const kindOf = state => /^(SUCCESS|FINISHED|PROCESSED|DONE|SIGNED|TAKING_EFFECT)
 /** A record: name, amount, state, ids, history, actions, and all fields. */
 function recordCard ({ table, number, name, amount, state, at, record }) {
   const events = [
-    ...at ? [{ at, what: tOr(TABLES, table) }] : [],
+    ...at ? [{ at, what: nameOf(TABLES, table) }] : [],
     ...(record.history ?? []).map(({ at, what, type, details }) => ({ at, what: what === undefined ? raw([type, details].filter(Boolean).join(' ')) : happened(what, view.language) }))
   ]
   const order = record.out_trade_no
   return h('article', { class: 'card order' },
     h('div', { class: 'head' },
       amount !== undefined && h('span', { class: 'amount' }, yuan(amount)),
-      name ? raw(name, { class: 'name' }) : h('span', { class: 'name' }, tOr(TABLES, table)),
-      state && badge(kindOf(state), tOr(RECORD_STATES, state))),
+      name ? raw(name, { class: 'name' }) : h('span', { class: 'name' }, nameOf(TABLES, table)),
+      state && badge(kindOf(state), nameOf(RECORD_STATES, state))),
     h('p', { class: 'ids' }, [number, record.openid, record.transaction_id, order].filter(Boolean).flatMap((text, at) => [at > 0 && ' · ', id(text)])),
     h('ol', { class: 'life' }, ...events.map(({ at, what }) => h('li', {}, what, time(at)))),
     h('div', { class: 'actions' }, ...ACTIONS[table]?.(segment(number), record) ?? [], order && link(`orders/${segment(order)}`, t('itsOrder'))),
@@ -48,6 +48,6 @@ export const recordPanel = name => ({
   name,
   key: ({ key }) => key,
   render: recordCard,
-  stateWord: state => tOr(RECORD_STATES, state) || t('none'),
+  stateWord: state => nameOf(RECORD_STATES, state) || t('none'),
   empty: () => h('p', { class: 'empty' }, t('noRecords'))
 })

@@ -28,4 +28,4 @@ export function t (word) {
 }
 
 /** A word for one of WeChat's values, or the value itself. */
-export const tOr = (table, value) => table[value]?.[view.language] ?? value
+export const nameOf = (table, value) => table[value]?.[view.language] ?? value

@@ -240,7 +240,7 @@ export const RECORD_STATES = {
   CLOSED: ['closed', '已关闭'],
   REVOKED: ['revoked', '已取消'],
   PROCESSING: ['in progress', '处理中'],
-  WAIT_USER_CONFIRM: ['waits for the receiver', '待收款用户确认'],
+  WAIT_USER_CONFIRM: ['waiting for the receiver', '待收款用户确认'],
   TRANSFERING: ['transferring', '转账中'],
   TAKING_EFFECT: ['in effect', '已生效'],
   WAIT_PAY: ['to be paid', '待支付'],
