@@ -49,7 +49,7 @@ async function fromFile (file: string): Promise<Configured> {
   }
   const exported = module.default ?? module.options
   const options: unknown = typeof exported === 'function' ? await exported() : exported
-  if (options === null || typeof options !== 'object') throw new Error(`${file} must export the options of app.register(wechatPay, …): by default, or as "options"`)
+  if (options === null || typeof options !== 'object') throw new Error(`${file} must export the options of app.register(wechatPay, …): as the default export or as "options"`)
   // The checks report connection errors; without a listener the client would print them.
   const { redis } = options as { redis?: { on?: (event: string, listener: () => void) => void } }
   redis?.on?.('error', () => {})

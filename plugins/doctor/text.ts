@@ -17,7 +17,7 @@ const AREAS: Readonly<Record<string, Readonly<Record<Lang, string>>>> = {
 }
 
 const SUM: Readonly<Record<Lang, Readonly<Record<CheckStatus, string>>>> = {
-  en: { passed: 'passed', failed: 'failed', warning: 'to look at', skipped: 'skipped' },
+  en: { passed: 'passed', failed: 'failed', warning: 'to review', skipped: 'skipped' },
   zh: { passed: '项通过', failed: '项失败', warning: '项需留意', skipped: '项跳过' }
 }
 const VERDICT = {
@@ -63,4 +63,4 @@ function grouped (checks: readonly Check[]): Map<string, Check[]> {
 
 /** A progress line that overwrites itself. */
 export const progressLine = ({ done, total, id }: { done: number, total: number, id: string }, lang: Lang): string =>
-  `\r\x1b[K${lang === 'zh' ? '检查中' : 'looking'} ${done}/${total}  ${id}`
+  `\r\x1b[K${lang === 'zh' ? '检查中' : 'checking'} ${done}/${total}  ${id}`

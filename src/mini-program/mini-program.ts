@@ -76,7 +76,9 @@ export function createMiniProgram (options: MiniProgramOptions, shared?: WechatT
 
     login: async code => await redeemLoginCode({ appId, appSecret, sessionProvider, api }, code),
 
-    async checkSession ({ openid, sessionKey }) {
+    async checkSession (session) {
+      if (typeof session !== 'object' || session === null) throw new WechatInputError('checkSession', 'takes an object: { openid, sessionKey }')
+      const { openid, sessionKey } = session
       if (typeof openid !== 'string' || !OPENID.test(openid)) throw new WechatInputError('openid', 'must be the visitor\'s openid')
       const signature = signWithSession(requireSessionKey(sessionKey), '')
       try {

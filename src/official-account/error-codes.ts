@@ -11,7 +11,7 @@ const token = {
 const code = {
   fault: 'caller',
   statusCode: 403,
-  advice: 'A code works once and for five minutes. Start the login again.',
+  advice: 'A code can be used once, within five minutes. Start the login again.',
   adviceZh: 'code 只能使用一次且五分钟内有效，请重新发起网页授权。'
 } satisfies CodeInfo
 
@@ -41,14 +41,14 @@ const awaiting = {
 
 const refusedAddress = {
   fault: 'caller',
-  advice: 'An administrator refused this address. It may ask again after an hour (89506: a day). Talk to the administrator.',
+  advice: 'An administrator refused this IP address. Calls from it may be tried again after an hour (89506: after a day). Talk to the administrator.',
   adviceZh: '管理员拒绝了该 IP 的调用：一小时内（89506 为 24 小时内）不可再用该 IP 调用，请与管理员沟通。'
 } satisfies CodeInfo
 
 const ticket = {
   fault: 'caller',
   statusCode: 503,
-  advice: 'WeChat does not know the component_verify_ticket (any more): it pushes a new one every ten minutes. Do all processes share one Redis, and does the platform\'s events URL point here?',
+  advice: 'The component_verify_ticket is unknown or expired; WeChat pushes a new one every ten minutes. Check that all processes share one Redis and that the platform\'s events URL points to this server.',
   adviceZh: 'component_verify_ticket 无效或已过期：微信每十分钟推送新的 ticket，请确认各进程共用同一 Redis，且授权事件接收 URL 指向本服务。'
 } satisfies CodeInfo
 
@@ -69,7 +69,7 @@ const ERROR_CODES: Readonly<Record<string, CodeInfo>> = {
   41001: token,
   42001: token,
   40013: { fault: 'caller', advice: 'Check appId.', adviceZh: '请检查 appId。' },
-  40125: { fault: 'caller', advice: 'Check appSecret. Resetting it in the console invalidates the old one.', adviceZh: '请检查 appSecret；在后台重置后旧值失效。' },
+  40125: { fault: 'caller', advice: 'Check appSecret (of a third-party platform: componentAppSecret). Resetting it in the console invalidates the old one.', adviceZh: '请检查 appSecret（第三方平台则是 componentAppSecret）；在后台重置后旧值失效。' },
   40164: address,
   61004: platformAddress,
   61003: { fault: 'caller', statusCode: 403, advice: 'The account has not authorized this platform, or has withdrawn the authorization: ask its owner to authorize again.', adviceZh: '该账号未授权本第三方平台或已取消授权：请让账号管理员重新授权。' },

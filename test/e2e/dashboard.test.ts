@@ -123,10 +123,10 @@ t.test('in a browser', { skip }, async t => {
   // Links between an order, its calls and its notifications.
   await page.goto(`${emulator.origin}/_emulator/dashboard#orders/DASH-001`)
   await until(async () => await page.locator('#orders article').count() === 1)
-  await page.locator('#orders article').getByRole('link', { name: 'Its notifications' }).click()
+  await page.locator('#orders article').getByRole('link', { name: 'Notifications' }).click()
   await page.locator('#notifications article').first().waitFor()
   t.equal(await page.inputValue('#search'), 'DASH-001')
-  await page.locator('#notifications article').first().getByRole('link', { name: 'Its calls' }).click()
+  await page.locator('#notifications article').first().getByRole('link', { name: 'API calls' }).click()
   await page.locator('#calls article').first().getByRole('link', { name: 'Order' }).click()
   await page.locator('#orders article').getByText('DASH-001').waitFor()
 
@@ -144,6 +144,7 @@ t.test('in a browser', { skip }, async t => {
   await page.getByRole('tab', { name: /Faults/ }).click()
   await page.click('#language')
   t.match(await page.textContent('#tabs'), /订单.*接口调用.*通知.*转账.*分账.*投诉.*消息.*故障.*工具/)
+  t.match(await page.textContent('#accounts'), /默认账号/)
   await checkScreen(t, page, 'dashboard-zh')
   await page.reload()
   t.match(await page.textContent('h1'), /微信模拟器/, 'remembered')

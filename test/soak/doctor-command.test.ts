@@ -49,7 +49,7 @@ t.test('a file of options', async t => {
   const broken = await run(['--config', configFile(dir, options, { appSecret: SECRETS.apiKey }, doctor)])
   t.equal(broken.code, 1)
   t.match(broken.out, /✗ account\.token +appSecret is not this account's \[40125 [\w-]+\]\n +→ Resetting it invalidates the old one:/)
-  t.match(broken.out, /\n\nSomething is broken: \d+ passed, 1 failed, 1 to look at, \d+ skipped \(\d+\.\d s\)\n$/)
+  t.match(broken.out, /\n\nSomething is broken: \d+ passed, 1 failed, 1 to review, \d+ skipped \(\d+\.\d s\)\n$/)
   t.notMatch(broken.out, '\x1b[', 'no colours without a terminal')
   t.equal(broken.err, '', 'and no progress')
 
@@ -179,12 +179,12 @@ WeChat Pay v2
 Redis
   - redis.role   not looked at
 
-Something is broken: 1 passed, 1 failed, 1 to look at, 1 skipped (1.3 s)
+Something is broken: 1 passed, 1 failed, 1 to review, 1 skipped (1.3 s)
 `)
   const coloured = textOf(diagnosis, { lang: 'zh', color: true, seconds: 1 })
   t.match(coloured, '\x1b[1;31m✗\x1b[0m')
   t.match(coloured, /发现问题\x1b\[0m：1 项通过，1 项失败，1 项需留意，1 项跳过/)
-  t.equal(progressLine({ done: 3, total: 9, id: 'v3.keys' }, 'en'), '\r\x1b[Klooking 3/9  v3.keys')
+  t.equal(progressLine({ done: 3, total: 9, id: 'v3.keys' }, 'en'), '\r\x1b[Kchecking 3/9  v3.keys')
   t.match(progressLine({ done: 3, total: 9, id: 'v3.keys' }, 'zh'), '检查中 3/9')
   t.end()
 })

@@ -13,6 +13,6 @@ export const explained = ({ about, algorithm, expected, implied, signature, mist
   `${about}, ${algorithm}`,
   `signature received: ${signature}`,
   `text to sign:\n${expected}`,
-  ...(implied === undefined ? [] : [`text that gives the signature received:\n${implied}`]),
-  ...(mistakes.length === 0 ? ['mistake: not a common one'] : mistakes.map(({ en, zh }) => `mistake: ${en}\n${zh}`))
+  ...(implied === undefined ? [] : [`text your app signed:\n${implied}`]),
+  ...(mistakes.length === 0 ? ['mistake: unknown (none of the common ones)'] : mistakes.map(({ en, zh }) => `mistake: ${en}\n${zh}`))
 ].join('\n\n')

@@ -25,7 +25,7 @@ const SETTINGS: Record<string, [kind: Kind, help: string]> = {
   'app-name': ['text', 'the account\'s name on the login page'],
   'merchant-name': ['text', 'the merchant\'s name at the cashier'],
   'key-mode': ['text', 'the keys that sign v3: public-key (default), certificate or both'],
-  'sub-merchant': ['list', 'a sub-merchant of this merchant as a service provider: SUB_MCH_ID or SUB_MCH_ID:SUB_APP_ID; several as above'],
+  'sub-merchant': ['list', 'a sub-merchant, for which this merchant acts as service provider: SUB_MCH_ID or SUB_MCH_ID:SUB_APP_ID; several as above'],
   'native-url': ['text', 'the callback URL for NATIVE codes of mode 1'],
   component: ['switch', 'a third-party platform (第三方平台) that the accounts may authorize; generated unless given below'],
   'component-url': ['text', 'its URL for tickets and authorization events'],
@@ -52,7 +52,7 @@ export const USAGE = `wechat-emulator: WeChat's side of Official Account pages a
 
   wechat-emulator [options]                       runs until Ctrl+C
   wechat-emulator exec [options] -- COMMAND …     runs a command against it: its calls to WeChat's hosts go here.
-                                                  Uses an emulator that is already running
+                                                  If an emulator is already running, it is used
 
 Control a running one:
 

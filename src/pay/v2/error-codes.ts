@@ -3,9 +3,9 @@ import type { CodeInfo } from '../../errors.ts'
 import { badCode, caller, failing, merchantBalanceTooLow, parameter, transient, payerBalanceTooLow, permission, tooManyRefused, tooOften } from '../advice.ts'
 
 const reused = caller(
-  'The number was used before with other parameters (amount, description, trade type, openid): repeat it with the first parameters, or query it. Until you know its outcome, a new number may do the same thing twice.',
+  'The number was used before with other parameters (amount, description, trade type, openid): repeat the call with the original parameters, or query it. Until you know the outcome, using a new number may pay or refund twice.',
   '该单号此前以不同参数提交过（金额、描述、交易类型或 openid）：请用原参数重试或先查询；原单结果未明之前换新单号，可能会重复支付或退款。', 409)
-const notFound = caller('WeChat has no such order: was it placed, by this merchant?', '查无此单：请确认该单已由本商户号成功下单。', 404)
+const notFound = caller('WeChat has no such order: check that it was placed, and by this merchant.', '查无此单：请确认该单已由本商户号成功下单。', 404)
 const payer = caller('The payer\'s account cannot be used for this: let them choose another way to pay.', '付款用户账户或支付方式受限，请更换支付方式。', 400)
 
 export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
@@ -91,8 +91,8 @@ export const ERR_CODES: Readonly<Record<string, CodeInfo>> = {
   NAME_MISMATCH: caller('The real name does not match the receiver: check it with them.', '收款人真实姓名不匹配，请核实。', 400),
   MONEY_LIMIT: caller('The amount is outside the limits of this product.', '金额超出该产品限制。', 400),
   AMOUNT_LIMIT: caller('The amount is outside the limits of this product.', '金额超出该产品限制。', 400),
-  SENDNUM_LIMIT: caller('This receiver has reached the daily number of payouts.', '该用户当日领取次数已达上限。', 409),
-  SEND_NUM_LIMIT: caller('This receiver has reached the daily number of payouts.', '该用户当日领取次数已达上限。', 409),
+  SENDNUM_LIMIT: caller('This receiver has reached the daily maximum number of payouts.', '该用户当日领取次数已达上限。', 409),
+  SEND_NUM_LIMIT: caller('This receiver has reached the daily maximum number of payouts.', '该用户当日领取次数已达上限。', 409),
   RECEIVER_INVALID: caller('The receiver was not added to the merchant\'s list: add it first.', '分账接收方未添加，请先调用添加分账接收方接口。'),
 
   // Bills (`error_code`).

@@ -4,8 +4,8 @@ import { badCode, caller, failing, merchantBalanceTooLow, parameter, transient, 
 
 const sign = caller('Check that merchant.v3.serialNo and privateKey belong together and to this merchant, and that the server\'s clock is right.', '请检查商户 API 证书序列号与私钥是否配套、是否属于该商户号，以及服务器时间是否准确。')
 const paid = caller('The order is paid: query it and deliver.', '订单已支付，请查单后发货，不要重复下单。', 409)
-const notFound = caller('WeChat has no such number: was it placed, by this merchant?', '查无此单：请确认该单已由本商户号成功提交。', 404)
-const reused = caller('The number was used before with other parameters: repeat it with the first parameters, or query it. Until you know its outcome, a new number may do the same thing twice.', '该单号此前以不同参数提交过：请用原参数重试或先查询；原单结果未明之前换新单号，可能会重复支付或退款。', 409)
+const notFound = caller('WeChat has no record of this number: check that it was submitted, and by this merchant.', '查无此单：请确认该单已由本商户号成功提交。', 404)
+const reused = caller('The number was used before with other parameters: repeat the call with the original parameters, or query it. Until you know the outcome, using a new number may pay or refund twice.', '该单号此前以不同参数提交过：请用原参数重试或先查询；原单结果未明之前换新单号，可能会重复支付或退款。', 409)
 
 export const V3_CODES: Readonly<Record<string, CodeInfo>> = {
   SYSTEM_ERROR: failing,

@@ -20,6 +20,7 @@ t.test('login, session, phone number and codes', async t => {
   t.equal(await mini.checkSession({ openid: OPENID, sessionKey: SESSION_KEY }), false)
   await mini.login(await emulator.loginCode())
   t.equal(await mini.checkSession(session), false, 'a later login replaces it')
+  await t.rejects(mini.checkSession(undefined as never), { code: 'WECHAT_INPUT', message: /\{ openid, sessionKey \}/ })
 
   t.same(await mini.phoneNumber(await emulator.phoneCode('13912345678')), { phoneNumber: '13912345678', purePhoneNumber: '13912345678', countryCode: '86' })
   await t.rejects(mini.phoneNumber('none'), { code: 'WECHAT_API', wechatCode: '40029', statusCode: 403, advice: /phone number button/ })

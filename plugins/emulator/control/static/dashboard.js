@@ -81,7 +81,7 @@ function showAccounts () {
   byId('accounts').setAttribute('aria-label', t('accounts'))
   if (names.length < 2 || byId('accounts').childElementCount > 0) return
   const own = location.pathname.replace(/\/?_emulator\/.*$/, '').slice(1)
-  byId('accounts').append(...names.map(name => h('option', { value: name, selected: name === own, translate: name === '' ? undefined : 'no' }, name || t('firstAccount'))))
+  byId('accounts').append(...names.map(name => h('option', { value: name, selected: name === own, ...(name === '' ? { 'data-text': 'firstAccount' } : { translate: 'no' }) }, name || t('firstAccount'))))
   byId('accounts').addEventListener('change', event => { location.pathname = `${event.target.value && `/${event.target.value}`}/_emulator/dashboard` })
 }
 

@@ -48,8 +48,8 @@ export const WORDS = {
   more: ['More', '更多操作'],
   fen: ['Amount (fen)', '金额（分）'],
   itsOrder: ['Order', '订单'],
-  itsCalls: ['Its calls', '相关调用'],
-  itsNotifications: ['Its notifications', '相关通知'],
+  itsCalls: ['API calls', '相关调用'],
+  itsNotifications: ['Notifications', '相关通知'],
   noCalls: ['No calls yet: point your app at this emulator.', '还没有调用，请把你的应用指向本模拟器。'],
   noNotifications: ['No notifications yet: they follow a payment or a refund.', '还没有通知，支付或退款之后会发出。'],
   pay: ['Pay', '支付'],
@@ -98,7 +98,7 @@ export const WORDS = {
   expireOrder: ['Expire', '使其过期'],
   refundSuccess: ['Complete the refund', '退款成功'],
   refundClosed: ['Close the refund', '退款关闭'],
-  refundAbnormal: ['Refund abnormal', '退款异常'],
+  refundAbnormal: ['Mark the refund abnormal', '退款异常'],
   refundPart: ['Partial refund', '部分退款'],
   refundEnd: ['Refund result', '退款结果'],
   complain: ['The payer complains', '用户投诉'],
@@ -295,7 +295,7 @@ export const HAPPENED = {
   shipped: ['shipped', '已发货'],
   'cancelled at the cashier': ['cancelled at the cashier', '收银台取消'],
   'profit shared': ['profit shared', '已分账'],
-  'profit unfrozen': ['profit unfrozen', '已解冻剩余资金'],
+  'profit unfrozen': ['remaining funds unfrozen', '已解冻剩余资金'],
   'complaint filed': ['complaint filed', '被投诉'],
   'charged by contract': ['charged by contract', '已按委托代扣扣款']
 }
