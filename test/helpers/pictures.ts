@@ -1,13 +1,15 @@
-/** `npm run pictures`: creates the README's screenshots from the shop and the dashboard. Look at them before committing. */
+/** `npm run pictures`: creates the screenshots of the shop, the dashboard and the doctor. Look at them before committing. */
 import { writeFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { createShop } from '../../examples/shop/shop.ts'
 import { createEmulator } from '../../plugins/emulator/server/emulator.ts'
 import { startBrowser } from './browser.ts'
+import { showDiagnosis } from './doctor-picture.ts'
 import { freePort } from './redis.ts'
 
 const ends: Array<() => unknown> = []
-const { visitor } = await startBrowser({ teardown: end => ends.push(end) })
+const test = { teardown: (end: () => unknown) => ends.unshift(end), fail: (message: string) => { throw new Error(message) } }
+const { visitor } = await startBrowser(test)
 const emulator = await createEmulator({ appName: 'Mountain Coffee', merchantName: 'Mountain Coffee' })
 const port = await freePort()
 const origin = `http://localhost:${port}`
@@ -50,6 +52,12 @@ await board.locator('.badge').getByText('partly refunded').waitFor()
 
 await side(await visitor(), shots)
 save('dashboard', await webp(board, [(await board.screenshot()).toString('base64')], 1400, 0))
+for (const [lang, name] of [['en', 'doctor'], ['zh', 'doctor.zh-CN']] as const) {
+  const terminal = await visitor()
+  await showDiagnosis(test, terminal, lang)
+  const output = terminal.locator('pre')
+  save(name, await webp(terminal, [(await output.screenshot()).toString('base64')], Math.round((await output.boundingBox())?.width ?? 0), 0))
+}
 await shop.app.close()
 await emulator.close()
 for (const end of ends) await end()
