@@ -44,6 +44,8 @@ for (const { skip } of ['redis-server', 'chromium', 'openssl'].map(need)) if (sk
 
 const durations = readDurations()
 const files = positionals.length > 0 ? positionals.flatMap(testsIn) : testsIn('test').filter(file => file.startsWith('test/soak/') === options.soak)
+const jobs = Number(options.jobs)
+if (!(jobs >= 1)) throw new Error('--jobs must be a positive number')
 if (files.length === 0) throw new Error(`no tests in ${positionals.join(' ')}`)
 const waiting = files.toSorted((one, other) => expected(other) - expected(one))
 
@@ -52,17 +54,19 @@ const start = performance.now()
 const running = new Map<number, { file: string, since: number }>()
 const outcomes: Outcome[] = []
 const timer = setInterval(showProgress, process.stdout.isTTY ? 1000 : PROGRESS * 1000)
-await Promise.all(Array.from({ length: Math.max(1, Number(options.jobs)) }, async (_, job) => {
+await Promise.all(Array.from({ length: jobs }, async (_, job) => {
   while (waiting.length > 0) await runFiles(job)
 }))
 clearInterval(timer)
 
 writeFileSync(DURATIONS, JSON.stringify({ ...durations, ...Object.fromEntries(outcomes.map(({ file, seconds }) => [file, seconds])) }, null, 1))
 const bad = outcomes.filter(({ failed }) => failed > 0)
+const lost = files.filter(file => outcomes.every(outcome => outcome.file !== file))
+for (const file of lost) print(`FAILED ${file} > it was not run`)
 for (const { file, failures } of bad) for (const failure of failures) print(`FAILED ${file} > ${failure.split('\n')[0]}`)
 const sum = (what: 'passed' | 'failed' | 'skipped') => outcomes.reduce((all, outcome) => all + outcome[what], 0)
-print(`${sum('passed')} passed, ${sum('failed')} failed${sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''} (${files.length} files, ${seconds(start)} s)`)
-process.exitCode = bad.length > 0 ? 1 : 0
+print(`${sum('passed')} passed, ${sum('failed') + lost.length} failed${sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : ''} (${files.length} files, ${seconds(start)} s)`)
+process.exitCode = bad.length + lost.length > 0 ? 1 : 0
 
 /** Runs files in one process until none is waiting, or the next one needs a process of its own. */
 async function runFiles (job: number): Promise<void> {
@@ -90,6 +94,7 @@ async function runFiles (job: number): Promise<void> {
     clearTimeout(deadline)
     const report = readReport(file, lines)
     if (end !== undefined) report.failures.push(...problemsAtEnd(lines, end, hasFailed || report.failed > 0))
+    if (report.passed + report.failed + report.skipped + report.failures.length === 0) report.failures.push('it has no tests')
     report.failed = Math.max(report.failed, report.failures.length > 0 ? 1 : 0)
     hasFailed ||= report.failed > 0
     const outcome = { ...report, stderr, seconds: Number(seconds(running.get(job)?.since ?? performance.now())) }
