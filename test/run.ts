@@ -157,5 +157,5 @@ function readDurations (): Record<string, number> {
 
 /** Seconds, as in the last run. Before the first run, browsers and large files count as slow. */
 function expected (file: string): number {
-  return durations[file] ?? statSync(file).size / 1000 + (file.startsWith('test/e2e/') ? 60 : 0)
+  return durations[file] ?? statSync(file).size / 1000 + (/\/e2e\/|\/look-/.test(file) ? 60 : 0)
 }
