@@ -29,7 +29,7 @@ const { values: options, positionals } = parseArgs({
 })
 
 /** Seconds that a file may take. Only for tests that hang: a busy machine may be many times slower than a quiet one. */
-const TIMEOUT = 1200
+const TIMEOUT = 600
 /** Seconds between two progress lines. */
 const PROGRESS = 10
 const DURATIONS = '.tap/durations.json'

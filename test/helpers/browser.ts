@@ -10,11 +10,12 @@ export const { path, skip } = need('chromium')
 const PHONE = { width: 390, height: 844 }
 const DESKTOP = { width: 1280, height: 900 }
 /**
- * The address bar's popups, of which each new page opens two, take more time than the pages under test. The last
- * `--disable-features` counts, so those of Playwright's that matter here are named again.
+ * The address bar's popups, of which each new page opens two, take more time than the pages under test, and so does a new
+ * process whenever a page goes from the shop to WeChat and back (site isolation). The last `--disable-features` counts, so
+ * those of Playwright's that matter here are named again.
  */
-const UNUSED = ['WebUIOmniboxPopup', 'WebUIOmniboxAimPopup', 'PaintHolding', 'MediaRouter', 'OptimizationHints', 'HttpsUpgrades', 'IsolateOrigins', 'site-per-process', 'ProactivelySwapBrowsingInstance']
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-site-isolation-trials', `--disable-features=${UNUSED.join(',')}`]
+const DISABLED = ['WebUIOmniboxPopup', 'WebUIOmniboxAimPopup', 'PaintHolding', 'MediaRouter', 'OptimizationHints', 'HttpsUpgrades', 'IsolateOrigins', 'site-per-process', 'ProactivelySwapBrowsingInstance']
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-site-isolation-trials', `--disable-features=${DISABLED.join(',')}`]
 
 /** Whether to take screenshots and run axe-core, which takes longer than the tests themselves. */
 const isLooking = process.env.LOOK === 'true'

@@ -5,22 +5,20 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { textOf } from '../../plugins/doctor/text.ts'
 import { diagnose } from '../../src/index.ts'
-import { healthy, spoilingProxy } from './doctor.ts'
+import { forwarded, healthy, spoilingProxy } from './doctor.ts'
 import { startRedis } from './redis.ts'
-
-interface Test { teardown (end: () => unknown): unknown, fail (message: string): unknown }
 
 /** SGR codes of the output, as CSS. */
 const STYLES: Record<string, string> = { 32: 'color:#4ec07f', '1;31': 'color:#ff6b60;font-weight:bold', 33: 'color:#e3b341', 2: 'color:#8a9199', 1: 'font-weight:bold' }
 
 /** The diagnosis of one configuration, shown on `page` in this language. */
-export async function showDiagnosis (t: Test, page: Page, lang: 'en' | 'zh'): Promise<void> {
+export async function showDiagnosis (t: Parameters<typeof healthy>[0], page: Page, lang: 'en' | 'zh'): Promise<void> {
   const { emulator, options, settings, tls, inner } = await healthy(t)
   const dir = mkdtempSync(join(tmpdir(), 'doctor-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
   const server = await startRedis(['--appendonly', 'yes', '--dir', dir, '--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'])
   t.teardown(server.stop)
-  const incomplete = await spoilingProxy(t, inner, { request: ({ headers }) => ({ headers: { ...headers, 'x-forwarded-proto': 'https' } }) }, { key: tls.key, cert: tls.cert })
+  const incomplete = await spoilingProxy(t, inner, { request: forwarded }, { key: tls.key, cert: tls.cert })
   await emulator.fault({ kind: '40164', path: '/cgi-bin/stable_token', times: 1 })
   const start = performance.now()
   const diagnosis = await diagnose({ ...options, redis: server.client(), merchant: { ...options.merchant, notifyUrl: `${incomplete}/wechat/notify` }, origin: incomplete }, { ...settings, lang })

@@ -75,6 +75,9 @@ export interface Change {
   reply? (what: { url: string, status: number, headers: IncomingHttpHeaders, body: Buffer }): { headers?: IncomingHttpHeaders, body?: Buffer } | undefined
 }
 
+/** What a proxy that ends TLS tells the application. */
+export const forwarded: NonNullable<Change['request']> = ({ headers }) => ({ headers: { ...headers, 'x-forwarded-proto': 'https' } })
+
 /** A reverse proxy in front of `target` that can alter requests and answers. */
 export async function spoilingProxy (t: Test, target: string, change: Change, tls?: { key: string, cert: string }): Promise<string> {
   const { hostname, port, host } = new URL(target)

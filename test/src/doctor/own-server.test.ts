@@ -5,7 +5,7 @@ import { notify } from '../../../plugins/notify.ts'
 import type { DiagnoseOptions } from '../../../src/index.ts'
 import { diagnose } from '../../../src/index.ts'
 import { freePort } from '../../helpers/redis.ts'
-import { healthy, reportsOnly, serverCertificate, spoilingProxy, findProblems } from '../../helpers/doctor.ts'
+import { forwarded, healthy, reportsOnly, serverCertificate, spoilingProxy, findProblems } from '../../helpers/doctor.ts'
 import type { Change, Healthy } from '../../helpers/doctor.ts'
 
 type Options = Healthy['options']
@@ -46,8 +46,6 @@ t.test('certificates', async t => {
   const found = await findProblems(t, await behind(soon.key, soon.cert + soon.link), { ...settings, ca: soon.ca })
   t.match(found[0], { id: 'server.notify-tls', status: 'warning', message: /in [45] days/ })
 })
-
-const forwarded: NonNullable<Change['request']> = ({ headers }) => ({ headers: { ...headers, 'x-forwarded-proto': 'https' } })
 
 t.test('proxies before the notify route', async t => {
   const { emulator, options, settings, tls } = await healthy(t)
